@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with an inventory, said so that the reader can mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Tuple
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One reason to refuse the fleet.
+
+    ``host`` is the inventory name, or an empty string when the value belongs to the whole fleet.
+    ``variable`` is the path to the value, such as ``standby_services.web.active``.
+    ``message`` says what is wrong, ``remedy`` what to write instead.
+    """
+
+    host: str
+    variable: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.host or 'fleet'}: {self.variable}: {self.message}. {self.remedy}."
+
+
+def report(problems: Iterable[Problem]) -> str:
+    """All problems as one text, in a stable order, each once."""
+    found: Tuple[Problem, ...] = tuple(sorted(set(problems)))
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+    return "\n".join([f"The inventory has {count}; nothing was changed.", *(f"- {problem}" for problem in found)])
