@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of the fleet on the controller; documented in plugins/modules/fleet_plan.py."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, collect
+
+
+class ActionModule(ActionBase):
+    """Returns a host's slice of the plan, or the whole plan, and connects to nothing."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_async = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        spec = {"scope": {"type": "str", "choices": ["host", "fleet"], "default": "host"}}
+        _checked, options = self.validate_argument_spec(argument_spec=spec)
+        variables = task_vars or {}
+        store = PlanStore(C.DEFAULT_LOCAL_TMP, variables["groups"])
+        with store.lock():
+            summary = store.read("fleet")
+            if summary is None:
+                summary = _make_plan(store, variables)
+        if summary["report"]:
+            return {**result, "failed": True, "msg": summary["report"]}
+        result["changed"] = False
+        if options["scope"] == "fleet":
+            plan = {host: store.read(f"host {host}") for host in summary["hosts"]}
+            return {**result, "fleet": summary["fleet"], "plan": plan}
+        mine = store.read(f"host {variables['inventory_hostname']}")
+        return {**result, "slice": mine or {"fleet": summary["fleet"], "host": {}, "capabilities": []}}
+
+
+def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:
+    """Plan the fleet and keep every slice, then what concerns all: its presence says that the plan is complete."""
+    groups = variables["groups"]
+    values, unrendered = collect(variables["hostvars"], groups["all"])
+    plan = plan_fleet(values, groups)
+    problems = sorted({*unrendered, *plan.problems})
+    for host, slice_ in plan.hosts.items():
+        store.write(f"host {host}", slice_)
+    summary = {"fleet": plan.fleet, "hosts": sorted(plan.hosts), "report": report(problems) if problems else ""}
+    store.write("fleet", summary)
+    return summary

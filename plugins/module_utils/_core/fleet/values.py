@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading single values that a person wrote: each function says what is wrong instead of raising."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, List, Mapping, Optional
+
+from .problems import Problem
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+class Notes:
+    """Collects problems while a reader goes on with the rest."""
+
+    def __init__(self) -> None:
+        self.problems: List[Problem] = []
+
+    def add(self, host: str, variable: str, message: str, remedy: str) -> None:
+        self.problems.append(Problem(host, variable, message, remedy))
+
+
+def shown(value: Any) -> str:
+    """The value as it may be quoted in a message: short, on one line."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def kind(value: Any) -> str:
+    """The value's type in the words of YAML."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    return "a list" if isinstance(value, (list, tuple)) else "something else"
+
+
+def integer(value: Any) -> Optional[int]:
+    """The value as a whole number, or None. Digits in a string count: templates of ansible-core 2.18 give strings."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    return None
+
+
+def truth(value: Any) -> Optional[bool]:
+    """The value as a boolean, or None; the words of YAML 1.1 count, since an INI inventory gives strings."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "yes", "on"):
+        return True
+    if isinstance(value, str) and value.lower() in ("false", "no", "off"):
+        return False
+    return None
+
+
+def is_domain(value: Any) -> bool:
+    """Whether the value is a domain name in lower case, without the final dot (RFC 1123, section 2.1; RFC 1035, 2.3.4)."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 253:
+        return False
+    return all(_LABEL.fullmatch(label) for label in value.split("."))

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which variables describe a fleet, which of them hold for the whole fleet, and what a name may look like."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
+
+from .values import Notes, kind
+
+PREFIXES = ("fleet_", "node_", "dns_", "standby_", "probe_", "lab_")
+
+FLEET_WIDE: FrozenSet[str] = frozenset(
+    {
+        "fleet_name",
+        "fleet_domain",
+        "fleet_networks",
+        "fleet_management_network",
+        "fleet_plan_dir",
+        "lab_cache",
+        "lab_directory",
+        "lab_name",
+        "lab_packages",
+        "lab_release",
+        "dns_zones",
+        "dns_update_key",
+        "standby_services",
+        "probe_targets",
+    }
+)
+PER_HOST: FrozenSet[str] = frozenset(
+    {"fleet_host_number", "fleet_host_networks", "fleet_host_fqdn", "fleet_host_member"}
+)
+_KNOWN = sorted(name for name in FLEET_WIDE | PER_HOST if name.startswith("fleet_"))
+_SECRET = re.compile(r"secret|password|passwd|passphrase|token|private_?key", re.IGNORECASE)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a variable or a dictionary key of this name is likely to hold a secret."""
+    return _SECRET.search(name) is not None
+
+
+def belongs(name: str) -> bool:
+    """Whether a variable of this name is read from the inventory at all. What may be a secret is left alone."""
+    return name.startswith(PREFIXES) and (name.startswith("fleet_") or not names_a_secret(name))
+
+
+def find_typos(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
+    """Note every ``fleet_`` variable that does not exist, with the name that was probably meant."""
+    for name in sorted(variables):
+        if name.startswith("fleet_") and name not in FLEET_WIDE and name not in PER_HOST:
+            near = difflib.get_close_matches(name, _KNOWN, n=1)
+            said = f"no such variable; did you mean {near[0]}" if near else "no such variable"
+            remedy = f"Write {near[0]}" if near else f"Remove it; the variables of a fleet are {', '.join(_KNOWN)}"
+            notes.add(host, name, said, remedy)
+
+
+def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
+    """Note every dictionary key, however deep, that looks like a secret: a plan is written to files people share."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            path = f"{variable}.{key}"
+            if isinstance(key, str) and names_a_secret(key):
+                notes.add(
+                    host,
+                    path,
+                    "looks like a secret, and a plan holds none",
+                    "Remove it; secrets are made on the host that uses them",
+                )
+            find_secrets(host, path, inner, notes)
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            find_secrets(host, f"{variable}[{index}]", inner, notes)
+
+
+def agree(hosts: Mapping[str, Mapping[str, Any]], notes: Notes) -> Dict[str, Any]:
+    """The values that hold for the whole fleet.
+
+    A fleet-wide variable must have the same value on every host; when it has not, the value of most hosts is used
+    to go on with, and each other host is noted. Any other variable counts as the fleet's when all hosts agree.
+    Dictionaries that differ only in the order of their keys differ: the order of ``fleet_networks`` has a meaning.
+    """
+    found: Dict[str, Any] = {}
+    for name in sorted({name for variables in hosts.values() for name in variables} - PER_HOST):
+        votes: Dict[str, List[str]] = {}
+        values: Dict[str, Any] = {}
+        for host in sorted(hosts):
+            if name in hosts[host]:
+                ballot = _ballot(hosts[host][name])
+                votes.setdefault(ballot, []).append(host)
+                values.setdefault(ballot, hosts[host][name])
+        winner = min(votes, key=lambda ballot: (-len(votes[ballot]), ballot))
+        unanimous = len(votes[winner]) == len(hosts)
+        if name in FLEET_WIDE or unanimous:
+            found[name] = values[winner]
+        if name in FLEET_WIDE and not unanimous:
+            _note_dissent(name, hosts, votes[winner], notes)
+    return found
+
+
+def _ballot(value: Any) -> str:
+    return json.dumps(value, default=repr)
+
+
+def _note_dissent(name: str, hosts: Mapping[str, Any], majority: Sequence[str], notes: Notes) -> None:
+    for host in sorted(set(hosts) - set(majority)):
+        said = "has another value" if name in hosts[host] else "is not set"
+        notes.add(
+            host,
+            name,
+            f"{said} here, but it holds for the whole fleet ({majority[0]} and {len(majority) - 1} more agree)"
+            if len(majority) > 1
+            else f"{said} here, but it holds for the whole fleet and {majority[0]} has it",
+            "Set it once, in group_vars/all",
+        )
+
+
+def plain_hosts(hosts: Any) -> Tuple[Dict[str, Dict[str, Any]], List[Tuple[str, str]]]:
+    """The hosts' variables with string keys only, and (host, message) for what was not a dictionary."""
+    clean: Dict[str, Dict[str, Any]] = {}
+    odd: List[Tuple[str, str]] = []
+    if not isinstance(hosts, Mapping):
+        return clean, [("", f"expected a dictionary of hosts, found {kind(hosts)}")]
+    for host, variables in hosts.items():
+        if isinstance(variables, Mapping):
+            clean[str(host)] = {str(key): value for key, value in variables.items() if belongs(str(key))}
+        else:
+            clean[str(host)] = {}
+            odd.append((str(host), f"expected a dictionary of variables, found {kind(variables)}"))
+    return clean, odd

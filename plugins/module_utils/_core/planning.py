@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of a fleet: what every capability makes of the inventory, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+
+from .dns import resolve as dns
+from .failover import resolve as failover
+from .fleet.model import Fleet, Host, Resolution
+from .fleet.problems import Problem
+from .fleet.read import read_fleet
+from .lab import resolve as lab
+from .node import resolve as node
+
+CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
+    "lab": lab.resolve,
+    "node": node.resolve,
+    "dns_server": dns.resolve,
+    "standby": failover.resolve_standby,
+    "probe": failover.resolve_probe,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``hosts`` maps each host to its slice, ``fleet`` holds what is true of all; with ``problems`` both are empty."""
+
+    fleet: Mapping[str, Any] = field(default_factory=dict)
+    hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    problems: Tuple[Problem, ...] = ()
+
+
+def plan_fleet(
+    hosts: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    capabilities: Mapping[str, Callable[[Fleet], Resolution]] = CAPABILITIES,
+) -> Plan:
+    """Plan the whole fleet from its inventory, as ``read_fleet`` takes it.
+
+    Deterministic, and independent of the order of hosts and groups. There are slices or problems, never both: all
+    capabilities are asked even when the fleet itself has problems, so that the report is complete.
+    """
+    fleet, found = read_fleet(hosts, groups)
+    problems: List[Problem] = list(found)
+    resolved: Dict[str, Mapping[str, Mapping[str, Any]]] = {}
+    for capability, resolve in capabilities.items():
+        resolution = resolve(fleet)
+        problems.extend(resolution.problems)
+        resolved[capability] = resolution.slices
+    if problems:
+        return Plan(problems=tuple(sorted(set(problems))))
+    return Plan(_fleet_slice(fleet), {name: _slice(fleet, host, resolved) for name, host in fleet.hosts.items()})
+
+
+def _fleet_slice(fleet: Fleet) -> Dict[str, Any]:
+    networks = {
+        name: {
+            "ipv4": None if network.ipv4 is None else str(network.ipv4),
+            "ipv6": None if network.ipv6 is None else str(network.ipv6),
+            "mtu": network.mtu,
+        }
+        for name, network in fleet.networks.items()
+    }
+    return {"name": fleet.name, "domain": fleet.domain, "networks": networks}
+
+
+def _slice(fleet: Fleet, host: Host, resolved: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Dict[str, Any]:
+    mine = {name: slices[host.name] for name, slices in resolved.items() if host.name in slices}
+    return {
+        "fleet": {"name": fleet.name, "domain": fleet.domain},
+        "host": _host_slice(host),
+        "capabilities": list(mine),
+        **mine,
+    }
+
+
+def _host_slice(host: Host) -> Dict[str, Any]:
+    at = {place.network: place for place in host.attachments}
+    management = at[host.management]
+    return {
+        "name": host.name,
+        "fqdn": host.fqdn,
+        "management": host.management,
+        "ipv4": None if management.ipv4 is None else str(management.ipv4.ip),
+        "ipv6": None if management.ipv6 is None else str(management.ipv6.ip),
+        "networks": {
+            name: {
+                "interface": place.interface,
+                "ipv4": None if place.ipv4 is None else str(place.ipv4),
+                "ipv6": None if place.ipv6 is None else str(place.ipv6),
+                "mtu": place.mtu,
+            }
+            for name, place in at.items()
+        },
+    }

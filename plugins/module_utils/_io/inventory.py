@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading the variables of an inventory on the controller, and keeping the plan made of them for the rest of a run."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+
+from .._core.fleet.problems import Problem
+from .._core.fleet.variables import belongs
+
+_VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
+
+
+class HostVariables(Protocol):
+    """What ``hostvars`` offers: a host's variables as written, and the same rendered one by one on access."""
+
+    def raw_get(self, host_name: str) -> Mapping[str, Any]: ...
+
+    def __getitem__(self, key: str) -> Mapping[str, Any]: ...
+
+
+def collect(hostvars: HostVariables, names: Sequence[str]) -> Tuple[Dict[str, Dict[str, Any]], List[Problem]]:
+    """The fleet's variables of the named hosts as plain data, and what could not be rendered.
+
+    Only variables that belong to a fleet are touched, so neither the facts nor anything else costs time or is exposed.
+    A value that Ansible Vault protects is not opened: what is planned is written to files that people share.
+    """
+    found: Dict[str, Dict[str, Any]] = {}
+    problems: List[Problem] = []
+    for host in names:
+        found[host] = {}
+        raw = hostvars.raw_get(host)
+        wanted = sorted(name for name in raw if belongs(name))
+        rendered = hostvars[host] if any(_needs_rendering(raw[name]) for name in wanted) else raw
+        for name in wanted:
+            try:
+                if _contains(raw[name], _is_vaulted):
+                    message, remedy = "is protected by Ansible Vault", "A plan holds no secrets; take it out of the fleet"
+                    problems.append(Problem(host, name, message, remedy))
+                    continue
+                value = plain(rendered[name])
+                left = _left_unrendered(raw[name], value)
+            except Exception as error:  # pylint: disable=broad-except  # templates of users may raise anything
+                problems.append(_unrendered(host, name, str(error)))
+                continue
+            if left:
+                problems.append(_unrendered(host, name, f"{left} refers to something undefined"))
+            else:
+                found[host][name] = value
+    return found, problems
+
+
+def plain(value: Any) -> Any:
+    """A copy made of nothing but dict, list, str, int, float, bool and None."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return "".join(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {plain(key) if isinstance(key, str) else str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(inner) for inner in value]
+    return str(value)
+
+
+def _unrendered(host: str, name: str, message: str) -> Problem:
+    line = " ".join(message.split()).rstrip(".")
+    return Problem(host, name, f"cannot be rendered: {line}", "Correct the template, or define what it uses")
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, str) and ("{{" in value or "{%" in value or "{#" in value)
+
+
+def _is_vaulted(value: Any) -> bool:
+    return type(value).__name__ in _VAULTED
+
+
+def _needs_rendering(value: Any) -> bool:
+    return _contains(value, lambda inner: _is_template(inner) or _is_vaulted(inner))
+
+
+def _contains(value: Any, wanted: Callable[[Any], bool]) -> bool:
+    if wanted(value):
+        return True
+    if isinstance(value, Mapping):
+        return any(_contains(inner, wanted) for item in value.items() for inner in item)
+    return isinstance(value, (list, tuple)) and any(_contains(inner, wanted) for inner in value)
+
+
+def _left_unrendered(raw: Any, value: Any) -> str:
+    """The first template that came back as it was: ansible-core 2.18 does so with one that uses an undefined name."""
+    if isinstance(raw, str):
+        same = _is_template(raw) and raw == value and not getattr(raw, "__UNSAFE__", False)
+        return str(value) if same else ""
+    if isinstance(raw, Mapping) and isinstance(value, Mapping):
+        pairs = [(raw[key], value.get(str(key))) for key in raw]
+    elif isinstance(raw, (list, tuple)) and isinstance(value, list) and len(raw) == len(value):
+        pairs = list(zip(raw, value))
+    else:
+        return ""
+    return next((left for left in (_left_unrendered(*pair) for pair in pairs) if left), "")
+
+
+class PlanStore:
+    """A plan kept in the run's private temporary folder, one file per host, for the many processes of one run.
+
+    ``folder`` must be readable by its owner only and end with the run. The plan is kept for one list of hosts and
+    groups: it is made again when a host is added during the run.
+    """
+
+    def __init__(self, folder: str, groups: Mapping[str, Sequence[str]]) -> None:
+        key = json.dumps({name: sorted(hosts) for name, hosts in groups.items()}, sort_keys=True)
+        self._folder = os.path.join(folder, f"smallfleet-plan-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the plan for oneself: the first process makes it while the others wait."""
+        with open(os.path.join(self._folder, "lock"), "w", encoding="utf-8", opener=_private) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def read(self, name: str) -> Optional[Any]:
+        """What was kept under the name, or None."""
+        try:
+            with open(self._path(name), encoding="utf-8") as stream:
+                return json.load(stream)
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, value: Any) -> None:
+        """Keep a value under the name."""
+        with open(self._path(name), "w", encoding="utf-8", opener=_private) as stream:
+            json.dump(value, stream)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, hashlib.sha256(name.encode()).hexdigest() + ".json")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_plan
+short_description: Plan the whole fleet from its inventory
+version_added: 0.1.0
+description:
+  - Reads the whole inventory, checks it, and returns what one host needs to know, or the plan of all hosts.
+  - Every address, name and record that can be derived from the inventory is derived here, once per run, on the
+    controller. Nothing is connected to and nothing is changed.
+  - The plan depends on the inventory only. C(--limit) does not change it, nor does a host that cannot be reached.
+  - When anything in the inventory is wrong, the task fails with B(all) problems at once, each with its host, its
+    variable and a remedy.
+  - The variables it reads are those that begin with C(fleet_), C(node_), C(dns_), C(standby_), C(probe_) and C(lab_).
+author:
+  - The smallfleet.infra contributors
+options:
+  scope:
+    description:
+      - With V(host), return RV(slice), the part of the plan that concerns the host of the task.
+      - With V(fleet), return RV(plan) with the slices of all hosts, and RV(fleet).
+    type: str
+    choices: [host, fleet]
+    default: host
+attributes:
+  action:
+    support: full
+    description: Runs as an action plugin on the controller.
+  check_mode:
+    support: full
+    description: Never changes anything, so check mode makes no difference.
+  diff_mode:
+    support: none
+    description: Never changes anything, so there is nothing to show.
+notes:
+  - The plan is kept in Ansible's private temporary folder until the run ends. It is made again within a run only when
+    the hosts or groups of the inventory change.
+  - A host that is no member of the fleet, such as the implicit localhost or one
+    whose variable C(fleet_host_member) is false, gets a slice without capabilities.
+"""
+
+EXAMPLES = r"""
+- name: Refuse a bad inventory before the first change
+  hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: Plan the fleet
+      smallfleet.infra.fleet_plan:
+      run_once: true
+
+- name: Show where every host is to be found
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Take this host's slice of the fleet plan
+      smallfleet.infra.fleet_plan:
+      register: mine
+
+    - name: Show the address
+      ansible.builtin.debug:
+        var: mine.slice.host.ipv4
+
+- name: Take the whole plan
+  smallfleet.infra.fleet_plan:
+    scope: fleet
+  register: everything
+"""
+
+RETURN = r"""
+slice:
+  description: The host's part of the plan.
+  returned: with O(scope=host)
+  type: dict
+  sample:
+    fleet: {name: demo, domain: demo.example.net}
+    host:
+      name: app1
+      fqdn: app1.demo.example.net
+      management: main
+      ipv4: 192.0.2.11
+      ipv6: "2001:db8::b"
+      networks:
+        main: {interface: eth0, ipv4: 192.0.2.11/24, ipv6: "2001:db8::b/64", mtu: 1500}
+    capabilities: [node]
+    node:
+      packages: [chrony]
+      timezone: Etc/UTC
+      administrators: {}
+      sysctl: {}
+      time_servers: []
+      hosts_entries:
+        - {address: 192.0.2.11, names: [app1.demo.example.net, app1]}
+plan:
+  description: The slices of all hosts by the hosts' inventory names.
+  returned: with O(scope=fleet)
+  type: dict
+fleet:
+  description: What is true of the whole fleet.
+  returned: with O(scope=fleet)
+  type: dict
+  sample:
+    name: demo
+    domain: demo.example.net
+    networks:
+      main: {ipv4: 192.0.2.0/24, ipv6: "2001:db8::/64", mtu: 1500}
+"""
