@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Record sets, and the parts of a dynamic update (RFC 2136) as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import FrozenSet, Optional, Tuple
+
+Key = Tuple[str, str]  # canonical name, type in upper case
+
+
+@dataclass(frozen=True)
+class RRset:
+    """All values of one name and type.
+
+    ``values`` are in canonical presentation form, so that equal sets are equal data; ``exact`` are the values as the
+    server spelled them, which a prerequisite must repeat (servers may compare the letters of names in values).
+    """
+
+    name: str
+    type: str
+    ttl: int
+    values: FrozenSet[str]
+    exact: Tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def key(self) -> Key:
+        return (self.name, self.type)
+
+    @property
+    def spelled(self) -> Tuple[str, ...]:
+        """The values as a message should carry them, in a stable order."""
+        return tuple(sorted(self.exact or self.values))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.name} {self.ttl} {self.type} {value}" for value in sorted(self.values))
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """A condition that the server checks in the same atomic step as the changes (RFC 2136 section 2.4).
+
+    ``kind`` is ``equals`` (the set exists with exactly these values; the TTL is not compared), ``absent`` (there is no
+    such set) or ``unused`` (no record of any type has this name).
+    """
+
+    kind: str
+    name: str
+    type: str = ""
+    values: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change (RFC 2136 section 2.5): ``clear`` a whole set, ``add`` one value, or ``drop`` one value."""
+
+    kind: str
+    name: str
+    type: str
+    ttl: int = 0
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens to one record set. ``before`` or ``after`` is None when it does not exist then."""
+
+    action: str
+    before: Optional[RRset]
+    after: Optional[RRset]
+
+    @property
+    def key(self) -> Key:
+        some = self.after or self.before
+        assert some is not None
+        return some.key
+
+    def __str__(self) -> str:
+        name, kind = self.key
+        return f"{self.action} {name} {kind}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The steps of one name, with their prerequisites: never split over two messages."""
+
+    name: str
+    steps: Tuple[Step, ...]
+    prerequisites: Tuple[Prerequisite, ...]
+    changes: Tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One UPDATE message: the server does all of it or nothing."""
+
+    groups: Tuple[Group, ...]
+
+    @property
+    def steps(self) -> Tuple[Step, ...]:
+        return tuple(step for group in self.groups for step in group.steps)
+
+    @property
+    def prerequisites(self) -> Tuple[Prerequisite, ...]:
+        return tuple(one for group in self.groups for one in group.prerequisites)
+
+    @property
+    def changes(self) -> Tuple[Change, ...]:
+        return tuple(one for group in self.groups for one in group.changes)

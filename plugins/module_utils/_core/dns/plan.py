@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the record sets wanted and the record sets there to UPDATE messages that cannot lose anybody's record.
+
+Invariants, each with a property test:
+
+- applying all messages to what was observed gives what was wanted, and touches no other set;
+- every change of a set carries, in the same message, the prerequisite that the set is still as it was observed, so a
+  writer in between makes the message fail as a whole and never loses a record;
+- a message is done or not done; after any number of them the plan made anew holds the rest, and after all is empty.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from .model import Change, Group, Key, Message, Prerequisite, RRset, Step
+
+LIMIT = 60000  # bytes; a message over TCP ends at 65535 (RFC 1035 section 4.2.2), and the signature needs room
+_ENVELOPE = 600  # header, zone section and TSIG record
+# What may stand at a name, for the rare message that puts a CNAME in the place of other data.
+_COMPANIONS = ("A", "AAAA", "CAA", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP", "SVCB", "TLSA", "TXT")
+
+
+class Refused(Exception):
+    """The wanted state cannot be, or is not ours to make. ``reasons`` are sentences, each complete in itself."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(" ".join(reasons))
+
+
+Wanted = Mapping[Key, Optional[RRset]]  # None: this set must not exist
+Observed = Mapping[Key, RRset]
+
+
+def plan(zone: str, wanted: Wanted, observed: Observed) -> List[Group]:
+    """The groups of steps that make ``observed`` into ``wanted``, in a stable order.
+
+    ``observed`` must hold every wanted key that exists and, for the names of wanted CNAMEs, all that exists there.
+    Raises Refused, with every reason, for what no server would do: it would answer NOERROR and leave it out.
+    """
+    names = sorted({name for name, _ in wanted})
+    reasons = [reason for name in names for reason in _objections(zone, name, wanted, observed)]
+    if reasons:
+        raise Refused(reasons)
+    groups = (_group(zone, name, wanted, observed) for name in names)
+    return [group for group in groups if group is not None]
+
+
+def pack(groups: Iterable[Group], limit: int = LIMIT) -> List[Message]:
+    """Whole groups into as few messages as fit into ``limit`` bytes each. Raises Refused when one alone does not."""
+    messages: List[List[Group]] = []
+    room = 0
+    for group in groups:
+        size = group_size(group)
+        if size + _ENVELOPE > limit:
+            raise Refused([f"{group.name} has too much data for one message ({size} bytes of {limit - _ENVELOPE})."])
+        if not messages or size > room:
+            messages.append([])
+            room = limit - _ENVELOPE
+        messages[-1].append(group)
+        room -= size
+    return [Message(tuple(part)) for part in messages]
+
+
+def group_size(group: Group) -> int:
+    """An upper bound of the group's bytes on the wire: names uncompressed, text never shorter than its wire form."""
+    prerequisites = sum(
+        (len(one.name) + 11) * max(1, len(one.values)) + sum(len(value) + 32 for value in one.values)
+        for one in group.prerequisites
+    )
+    return prerequisites + sum(len(one.name) + 11 + len(one.value) + 32 for one in group.changes)
+
+
+def render(sets: Iterable[RRset]) -> str:
+    """Record sets as the lines of a diff, in a stable order."""
+    return "".join(f"{one}\n" for one in sorted(sets, key=lambda one: one.key))
+
+
+def _after(name: str, wanted: Wanted, observed: Observed) -> Dict[str, RRset]:
+    """What would be at a name afterwards, by type."""
+    there = {kind: found for (owner, kind), found in observed.items() if owner == name}
+    for (owner, kind), want in wanted.items():
+        if owner == name:
+            there.pop(kind, None)
+            if want is not None:
+                there[kind] = want
+    return there
+
+
+def _objections(zone: str, name: str, wanted: Wanted, observed: Observed) -> Iterable[str]:
+    after = _after(name, wanted, observed)
+    if "CNAME" in after and len(after) > 1:
+        others = ", ".join(sorted(kind for kind in after if kind != "CNAME"))
+        yield f"{name} cannot have a CNAME beside {others}: delete one of them in the same call."
+    for kind, found in sorted(after.items()):
+        if kind in ("CNAME", "DNAME") and len(found.values) > 1:
+            yield f"{name} {kind} can have one value only."
+    if name == zone and (name, "NS") in wanted and "NS" not in after:
+        yield f"{name} NS are the zone's own nameservers and cannot be deleted: replace them."
+    for owner, kind in wanted:
+        if owner == name and kind == "SOA":
+            yield f"{name} SOA belongs to the server, which counts it up by itself."
+
+
+def _group(zone: str, name: str, wanted: Wanted, observed: Observed) -> Optional[Group]:
+    steps = [_step(observed.get(key), wanted[key]) for key in sorted(wanted) if key[0] == name]
+    done = [step for step in steps if step is not None]
+    if not done:
+        return None
+    return Group(name, tuple(done), tuple(_prerequisites(name, done)), tuple(_changes(zone, done)))
+
+
+def _step(before: Optional[RRset], after: Optional[RRset]) -> Optional[Step]:
+    if before == after:
+        return None
+    if before is None:
+        return Step("create", None, after)
+    if after is None:
+        return Step("delete", before, None)
+    return Step("set the TTL of" if before.values == after.values else "replace", before, after)
+
+
+def _prerequisites(name: str, steps: Sequence[Step]) -> Iterable[Prerequisite]:
+    creates = [step.key[1] for step in steps if step.before is None]
+    found = [step.before for step in steps if step.before is not None]
+    for one in found:
+        yield Prerequisite("equals", name, one.type, one.spelled)
+    if "CNAME" in creates and not found:
+        yield Prerequisite("unused", name)
+        return
+    known = {one.type for one in found}
+    absent = set(creates)
+    if "CNAME" in creates:
+        absent.update(kind for kind in _COMPANIONS if kind not in known)
+    elif creates and not known:
+        absent.add("CNAME")
+    for kind in sorted(absent):
+        yield Prerequisite("absent", name, kind)
+
+
+def _changes(zone: str, steps: Sequence[Step]) -> Iterable[Change]:
+    """Deletions first: a server ignores a CNAME while other data is at its name, and the reverse."""
+    own_servers = [step for step in steps if step.key == (zone, "NS")]
+    others = [step for step in steps if step.key != (zone, "NS")]
+    for step in others:
+        if step.before is not None:
+            yield Change("clear", *step.key)
+    for step in others:
+        yield from _adds(step)
+    for step in own_servers:
+        # The set may not be cleared and its last value not dropped (RFC 2136 section 3.4.2.4): add first.
+        yield from _adds(step)
+        before, after = step.before, step.after
+        if before is not None and after is not None:
+            spelled = {value.lower(): value for value in before.spelled}
+            for value in sorted(before.values - after.values):
+                yield Change("drop", *step.key, value=spelled.get(value, value))
+
+
+def _adds(step: Step) -> Iterable[Change]:
+    if step.after is not None:
+        for value in step.after.spelled:
+            yield Change("add", *step.key, ttl=step.after.ttl, value=value)
+
+
+Settled = Tuple[Dict[Key, Optional[RRset]], List[str]]
+
+
+def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str], given: Wanted) -> Settled:
+    """What remains wanted when sets that exist may be kept, and a sentence for each that is kept.
+
+    ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; ``given`` holds, for a set that must not exist,
+    the values it may have to be deleted (None: any).
+    """
+    remaining: Dict[Key, Optional[RRset]] = {}
+    kept: List[str] = []
+    for key, want in wanted.items():
+        found = observed.get(key)
+        only = given.get(key)
+        differs = found is not None and (
+            found != want if want is not None else only is not None and found.values != only.values
+        )
+        if differs and on_existing(key) != "replace":
+            kept.append(f"{key[0]} {key[1]} exists with other data: {describe(found)}.")
+        else:
+            remaining[key] = want
+    return remaining, kept
+
+
+def describe(found: Optional[RRset]) -> str:
+    """One line for a message."""
+    return f"{', '.join(sorted(found.values))} (TTL {found.ttl})" if found else "nothing"

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A DNS server behind a small protocol, and a fake one for tests that answers as RFC 2136 says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+
+from .._core.dns.model import Change, Key, Message, Prerequisite, RRset
+
+NOERROR = 0
+RCODES: Mapping[int, str] = {
+    0: "NOERROR",
+    1: "FORMERR",
+    2: "SERVFAIL",
+    3: "NXDOMAIN",
+    4: "NOTIMP",
+    5: "REFUSED",
+    6: "YXDOMAIN",
+    7: "YXRRSET",
+    8: "NXRRSET",
+    9: "NOTAUTH",
+    10: "NOTZONE",
+}
+PREREQUISITE_FAILED = (3, 6, 7, 8)  # RFC 2136 section 3.2.5
+
+
+class DnsFailure(Exception):
+    """An exchange that did not do what was asked.
+
+    ``reason`` is one word of a fixed list (see the documentation of the modules), ``rcode`` the server's answer when
+    there was one, ``sent`` whether an update may have reached the server, ``done`` what earlier messages did.
+    """
+
+    def __init__(self, reason: str, message: str, rcode: Optional[int] = None, sent: bool = False) -> None:
+        self.reason = reason
+        self.rcode = rcode
+        self.sent = sent
+        self.done: Tuple[str, ...] = ()
+        super().__init__(message)
+
+
+class DnsClient(Protocol):
+    """One authoritative server."""
+
+    def canonical(self, kind: str, text: str) -> str:
+        """The canonical form of one value in presentation form, its names absolute. Raises DnsFailure ``bad_value``."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
+        """The sets of these keys that exist, and CNAMEs in their place; for a CNAME, all that is at its name."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def send(self, zone: str, message: Message) -> int:
+        """Send one update; the response code, which is NOERROR or one of PREREQUISITE_FAILED."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+
+@dataclass
+class FakeDns:
+    """A zone in memory. ``meddle`` is called before every update, as a rival would be; ``deaf`` ignores changes."""
+
+    zone: str
+    sets: Dict[Key, RRset] = field(default_factory=dict)
+    meddle: Callable[[FakeDns], None] = lambda server: None
+    deaf: bool = False
+    sent: List[Message] = field(default_factory=list)
+    fail: Optional[DnsFailure] = None
+    fail_after: bool = False
+
+    def canonical(self, kind: str, text: str) -> str:
+        return text
+
+    def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
+        found = {}
+        for name, kind in keys:
+            for key in ((name, kind), (name, "CNAME")):
+                if key in self.sets:
+                    found[key] = self.sets[key]
+            if kind == "CNAME":
+                found.update({key: one for key, one in self.sets.items() if key[0] == name})
+        return found
+
+    def send(self, zone: str, message: Message) -> int:
+        self.meddle(self)
+        self.sent.append(message)
+        if self.fail is not None and not self.fail_after:
+            raise self.fail
+        for one in message.prerequisites:
+            rcode = self._unmet(one)
+            if rcode:
+                return rcode
+        if not self.deaf:
+            for change in message.changes:
+                self._change(change)
+        if self.fail is not None:
+            raise self.fail
+        return NOERROR
+
+    def _unmet(self, one: Prerequisite) -> int:
+        found = self.sets.get((one.name, one.type))
+        if one.kind == "equals":
+            return 0 if found is not None and set(found.exact or found.values) == set(one.values) else 8
+        if one.kind == "absent":
+            return 7 if found is not None else 0
+        return 6 if any(name == one.name for name, _ in self.sets) else 0
+
+    def _change(self, change: Change) -> None:
+        """RFC 2136 section 3.4.2, with all that it silently ignores."""
+        key = (change.name, change.type)
+        found = self.sets.get(key)
+        own_servers = key == (self.zone, "NS")
+        if change.kind == "clear":
+            if not own_servers:
+                self.sets.pop(key, None)
+        elif change.kind == "drop":
+            if found is not None and not (own_servers and len(found.values) == 1):
+                rest = found.values - {change.value}
+                self.sets.pop(key)
+                if rest:
+                    self.sets[key] = RRset(*key, found.ttl, rest)
+        else:
+            beside = {kind for name, kind in self.sets if name == change.name}
+            if (change.type == "CNAME" and beside - {"CNAME"}) or (change.type != "CNAME" and "CNAME" in beside):
+                return
+            held = found.values if found is not None and change.type != "CNAME" else frozenset()
+            self.sets[key] = RRset(*key, change.ttl, held | {change.value})

@@ -1,0 +1,271 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One DNS server by dnspython (2.0 or later): questions asked straight of it, and signed updates."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import traceback
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from .._core.dns import names
+from .._core.dns.model import Key, Message, RRset
+from .._core.dns.values import SERVER_OWNED
+from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
+
+DNSPYTHON_ERROR: Optional[str] = None
+try:
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.query
+    import dns.rdata
+    import dns.rdataclass
+    import dns.rdatatype
+    import dns.rrset
+    import dns.tsig
+    import dns.update
+except ImportError:
+    DNSPYTHON_ERROR = traceback.format_exc()
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to send messages. ``protocol`` is tcp or udp, ``timeout`` in seconds for one exchange."""
+
+    address: str
+    port: int = 53
+    protocol: str = "tcp"
+    timeout: float = 10.0
+
+    def __str__(self) -> str:
+        return f"{self.address} port {self.port}/{self.protocol}"
+
+
+@dataclass
+class WireClient:
+    """Implements DnsClient. ``key`` signs everything, questions too, so that a wrong key shows before a write."""
+
+    server: Server
+    key: Optional[Any] = None  # dns.tsig.Key
+    _socket: Optional[socket.socket] = None
+    _wildcards: Dict[Key, Optional[RRset]] = field(default_factory=dict)
+
+    def canonical(self, kind: str, text: str) -> str:
+        try:
+            return _canonical(_rdata(kind, text))
+        except (dns.exception.DNSException, ValueError) as error:
+            raise DnsFailure("bad_value", f"'{text}' is not a value of type {kind}: {error}.") from None
+
+    def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
+        self._wildcards.clear()
+        self._check_zone(zone)
+        found: Dict[Key, RRset] = {}
+        for name, kind in dict.fromkeys(keys):
+            sets = list(self._lookup(zone, name, kind))
+            if kind == "CNAME" and not sets:
+                sets = list(self._lookup(zone, name, "ANY"))
+            found.update({one.key: one for one in sets if not self._synthetic(zone, one)})
+        return found
+
+    def send(self, zone: str, message: Message) -> int:
+        update = dns.update.UpdateMessage(zone)
+        for one in message.prerequisites:
+            if one.kind == "unused":
+                update.absent(one.name)
+            elif one.kind == "absent":
+                update.absent(one.name, one.type)
+            else:
+                update.present(one.name, *(_rdata(one.type, value) for value in one.values))
+        for change in message.changes:
+            if change.kind == "clear":
+                update.delete(change.name, change.type)
+            elif change.kind == "drop":
+                update.delete(change.name, _rdata(change.type, change.value))
+            else:
+                update.add(change.name, change.ttl, _rdata(change.type, change.value))
+        self.close()  # a server may have hung up while it was idle, and an update is never sent twice
+        rcode = int(self._exchange(update, sent=True).rcode())
+        if rcode and rcode not in PREREQUISITE_FAILED:
+            raise self._refusal(rcode, zone, "the update")
+        return rcode
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _check_zone(self, zone: str) -> None:
+        answer = self._ask(zone, "SOA", zone)
+        if not any(one.name == dns.name.from_text(zone) for one in answer.answer if _kind(one) == "SOA"):
+            raise DnsFailure("not_auth", f"{self.server} does not serve the zone {zone}: no SOA record there.")
+
+    def _ask(self, name: str, kind: str, zone: str) -> Any:
+        question = dns.message.make_query(name, kind)
+        question.flags &= ~dns.flags.RD
+        try:
+            answer = self._exchange(question)
+        except DnsFailure as failure:
+            if failure.reason != "hung_up":
+                raise
+            answer = self._exchange(question)
+        if answer.flags & dns.flags.TC:
+            raise DnsFailure("truncated", f"{self.server} cut its answer for {name} {kind}; use protocol=tcp.")
+        if answer.rcode() not in (0, 3):
+            raise self._refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
+        if not answer.flags & dns.flags.AA and not _cut(answer, zone):
+            raise DnsFailure("not_auth", f"{self.server} is not authoritative for {zone}; name a server that is.")
+        return answer
+
+    def _lookup(self, zone: str, name: str, kind: str) -> Iterator[RRset]:
+        """What the server shows at exactly this name: of this type, or a CNAME, or for ANY all it has."""
+        answer = self._ask(name, kind, zone)
+        sections = [answer.answer] if answer.flags & dns.flags.AA else [answer.authority, answer.additional]
+        owner = dns.name.from_text(name)
+        for one in (one for section in sections for one in section):
+            if _kind(one) == "DNAME" and one.name != owner and owner.is_subdomain(one.name):
+                return  # what else is in the answer was made up from the DNAME
+        for one in (one for section in sections for one in section):
+            found = _kind(one)
+            wanted = found in (kind, "CNAME") or (kind == "ANY" and found not in SERVER_OWNED)
+            if one.name == owner and wanted and one.rdclass == dns.rdataclass.IN:
+                exact = tuple(value.to_text() for value in one)
+                yield RRset(name, found, int(one.ttl), frozenset(_canonical(value) for value in one), exact)
+
+    def _synthetic(self, zone: str, found: RRset) -> bool:
+        """Whether the set was made up from a wildcard (RFC 4592).
+
+        It was when a wildcard above holds the same data and a name below, which nobody has, is answered with it too:
+        a name that exists stops the wildcard for itself and below.
+        """
+        if found.name == zone or found.name.startswith("*."):
+            return False
+        above = (self._wildcard(zone, parent, found.type) for parent in names.parents(found.name, zone))
+        if not any(one is not None and one.values == found.values for one in above):
+            return False
+        below = f"probe-{secrets.token_hex(6)}.{found.name}"
+        if len(below) > 254:
+            return False
+        answered = self._lookup(zone, below, found.type)
+        return any(one.type == found.type and one.values == found.values for one in answered)
+
+    def _wildcard(self, zone: str, parent: str, kind: str) -> Optional[RRset]:
+        key = (f"*.{parent}", kind)
+        if key not in self._wildcards and len(key[0]) <= 254:
+            sets = {one.type: one for one in self._lookup(zone, *key)}
+            self._wildcards[key] = sets.get(kind)
+        return self._wildcards.get(key)
+
+    def _exchange(self, message: Any, sent: bool = False) -> Any:
+        """One message there and back, with every way to fail named."""
+        if self.key is not None:
+            message.use_tsig(self.key)
+        reused = self._socket is not None
+        try:
+            answer = self._transmit(message)
+        except DnsFailure:
+            raise
+        except dns.tsig.PeerBadKey:
+            raise self._key_failure("bad_key", "does not know the key") from None
+        except dns.tsig.PeerBadSignature:
+            raise self._key_failure("bad_sig", "knows the key by another secret") from None
+        except (dns.tsig.PeerBadTime, dns.tsig.BadTime):
+            raise self._key_failure("bad_time", "has a clock that differs by minutes; set both, with key") from None
+        except (dns.tsig.PeerError, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm) as error:
+            raise self._key_failure("bad_sig", f"gave an answer whose signature is not valid ({error}), for") from None
+        except dns.message.UnknownTSIGKey:
+            raise self._key_failure("bad_key", "signed its answer with another key than") from None
+        except dns.exception.Timeout:
+            self.close()
+            message = f"{self.server} did not answer within {self.server.timeout:g} s."
+            raise DnsFailure("timeout", message, sent=sent) from None
+        except (OSError, EOFError) as error:
+            self.close()
+            if reused and not sent:
+                raise DnsFailure("hung_up", f"{self.server} closed the connection.") from None
+            raise DnsFailure("broken", f"The connection to {self.server} broke: {error}.", sent=sent) from None
+        except dns.exception.DNSException as error:
+            self.close()
+            raise DnsFailure("malformed", f"{self.server} answered with nonsense: {error}.", sent=sent) from None
+        if self.key is not None and not answer.had_tsig and answer.rcode() == 0:
+            raise DnsFailure("bad_sig", f"{self.server} left its answer unsigned; it is not believed.", sent=sent)
+        return answer
+
+    def _transmit(self, message: Any) -> Any:
+        where = self.server
+        if where.protocol == "udp":
+            address = self._resolve()
+            return dns.query.udp(message, address, timeout=where.timeout, port=where.port, ignore_unexpected=True)
+        if self._socket is None:
+            self._socket = self._connect()
+        return dns.query.tcp(message, where.address, timeout=where.timeout, port=where.port, sock=self._socket)
+
+    def _resolve(self) -> str:
+        try:
+            found = socket.getaddrinfo(self.server.address, self.server.port, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            raise DnsFailure("unreachable", f"{self.server.address} has no address: {error}.") from None
+        return str(found[0][4][0])
+
+    def _connect(self) -> socket.socket:
+        where = self.server
+        try:
+            made = socket.create_connection((where.address, where.port), timeout=where.timeout)
+        except socket.timeout:
+            raise DnsFailure("timeout", f"{where} did not accept a connection in {where.timeout:g} s.") from None
+        except OSError as error:
+            raise DnsFailure("unreachable", f"{where} cannot be reached: {error}.") from None
+        made.setblocking(False)
+        return made
+
+    def _key_failure(self, reason: str, what: str) -> DnsFailure:
+        """None of these did anything: the server looks at the signature before it looks at the message."""
+        self.close()
+        name = self.key.name.to_text() if self.key is not None else "(none)"
+        algorithm = self.key.algorithm.to_text().rstrip(".") if self.key is not None else "none"
+        return DnsFailure(reason, f"{self.server} {what} {name} ({algorithm}).", rcode=9)
+
+    def _refusal(self, rcode: int, zone: str, what: str) -> DnsFailure:
+        text = RCODES.get(rcode, str(rcode))
+        key = f"key {self.key.name.to_text()}" if self.key is not None else "no key"
+        reason, hint = {
+            2: ("server_failure", "its log says why"),
+            5: ("refused", f"it does not allow this with {key}"),
+            9: ("not_auth", f"it is not authoritative for {zone}"),
+            10: ("not_zone", f"a name lies outside the zone {zone}"),
+        }.get(rcode, ("malformed", "it did not understand it"))
+        return DnsFailure(reason, f"{self.server} answered {what} with {text}: {hint}.", rcode=rcode)
+
+
+def make_key(name: str, secret: str, algorithm: str) -> Any:
+    """A TSIG key; ``secret`` is base64. Raises DnsFailure ``bad_key`` without quoting the secret."""
+    try:
+        return dns.tsig.Key(name, secret, algorithm)
+    except (ValueError, dns.exception.DNSException):
+        raise DnsFailure("bad_key", f"The secret of the key {name} is not base64, or its name is no name.") from None
+
+
+def _kind(one: Any) -> str:
+    return dns.rdatatype.to_text(one.rdtype)
+
+
+def _cut(answer: Any, zone: str) -> bool:
+    """Whether a non-authoritative answer is a referral from this zone to one below it."""
+    top = dns.name.from_text(zone)
+    return any(_kind(one) == "NS" and one.name != top and one.name.is_subdomain(top) for one in answer.authority)
+
+
+def _rdata(kind: str, text: str) -> Any:
+    return dns.rdata.from_text("IN", kind, text, origin=dns.name.root, relativize=False)
+
+
+def _canonical(rdata: Any) -> str:
+    """The presentation of the canonical wire form (RFC 4034 section 6.2), which has names in lower case."""
+    wire = rdata.to_digestable(dns.name.root)
+    again = dns.rdata.from_wire(rdata.rdclass, rdata.rdtype, wire, 0, len(wire))
+    return str(again.to_text())
