@@ -138,7 +138,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class NodeStep:
-    """One effect on the node: ``kind`` is what to call, ``path`` and ``text`` the file, ``title`` what to tell."""
+    """One effect on the node: ``kind`` is what to do, ``path`` and ``text`` the file, ``title`` what to tell.
+
+    Kinds are ``write``, ``write_unit``, ``arm`` (write a marker where none was), ``remove``, ``reload``, ``start``,
+    ``stop``, ``enable`` and ``disable``.
+    """
 
     kind: str
     title: str
@@ -189,7 +193,8 @@ def _to_active(wanted: Wanted, seen: Node) -> Tuple[NodeStep, ...]:
     if start and running:
         steps.append(NodeStep("stop", f"stop {wanted.unit}, which was started with another unit file"))
     if seen.marker_text != marker:
-        steps.append(NodeStep("write", "write the marker that lets it start", marker_path(wanted.unit), marker))
+        kind = "arm" if seen.marker_text is None else "write"
+        steps.append(NodeStep(kind, "write the marker that lets it start", marker_path(wanted.unit), marker))
     if start:
         steps.append(NodeStep("start", f"start {wanted.unit}"))
     if not seen.enabled and seen.properties.get("UnitFileState", "") not in NOT_ENABLEABLE:
@@ -248,7 +253,7 @@ def predict(wanted: Wanted, seen: Node, steps: Sequence[NodeStep]) -> Node:
         marker_path(wanted.unit): seen.marker_text,
     }
     for step in steps:
-        if step.kind in ("write", "write_unit"):
+        if step.kind in ("write", "write_unit", "arm"):
             files[step.path] = step.text
         elif step.kind == "remove":
             files[step.path] = None
