@@ -41,7 +41,10 @@ class ActionModule(ActionBase):
             plan = {host: store.read(f"host {host}") for host in summary["hosts"]}
             return {**result, "fleet": summary["fleet"], "plan": plan}
         mine = store.read(f"host {variables['inventory_hostname']}")
-        return {**result, "slice": mine or {"fleet": summary["fleet"], "host": {}, "capabilities": []}}
+        if mine is None:
+            fleet = {key: summary["fleet"][key] for key in ("name", "domain")}
+            mine = {"fleet": fleet, "host": {}, "capabilities": []}
+        return {**result, "slice": mine}
 
 
 def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:

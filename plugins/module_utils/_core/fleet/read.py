@@ -93,11 +93,13 @@ def _read_domain(value: Any, notes: Notes) -> str:
 
 
 def _read_management(value: Any, networks: Networks, notes: Notes) -> str:
+    first = networks.declared[0] if networks.declared else ""
     if value is None:
-        return networks.declared[0] if networks.declared else ""
+        return first
     if not isinstance(value, str) or value not in networks.declared:
         names = ", ".join(networks.declared) or "none so far"
         notes.add("", "fleet_management_network", f"there is no network {shown(value)}", f"The networks are: {names}")
+        return first
     return str(value)
 
 

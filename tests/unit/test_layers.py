@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Imports point down only: modules and actions -> _io -> _core; inside _core each subject knows only itself and fleet."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Iterator, List, Tuple
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+COLLECTION = "ansible_collections.smallfleet.infra.plugins."
+EFFECTS = frozenset(
+    "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random secrets "
+    "select selectors shutil signal socket socketserver sqlite3 ssl subprocess sys tempfile threading time".split()
+)
+EFFECT_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
+
+
+def imports(path: PurePosixPath, tree: ast.AST) -> Iterator[Tuple[int, str]]:
+    """(line, dotted name) of everything a file imports; names inside the collection begin with a dot."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, _inside(alias.name)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            for alias in node.names:
+                yield node.lineno, _inside(f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.ImportFrom):
+            folder = path.parents[node.level - 1]
+            base = ".".join((*folder.parts, *([node.module] if node.module else [])))
+            for alias in node.names:
+                yield node.lineno, f".{base}.{alias.name}"
+
+
+def _inside(name: str) -> str:
+    return "." + name[len(COLLECTION):] if name.startswith(COLLECTION) else name
+
+
+def violations(path: PurePosixPath, source: str) -> List[str]:
+    """What the file at ``path`` (relative to plugins/) may not do, one sentence each."""
+    tree = ast.parse(source)
+    found = [f"{path}:{line}: imports {name}" for line, name in imports(path, tree) if not _allowed(path, name)]
+    if path.parts[:2] == ("module_utils", "_core"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in EFFECT_CALLS:
+                found.append(f"{path}:{node.lineno}: calls {node.func.id}()")
+    return found
+
+
+def _allowed(path: PurePosixPath, name: str) -> bool:
+    parts = tuple(name.strip(".").split("."))
+    if path.parts[:2] == ("module_utils", "_core"):
+        return _allowed_in_core(path, name, parts)
+    if not name.startswith("."):
+        return True
+    if path.parts[:2] == ("module_utils", "_io"):
+        return parts[0] == "module_utils" and parts[1] in ("_core", "_io")
+    return parts[0] in ("module_utils", "doc_fragments")
+
+
+def _allowed_in_core(path: PurePosixPath, name: str, parts: Tuple[str, ...]) -> bool:
+    if not name.startswith("."):
+        return parts[0] in sys.stdlib_module_names and parts[0] not in EFFECTS and parts[:2] != ("urllib", "request")
+    if parts[:2] != ("module_utils", "_core"):
+        return False
+    if path.name == "planning.py" and len(path.parts) == 3:
+        return True
+    return parts[2] in ("fleet", path.parts[2])
+
+
+def all_sources() -> List[PurePosixPath]:
+    return [PurePosixPath(path.relative_to(PLUGINS)) for path in sorted(PLUGINS.rglob("*.py"))]
+
+
+def test_every_import_of_the_collection_points_down() -> None:
+    sources = all_sources()
+    assert PurePosixPath("module_utils/_core/planning.py") in sources
+    found = [line for path in sources for line in violations(path, (PLUGINS / path).read_text(encoding="utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("module_utils/_core/dns/bad.py", "import os"),
+        ("module_utils/_core/dns/bad.py", "import os.path"),
+        ("module_utils/_core/dns/bad.py", "from subprocess import run"),
+        ("module_utils/_core/dns/bad.py", "import urllib.request"),
+        ("module_utils/_core/dns/bad.py", "import ansible.module_utils.basic"),
+        ("module_utils/_core/dns/bad.py", "import yaml"),
+        ("module_utils/_core/dns/bad.py", "def later():\n    import socket"),
+        ("module_utils/_core/dns/bad.py", "def read(path):\n    return open(path).read()"),
+        ("module_utils/_core/dns/bad.py", "from ..failover import resolve"),
+        ("module_utils/_core/dns/bad.py", "from .. import planning"),
+        ("module_utils/_core/dns/bad.py", "from ..._io.files import SystemFiles"),
+        ("module_utils/_core/fleet/bad.py", "from ..node.settings import read_settings"),
+        ("module_utils/_core/dns/bad.py", f"from {COLLECTION}module_utils._core.lab.spec import LabSpec"),
+        ("module_utils/_core/planning.py", "from .._io import files"),
+        ("module_utils/_io/bad.py", f"from {COLLECTION}modules import fleet_plan"),
+        ("module_utils/_io/bad.py", f"from {COLLECTION}action.fleet_plan import ActionModule"),
+        ("module_utils/_io/bad.py", "from ...modules import fleet_plan"),
+        ("modules/bad.py", f"from {COLLECTION}modules.fleet_plan import DOCUMENTATION"),
+        ("modules/bad.py", f"from {COLLECTION}action.fleet_plan import ActionModule"),
+        ("action/bad.py", f"from {COLLECTION}modules.fleet_plan import DOCUMENTATION"),
+    ],
+)
+def test_an_import_that_points_up_or_aside_is_caught(path: str, source: str) -> None:
+    assert violations(PurePosixPath(path), source) != []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("module_utils/_core/dns/good.py", "from ..fleet.model import Fleet\nfrom .names import canonical\nimport json"),
+        ("module_utils/_core/dns/good.py", "from urllib.parse import urlsplit"),
+        ("module_utils/_core/planning.py", "from .dns import resolve"),
+        ("module_utils/_io/good.py", "import os\nfrom .._core.dns.names import canonical\nfrom .files import FileStore"),
+        ("modules/good.py", f"from {COLLECTION}module_utils._io.files import SystemFiles"),
+        ("action/good.py", f"from {COLLECTION}module_utils._core.planning import plan_fleet"),
+    ],
+)
+def test_an_import_that_points_down_is_allowed(path: str, source: str) -> None:
+    assert violations(PurePosixPath(path), source) == []
