@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this machine can run, what each lack takes away, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import FrozenSet, List, Mapping, Optional, Sequence, Tuple
+
+# Command -> Debian package it comes from, and what it is for.
+TOOLS: Mapping[str, Tuple[str, str]] = {
+    "mmdebstrap": ("mmdebstrap", "building images"),
+    "systemd-nspawn": ("systemd-container", "container nodes"),
+    "systemd-socket-activate": ("systemd", "packages on nodes"),
+    "tinyproxy": ("tinyproxy-bin", "packages on nodes"),
+    "ip": ("iproute2", "lab networks"),
+    "nc": ("netcat-openbsd", "reaching nodes"),
+    "ssh": ("openssh-client", "reaching nodes"),
+    "nft": ("nftables", "cutting links"),
+    "mkfs.ext4": ("e2fsprogs", "node disks"),
+}
+GUEST_TOOLS: Mapping[str, Tuple[str, str]] = {"qemu-system-x86_64": ("qemu-system-x86", "virtual machine nodes")}
+# Kind of link -> what a container node cannot show without it.
+LINKS: Mapping[str, str] = {
+    "veth": "every node",
+    "bridge": "every node",
+    "tap": "virtual machine nodes",
+    "vxlan": "VXLAN overlays",
+    "macvtap": "guests on macvtap",
+    "wireguard": "kernel WireGuard",
+    "vlan": "VLANs",
+    "bond": "bonds",
+    "dummy": "dummy interfaces",
+}
+NEEDED_LINKS = ("veth", "bridge")
+ENOUGH_MEMORY = 2048
+ENOUGH_DISK = 4096
+USED_CONTROLLERS = ("cpu", "memory", "pids")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found out by trying. ``memory`` and ``disk`` are free MiB; ``kvm`` is None where it was not tried."""
+
+    root: bool
+    namespaces: bool
+    overlay: bool
+    loop: bool
+    commands: FrozenSet[str]
+    links: FrozenSet[str]
+    controllers: FrozenSet[str]
+    kvm: Optional[bool]
+    kvm_device: bool
+    memory: int
+    disk: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``stops`` says for which backends a lack means that nothing runs."""
+
+    subject: str
+    here: bool
+    found: str
+    lost: str = ""
+    remedy: str = ""
+    stops: Tuple[str, ...] = ()
+
+
+def examine(facts: Facts) -> List[Row]:
+    """Every row, those that are fine among them."""
+    both = ("nspawn", "qemu")
+    rows = [
+        _row("root", facts.root, "every lab", "Run as root or with sudo", both),
+        _row("network namespaces", facts.namespaces, "every lab", "Run on a machine or container that may unshare them", both),
+        _row("overlayfs", facts.overlay, "container nodes", "Load the kernel module overlay", both),
+        _row("loop devices", facts.loop, "node disks", "Load the kernel module loop", both),
+        _row("free memory", facts.memory >= ENOUGH_MEMORY, "larger labs", "Free some", (), f"{facts.memory} MiB"),
+        _row("free disk", facts.disk >= ENOUGH_DISK, "building images", "Free some or set lab_cache", both, f"{facts.disk} MiB"),
+    ]
+    for name, (package, use) in {**TOOLS, **GUEST_TOOLS}.items():
+        needed_by = ("qemu",) if name in GUEST_TOOLS else both
+        rows.append(_row(name, name in facts.commands, use, f"apt-get install {package}", needed_by))
+    rows.append(_kvm(facts))
+    for kind, use in LINKS.items():
+        stops: Sequence[str] = both if kind in NEEDED_LINKS else ("qemu",) if kind == "tap" else ()
+        lost = use if kind in (*NEEDED_LINKS, "tap") else f"{use} in container nodes"
+        rows.append(_row(f"{kind} links", kind in facts.links, lost, "Use lab_backend: qemu for the hosts that need it", stops))
+    lacking = [name for name in USED_CONTROLLERS if name not in facts.controllers]
+    remedy = "Boot with systemd.unified_cgroup_hierarchy=1, or use lab_backend: qemu"
+    rows.append(_row("cgroup controllers", not lacking, "limits inside container nodes", remedy, (), ", ".join(sorted(facts.controllers))))
+    return rows
+
+
+def _row(subject: str, here: bool, lost: str, remedy: str, stops: Sequence[str], found: str = "") -> Row:
+    return Row(subject, here, found or ("yes" if here else "no"), "" if here else lost, "" if here else remedy, tuple(stops))
+
+
+def _kvm(facts: Facts) -> Row:
+    if facts.kvm is None:
+        found = "not tried" if facts.kvm_device else "no /dev/kvm"
+    else:
+        found = "a trial guest ran" if facts.kvm else "a trial guest did not run"
+    remedy = "" if facts.kvm else "None needed: guests are emulated, and boot in about a minute"
+    return Row("KVM", bool(facts.kvm), found, "" if facts.kvm else "fast virtual machines", remedy)
+
+
+def refusals(rows: Sequence[Row], backends: Sequence[str]) -> List[Row]:
+    """The rows for which a lab with these backends cannot be raised."""
+    return [row for row in rows if not row.here and set(row.stops) & set(backends)]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text in columns."""
+    cells = [("", "what", "found", "lost without it", "remedy")]
+    cells += [("ok" if row.here else "--", row.subject, row.found, row.lost, row.remedy) for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(5)]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in cells)

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a lab is to be: hosts, NICs, networks and disks, as plain data that survives a trip through JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+BACKENDS = ("nspawn", "qemu")
+
+
+@dataclass(frozen=True)
+class LabNetwork:
+    """A bridge in the lab's own network namespace. ``address`` (with prefix length) is the lab's own, for the proxy."""
+
+    name: str
+    bridge: str
+    mtu: int
+    address: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class LabNic:
+    """A node's NIC. ``link`` is its other end on the bridge; addresses carry a prefix length."""
+
+    network: str
+    interface: str
+    link: str
+    mac: str
+    ipv4: Optional[str]
+    ipv6: Optional[str]
+    mtu: int
+
+
+@dataclass(frozen=True)
+class LabNode:
+    """One machine. ``memory`` and ``disk`` in MiB; ``disks`` are further disks, name -> MiB."""
+
+    name: str
+    backend: str
+    memory: int
+    cpus: int
+    disk: int
+    disks: Mapping[str, int]
+    nics: Tuple[LabNic, ...]
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """A whole lab. ``packages`` are what its nodes can install without downloading."""
+
+    name: str
+    directory: str
+    cache: str
+    release: str
+    packages: Tuple[str, ...]
+    networks: Tuple[LabNetwork, ...]
+    nodes: Tuple[LabNode, ...]
+
+    @property
+    def namespace(self) -> str:
+        """Name of the network namespace that holds the whole lab."""
+        return f"smallfleet-{self.name}"
+
+    @property
+    def folder(self) -> str:
+        """Where the lab keeps its own state, apart from the cache."""
+        return f"{self.directory}/{self.name}"
+
+    @property
+    def proxy_address(self) -> Optional[str]:
+        """The address, without prefix length, at which nodes find the package proxy."""
+        for network in self.networks:
+            if network.address:
+                return network.address.split("/")[0]
+        return None
+
+    def node(self, name: str) -> LabNode:
+        """Raise KeyError when the lab has no node of that name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+
+def to_data(spec: LabSpec) -> Dict[str, Any]:
+    """The lab as plain dictionaries and lists."""
+    return asdict(spec)
+
+
+def from_data(data: Mapping[str, Any]) -> LabSpec:
+    """The lab that to_data() described. Raise KeyError or TypeError when the data is not of that form."""
+    nodes = tuple(
+        LabNode(**{**node, "disks": dict(node["disks"]), "nics": tuple(LabNic(**nic) for nic in node["nics"])})
+        for node in data["nodes"]
+    )
+    networks = tuple(LabNetwork(**network) for network in data["networks"])
+    return LabSpec(**{**data, "packages": tuple(data["packages"]), "networks": networks, "nodes": nodes})
+
+
+def from_slices(slices: Mapping[str, Mapping[str, Any]]) -> LabSpec:
+    """The lab from the ``lab`` slices of the plan, host -> slice. Raise ValueError when no host has one."""
+    if not slices:
+        raise ValueError("no host of this inventory is in a lab. Set a lab_* variable, such as lab_release, for the fleet.")
+    shared = next(iter(slices.values()))["lab"]
+    return from_data({**shared, "nodes": [slices[name]["node"] for name in sorted(slices)]})

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules of the lab share: real effects wired together, and errors that are the user's to read."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional
+
+from ..._core.lab.spec import LabSpec
+from ..clock import SystemClock
+from ..command import CommandFailed, SystemRunner
+from ..files import SystemFiles
+from .image import ImageFailed
+from .lab import Lab, LabFailed, load
+from .network import NetworkFailed
+from .node import NodeFailed
+from .processes import ProcessFailed
+
+FAILURES = (CommandFailed, ImageFailed, LabFailed, NetworkFailed, NodeFailed, ProcessFailed, OSError, ValueError)
+
+
+def system_lab(spec: LabSpec, progress: Optional[str] = None) -> Lab:
+    """The lab on this machine. Each step is appended to the file ``progress`` as it begins."""
+    os.environ["PATH"] += os.pathsep + os.pathsep.join(["/usr/sbin", "/sbin"])
+
+    def tell(text: str) -> None:
+        if progress is not None:
+            with open(progress, "a", encoding="utf-8") as stream:
+                stream.write(text + "\n")
+
+    return Lab(spec, SystemRunner(timeout=1800.0), SystemFiles(), SystemClock(), tell)
+
+
+def existing_lab(directory: str, name: str) -> Lab:
+    """The lab that was raised under this name. Raise LabFailed when there is none."""
+    return system_lab(load(f"{directory}/{name}", SystemFiles()))
+
+
+def step_diff(steps: List[str]) -> Dict[str, str]:
+    """A diff whose new side is the steps."""
+    return {"before": "", "after": "".join(f"{step}\n" for step in steps)}

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Base images and package archives, built once and kept in the cache."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+
+from ..command import CommandFailed, CommandResult, CommandRunner
+
+Progress = Callable[[str], None]
+
+BASE_PACKAGES = (
+    "ca-certificates", "dbus", "iproute2", "iputils-ping", "nftables", "openssh-server", "python3", "python3-apt", "systemd",
+    "systemd-sysv", "udev",
+)
+# What a virtual machine needs beyond a container: a kernel of its own, and what finds and checks its disk.
+GUEST_PACKAGES = ("initramfs-tools", "kmod")
+MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_reap.service", "systemd-networkd-wait-online.service")
+MAX_AGE = 14 * 24 * 3600.0
+RECIPE = "1"
+
+
+class ImageFailed(Exception):
+    """An image could not be built; the message says what to do."""
+
+
+class StaleImage(ImageFailed):
+    """The image's package lists name files that the mirror no longer has."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A package mirror that the controller itself is configured with."""
+
+    uri: str
+    label: str
+
+
+def mirrors(runner: CommandRunner) -> Tuple[Mirror, ...]:
+    """Debian's archive and, where configured, its security archive, as apt on the controller knows them."""
+    form = "$(CREATED_BY)|$(REPO_URI)|$(ORIGIN)|$(LABEL)"
+    rows = (line.split("|") for line in runner.run(["apt-get", "indextargets", "--format", form]).stdout.splitlines())
+    found = {Mirror(row[1], row[3]) for row in rows if row[0] == "Packages" and row[2] == "Debian"}
+    known = [m for m in found if m.label in ("Debian", "Debian-Security") and "backports" not in m.uri]
+    if not any(mirror.label == "Debian" for mirror in known):
+        raise ImageFailed("apt on the controller knows no Debian mirror. Run 'apt-get update' there first.")
+    return tuple(sorted(known, key=lambda mirror: (mirror.label, mirror.uri)))
+
+
+@contextmanager
+def locked(cache: str) -> Iterator[None]:
+    """One builder at a time for each cache folder, also among several labs."""
+    os.makedirs(cache, mode=0o755, exist_ok=True)
+    with open(f"{cache}/lock", "w", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+class Images:
+    """The images of one Debian release in one cache folder."""
+
+    def __init__(self, cache: str, release: str, runner: CommandRunner, progress: Progress) -> None:
+        self.cache = cache
+        self.release = release
+        self._runner = runner
+        self._progress = progress
+
+    def base(self, backend: str) -> Optional[str]:
+        """The newest base tree that is not too old, or None."""
+        folder = f"{self.cache}/images"
+        pattern = re.compile(re.escape(self._stem(backend)) + r"\.(\d+)")
+        found: List[Tuple[int, str]] = []
+        for entry in os.listdir(folder) if os.path.isdir(folder) else ():
+            match = pattern.fullmatch(entry)
+            if match and time.time() - int(match[1]) < MAX_AGE:
+                found.append((int(match[1]), f"{folder}/{entry}"))
+        return max(found)[1] if found else None
+
+    def _packages(self, backend: str) -> Tuple[str, ...]:
+        if backend == "nspawn":
+            return BASE_PACKAGES
+        architecture = self._runner.run(["dpkg", "--print-architecture"]).stdout.strip()
+        return (*BASE_PACKAGES, *GUEST_PACKAGES, f"linux-image-cloud-{architecture}")
+
+    def _stem(self, backend: str) -> str:
+        inputs = "\n".join([RECIPE, self.release, *self._packages(backend), *MASKED])
+        return f"{self.release}-{backend}-{sha256(inputs.encode()).hexdigest()[:12]}"
+
+    def build_base(self, backend: str) -> str:
+        """Build a base tree beside the old ones and move it into place whole."""
+        done = f"{self.cache}/images/{self._stem(backend)}.{int(time.time())}"
+        part = f"{done}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        os.makedirs(os.path.dirname(part), exist_ok=True)
+        argv = ["mmdebstrap", "--variant=important", "--format=directory", "--skip=cleanup/apt/lists"]
+        argv += ["--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::GzipIndexes \"true\""]
+        argv.append(f"--include={','.join(self._packages(backend))}")
+        hooks = [
+            'chroot "$1" systemctl enable systemd-networkd',
+            f'chroot "$1" systemctl mask {" ".join(MASKED)}',
+            'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/resolv.conf && : > "$1/etc/resolv.conf"',
+            'chroot "$1" apt-cache gencaches',
+            'find "$1/usr/share/doc" "$1/usr/share/man" -type f -delete',
+        ]
+        argv += [f"--customize-hook={hook}" for hook in hooks]
+        if backend == "qemu":
+            argv.append('--customize-hook=mkdir -p "$1/etc/initramfs-tools/conf.d" && echo MODULES=most > "$1/etc/initramfs-tools/conf.d/lab"')
+        sources = []
+        for mirror in mirrors(self._runner):
+            suite = self.release if mirror.label == "Debian" else f"{self.release}-security"
+            sources.append(f"deb {mirror.uri} {suite} main")
+        self._progress(f"building the {backend} image of Debian {self.release} (once; kept in {self.cache})")
+        try:
+            self._stream([*argv, self.release, part, *sources])
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        os.replace(part, done)
+        return done
+
+    def _stream(self, argv: Sequence[str]) -> None:
+        """Run a long command and pass on what it says it is doing."""
+        said: List[str] = []
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+            for line in child.stdout or ():
+                said.append(line.rstrip())
+                if line.startswith("I: ") and "hook" not in line:
+                    self._progress(f"  {line[3:].strip()}")
+        if child.returncode != 0:
+            raise CommandFailed(CommandResult(tuple(argv), child.returncode, "", "\n".join(said[-12:])))
+
+    def archive(self, base: str, packages: Sequence[str]) -> str:
+        """Where the packages for one base tree and one set of names are, or will be, as a layer to mount over the base."""
+        digest = sha256("\n".join([base, *sorted(packages)]).encode()).hexdigest()[:16]
+        return f"{self.cache}/archives/{digest}"
+
+    def build_archive(self, base: str, packages: Sequence[str]) -> str:
+        """Fetch packages and what they depend on, so that apt in a node finds them in its own archive."""
+        done = self.archive(base, packages)
+        part, pool = f"{done}.part", f"{self.cache}/pool"
+        shutil.rmtree(part, ignore_errors=True)
+        os.makedirs(f"{part}/var/cache/apt/archives", exist_ok=True)
+        os.makedirs(pool, exist_ok=True)
+        told = self._runner.run(["chroot", base, "apt-get", "--print-uris", "-qq", "--no-install-recommends", "install", *packages], check=False)
+        if told.rc != 0:
+            raise ImageFailed(f"lab_packages: apt refuses {', '.join(packages)}: {told.stderr.strip()}")
+        wanted = [re.match(r"'([^']+)' (\S+) \d+ (\S+)", line) for line in told.stdout.splitlines()]
+        files = [(match[1], match[2], match[3]) for match in wanted if match]
+        missing = [entry for entry in files if not os.path.exists(f"{pool}/{entry[1]}")]
+        if missing:
+            self._progress(f"fetching {len(missing)} packages (once; kept in {self.cache})")
+            argv = ["/usr/lib/apt/apt-helper", "-q", "-q", "download-file"]
+            for uri, name, digest in missing:
+                argv += [uri, f"{pool}/{name}.part", digest]
+            fetched = self._runner.run(argv, check=False)
+            if fetched.rc != 0:
+                raise StaleImage(f"fetching packages failed: {fetched.stderr.strip()[-600:]}")
+            for _uri, name, _digest in missing:
+                os.replace(f"{pool}/{name}.part", f"{pool}/{name}")
+        for _uri, name, _digest in files:
+            os.link(f"{pool}/{name}", f"{part}/var/cache/apt/archives/{name}")
+        os.replace(part, done)
+        return done

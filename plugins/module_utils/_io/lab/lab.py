@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole lab: what is there of it, and each step that makes it be there or be gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from hashlib import sha256
+from typing import Callable, Dict, FrozenSet, List, Mapping
+
+from ..._core.lab.plan import LabState, NodeState, Step, plan_absent, plan_present
+from ..._core.lab.render import ssh_config
+from ..._core.lab.spec import LabNode, LabSpec, from_data, to_data
+from ..clock import Clock
+from ..command import CommandRunner
+from ..files import FileStore
+from . import guest, processes, proxy
+from .image import Images, Progress, StaleImage, locked
+from .network import LabNetworks
+from .node import Node
+
+
+class LabFailed(Exception):
+    """The lab could not be brought to the state asked for; running the same again continues."""
+
+
+def load(folder: str, files: FileStore) -> LabSpec:
+    """The description that an earlier run left in a lab's folder. Raise LabFailed when there is none."""
+    text = files.read(f"{folder}/lab.json")
+    if text is None:
+        raise LabFailed(f"there is no lab in {folder}. Raise it first with playbooks/lab-up.yml.")
+    return from_data(json.loads(text))
+
+
+class Lab:
+    """Observes one lab and carries out the steps planned for it."""
+
+    def __init__(self, spec: LabSpec, runner: CommandRunner, files: FileStore, clock: Clock, progress: Progress) -> None:
+        self.spec = spec
+        self.networks = LabNetworks(spec.namespace, runner)
+        self._runner = runner
+        self._files = files
+        self._clock = clock
+        self._progress = progress
+        self._images = Images(spec.cache, spec.release, runner, progress)
+
+    def node(self, name: str) -> Node:
+        return Node(self.spec, self._described(name), self._runner, self._files, self.networks)
+
+    def _described(self, name: str) -> LabNode:
+        """The node as the inventory has it; for one that only an earlier run knew, as much as its folder tells."""
+        try:
+            return self.spec.node(name)
+        except KeyError:
+            virtual = os.path.exists(f"{self.spec.folder}/nodes/{name}/guest.img")
+            return LabNode(name, "qemu" if virtual else "nspawn", 0, 1, 0, {}, ())
+
+    def described(self, name: str) -> LabNode:
+        """The node as the lab was described. Raise LabFailed for one it does not have."""
+        try:
+            return self.spec.node(name)
+        except KeyError:
+            names = ", ".join(node.name for node in self.spec.nodes)
+            raise LabFailed(f"node: lab {self.spec.name} has no node {name!r}. It has {names}.") from None
+
+    def link(self, node: str, network: str) -> str:
+        """The link of a node on a network. Raise LabFailed when it has none there."""
+        nics = self.described(node).nics
+        for nic in nics:
+            if nic.network == network:
+                return nic.link
+        names = ", ".join(nic.network for nic in nics)
+        raise LabFailed(f"network: node {node} is not in network {network!r}. It is in {names}.")
+
+    def digests(self) -> Dict[str, str]:
+        """Node -> digest of all that decides how it is prepared."""
+        shared = [self.spec.release, list(self.spec.packages), self.spec.proxy_address]
+        data = {node["name"]: node for node in to_data(self.spec)["nodes"]}
+        return {name: sha256(json.dumps([shared, node], sort_keys=True).encode()).hexdigest() for name, node in data.items()}
+
+    def observe(self) -> LabState:
+        """Read the world; nothing is changed."""
+        folder = self.spec.folder
+        nodes = f"{folder}/nodes"
+        names = set(os.listdir(nodes)) if os.path.isdir(nodes) else set()
+        names |= {part.partition(":")[2] for part in processes.find(self.spec.name) if part.startswith("node:")}
+        backends = {node.backend for node in self.spec.nodes}
+        bases = {backend: self._images.base(backend) for backend in backends}
+        fetched = all(base and os.path.isdir(self._images.archive(base, self.spec.packages)) for base in bases.values())
+        described = self._files.read(f"{folder}/lab.json") == self._description()
+        return LabState(
+            images=frozenset(backend for backend, base in bases.items() if base),
+            archive=fetched,
+            namespace=self.networks.exists(),
+            bridges=self.networks.bridges(),
+            links=self.networks.links(),
+            proxy=proxy.running(self.spec),
+            keys=os.path.exists(f"{folder}/id_ed25519"),
+            described=described and os.path.exists(f"{folder}/ssh_config"),
+            nodes={name: self._observe_node(name) for name in sorted(names)},
+            folder=os.path.isdir(folder),
+        )
+
+    def _observe_node(self, name: str) -> NodeState:
+        node = self.node(name)
+        running = node.running() is not None
+        mounted = node.mounted() or node.node.backend == "qemu"
+        digest = self._files.read(f"{node.folder}/digest") or ""
+        return NodeState(digest, mounted, running, running and self._reachable(name))
+
+    def _ssh(self, name: str) -> List[str]:
+        return ["ssh", "-F", f"{self.spec.folder}/ssh_config", "-o", "ConnectTimeout=3", name, "true"]
+
+    def _reachable(self, name: str) -> bool:
+        return self._runner.run(self._ssh(name), check=False).rc == 0
+
+    def plan(self, present: bool) -> List[Step]:
+        observed = self.observe()
+        return plan_present(self.spec, self.digests(), observed) if present else plan_absent(self.spec, observed)
+
+    def apply(self, steps: List[Step]) -> None:
+        """Carry out a plan. Waiting for the nodes is one step for all of them, since they boot side by side."""
+        waiting = [step.target for step in steps if step.action == "wait for node"]
+        for step in steps:
+            if step.action != "wait for node":
+                self._progress(str(step))
+                self._actions()[step.action](step.target)
+        if waiting:
+            self._wait(waiting)
+
+    def _actions(self) -> Mapping[str, Callable[[str], None]]:
+        bridges = {network.bridge: network for network in self.spec.networks}
+        nics = {nic.link: (nic, network.bridge) for node in self.spec.nodes for nic in node.nics
+                for network in self.spec.networks if network.name == nic.network}
+        return {
+            "build image": self._build_image,
+            "fetch packages": lambda _: self._fetch_packages(),
+            "make keys": lambda _: self._make_keys(),
+            "create namespace": lambda _: self.networks.create(),
+            "create bridge": lambda name: self.networks.add_bridge(bridges[name]),
+            "start proxy": lambda _: proxy.start(self.spec, self.networks, self._runner, self._files),
+            "stop proxy": lambda _: proxy.stop(self.spec),
+            "prepare node": self._prepare_node,
+            "describe lab": lambda _: self._describe(),
+            "mount node": lambda name: self.node(name).mount(),
+            "start node": lambda name: self.node(name).start(self.accelerator(name)),
+            "connect link": lambda link: self.networks.connect(*nics[link]),
+            "stop node": lambda name: self.node(name).power_off(),
+            "freeze node": lambda name: self.node(name).freeze(),
+            "thaw node": lambda name: self.node(name).thaw(),
+            "remove node": lambda name: self.node(name).remove(),
+            "delete namespace": lambda _: self.networks.delete(),
+            "remove folder": lambda _: self._remove_folder(),
+        }
+
+    def accelerator(self, name: str) -> str:
+        """How a virtual machine is run here, found out by a trial guest; of no meaning for a container."""
+        if self._described(name).backend != "qemu":
+            return ""
+        remembered = f"{self.spec.folder}/accelerator"
+        known = self._files.read(remembered)
+        if known is None:
+            self._progress("trying whether a guest runs under KVM")
+            folder = self.node(name).folder
+            known = "kvm" if guest.kvm_runs(f"{folder}/vmlinuz", f"{folder}/initrd.img") else "tcg"
+            self._progress(f"  guests run by {'KVM' if known == 'kvm' else 'emulation: booting takes a minute'}")
+            self._files.write(remembered, known, 0o600)
+        return known
+
+    def _build_image(self, backend: str) -> None:
+        with locked(self.spec.cache):
+            if self._images.base(backend) is None:
+                self._images.build_base(backend)
+
+    def _fetch_packages(self) -> None:
+        for backend in sorted({node.backend for node in self.spec.nodes}):
+            with locked(self.spec.cache):
+                base = self._images.base(backend) or self._images.build_base(backend)
+                if os.path.isdir(self._images.archive(base, self.spec.packages)):
+                    continue
+                try:
+                    self._images.build_archive(base, self.spec.packages)
+                except StaleImage:
+                    self._progress("the mirror has moved on: building the image anew")
+                    self._images.build_archive(self._images.build_base(backend), self.spec.packages)
+
+    def _make_keys(self) -> None:
+        os.makedirs(self.spec.folder, mode=0o700, exist_ok=True)
+        key = f"{self.spec.folder}/id_ed25519"
+        self._runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.spec.namespace, "-f", key])
+
+    def _prepare_node(self, name: str) -> None:
+        base = self._images.base(self.spec.node(name).backend)
+        if base is None:
+            raise LabFailed(f"{name}: its base image is gone from {self.spec.cache}. Run lab-up again.")
+        archive = self._images.archive(base, self.spec.packages)
+        lower = (archive, base) if self.spec.packages else (base,)
+        key = self._files.read(f"{self.spec.folder}/id_ed25519.pub") or ""
+        public = self.node(name).prepare(lower, key, self.digests()[name])
+        known = f"{self.spec.folder}/known_hosts"
+        lines = [line for line in (self._files.read(known) or "").splitlines() if line.split(" ")[0] != name]
+        self._files.write(known, "\n".join([*lines, f"{name} {' '.join(public.split()[:2])}"]) + "\n", 0o600)
+
+    def _description(self) -> str:
+        return json.dumps(to_data(self.spec), indent=1, sort_keys=True) + "\n"
+
+    def _describe(self) -> None:
+        self._files.write(f"{self.spec.folder}/ssh_config", ssh_config(self.spec), 0o600)
+        self._files.write(f"{self.spec.folder}/lab.json", self._description(), 0o600)
+
+    def _remove_folder(self) -> None:
+        shutil.rmtree(self.spec.folder)
+        for parent in (self.spec.directory, os.path.dirname(self.spec.directory)):
+            if os.listdir(parent):
+                break
+            os.rmdir(parent)
+
+    def _wait(self, names: List[str]) -> None:
+        """Wait until every node lets us in; say so as each does."""
+        began = self._clock.monotonic()
+        limits = {name: 420.0 if self.accelerator(name) == "tcg" else 60.0 for name in names}
+        tries: Dict[str, subprocess.Popen[bytes]] = {}
+        waiting = list(names)
+        while waiting:
+            for name in list(waiting):
+                attempt = tries.get(name)
+                if attempt is not None and attempt.poll() == 0:
+                    waiting.remove(name)
+                    self._progress(f"{name} answers after {self._clock.monotonic() - began:.1f} s")
+                elif attempt is None or attempt.poll() is not None:
+                    tries[name] = subprocess.Popen(  # pylint: disable=consider-using-with
+                        self._ssh(name), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    )
+                if name in waiting and self._clock.monotonic() - began > limits[name]:
+                    raise LabFailed(f"{name} did not answer within {limits[name]:g} s. Its console: {self.node(name).folder}/console.log")
+                if name in waiting and self.node(name).running() is None:
+                    raise LabFailed(f"{name} went down while booting. Its console: {self.node(name).folder}/console.log")
+            self._clock.sleep(0.3)
+
+
+def known_labs(directory: str) -> FrozenSet[str]:
+    """Names of the labs that have left anything in their folder."""
+    return frozenset(os.listdir(directory)) if os.path.isdir(directory) else frozenset()

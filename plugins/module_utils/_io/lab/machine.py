@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finding out, by trying in a namespace that is thrown away, what this machine can run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import FrozenSet, Optional
+
+from ..._core.lab.doctor import GUEST_TOOLS, LINKS, TOOLS, Facts
+from ..command import CommandRunner
+from . import guest
+from .image import Images
+
+TRIALS = {
+    "veth": "link add trial type veth peer name other",
+    "bridge": "link add trial type bridge",
+    "tap": "tuntap add dev trial mode tap",
+    "vxlan": "link add trial type vxlan id 7 dstport 4789 local 127.0.0.1",
+    "macvtap": "link add parent type veth peer name other\nlink add link parent name trial type macvtap",
+    "wireguard": "link add trial type wireguard",
+    "vlan": "link add parent type veth peer name other\nlink add link parent name trial type vlan id 7",
+    "bond": "link add trial type bond",
+    "dummy": "link add trial type dummy",
+}
+
+
+def examine(cache: str, release: str, runner: CommandRunner, trial: bool = True) -> Facts:
+    """Facts about the machine this runs on, the trial guest among them if wanted. Nothing stays behind."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    return Facts(
+        root=os.geteuid() == 0,
+        namespaces=_succeeds(runner, "unshare", "--net", "true"),
+        overlay=_file_system(runner, "overlay"),
+        loop=_succeeds(runner, "losetup", "--find"),
+        commands=frozenset(name for name in (*TOOLS, *GUEST_TOOLS) if shutil.which(name, path=path)),
+        links=frozenset(kind for kind in LINKS if _link(runner, kind)),
+        controllers=_controllers(),
+        kvm=_kvm(Images(cache, release, runner, lambda _text: None)) if trial else None,
+        kvm_device=os.path.exists("/dev/kvm"),
+        memory=_free_memory(),
+        disk=_free_disk(cache),
+    )
+
+
+def _succeeds(runner: CommandRunner, *argv: str) -> bool:
+    return runner.run(argv, check=False).rc == 0
+
+
+def _file_system(runner: CommandRunner, name: str) -> bool:
+    with open("/proc/filesystems", encoding="ascii") as stream:
+        known = name in stream.read().split()
+    return known or _succeeds(runner, "modprobe", "--dry-run", name)
+
+
+def _link(runner: CommandRunner, kind: str) -> bool:
+    return runner.run(["unshare", "--net", "ip", "-batch", "-"], stdin=TRIALS[kind] + "\n", check=False).rc == 0
+
+
+def _controllers() -> FrozenSet[str]:
+    """Controllers of the unified hierarchy: those of the old ones cannot be handed to a node."""
+    for path in ("/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"):
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as stream:
+                return frozenset(stream.read().split())
+    return frozenset()
+
+
+def _kvm(images: Images) -> Optional[bool]:
+    if not os.path.exists("/dev/kvm") or not shutil.which("qemu-system-x86_64"):
+        return None
+    tree = images.base("qemu")
+    if tree is None:
+        return None
+    _version, kernel, initrd = guest.kernel_of(tree)
+    return guest.kvm_runs(kernel, initrd)
+
+
+def _free_memory() -> int:
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        rows = dict(line.split(":", 1) for line in stream)
+    return int(rows["MemAvailable"].split()[0]) >> 10
+
+
+def _free_disk(path: str) -> int:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return shutil.disk_usage(path).free >> 20

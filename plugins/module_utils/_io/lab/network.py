@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's network: one namespace with bridges and no way out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Dict, FrozenSet, Sequence
+
+from ..._core.lab.spec import LabNetwork, LabNic
+from ..command import CommandRunner
+
+FILTER = "smallfleet_cut"
+
+
+class NetworkFailed(Exception):
+    """The lab's network could not be made as asked."""
+
+
+class LabNetworks:
+    """Bridges and links inside one namespace, whose only other interface is its loopback."""
+
+    def __init__(self, namespace: str, runner: CommandRunner) -> None:
+        self.namespace = namespace
+        self._runner = runner
+
+    def enter(self, argv: Sequence[str]) -> Sequence[str]:
+        """The argument vector that runs ``argv`` in the namespace. nsenter keeps /sys, which nspawn needs."""
+        return ["nsenter", f"--net=/run/netns/{self.namespace}", *argv]
+
+    def exists(self) -> bool:
+        """A name left behind by a crash, with no namespace mounted on it, does not count."""
+        return os.path.ismount(f"/run/netns/{self.namespace}")
+
+    def create(self) -> None:
+        """Sending is switched off for IPv6 autoconfiguration, so that the lab's end says nothing unasked."""
+        stale = f"/run/netns/{self.namespace}"
+        if os.path.exists(stale) and not os.path.ismount(stale):
+            os.unlink(stale)
+        self._runner.run(["ip", "netns", "add", self.namespace])
+        self._ip("link", "set", "lo", "up")
+
+    def delete(self) -> None:
+        self._runner.run(["ip", "netns", "delete", self.namespace])
+
+    def _ip(self, *words: str) -> str:
+        return self._runner.run(self.enter(["ip", *words])).stdout
+
+    def bridges(self) -> FrozenSet[str]:
+        """Names of the bridges that are up."""
+        if not self.exists():
+            return frozenset()
+        found = json.loads(self._ip("-json", "link", "show", "type", "bridge") or "[]")
+        return frozenset(link["ifname"] for link in found if link and "UP" in link.get("flags", ()))
+
+    def links(self) -> Dict[str, str]:
+        """Link -> bridge it is on."""
+        if not self.exists():
+            return {}
+        found = json.loads(self._ip("-json", "link", "show") or "[]")
+        return {link["ifname"]: link["master"] for link in found if link.get("master")}
+
+    def add_bridge(self, network: LabNetwork) -> None:
+        if network.bridge not in self._names():
+            self._ip("link", "add", network.bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+        self._ip("link", "set", network.bridge, "addrgenmode", "none", "up")
+        if network.address:
+            self._ip("address", "replace", network.address, "dev", network.bridge, *(["nodad"] if ":" in network.address else []))
+
+    def _names(self) -> FrozenSet[str]:
+        return frozenset(link["ifname"] for link in json.loads(self._ip("-json", "link", "show") or "[]"))
+
+    def add_tap(self, nic: LabNic) -> None:
+        """A tap(4) for a virtual machine; one that an earlier run left is used again."""
+        if nic.link not in self._names():
+            self._ip("tuntap", "add", "dev", nic.link, "mode", "tap")
+
+    def connect(self, nic: LabNic, bridge: str, timeout: float = 15.0) -> None:
+        """Put a node's link on its bridge, as soon as the node has made it."""
+        deadline = time.monotonic() + timeout
+        while nic.link not in self._names():
+            if time.monotonic() > deadline:
+                raise NetworkFailed(f"link {nic.link} to network {nic.network} did not appear within {timeout:g} s")
+            time.sleep(0.05)
+        self._ip("link", "set", nic.link, "addrgenmode", "none", "mtu", str(nic.mtu), "master", bridge, "up")
+
+    def cut(self, link: str, direction: str) -> None:
+        """Drop every frame ``from`` the node, ``to`` the node, or ``both``. The carrier stays, as with a dead switch path."""
+        table = f"{FILTER}_{link.replace('.', '_').replace('-', '_')}"
+        rules = [f"table netdev {table}", f"delete table netdev {table}", f"table netdev {table} {{"]
+        for hook, name in (("ingress", "from"), ("egress", "to")):
+            if direction in (name, "both"):
+                rules.append(f'chain {name} {{ type filter hook {hook} device "{link}" priority 0; policy drop; }}')
+        self._runner.run(self.enter(["nft", "-f", "-"]), stdin="\n".join([*rules, "}"]) + "\n")
+
+    def restore(self, link: str) -> None:
+        table = f"{FILTER}_{link.replace('.', '_').replace('-', '_')}"
+        self._runner.run(self.enter(["nft", "-f", "-"]), stdin=f"table netdev {table}\ndelete table netdev {table}\n")
+
+    def cuts(self) -> Dict[str, str]:
+        """Link -> direction that is cut."""
+        tables = json.loads(self._runner.run(self.enter(["nft", "-j", "list", "chains"])).stdout)["nftables"]
+        found: Dict[str, str] = {}
+        for chain in (entry["chain"] for entry in tables if "chain" in entry):
+            if chain["table"].startswith(f"{FILTER}_"):
+                link = chain["dev"] if isinstance(chain["dev"], str) else chain["dev"][0]
+                found[link] = "both" if link in found else chain["name"]
+        return found

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The processes of a lab: started apart from the run that starts them, found again by a mark in their environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+MARK = "SMALLFLEET_LAB"
+PART = "SMALLFLEET_LAB_PART"
+
+
+class ProcessFailed(Exception):
+    """A process of the lab ended right after its start, or did not end when told."""
+
+
+def spawn(
+    lab: str,
+    part: str,
+    argv: Sequence[str],
+    log: str,
+    env: Optional[Mapping[str, str]] = None,
+    first: Optional[Callable[[], None]] = None,
+) -> int:
+    """Start a process that outlives this one; return its id. Its output goes to ``log``; it calls ``first`` before all else."""
+    marks = {**os.environ, **(env or {}), MARK: lab, PART: part}
+    with open(log, "ab") as stream:
+        child = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            env=marks,
+            start_new_session=True,
+            cwd="/",
+            preexec_fn=first,
+        )
+    time.sleep(0.02)
+    if child.poll() is not None:
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            said = stream.read()[-600:].strip()
+        raise ProcessFailed(f"{part}: '{argv[0]}' ended at once with {child.returncode}: {said}")
+    return child.pid
+
+
+def find(lab: str) -> Dict[str, List[int]]:
+    """Part -> ids of the lab's live processes, oldest first. Needs the right to read other processes' environment."""
+    wanted = f"{MARK}={lab}".encode()
+    found: Dict[str, List[int]] = {}
+    for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        marks = _environment(pid)
+        if wanted in marks and not _zombie(pid):
+            for mark in marks:
+                if mark.startswith(f"{PART}=".encode()):
+                    found.setdefault(mark.split(b"=", 1)[1].decode(), []).append(pid)
+    return found
+
+
+def _environment(pid: int) -> Tuple[bytes, ...]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return tuple(stream.read().split(b"\0"))
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ()
+
+
+def _stat(pid: int) -> List[str]:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _zombie(pid: int) -> bool:
+    return _stat(pid)[:1] in (["Z"], ["X"], [])
+
+
+def stopped(pid: int) -> bool:
+    """Whether SIGSTOP holds the process."""
+    return _stat(pid)[:1] == ["T"]
+
+
+def children(pid: int) -> List[int]:
+    """Ids of the live processes whose parent is ``pid``."""
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    return [child for child in pids if _stat(child)[1:2] == [str(pid)] and not _zombie(child)]
+
+
+def inside(leader: int) -> List[int]:
+    """Ids of all processes in the process namespace of ``leader``, itself among them."""
+    try:
+        namespace = os.readlink(f"/proc/{leader}/ns/pid")
+    except OSError:
+        return []
+    members = []
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            if os.readlink(f"/proc/{pid}/ns/pid") == namespace:
+                members.append(pid)
+        except OSError:
+            continue
+    return members
+
+
+def send(pids: Sequence[int], number: signal.Signals) -> None:
+    """Send a signal to each process that still lives."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def end(pids: Sequence[int], timeout: float = 10.0) -> None:
+    """Kill processes and wait until they are gone; stopped ones included."""
+    send(pids, signal.SIGKILL)
+    deadline = time.monotonic() + timeout
+    while True:
+        for pid in pids:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                continue
+        left = [pid for pid in pids if not _zombie(pid)]
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            raise ProcessFailed(f"processes {left} did not end within {timeout:g} s of SIGKILL")
+        time.sleep(0.02)

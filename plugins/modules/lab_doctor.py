@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: lab_doctor
+short_description: Find out what kinds of lab this machine can run
+version_added: 0.1.0
+description:
+  - Tries what a lab needs in namespaces that are thrown away, and reports for each lack what it takes away and the remedy.
+  - Whether KVM is usable is decided by a guest with the lab's own kernel, once an image for guests is in the cache.
+options:
+  cache:
+    description: The folder that holds images and packages.
+    type: path
+    default: /var/cache/smallfleet
+  release:
+    description: Code name of the Debian release whose guest image is used for the trial.
+    type: str
+    default: trixie
+  backends:
+    description: Fail when one of these backends cannot run here. The trial under KVM is left out then, since none depends on it.
+    type: list
+    elements: str
+    choices: [nspawn, qemu]
+    default: []
+attributes:
+  check_mode:
+    description: Changes nothing in any case.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+"""
+
+EXAMPLES = r"""
+- name: Find out what this machine can run
+  smallfleet.infra.lab_doctor:
+    backends: [nspawn]
+  register: doctor
+
+- name: Show the table
+  ansible.builtin.debug:
+    msg: "{{ doctor.table }}"
+"""
+
+RETURN = r"""
+table:
+  description: All rows as text in columns.
+  returned: always
+  type: str
+rows:
+  description: Each thing that was tried.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.machine import examine
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "cache": {"type": "path", "default": "/var/cache/smallfleet"},
+            "release": {"type": "str", "default": "trixie"},
+            "backends": {"type": "list", "elements": "str", "choices": ["nspawn", "qemu"], "default": []},
+        },
+        supports_check_mode=True,
+    )
+    backends = module.params["backends"]
+    rows = doctor.examine(examine(module.params["cache"], module.params["release"], SystemRunner(), trial=not backends))
+    result = {"changed": False, "rows": [asdict(row) for row in rows], "table": doctor.table(rows)}
+    refused = doctor.refusals(rows, backends)
+    if refused:
+        module.fail_json(msg="This machine cannot run the lab; nothing was changed.\n" + doctor.table(refused), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

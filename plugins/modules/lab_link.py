@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: lab_link
+short_description: Cut or restore the link of a lab node
+version_added: 0.1.0
+description:
+  - Drops every frame on one of a node's links, in both directions or in one. The node keeps its carrier, as with a dead
+    switch path, so nothing on it notices but by silence.
+  - Runs on the controller as root.
+options:
+  name:
+    description: Name of the lab.
+    type: str
+    required: true
+  directory:
+    description: Folder that holds the labs' own state.
+    type: path
+    default: /var/lib/smallfleet/labs
+  node:
+    description: The node's name in the inventory.
+    type: str
+    required: true
+  network:
+    description: Name of the network whose link is meant.
+    type: str
+    required: true
+  state:
+    description: Whether the link is to be cut.
+    type: str
+    choices: [cut, restored]
+    required: true
+  direction:
+    description: For O(state=cut), which frames are dropped, seen from the node.
+    type: str
+    choices: [both, to, from]
+    default: both
+attributes:
+  check_mode:
+    description: Says what would be done, and does nothing.
+    support: full
+  diff_mode:
+    description: Shows the steps.
+    support: full
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+seealso:
+  - module: smallfleet.infra.lab
+"""
+
+EXAMPLES = r"""
+- name: Let app1 hear but not speak
+  smallfleet.infra.lab_link:
+    name: demo
+    node: app1
+    network: main
+    state: cut
+    direction: from
+  delegate_to: localhost
+
+- name: Mend the link
+  smallfleet.infra.lab_link:
+    name: demo
+    node: app1
+    network: main
+    state: restored
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or in check mode would be done, in order.
+  returned: always
+  type: list
+  elements: str
+state:
+  description: The link as it was found before.
+  returned: always
+  type: dict
+  contains:
+    cut:
+      description: Which direction was cut; empty when none was.
+      type: str
+      returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, existing_lab, step_diff
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "directory": {"type": "path", "default": "/var/lib/smallfleet/labs"},
+            "node": {"type": "str", "required": True},
+            "network": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["cut", "restored"], "required": True},
+            "direction": {"type": "str", "choices": ["both", "to", "from"], "default": "both"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        lab = existing_lab(module.params["directory"], module.params["name"])
+        link = lab.link(module.params["node"], module.params["network"])
+        before = lab.networks.cuts().get(link, "")
+        wanted = module.params["direction"] if module.params["state"] == "cut" else ""
+        if before != wanted and not module.check_mode:
+            if wanted:
+                lab.networks.cut(link, wanted)
+            else:
+                lab.networks.restore(link)
+    except FAILURES as error:
+        module.fail_json(msg=str(error))
+    steps = [] if before == wanted else [f"cut {link} {wanted}" if wanted else f"restore {link}"]
+    module.exit_json(changed=bool(steps), steps=steps, state={"cut": before}, diff=step_diff(steps))
+
+
+if __name__ == "__main__":
+    main()
