@@ -12,12 +12,19 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json, render_markdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, collect
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import (
+    PlanStore,
+    collect,
+    plan_folder,
+    write_files,
+)
 
 
 class ActionModule(ActionBase):
-    """Returns a host's slice of the plan, or the whole plan, and connects to nothing."""
+    """Returns a host's slice of the plan, or the whole plan, or writes it to files; connects to nothing."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -26,8 +33,12 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         result: Dict[str, Any] = super().run(tmp, task_vars)
-        spec = {"scope": {"type": "str", "choices": ["host", "fleet"], "default": "host"}}
-        _checked, options = self.validate_argument_spec(argument_spec=spec)
+        _checked, options = self.validate_argument_spec(
+            argument_spec={
+                "scope": {"type": "str", "choices": ["host", "fleet", "files"], "default": "host"},
+                "dest": {"type": "path"},
+            },
+        )
         variables = task_vars or {}
         store = PlanStore(C.DEFAULT_LOCAL_TMP, variables["groups"])
         with store.lock():
@@ -37,14 +48,20 @@ class ActionModule(ActionBase):
         if summary["report"]:
             return {**result, "failed": True, "msg": summary["report"]}
         result["changed"] = False
+        if options["scope"] == "host":
+            return {**result, "slice": _slice(store, summary, variables["inventory_hostname"])}
+        plan = {host: store.read(f"host {host}") for host in summary["hosts"]}
         if options["scope"] == "fleet":
-            plan = {host: store.read(f"host {host}") for host in summary["hosts"]}
             return {**result, "fleet": summary["fleet"], "plan": plan}
-        mine = store.read(f"host {variables['inventory_hostname']}")
-        if mine is None:
-            fleet = {key: summary["fleet"][key] for key in ("name", "domain")}
-            mine = {"fleet": fleet, "host": {}, "capabilities": []}
-        return {**result, "slice": mine}
+        folder = plan_folder(options["dest"], variables.get("ansible_inventory_sources") or [])
+        wanted = {"plan.json": render_json(summary["fleet"], plan), "plan.md": render_markdown(summary["fleet"], plan)}
+        return {**result, **write_files(SystemFiles(), folder, wanted, self._task.check_mode)}
+
+
+def _slice(store: PlanStore, summary: Dict[str, Any], host: str) -> Dict[str, Any]:
+    mine: Optional[Dict[str, Any]] = store.read(f"host {host}")
+    fleet = {key: summary["fleet"][key] for key in ("name", "domain")}
+    return mine or {"fleet": fleet, "host": {}, "capabilities": []}
 
 
 def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:

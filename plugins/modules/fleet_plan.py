@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Reads the whole inventory, checks it, and returns what one host needs to know, or the plan of all hosts.
   - Every address, name and record that can be derived from the inventory is derived here, once per run, on the
-    controller. Nothing is connected to and nothing is changed.
+    controller. Nothing is connected to, and nothing is changed except the files of O(scope=files).
   - The plan depends on the inventory only. C(--limit) does not change it, nor does a host that cannot be reached.
   - When anything in the inventory is wrong, the task fails with B(all) problems at once, each with its host, its
     variable and a remedy.
@@ -23,19 +23,26 @@ options:
     description:
       - With V(host), return RV(slice), the part of the plan that concerns the host of the task.
       - With V(fleet), return RV(plan) with the slices of all hosts, and RV(fleet).
+      - With V(files), write the plan of all hosts to C(plan.json) and, for people, to C(plan.md) on the controller.
     type: str
-    choices: [host, fleet]
+    choices: [host, fleet, files]
     default: host
+  dest:
+    description:
+      - The folder on the controller for O(scope=files), made when it is missing.
+      - By default it is C(plan) beside an inventory that is a file, and C(NAME-plan) beside an inventory that is a
+        folder called C(NAME), since Ansible would take files inside that folder for inventories.
+    type: path
 attributes:
   action:
     support: full
     description: Runs as an action plugin on the controller.
   check_mode:
     support: full
-    description: Never changes anything, so check mode makes no difference.
+    description: Says whether the files of O(scope=files) would change. Otherwise there is nothing to change.
   diff_mode:
-    support: none
-    description: Never changes anything, so there is nothing to show.
+    support: full
+    description: Shows how the files of O(scope=files) change.
 notes:
   - The plan is kept in Ansible's private temporary folder until the run ends. It is made again within a run only when
     the hosts or groups of the inventory change.
@@ -69,6 +76,12 @@ EXAMPLES = r"""
   smallfleet.infra.fleet_plan:
     scope: fleet
   register: everything
+
+- name: Write plan.json and plan.md
+  smallfleet.infra.fleet_plan:
+    scope: files
+    dest: /srv/fleet/plan
+  run_once: true
 """
 
 RETURN = r"""
@@ -99,6 +112,22 @@ plan:
   description: The slices of all hosts by the hosts' inventory names.
   returned: with O(scope=fleet)
   type: dict
+dest:
+  description: The folder of the files.
+  returned: with O(scope=files)
+  type: str
+  sample: /srv/fleet/plan
+steps:
+  description: What was done, or would be in check mode.
+  returned: with O(scope=files)
+  type: list
+  elements: str
+  sample: [write /srv/fleet/plan/plan.json, write /srv/fleet/plan/plan.md]
+diff:
+  description: Each file that changed, before and after.
+  returned: with O(scope=files)
+  type: list
+  elements: dict
 fleet:
   description: What is true of the whole fleet.
   returned: with O(scope=fleet)

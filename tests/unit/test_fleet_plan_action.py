@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, collect
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, collect, plan_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).with_name("ansible-playbook")
@@ -58,7 +58,9 @@ def hosts(**numbers: Any) -> Dict[str, Dict[str, Any]]:
     return {name: {"fleet_host_number": number} for name, number in numbers.items()}
 
 
-def run(folder: Path, members: Mapping[str, Any], common: Mapping[str, Any], *options: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    folder: Path, members: Mapping[str, Any], common: Mapping[str, Any], *options: str, playbook: str = ""
+) -> "subprocess.CompletedProcess[str]":
     if ANSIBLE_PLAYBOOK is None:
         pytest.skip("ansible-playbook is not installed")
     (folder / "written").mkdir(exist_ok=True)
@@ -67,7 +69,7 @@ def run(folder: Path, members: Mapping[str, Any], common: Mapping[str, Any], *op
     (folder / "play.yml").write_text(PLAYBOOK, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment.update(ANSIBLE_COLLECTIONS_PATH=str(ROOT / "collections"), ANSIBLE_HOME=str(folder / "home"))
-    argv = [ANSIBLE_PLAYBOOK, "-i", str(folder / "hosts.json"), str(folder / "play.yml"), *options]
+    argv = [ANSIBLE_PLAYBOOK, "-i", str(folder / "hosts.json"), playbook or str(folder / "play.yml"), *options]
     return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -97,7 +99,11 @@ BROKEN = {
         {},
         ["app1: node_timezone: is protected by Ansible Vault"],
     ),
-    "nothing at all": ({"app1": {}}, {name: None for name in COMMON if name.startswith("fleet_")}, ["fleet: fleet_name:"]),
+    "nothing at all": (
+        {"app1": {}},
+        {name: None for name in COMMON if name.startswith("fleet_")},
+        ["fleet: fleet_name:"],
+    ),
 }
 
 
@@ -121,7 +127,11 @@ def test_every_host_gets_its_slice_and_a_limit_changes_none(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     everything = written(tmp_path)
     assert everything["app1"]["host"]["ipv4"] == "192.0.2.11"
-    assert everything["jump"] == {"fleet": {"name": "demo", "domain": "demo.example.net"}, "host": {}, "capabilities": []}
+    assert everything["jump"] == {
+        "fleet": {"name": "demo", "domain": "demo.example.net"},
+        "host": {},
+        "capabilities": [],
+    }
     for path in (tmp_path / "written").iterdir():
         path.unlink()
     limited = run(tmp_path, members, COMMON, "--limit", "app2")
@@ -142,6 +152,38 @@ def test_no_connection_is_made_to_plan(tmp_path: Path) -> None:
     assert "unreachable=1" in done.stdout
     assert done.stdout.count("TASK [Take this host's slice]") == 1
     assert "ok=2" in done.stdout
+
+
+def test_the_plan_is_written_once_and_the_second_run_changes_nothing(tmp_path: Path) -> None:
+    members = hosts(app1=11, app2=12)
+    dry = run(tmp_path, members, COMMON, "--check", "--diff", playbook="smallfleet.infra.plan")
+    assert "+# Fleet demo" in dry.stdout, dry.stdout + dry.stderr
+    assert not (tmp_path / "plan").exists()
+    first = run(tmp_path, members, COMMON, playbook="smallfleet.infra.plan")
+    assert "changed=1" in first.stdout, first.stdout + first.stderr
+    before = {path.name: path.read_bytes() for path in (tmp_path / "plan").iterdir()}
+    assert sorted(before) == ["plan.json", "plan.md"]
+    second = run(tmp_path, members, COMMON, "--diff", "--limit", "app2", playbook="smallfleet.infra.plan")
+    assert "changed=0" in second.stdout
+    assert "changed=1" not in second.stdout
+    assert {path.name: path.read_bytes() for path in (tmp_path / "plan").iterdir()} == before
+
+
+def test_the_plan_goes_where_the_inventory_says(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, hosts(app1=11), {**COMMON, "fleet_plan_dir": str(tmp_path / "else")}, playbook="smallfleet.infra.plan"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "else" / "plan.md").exists()
+
+
+def test_the_plan_never_goes_into_a_folder_that_is_an_inventory(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    (folder / "hosts.yml").touch()
+    assert plan_folder(None, [str(folder) + "/"]) == str(tmp_path / "lab-plan")
+    assert plan_folder(None, ["app1,", str(folder / "hosts.yml")]) == str(folder / "plan")
+    assert plan_folder("/srv/plan", [str(folder)]) == "/srv/plan"
 
 
 class FakeHostVariables:
@@ -178,7 +220,10 @@ class FakeHostVariables:
 
 def test_only_variables_of_the_fleet_are_read_and_each_host_once() -> None:
     hostvars = FakeHostVariables(
-        {"a": {"fleet_name": "x", "ansible_facts": {}, "my_own": 1, "dns_api_token": 1}, "b": {"node_timezone": "{{ broken }}"}}
+        {
+            "a": {"fleet_name": "x", "ansible_facts": {}, "my_own": 1, "dns_api_token": 1},
+            "b": {"node_timezone": "{{ broken }}"},
+        }
     )
     values, problems = collect(hostvars, ["a", "b"])
     assert values == {"a": {"fleet_name": "x"}, "b": {}}
@@ -192,7 +237,9 @@ def test_a_template_that_comes_back_as_it_was_is_a_problem_and_a_literal_one_is_
     class Unsafe(str):
         __UNSAFE__ = True
 
-    hostvars = FakeHostVariables({"a": {"node_packages": ["x", "{{ gone }}"], "node_timezone": Unsafe("{{ literal }}")}})
+    hostvars = FakeHostVariables(
+        {"a": {"node_packages": ["x", "{{ gone }}"], "node_timezone": Unsafe("{{ literal }}")}}
+    )
     values, problems = collect(hostvars, ["a"])
     assert values == {"a": {"node_timezone": "{{ literal }}"}}
     assert [(problem.host, problem.variable) for problem in problems] == [("a", "node_packages")]

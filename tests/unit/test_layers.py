@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports point down only: modules and actions -> _io -> _core; inside _core each subject knows only itself and fleet."""
+"""Imports point down only: modules and actions -> _io -> _core; a subject of _core knows only itself and fleet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 COLLECTION = "ansible_collections.smallfleet.infra.plugins."
 EFFECTS = frozenset(
-    "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random secrets "
+    "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random "
+    "secrets "
     "select selectors shutil signal socket socketserver sqlite3 ssl subprocess sys tempfile threading time".split()
 )
 EFFECT_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
@@ -39,7 +40,7 @@ def imports(path: PurePosixPath, tree: ast.AST) -> Iterator[Tuple[int, str]]:
 
 
 def _inside(name: str) -> str:
-    return "." + name[len(COLLECTION):] if name.startswith(COLLECTION) else name
+    return "." + name[len(COLLECTION) :] if name.startswith(COLLECTION) else name
 
 
 def violations(path: PurePosixPath, source: str) -> List[str]:
@@ -117,10 +118,16 @@ def test_an_import_that_points_up_or_aside_is_caught(path: str, source: str) -> 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("module_utils/_core/dns/good.py", "from ..fleet.model import Fleet\nfrom .names import canonical\nimport json"),
+        (
+            "module_utils/_core/dns/good.py",
+            "from ..fleet.model import Fleet\nfrom .names import canonical\nimport json",
+        ),
         ("module_utils/_core/dns/good.py", "from urllib.parse import urlsplit"),
         ("module_utils/_core/planning.py", "from .dns import resolve"),
-        ("module_utils/_io/good.py", "import os\nfrom .._core.dns.names import canonical\nfrom .files import FileStore"),
+        (
+            "module_utils/_io/good.py",
+            "import os\nfrom .._core.dns.names import canonical\nfrom .files import FileStore",
+        ),
         ("modules/good.py", f"from {COLLECTION}module_utils._io.files import SystemFiles"),
         ("action/good.py", f"from {COLLECTION}module_utils._core.planning import plan_fleet"),
     ],

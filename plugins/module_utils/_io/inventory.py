@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Proto
 
 from .._core.fleet.problems import Problem
 from .._core.fleet.variables import belongs
+from .files import FileStore
 
 _VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
 
@@ -43,7 +44,10 @@ def collect(hostvars: HostVariables, names: Sequence[str]) -> Tuple[Dict[str, Di
         for name in wanted:
             try:
                 if _contains(raw[name], _is_vaulted):
-                    message, remedy = "is protected by Ansible Vault", "A plan holds no secrets; take it out of the fleet"
+                    message, remedy = (
+                        "is protected by Ansible Vault",
+                        "A plan holds no secrets; take it out of the fleet",
+                    )
                     problems.append(Problem(host, name, message, remedy))
                     continue
                 value = plain(rendered[name])
@@ -152,3 +156,36 @@ class PlanStore:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def plan_folder(dest: Optional[str], sources: Sequence[str]) -> str:
+    """Where the plan's files go: as asked, or beside the first inventory that is a file or a folder.
+
+    Ansible reads every file in a folder that it is given as inventory, so the plan never goes into one:
+    for ``hosts.yml`` it goes to ``plan`` beside that file, for a folder ``lab`` to ``lab-plan`` beside that folder.
+    """
+    if dest:
+        return os.path.abspath(dest)
+    for source in sources:
+        if os.path.isdir(source):
+            return os.path.abspath(source) + "-plan"
+        if os.path.isfile(source):
+            return os.path.join(os.path.dirname(os.path.abspath(source)), "plan")
+    return os.path.abspath("plan")
+
+
+def write_files(files: FileStore, folder: str, wanted: Mapping[str, str], check: bool) -> Dict[str, Any]:
+    """Make the folder hold the wanted files; returns what a task does: changed, steps, diff and the folder."""
+    steps: List[str] = []
+    diff: List[Dict[str, str]] = []
+    for name, content in wanted.items():
+        path = os.path.join(folder, name)
+        before = files.read(path)
+        if before == content:
+            continue
+        steps.append(f"write {path}")
+        headers = {"before_header": path, "after_header": path}
+        diff.append({**headers, "before": before or "", "after": content})
+        if not check:
+            files.write(path, content, 0o644)
+    return {"changed": bool(steps), "steps": steps, "diff": diff, "dest": folder}

@@ -119,10 +119,26 @@ CASES: List[Case] = [
         networks(extra={"ipv6": "2001:db8::/32"}),
         [("", "fleet_networks.extra.ipv6")],
     ),
-    ("an MTU too small for IPv6", networks(extra={"ipv6": "2001:db8:9::/64", "mtu": 1279}), [("", "fleet_networks.extra.mtu")]),
-    ("an MTU that is a word", networks(extra={"ipv4": "203.0.113.0/24", "mtu": "big"}), [("", "fleet_networks.extra.mtu")]),
-    ("an MTU beyond 16 bits", networks(extra={"ipv4": "203.0.113.0/24", "mtu": 65536}), [("", "fleet_networks.extra.mtu")]),
-    ("an unknown management network", everywhere("fleet_management_network", "lan"), [("", "fleet_management_network")]),
+    (
+        "an MTU too small for IPv6",
+        networks(extra={"ipv6": "2001:db8:9::/64", "mtu": 1279}),
+        [("", "fleet_networks.extra.mtu")],
+    ),
+    (
+        "an MTU that is a word",
+        networks(extra={"ipv4": "203.0.113.0/24", "mtu": "big"}),
+        [("", "fleet_networks.extra.mtu")],
+    ),
+    (
+        "an MTU beyond 16 bits",
+        networks(extra={"ipv4": "203.0.113.0/24", "mtu": 65536}),
+        [("", "fleet_networks.extra.mtu")],
+    ),
+    (
+        "an unknown management network",
+        everywhere("fleet_management_network", "lan"),
+        [("", "fleet_management_network")],
+    ),
     # Hosts
     ("no number", without("fleet_host_number", "app1"), [("app1", "fleet_host_number")]),
     ("number zero", on("app1", "fleet_host_number", 0), [("app1", "fleet_host_number")]),
@@ -133,7 +149,11 @@ CASES: List[Case] = [
     ("the broadcast address by number", on("app1", "fleet_host_number", 255), [("app1", "fleet_host_number")]),
     ("an unknown network", on("app1", "fleet_host_networks", ["main", "lan"]), [("app1", "fleet_host_networks[1]")]),
     ("a network twice", on("app1", "fleet_host_networks", ["main", "main"]), [("app1", "fleet_host_networks[1]")]),
-    ("networks of a host as a string", on("watch1", "fleet_host_networks", "main"), [("watch1", "fleet_host_networks")]),
+    (
+        "networks of a host as a string",
+        on("watch1", "fleet_host_networks", "main"),
+        [("watch1", "fleet_host_networks")],
+    ),
     ("no management network", on("watch1", "fleet_host_networks", ["storage"]), [("watch1", "fleet_host_networks")]),
     ("an address outside its network", place(ipv4="198.51.100.9"), [("watch1", "fleet_host_networks.main.ipv4")]),
     ("a network address", place(ipv4="192.0.2.0"), [("watch1", "fleet_host_networks.main.ipv4")]),
@@ -160,7 +180,11 @@ CASES: List[Case] = [
         [("app1", "fleet_host_networks.storage.interface")],
     ),
     ("a full name without a dot", on("app1", "fleet_host_fqdn", "app1"), [("app1", "fleet_host_fqdn")]),
-    ("a duplicate full name", on("watch1", "fleet_host_fqdn", "app1.demo.example.net"), [("watch1", "fleet_host_fqdn")]),
+    (
+        "a duplicate full name",
+        on("watch1", "fleet_host_fqdn", "app1.demo.example.net"),
+        [("watch1", "fleet_host_fqdn")],
+    ),
     ("a duplicate short name", on("watch1", "fleet_host_fqdn", "app1.example.net"), [("watch1", "fleet_host_fqdn")]),
     ("a host name with an underscore", rename("watch1", "watch_1"), [("watch_1", "fleet_host_fqdn")]),
     ("a word for a boolean", on("watch1", "fleet_host_member", "maybe"), [("watch1", "fleet_host_member")]),
@@ -168,7 +192,11 @@ CASES: List[Case] = [
     ("packages as a string", on("app1", "node_packages", "chrony"), [("app1", "node_packages")]),
     ("a package with a space", on("app1", "node_packages", ["a b"]), [("app1", "node_packages[0]")]),
     ("a time zone as a number", on("app1", "node_timezone", 1), [("app1", "node_timezone")]),
-    ("a key that is none", on("app1", "node_administrators", {"root": ["x"]}), [("app1", "node_administrators.root[0]")]),
+    (
+        "a key that is none",
+        on("app1", "node_administrators", {"root": ["x"]}),
+        [("app1", "node_administrators.root[0]")],
+    ),
     (
         "a private key",
         on("app1", "node_administrators", {"root": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}),
@@ -185,7 +213,11 @@ CASES: List[Case] = [
     ("an unknown host", service(active="app9"), [("", "standby_services.web.active")]),
     ("one host as both", service(standby="app1"), [("", "standby_services.web.standby")]),
     ("a port out of range", service(check={"port": 65536}), [("", "standby_services.web.check.port")]),
-    ("an unknown primary", everywhere("dns_zones", {"demo.example.net": {"primary": "ns9"}}), [("", "dns_zones.demo.example.net.primary")]),
+    (
+        "an unknown primary",
+        everywhere("dns_zones", {"demo.example.net": {"primary": "ns9"}}),
+        [("", "dns_zones.demo.example.net.primary")],
+    ),
     (
         "a probe from nowhere",
         everywhere("probe_targets", {"web": {"from": "watch9", "url": "http://www.demo.example.net:8080/"}}),

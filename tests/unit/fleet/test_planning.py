@@ -79,9 +79,13 @@ json_like = st.recursive(
     | st.integers()
     | st.floats(allow_nan=True)
     | st.text(max_size=12)
-    | st.sampled_from(["192.0.2.1", "192.0.2.0/24", "::/0", "2001:db8::1/64", "www", "a..b", "h1", "x" * 300, "-", "\n"]),
+    | st.sampled_from(
+        ["192.0.2.1", "192.0.2.0/24", "::/0", "2001:db8::1/64", "www", "a..b", "h1", "x" * 300, "-", "\n"]
+    ),
     lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(max_size=6) | st.sampled_from(["main", "ipv4", "record", "type", "unit"]), inner, max_size=3),
+    | st.dictionaries(
+        st.text(max_size=6) | st.sampled_from(["main", "ipv4", "record", "type", "unit"]), inner, max_size=3
+    ),
     max_leaves=6,
 )
 
@@ -123,7 +127,8 @@ def test_no_value_of_any_type_at_any_place_makes_the_planner_raise(path: Any, ga
 @given(
     st.dictionaries(
         st.text(max_size=5) | st.sampled_from(["h1", "h2"]),
-        st.dictionaries(st.sampled_from(sorted([*COMMON, "fleet_host_number", "fleet_host_networks"])), json_like) | json_like,
+        st.dictionaries(st.sampled_from(sorted([*COMMON, "fleet_host_number", "fleet_host_networks"])), json_like)
+        | json_like,
         max_size=3,
     ),
     st.dictionaries(st.text(max_size=5), json_like, max_size=3) | json_like,

@@ -207,7 +207,9 @@ def _place(
         return None
     if network is None:
         if value is not None:
-            notes.add(host, where, "the network has no addresses of this family", "Remove it, or add it to fleet_networks")
+            notes.add(
+                host, where, "the network has no addresses of this family", "Remove it, or add it to fleet_networks"
+            )
         return None
     if value is None:
         if number is None:
@@ -252,7 +254,7 @@ def _read_address(host: str, value: Any, network: _NetworkOf, where: str, notes:
 
 
 def _reserved(address: Any, network: _NetworkOf) -> str:
-    """What the address stands for when no host may have it (RFC 3021 for /31, RFC 4291, 2.6.1 and RFC 6164 for IPv6)."""
+    """What the address stands for when no host may have it (RFC 3021 for /31; RFC 4291, 2.6.1 and RFC 6164)."""
     if network.max_prefixlen - network.prefixlen < 2:
         return ""
     if address == network.network_address:

@@ -71,7 +71,8 @@ class Resolution:
     """What one capability makes of a fleet.
 
     ``slices`` maps a host to what that host needs to know, as plain dictionaries, lists, strings, numbers and
-    booleans; a host that does not take part is absent. A capability with problems returns whatever slices it could make.
+    booleans; a host that does not take part is absent. A capability with problems returns the
+    slices that it could make.
     """
 
     slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -63,7 +63,9 @@ def _is_member(host: str, variables: Mapping[str, Any], notes: Notes) -> bool:
     value = variables.get(_MEMBER, True)
     member = truth(value)
     if member is None:
-        notes.add(host, _MEMBER, f"must be true or false, found {shown(value)}", "Leave it out for a member of the fleet")
+        notes.add(
+            host, _MEMBER, f"must be true or false, found {shown(value)}", "Leave it out for a member of the fleet"
+        )
     return member is not False
 
 
@@ -87,7 +89,9 @@ def _read_name(value: Any, notes: Notes) -> str:
 def _read_domain(value: Any, notes: Notes) -> str:
     if is_domain(value):
         return str(value)
-    said = "is not set" if value is None else f"{shown(value)} is not a domain name in small letters without a final dot"
+    said = (
+        "is not set" if value is None else f"{shown(value)} is not a domain name in small letters without a final dot"
+    )
     notes.add("", "fleet_domain", said, "Write for example demo.example.net")
     return "invalid"
 

@@ -67,7 +67,7 @@ def truth(value: Any) -> Optional[bool]:
 
 
 def is_domain(value: Any) -> bool:
-    """Whether the value is a domain name in lower case, without the final dot (RFC 1123, section 2.1; RFC 1035, 2.3.4)."""
+    """Whether the value is a domain name in small letters, without the final dot (RFC 1123, 2.1; RFC 1035, 2.3.4)."""
     if not isinstance(value, str) or not 1 <= len(value) <= 253:
         return False
     return all(_LABEL.fullmatch(label) for label in value.split("."))

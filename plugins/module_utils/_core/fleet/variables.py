@@ -38,6 +38,10 @@ PER_HOST: FrozenSet[str] = frozenset(
 )
 _KNOWN = sorted(name for name in FLEET_WIDE | PER_HOST if name.startswith("fleet_"))
 _SECRET = re.compile(r"secret|password|passwd|passphrase|token|private_?key", re.IGNORECASE)
+_ASSIGNMENT = re.compile(
+    r"(secret|password|passwd|passphrase|token|private_?key)[\"']?\s*[=:]\s*\S|-----BEGIN [A-Z ]*PRIVATE KEY",
+    re.IGNORECASE,
+)
 
 
 def names_a_secret(name: str) -> bool:
@@ -61,7 +65,10 @@ def find_typos(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
 
 
 def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
-    """Note every dictionary key, however deep, that looks like a secret: a plan is written to files people share."""
+    """Note every dictionary key and every text, however deep, that looks like a secret: people share a plan's files.
+
+    A text looks like one when it assigns to a telling name (``--password=x``) or holds a private key.
+    """
     if isinstance(value, Mapping):
         for key, inner in value.items():
             path = f"{variable}.{key}"
@@ -76,6 +83,13 @@ def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             find_secrets(host, f"{variable}[{index}]", inner, notes)
+    elif isinstance(value, str) and _ASSIGNMENT.search(value):
+        notes.add(
+            host,
+            variable,
+            "seems to contain a secret, and a plan holds none",
+            "Let the program read it from a file on the host that uses it",
+        )
 
 
 def agree(hosts: Mapping[str, Mapping[str, Any]], notes: Notes) -> Dict[str, Any]:
@@ -113,9 +127,11 @@ def _note_dissent(name: str, hosts: Mapping[str, Any], majority: Sequence[str], 
         notes.add(
             host,
             name,
-            f"{said} here, but it holds for the whole fleet ({majority[0]} and {len(majority) - 1} more agree)"
-            if len(majority) > 1
-            else f"{said} here, but it holds for the whole fleet and {majority[0]} has it",
+            (
+                f"{said} here, but it holds for the whole fleet ({majority[0]} and {len(majority) - 1} more agree)"
+                if len(majority) > 1
+                else f"{said} here, but it holds for the whole fleet and {majority[0]} has it"
+            ),
             "Set it once, in group_vars/all",
         )
 

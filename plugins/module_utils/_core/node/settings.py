@@ -21,7 +21,9 @@ _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_*@:-]+)+")
 _TIME_SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?")
-_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/=]+)( .*)?")
+_KEY = re.compile(
+    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/=]+)( .*)?"
+)
 
 
 def read_settings(host: str, variables: Mapping[str, Any], notes: Notes) -> Dict[str, Any]:
@@ -31,7 +33,10 @@ def read_settings(host: str, variables: Mapping[str, Any], notes: Notes) -> Dict
         timezone = TIMEZONE_DEFAULT
     elif not isinstance(timezone, str) or not _TIMEZONE.fullmatch(timezone):
         notes.add(
-            host, "node_timezone", f"{shown(timezone)} is not the name of a time zone", "Write for example Europe/Vienna"
+            host,
+            "node_timezone",
+            f"{shown(timezone)} is not the name of a time zone",
+            "Write for example Europe/Vienna",
         )
         timezone = TIMEZONE_DEFAULT
     return {
@@ -63,7 +68,9 @@ def check_key(key: Any) -> str:
 
 
 def _package(value: Any) -> str:
-    return "" if isinstance(value, str) and _PACKAGE.fullmatch(value) else f"{shown(value)} is not the name of a package"
+    return (
+        "" if isinstance(value, str) and _PACKAGE.fullmatch(value) else f"{shown(value)} is not the name of a package"
+    )
 
 
 def _time_server(value: Any) -> str:
