@@ -106,7 +106,7 @@ def main():
     try:
         lab = existing_lab(module.params["directory"], module.params["name"])
         link = lab.link(module.params["node"], module.params["network"])
-        before = lab.networks.cuts().get(link, "")
+        before = lab.networks.direction_cut(link)
         wanted = module.params["direction"] if module.params["state"] == "cut" else ""
         if before != wanted and not module.check_mode:
             if wanted:

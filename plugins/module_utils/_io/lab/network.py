@@ -90,7 +90,7 @@ class LabNetworks:
 
     def cut(self, link: str, direction: str) -> None:
         """Drop every frame ``from`` the node, ``to`` the node, or ``both``. The carrier stays, as with a dead switch path."""
-        table = f"{FILTER}_{link.replace('.', '_').replace('-', '_')}"
+        table = _table(link)
         rules = [f"table netdev {table}", f"delete table netdev {table}", f"table netdev {table} {{"]
         for hook, name in (("ingress", "from"), ("egress", "to")):
             if direction in (name, "both"):
@@ -98,15 +98,16 @@ class LabNetworks:
         self._runner.run(self.enter(["nft", "-f", "-"]), stdin="\n".join([*rules, "}"]) + "\n")
 
     def restore(self, link: str) -> None:
-        table = f"{FILTER}_{link.replace('.', '_').replace('-', '_')}"
+        table = _table(link)
         self._runner.run(self.enter(["nft", "-f", "-"]), stdin=f"table netdev {table}\ndelete table netdev {table}\n")
 
-    def cuts(self) -> Dict[str, str]:
-        """Link -> direction that is cut."""
-        tables = json.loads(self._runner.run(self.enter(["nft", "-j", "list", "chains"])).stdout)["nftables"]
-        found: Dict[str, str] = {}
-        for chain in (entry["chain"] for entry in tables if "chain" in entry):
-            if chain["table"].startswith(f"{FILTER}_"):
-                link = chain["dev"] if isinstance(chain["dev"], str) else chain["dev"][0]
-                found[link] = "both" if link in found else chain["name"]
-        return found
+    def direction_cut(self, link: str) -> str:
+        """``from``, ``to`` or ``both``; empty when the link is whole."""
+        ruleset = json.loads(self._runner.run(self.enter(["nft", "-j", "list", "chains"])).stdout)["nftables"]
+        chains = [entry["chain"] for entry in ruleset if "chain" in entry]
+        cut = [chain["name"] for chain in chains if chain["family"] == "netdev" and chain["table"] == _table(link)]
+        return "both" if len(cut) == 2 else "".join(cut)
+
+
+def _table(link: str) -> str:
+    return f"{FILTER}_{link.replace('.', '_').replace('-', '_')}"
