@@ -47,7 +47,7 @@ class DnsClient(Protocol):
     """One authoritative server."""
 
     def canonical(self, kind: str, text: str) -> str:
-        """The canonical form of one value in presentation form, its names absolute. Raises DnsFailure ``bad_value``."""
+        """The canonical form of one value in presentation form, its names absolute. Raises ValueError."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:

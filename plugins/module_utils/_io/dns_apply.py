@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from .._core.dns.model import Key, Message, RRset
-from .._core.dns.plan import Wanted, describe, pack, plan, settle
+from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
 
 ATTEMPTS = 5
@@ -61,7 +61,7 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
         first = before if first is None else first
         remaining, kept = settle(request.wanted, observed, request.on_existing, request.given)
         _refuse_kept(request, kept)
-        messages = pack(plan(request.zone, remaining, observed))
+        messages = _messages(request.zone, remaining, observed, done)
         if messages:
             _check_expected(request, before)
         steps = [str(step) for message in messages for step in message.steps]
@@ -83,6 +83,30 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
         notes = kept + _changed_since(remaining, after)
         return Result(tuple(done), first, after, tuple(notes), NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _messages(zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: List[str]) -> List[Message]:
+    try:
+        return pack(plan(zone, wanted, observed))
+    except Refused as refused:
+        refused.done = tuple(done)
+        raise
+
+
+def converge_all(
+    client: DnsClient, zones: Mapping[str, Tuple[Wanted, Wanted]], on_existing: str, check: bool = False
+) -> Dict[str, Result]:
+    """converge() for several zones, one after the other; a failure tells what was done in those before it."""
+    results: Dict[str, Result] = {}
+    for zone, (wanted, given) in zones.items():
+        try:
+            results[zone] = converge(client, Request(zone, wanted, given, lambda key: on_existing), check)
+        except (DnsFailure, Refused) as failure:
+            if not check:
+                earlier = tuple(step for result in results.values() for step in result.steps)
+                failure.done = earlier + failure.done
+            raise
+    return results
 
 
 def _refuse_kept(request: Request, kept: List[str]) -> None:

@@ -33,6 +33,8 @@ try:
 except ImportError:
     DNSPYTHON_ERROR = traceback.format_exc()
 
+_ALGORITHM_NAMES = {"hmac-md5": "hmac-md5.sig-alg.reg.int"}  # RFC 8945 section 6
+
 
 @dataclass(frozen=True)
 class Server:
@@ -59,8 +61,8 @@ class WireClient:
     def canonical(self, kind: str, text: str) -> str:
         try:
             return _canonical(_rdata(kind, text))
-        except (dns.exception.DNSException, ValueError) as error:
-            raise DnsFailure("bad_value", f"'{text}' is not a value of type {kind}: {error}.") from None
+        except dns.exception.DNSException as error:
+            raise ValueError(f"'{text}' is not a value of type {kind}: {error}.") from None
 
     def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
         self._wildcards.clear()
@@ -245,7 +247,7 @@ class WireClient:
 def make_key(name: str, secret: str, algorithm: str) -> Any:
     """A TSIG key; ``secret`` is base64. Raises DnsFailure ``bad_key`` without quoting the secret."""
     try:
-        return dns.tsig.Key(name, secret, algorithm)
+        return dns.tsig.Key(name, secret, _ALGORITHM_NAMES.get(algorithm, algorithm))
     except (ValueError, dns.exception.DNSException):
         raise DnsFailure("bad_key", f"The secret of the key {name} is not base64, or its name is no name.") from None
 

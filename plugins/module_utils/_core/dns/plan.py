@@ -25,7 +25,12 @@ _COMPANIONS = ("A", "AAAA", "CAA", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "S
 
 
 class Refused(Exception):
-    """The wanted state cannot be, or is not ours to make. ``reasons`` are sentences, each complete in itself."""
+    """The wanted state cannot be, or is not ours to make.
+
+    ``reasons`` are sentences, each complete in itself; ``done`` is what earlier messages of the same call did.
+    """
+
+    done: Tuple[str, ...] = ()
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)

@@ -63,6 +63,15 @@ def quote(text: str) -> str:
     return " ".join('"' + "".join(_escape(byte) for byte in part) + '"' for part in parts)
 
 
+def unquote(shown: str) -> str:
+    """The text of a TXT value in presentation form; bytes that are not UTF-8 as ``\\xNN``."""
+    data = bytearray()
+    for part in re.findall(r'"((?:[^"\\]|\\.)*)"', shown, re.DOTALL):
+        for digits, escaped, plain in re.findall(r"\\([0-9]{3})|\\(.)|([^\\])", part, re.DOTALL):
+            data.extend(bytes([int(digits) & 255]) if digits else (escaped or plain).encode())
+    return data.decode("utf-8", "backslashreplace")
+
+
 def _escape(byte: int) -> str:
     if byte in b'"\\':
         return "\\" + chr(byte)

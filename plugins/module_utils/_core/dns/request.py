@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the options of a module to record sets with canonical values."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+from . import names, values
+from .model import Key, RRset
+from .plan import Refused
+
+Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
+Pair = Tuple[Dict[Key, Optional[RRset]], Dict[Key, Optional[RRset]]]
+
+
+def zone_of(text: Any) -> str:
+    """The canonical name of a zone. Raises Refused."""
+    try:
+        return names.canonical(text)
+    except names.BadName as error:
+        raise Refused([f"zone_name: '{text}' {error}."]) from None
+
+
+def read_entries(zone: str, entries: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Pair:
+    """What is wanted by (name, type), and for sets that must not exist the values given with them.
+
+    An entry has ``record`` or ``prefix``, ``type``, ``ttl``, ``value`` and ``state``. ``quoted`` says that TXT values
+    are in the form of a zone file. Raises Refused with every reason, each with the path of its option.
+    """
+    wanted: Dict[Key, Optional[RRset]] = {}
+    given: Dict[Key, Optional[RRset]] = {}
+    reasons: List[str] = []
+    for index, entry in enumerate(entries):
+        place = f"record_sets[{index}]." if len(entries) > 1 else ""
+        try:
+            key = (_name(entry, zone), _type(entry))
+            found = read_values(key[1], entry.get("value") or [], zone, canonical, quoted)
+            if entry["state"] == "present" and not found:
+                raise Refused(["value: is missing or empty; use state=absent to delete the set."])
+            if not values.is_ttl(entry["ttl"]):
+                raise Refused([f"ttl: {entry['ttl']} is not from 0 to {values.TTL_MAX} seconds."])
+            if key in wanted:
+                raise Refused([f"{key[0]} {key[1]} is there twice; write all its values in one set."])
+        except Refused as refused:
+            reasons.extend(place + reason for reason in refused.reasons)
+            continue
+        one = RRset(*key, entry["ttl"], found) if found else None
+        wanted[key] = one if entry["state"] == "present" else None
+        if entry["state"] == "absent" and one is not None:
+            given[key] = one
+    if reasons:
+        raise Refused(reasons)
+    return wanted, given
+
+
+def read_zones(asked: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Dict[str, Pair]:
+    """read_entries() for several zones by canonical name. Raises Refused with every reason of every zone."""
+    zones: Dict[str, Pair] = {}
+    reasons: List[str] = []
+    for entry in asked:
+        try:
+            zone = zone_of(entry["zone_name"])
+            if zone in zones:
+                raise Refused(["is there twice; write each zone once."])
+            zones[zone] = read_entries(zone, entry["record_sets"], canonical, quoted)
+        except Refused as refused:
+            reasons.extend(f"{entry['zone_name']}: {reason}" for reason in refused.reasons)
+    if reasons:
+        raise Refused(reasons)
+    return zones
+
+
+def read_values(kind: str, texts: List[str], zone: str, canonical: Canonical, quoted: bool = False) -> FrozenSet[str]:
+    """Canonical values. Raises Refused with every reason."""
+    reasons, found = [], set()
+    for index, text in enumerate(texts):
+        try:
+            shown = text if quoted and kind == "TXT" else values.present(kind, text, zone)
+        except values.BadValue as error:
+            reasons.append(f"value[{index}]: '{text}' {error}.")
+            continue
+        try:
+            found.add(canonical(kind, shown))
+        except ValueError as error:
+            reasons.append(f"value[{index}]: {error}")
+    if reasons:
+        raise Refused(reasons)
+    return frozenset(found)
+
+
+def show(one: Optional[RRset], quoted: bool = False) -> Optional[Dict[str, Any]]:
+    """A set as a module returns it; None when it does not exist."""
+    if one is None:
+        return None
+    plain = one.type == "TXT" and not quoted
+    return {"ttl": one.ttl, "value": sorted(values.unquote(value) if plain else value for value in one.values)}
+
+
+def _name(entry: Mapping[str, Any], zone: str) -> str:
+    option = "record" if entry.get("record") is not None else "prefix"
+    text = entry.get(option)
+    try:
+        if option == "prefix" and text not in ("", "@", None):
+            return names.canonical(f"{text}.{zone}")
+        return names.qualify(text or "", zone)
+    except names.BadName as error:
+        raise Refused([f"{option}: '{text}' {error}."]) from None
+
+
+def _type(entry: Mapping[str, Any]) -> str:
+    try:
+        return values.type_name(entry["type"])
+    except values.BadValue as error:
+        raise Refused([f"type: '{entry['type']}' {error}."]) from None

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the DNS modules share: the transport's options, the client made of them, and failures as results."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Tuple, Union
+
+from .._core.dns.keyfile import BadKeyFile, TsigKey, parse
+from .._core.dns.plan import Refused
+from .dns import RCODES, DnsFailure
+from .dns_wire import Server, WireClient, make_key
+from .files import FileStore
+
+ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha1", "hmac-md5")
+ON_EXISTING = ("replace", "keep_and_fail", "keep_and_warn", "keep")
+
+TRANSPORT: Mapping[str, Dict[str, Any]] = {
+    "server": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 53},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "timeout": {"type": "float", "default": 10.0},
+    "key_name": {"type": "str"},
+    "key_secret": {"type": "str", "no_log": True},
+    "key_algorithm": {"type": "str", "choices": list(ALGORITHMS), "default": "hmac-sha256"},
+    "key_file": {"type": "path", "no_log": False},
+}
+TRANSPORT_RULES: Mapping[str, List[Tuple[str, ...]]] = {
+    "mutually_exclusive": [("key_secret", "key_file"), ("key_name", "key_file")],
+    "required_together": [("key_name", "key_secret")],
+}
+
+
+def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
+    """The client for a module's options. Raises Refused for a key file that holds no key."""
+    server = Server(params["server"], params["port"], params["protocol"], params["timeout"])
+    if params["key_file"]:
+        key = _key_of(params["key_file"], files)
+    elif params["key_name"]:
+        key = TsigKey(params["key_name"], params["key_algorithm"], params["key_secret"])
+    else:
+        return WireClient(server)
+    return WireClient(server, make_key(key.name, key.secret, key.algorithm))
+
+
+def _key_of(path: str, files: FileStore) -> TsigKey:
+    try:
+        text = files.read(path)
+    except OSError as error:
+        raise Refused([f"key_file: {path} cannot be read: {error.strerror}."]) from None
+    except UnicodeDecodeError:
+        raise Refused([f"key_file: {path} is not a text."]) from None
+    if text is None:
+        raise Refused([f"key_file: {path} does not exist on the host where this module runs."])
+    try:
+        return parse(text)
+    except BadKeyFile as error:
+        raise Refused([f"key_file: {path} is no key file: {error}."]) from None
+
+
+def rcode_result(rcode: Union[int, None]) -> Dict[str, Any]:
+    """The return values that nsupdate users know; empty when no update was sent."""
+    return {} if rcode is None else {"dns_rc": rcode, "dns_rc_str": RCODES.get(rcode, str(rcode))}
+
+
+def failure_result(failure: Union[DnsFailure, Refused]) -> Dict[str, Any]:
+    """A failure as the arguments of fail_json."""
+    done = list(failure.done)
+    told = f" Before that: {', '.join(done)}." if done else ""
+    reason, rcode = ("bad_request", None) if isinstance(failure, Refused) else (failure.reason, failure.rcode)
+    return {
+        "msg": f"{failure}{told}",
+        "reason": reason,
+        "changed": bool(done),
+        "steps": done,
+        **rcode_result(rcode),
+    }

@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Many record sets of one or more zones, by dynamic update."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_record_sets
+short_description: Many DNS record sets at once, changed by RFC 2136 dynamic update
+version_added: 0.1.0
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+description:
+  - Makes each record set in the list what it says, in as few messages as possible. Sets that are not in the list are
+    not touched.
+  - One message holds up to about 60 kilobytes, which is several hundred simple sets. The server does a message as a
+    whole or not at all. What does not fit goes into further messages of the same kind, each atomic in itself and never
+    splitting the sets of one name. When a later one fails, the earlier ones stay done and RV(steps) names them;
+    running it again does the rest.
+  - A race lost to another writer is tried again from a new reading.
+extends_documentation_fragment:
+  - smallfleet.infra.dns_transport
+attributes:
+  check_mode:
+    support: full
+    description: Only questions are sent, no update.
+  diff_mode:
+    support: full
+    description: The named sets before and after, as lines of a zone file.
+  idempotent:
+    support: full
+    description: A second run finds nothing to change and sends no update.
+options:
+  zone_name:
+    description: The zone that holds the sets. Exactly one of O(zone_name) and O(zones) must be given.
+    type: str
+    aliases: [zone]
+  record_sets:
+    description: The record sets of O(zone_name).
+    type: list
+    elements: dict
+    aliases: [records]
+    suboptions: &sets
+      record:
+        description:
+          - Name of the set. A name that ends in the zone's own name, or in a dot, is a whole name; any other is
+            relative to the zone. V(@) is the zone itself.
+        type: str
+      prefix:
+        description: Name of the set before the zone; an empty text is the zone itself.
+        type: str
+      type:
+        description: Type of the set.
+        type: str
+        required: true
+      ttl:
+        description: Time to live in seconds.
+        type: int
+        default: 3600
+      value:
+        description:
+          - All values of the set. See the option of the same name of M(smallfleet.infra.dns_record_set).
+        type: list
+        elements: str
+      state:
+        description: Whether the set has the values in C(value), or does not exist.
+        type: str
+        choices: [present, absent]
+        default: present
+  zones:
+    description: Several zones with their record sets, for servers of more than one.
+    type: list
+    elements: dict
+    suboptions:
+      zone_name:
+        description: The zone that holds the sets.
+        type: str
+        required: true
+      record_sets:
+        description: The record sets of this zone.
+        type: list
+        elements: dict
+        required: true
+        suboptions: *sets
+  on_existing:
+    description:
+      - What to do about sets that exist with other values or another TTL.
+      - V(replace) changes them, V(keep_and_fail) fails and leaves all, V(keep_and_warn) warns and leaves them,
+        V(keep) leaves them.
+    type: str
+    choices: [replace, keep_and_fail, keep_and_warn, keep]
+    default: replace
+  txt_transformation:
+    description:
+      - Form of V(TXT) values. V(unquoted) is the text itself, of any length, without quotes around it and with nothing
+        escaped. V(quoted) is the form of a zone file.
+    type: str
+    choices: [unquoted, quoted]
+    default: unquoted
+seealso:
+  - module: smallfleet.infra.dns_record_set
+"""
+
+EXAMPLES = r"""
+- name: Publish the hosts
+  smallfleet.infra.dns_record_sets:
+    server: 127.0.0.1
+    key_file: /etc/bind/smallfleet/demo-update.key
+    zone_name: demo.example.net
+    record_sets:
+      - {record: app1, type: A, ttl: 300, value: [192.0.2.11]}
+      - {record: app1, type: AAAA, ttl: 300, value: ["2001:db8::11"]}
+      - {record: "@", type: MX, ttl: 300, value: [10 mail, 20 mail.example.com.]}
+      - {record: old, type: A, state: absent}
+
+- name: See whether two zones are as they should be
+  smallfleet.infra.dns_record_sets:
+    server: ns1.example.net
+    zones:
+      - zone_name: demo.example.net
+        record_sets: [{record: www2, type: A, ttl: 60, value: [192.0.2.1]}]
+      - zone_name: 2.0.192.in-addr.arpa
+        record_sets: [{record: "1", type: PTR, ttl: 60, value: [www2.demo.example.net.]}]
+  check_mode: true
+  register: zones
+  failed_when: zones is failed or zones is changed
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["create app1.demo.example.net. A", "delete old.demo.example.net. A"]
+state:
+  description: Figures about each zone.
+  returned: success
+  type: dict
+  contains:
+    zones:
+      description: By the name of the zone, the sets asked for and the messages sent.
+      returned: always
+      type: dict
+      sample: {demo.example.net: {record_sets: 4, messages: 1}}
+dns_rc:
+  description: Response code of the last update.
+  returned: when an update was answered
+  type: int
+  sample: 0
+dns_rc_str:
+  description: Name of the response code.
+  returned: when an update was answered
+  type: str
+  sample: NOERROR
+reason:
+  description: Why it failed, as one word. See M(smallfleet.infra.dns_record_set).
+  returned: failure
+  type: str
+  sample: lost_race
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_zones
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
+    ON_EXISTING,
+    TRANSPORT,
+    TRANSPORT_RULES,
+    failure_result,
+    make_client,
+    rcode_result,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+
+
+def run(module: AnsibleModule) -> None:
+    """Read the options, do it zone by zone, and say what was done."""
+    options = module.params
+    client = make_client(options, SystemFiles())
+    asked = options["zones"] or []
+    if options["zone_name"] is not None:
+        asked = [{"zone_name": options["zone_name"], "record_sets": options["record_sets"]}]
+    zones = read_zones(asked, client.canonical, options["txt_transformation"] == "quoted")
+    results = converge_all(client, zones, options["on_existing"], module.check_mode)
+    for result in results.values():
+        for note in result.notes:
+            if options["on_existing"] != "keep":
+                module.warn(note)
+    codes = [result.rcode for result in results.values() if result.rcode is not None]
+    module.exit_json(
+        changed=any(result.changed for result in results.values()),
+        steps=[step for result in results.values() for step in result.steps],
+        diff={
+            "before": "".join(render(result.before.values()) for result in results.values()),
+            "after": "".join(render(result.after.values()) for result in results.values()),
+        },
+        state={
+            "zones": {
+                zone[:-1]: {"record_sets": len(zones[zone][0]), "messages": result.messages}
+                for zone, result in results.items()
+            }
+        },
+        **rcode_result(codes[-1] if codes else None),
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    sets = {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "record": {"type": "str"},
+            "prefix": {"type": "str"},
+            "type": {"type": "str", "required": True},
+            "ttl": {"type": "int", "default": 3600},
+            "value": {"type": "list", "elements": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        "required_one_of": [("record", "prefix")],
+        "mutually_exclusive": [("record", "prefix")],
+        "required_if": [("state", "present", ("value",))],
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **TRANSPORT,
+            "zone_name": {"type": "str", "aliases": ["zone"]},
+            "record_sets": {**sets, "aliases": ["records"]},
+            "zones": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "zone_name": {"type": "str", "required": True},
+                    "record_sets": {**sets, "required": True},
+                },
+            },
+            "on_existing": {"type": "str", "choices": list(ON_EXISTING), "default": "replace"},
+            "txt_transformation": {"type": "str", "choices": ["unquoted", "quoted"], "default": "unquoted"},
+        },
+        required_one_of=[("zone_name", "zones")],
+        mutually_exclusive=[("zone_name", "zones"), *TRANSPORT_RULES["mutually_exclusive"]],
+        required_together=[("zone_name", "record_sets"), *TRANSPORT_RULES["required_together"]],
+        supports_check_mode=True,
+    )
+    if DNSPYTHON_ERROR:
+        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
+    try:
+        run(module)
+    except (DnsFailure, Refused) as failure:
+        module.fail_json(**failure_result(failure))
+
+
+if __name__ == "__main__":
+    main()
