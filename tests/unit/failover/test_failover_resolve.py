@@ -82,8 +82,18 @@ def test_both_hosts_of_a_service_get_the_same_slice_and_nobody_else_gets_one() -
             "active": "app1",
             "standby": "app2",
             "hosts": {
-                "app1": {"fqdn": "app1.demo.example.net", "address": "198.18.0.12"},
-                "app2": {"fqdn": "app2.demo.example.net", "address": "198.18.0.13"},
+                "app1": {
+                    "fqdn": "app1.demo.example.net",
+                    "address": "198.18.0.12",
+                    "alias_of": "app1.demo.example.net.",
+                    "health_url": "http://198.18.0.12:8080/",
+                },
+                "app2": {
+                    "fqdn": "app2.demo.example.net",
+                    "address": "198.18.0.13",
+                    "alias_of": "app2.demo.example.net.",
+                    "health_url": "http://198.18.0.13:8080/",
+                },
             },
             "zone": DOMAIN,
             "record": "www",

@@ -48,7 +48,8 @@ def resolve_standby(fleet: Fleet) -> Resolution:
 
     A slice is ``{"services": [{name, unit, exec_start, exec_start_pre, active, standby, hosts, zone, record, fqdn, ttl,
     check: {port, path}, dns: {host, server, port, key_file, key_name, key_algorithm}}]}`` in the order of the
-    variable, where ``hosts`` maps both inventory names to ``{fqdn, address}``. Bad input of any type becomes problems.
+    variable, where ``hosts`` maps both inventory names to ``{fqdn, address, alias_of, health_url}``; ``alias_of`` is the
+    value of the CNAME that names the host. Bad input of any type becomes problems.
     """
     problems: List[Problem] = []
     zones = _zones(fleet)
@@ -145,7 +146,7 @@ def _service(name: str, reader: Reader, fleet: Fleet, zones: Mapping[str, Zone])
     record = _record(reader, zone, fleet, zones) if zone is not None else None
     ttl = reader.whole("ttl", 1, 86400, None, "seconds")
     check = _check(reader)
-    if len(reader.problems) > before or zone is None or active is None or standby is None:
+    if len(reader.problems) > before or zone is None or active is None or standby is None or check is None:
         return None
     return {
         "name": name,
@@ -154,7 +155,7 @@ def _service(name: str, reader: Reader, fleet: Fleet, zones: Mapping[str, Zone])
         "exec_start_pre": list(before_start),
         "active": active,
         "standby": standby,
-        "hosts": {host: _place(fleet.hosts[host]) for host in (active, standby)},
+        "hosts": {host: _place(fleet.hosts[host], check) for host in (active, standby)},
         "zone": zone.name,
         "record": record,
         "fqdn": f"{record}.{zone.name}",
@@ -164,8 +165,15 @@ def _service(name: str, reader: Reader, fleet: Fleet, zones: Mapping[str, Zone])
     }
 
 
-def _place(host: Host) -> Dict[str, str]:
-    return {"fqdn": host.fqdn, "address": host.addresses[0] if host.addresses else ""}
+def _place(host: Host, check: Mapping[str, Any]) -> Dict[str, str]:
+    address = host.addresses[0] if host.addresses else ""
+    shown_address = f"[{address}]" if ":" in address else address
+    return {
+        "fqdn": host.fqdn,
+        "address": address,
+        "alias_of": f"{host.fqdn.lower()}.",
+        "health_url": f"http://{shown_address}:{check['port']}{check['path']}",
+    }
 
 
 def _dns(fleet: Fleet, zone: Zone) -> Dict[str, Any]:

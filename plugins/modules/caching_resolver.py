@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: caching_resolver
+short_description: Let a node resolve names through a cache of its own
+version_added: 0.1.0
+description:
+  - Configures the resolver unbound, which must be installed, to listen on the loopback address and to keep each answer as
+    long as its time to live says, never longer.
+  - Given zones are asked from given servers, and all other names from the root downwards.
+  - The node's C(/etc/resolv.conf) is pointed at it, after it has answered. A link there is replaced by a file.
+options:
+  zones:
+    description:
+      - Zones that are asked from their own authoritative servers.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the zone.
+        type: str
+        required: true
+      addresses:
+        description:
+          - Addresses of its servers.
+        type: list
+        elements: str
+        required: true
+  search:
+    description:
+      - Domain that is put behind names of one label.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Whether the module can say what it would change without changing it.
+    support: full
+    details:
+      - A resolver that is not installed is no error in check mode, for the same run may install it before.
+  diff_mode:
+    description: Whether the module shows what differs.
+    support: full
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+"""
+
+EXAMPLES = r"""
+- name: Resolver | Ask the fleet's own server for the fleet's zone
+  smallfleet.infra.caching_resolver:
+    zones:
+      - name: demo.example.net
+        addresses: [192.0.2.53]
+    search: demo.example.net
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: str
+  sample: ["restart unbound.service"]
+state:
+  description: The resolver as read back; in check mode as it would be.
+  returned: success
+  type: dict
+  contains:
+    running:
+      description: Whether it runs.
+      type: bool
+"""
+
+import ipaddress
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
+    describe,
+    plan_resolver,
+    render_config,
+    render_resolv_conf,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.unbound import ResolverFailed, ResolverKeeper
+
+ZONE: Dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "addresses": {"type": "list", "elements": "str", "required": True},
+}
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "zones": {"type": "list", "elements": "dict", "default": [], "options": ZONE},
+    "search": {"type": "str", "default": ""},
+}
+
+
+def refuse_bad_values(module: AnsibleModule) -> None:
+    for index, zone in enumerate(module.params["zones"]):
+        for address in zone["addresses"]:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                module.fail_json(msg=f"zones[{index}].addresses: '{address}' is not an IP address", steps=[])
+        if any(letter in zone["name"] for letter in '" \t\n'):
+            module.fail_json(msg=f"zones[{index}].name: '{zone['name']}' is not the name of a zone", steps=[])
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    refuse_bad_values(module)
+    config, resolv_conf = render_config(module.params["zones"]), render_resolv_conf(module.params["search"])
+    keeper = ResolverKeeper(SystemRunner(), SystemFiles(), SystemClock())
+    seen = keeper.observe()
+    steps = plan_resolver(config, resolv_conf, seen)
+    done = [step.title for step in steps]
+    fault = keeper.verify(config) if steps else None
+    if fault and not module.check_mode:
+        module.fail_json(msg=f"Nothing was changed: {fault}", steps=[])
+    if not module.check_mode:
+        try:
+            keeper.apply(steps, config, resolv_conf)
+        except (ResolverFailed, CommandFailed, OSError) as error:
+            module.fail_json(msg=str(error), steps=done)
+    running = True if module.check_mode else keeper.observe().running
+    diff = {
+        "before": describe(seen.config, seen.resolv_conf, seen.running),
+        "after": describe(config, resolv_conf, running),
+    }
+    module.exit_json(changed=bool(steps), steps=done, state={"running": running}, diff=diff)
+
+
+if __name__ == "__main__":
+    main()
