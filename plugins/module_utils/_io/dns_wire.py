@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import socket
 import traceback
@@ -247,6 +248,8 @@ class WireClient:
 def make_key(name: str, secret: str, algorithm: str) -> Any:
     """A TSIG key; ``secret`` is base64. Raises DnsFailure ``bad_key`` without quoting the secret."""
     try:
+        secret = "".join(secret.split())
+        base64.b64decode(secret, validate=True)  # dnspython leaves out what is not base64, and the key is another
         return dns.tsig.Key(name, secret, _ALGORITHM_NAMES.get(algorithm, algorithm))
     except (ValueError, dns.exception.DNSException):
         raise DnsFailure("bad_key", f"The secret of the key {name} is not base64, or its name is no name.") from None

@@ -55,9 +55,11 @@ def resolve(fleet: Fleet) -> Resolution:
         others = [other.name for other in zones if other.name != zone.name and names.within(other.name, zone.name)]
         table = _table(fleet, zone, others, claims, notes)
         part = slices.setdefault(
-            zone.primary.name, {"listen": list(zone.primary.addresses), "key": dict(key), "zones": []}
+            zone.primary.name, {"listen": list(zone.primary.addresses), "key": dict(key), "zones": [], "updates": []}
         )
-        part["zones"].append(_slice(zone, table))
+        served = _slice(zone, table)
+        part["zones"].append(served)
+        part["updates"].append(_update(served))
     return Resolution(slices, tuple(notes.problems))
 
 
@@ -234,6 +236,12 @@ def _slice(zone: Zone, table: Table) -> Dict[str, Any]:
         },
         "record_sets": table.as_data(skip=((zone.name, "NS"),)),
     }
+
+
+def _update(served: Mapping[str, Any]) -> Dict[str, Any]:
+    """The zone as an entry of the option ``zones`` of the module dns_record_sets: its own nameservers with the rest."""
+    own = {"record": "@", "type": "NS", "ttl": served["ttl"], "value": list(served["nameservers"])}
+    return {"zone_name": served["name"], "record_sets": [own, *served["record_sets"]]}
 
 
 def _fqdn(host: Host, zone: Zone) -> str:

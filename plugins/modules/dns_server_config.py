@@ -1,0 +1,186 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The configuration of a BIND server with dynamic zones."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_server_config
+short_description: Configure BIND as the primary of dynamic zones
+version_added: 0.1.0
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+description:
+  - Makes the key for updates, creates zones that are not there yet, writes C(named.conf.options) and
+    C(named.conf.local) in Debian's layout, and has the server running, enabled and up to date with them.
+  - The secret of the key is made on this host once, goes into a file that only root and the server can read, and is in
+    no argument vector, log or result.
+  - A zone file is written once, when there is none, with all records of the zone. From then on it belongs to the
+    server, and records are changed by update only. A zone that is no longer in O(zones) is no longer served, but its
+    file stays.
+  - New files are checked by C(named-checkzone) and C(named-checkconf) before they are put in place. The server is told
+    by C(rndc reconfig), which does not disturb the zones it serves.
+attributes:
+  check_mode:
+    support: full
+    description: Only looks. A new configuration is checked by BIND's own tools only when it is written.
+  diff_mode:
+    support: full
+    description: All files before and after. The secret is not in it.
+  idempotent:
+    support: full
+    description: A second run finds nothing to change. A run that died leaves the rest to the next.
+options:
+  listen:
+    description: Addresses to listen on besides loopback.
+    type: list
+    elements: str
+    required: true
+  key:
+    description: The key that may change the zones.
+    type: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the key.
+        type: str
+        required: true
+      algorithm:
+        description: Its algorithm.
+        type: str
+        choices: [hmac-sha256, hmac-sha384, hmac-sha512]
+        default: hmac-sha256
+      file:
+        description:
+          - Path of its file. Other keys may be kept in the same folder, which only root and the server can read.
+        type: path
+        required: true
+  zones:
+    description:
+      - The zones, as C(dns_server.zones) in a host's slice of the fleet plan has them.
+      - Each is a dictionary with C(name), C(ttl), C(nameservers), C(soa) and C(record_sets).
+    type: list
+    elements: dict
+    required: true
+  responses_per_second:
+    description: Equal answers per second to one network before the server limits them.
+    type: int
+    default: 50
+requirements:
+  - BIND 9.18 or later in Debian's layout (package C(bind9)); in check mode it may be missing
+seealso:
+  - module: smallfleet.infra.dns_record_sets
+  - module: smallfleet.infra.fleet_plan
+"""
+
+EXAMPLES = r"""
+- name: Take this host's slice of the fleet plan
+  smallfleet.infra.fleet_plan:
+  register: plan
+
+- name: Serve its zones
+  smallfleet.infra.dns_server_config:
+    listen: "{{ plan.slice.dns_server.listen }}"
+    key: "{{ plan.slice.dns_server.key }}"
+    zones: "{{ plan.slice.dns_server.zones }}"
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["write /etc/bind/named.conf.local", "have the server read its configuration"]
+state:
+  description: The server.
+  returned: success
+  type: dict
+  contains:
+    serving:
+      description: Whether the server runs with this key and these zones, and so can take updates.
+      type: bool
+      returned: always
+      sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.bind import ServerConfig, problems
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
+    can_take_updates,
+    diff_texts,
+    plan_server,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import (
+    BindHost,
+    ServerFailure,
+    SystemOwners,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+
+
+def run(module: AnsibleModule) -> None:
+    """Look, plan, and outside check mode do it."""
+    options = module.params
+    key = options["key"]
+    config = ServerConfig(
+        options["listen"],
+        key["name"],
+        key["algorithm"],
+        key["file"],
+        options["zones"],
+        options["responses_per_second"],
+    )
+    wrong = problems(config)
+    if wrong:
+        module.fail_json(msg=" ".join(wrong))
+    host = BindHost(SystemRunner(), SystemFiles(), SystemOwners(), SystemClock(), find=module.get_bin_path)
+    state = host.observe(config)
+    if not (state.installed or module.check_mode):
+        module.fail_json(msg="BIND is not installed on this host. Install the Debian package bind9 first.")
+    steps = plan_server(config, state)
+    if not module.check_mode:
+        host.apply(config, steps)
+    module.exit_json(
+        changed=bool(steps),
+        steps=[str(step) for step in steps],
+        diff=diff_texts(steps),
+        state={"serving": not module.check_mode or can_take_updates(config, state)},
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    key = {
+        "name": {"type": "str", "required": True},
+        "algorithm": {
+            "type": "str",
+            "choices": ["hmac-sha256", "hmac-sha384", "hmac-sha512"],
+            "default": "hmac-sha256",
+        },
+        "file": {"type": "path", "required": True},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "listen": {"type": "list", "elements": "str", "required": True},
+            "key": {"type": "dict", "required": True, "options": key, "no_log": False},
+            "zones": {"type": "list", "elements": "dict", "required": True},
+            "responses_per_second": {"type": "int", "default": 50},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        run(module)
+    except (ServerFailure, CommandFailed, OSError) as failure:
+        module.fail_json(msg=f"{failure}")
+
+
+if __name__ == "__main__":
+    main()
