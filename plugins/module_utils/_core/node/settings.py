@@ -19,7 +19,7 @@ TIMEZONE_DEFAULT = "Etc/UTC"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
 _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_*@:-]+)+")
+_SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_@:-]+)+")
 _TIME_SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?")
 _KEY = re.compile(
     r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/=]+)( .*)?"
