@@ -41,7 +41,7 @@ def _label(text: str, first: bool) -> str:
 def canonical(text: Any) -> str:
     """The absolute form of a whole name, with or without its final dot. The root is not accepted. Raises BadName."""
     if not isinstance(text, str):
-        raise BadName("is not a text")
+        raise BadName("is not a text; put it in quotes")
     body = text[:-1] if text.endswith(".") else text
     if not body:
         raise BadName("is empty")
@@ -65,7 +65,7 @@ def qualify(text: Any, zone: str) -> str:
     if text in ("", "@"):
         return zone
     if not isinstance(text, str):
-        raise BadName("is not a text")
+        raise BadName("is not a text; put it in quotes")
     whole = canonical(text)
     if within(whole, zone):
         return whole
