@@ -150,7 +150,7 @@ def converge(module: AnsibleModule, node: Node, desired: Desired) -> None:
     missing = lacks(desired, observed)
     if wrong or (missing and not module.check_mode):
         found = wrong + missing
-        module.fail_json(msg="Nothing was changed. " + "; ".join(found) + ".", steps=[], diff=[])
+        module.fail_json(msg="No setting was changed. " + "; ".join(found) + ".", steps=[], diff=[])
     for warning in missing + leftovers(desired, observed):
         module.warn(warning)
     steps = plan(desired, observed)

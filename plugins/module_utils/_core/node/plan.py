@@ -200,7 +200,7 @@ def _users(desired: Desired, observed: Observed) -> List[str]:
 
 def _plan_write(path: str, content: str, observed: Observed, steps: List[Step]) -> None:
     before = observed.files.get(path)
-    if before != content:
+    if before != content and (before is not None or content):
         steps.append(Step("write", path, content, before or ""))
 
 
