@@ -76,6 +76,8 @@ class ResolverKeeper:
             elif step.kind == "enable":
                 self._systemd.enable(UNIT)
             elif step.kind == "restart":
+                # A package that was just installed may have used up the unit's start limit with its own tries.
+                self._systemd.reset_failed(UNIT)
                 self._runner.run(["systemctl", "restart", "--", UNIT])
             elif step.kind == "await":
                 self._await()
