@@ -17,7 +17,7 @@ description:
     variable and a remedy.
   - The variables it reads are those that begin with C(fleet_), C(node_), C(dns_), C(standby_), C(probe_) and C(lab_).
 author:
-  - The smallfleet.infra contributors
+  - The smallfleet.infra contributors (@smallfleet)
 options:
   scope:
     description:

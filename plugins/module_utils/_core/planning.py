@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .dns import resolve as dns
 from .failover import resolve as failover
@@ -38,9 +38,9 @@ class Plan:
 def plan_fleet(
     hosts: Mapping[str, Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
-    capabilities: Mapping[str, Callable[[Fleet], Resolution]] = CAPABILITIES,
+    capabilities: Optional[Mapping[str, Callable[[Fleet], Resolution]]] = None,
 ) -> Plan:
-    """Plan the whole fleet from its inventory, as ``read_fleet`` takes it.
+    """Plan the whole fleet from its inventory, as ``read_fleet`` takes it, with all capabilities or those given.
 
     Deterministic, and independent of the order of hosts and groups. There are slices or problems, never both: all
     capabilities are asked even when the fleet itself has problems, so that the report is complete.
@@ -48,7 +48,7 @@ def plan_fleet(
     fleet, found = read_fleet(hosts, groups)
     problems: List[Problem] = list(found)
     resolved: Dict[str, Mapping[str, Mapping[str, Any]]] = {}
-    for capability, resolve in capabilities.items():
+    for capability, resolve in (CAPABILITIES if capabilities is None else capabilities).items():
         resolution = resolve(fleet)
         problems.extend(resolution.problems)
         resolved[capability] = resolution.slices

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +49,7 @@ lines_of_ours = st.lists(our_line, max_size=3, unique=True).map(tuple)
 
 
 @st.composite
-def texts(draw: Any) -> str:
+def texts(draw: st.DrawFn) -> str:
     """A file as others and we may have left it, with or without a final line feed."""
     text = "\n".join(draw(st.lists(foreign_line, max_size=4)))
     text += draw(st.sampled_from(["", "\n"])) if text else ""
