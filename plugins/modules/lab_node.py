@@ -103,7 +103,7 @@ def main():
         spec = lab.described(module.params["node"])
         node = lab.node(spec.name)
         state = {"running": node.running() is not None, "frozen": node.frozen()}
-        steps = plan_node(lab.spec, spec, module.params["state"], **state)
+        steps = plan_node(spec, module.params["state"], **state)
         if not module.check_mode:
             lab.apply(steps)
     except FAILURES as error:

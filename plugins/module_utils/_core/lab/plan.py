@@ -110,7 +110,7 @@ def _remove_node(name: str, state: NodeState) -> List[Step]:
     return [*stop, Step("remove node", name)]
 
 
-def plan_node(spec: LabSpec, node: LabNode, state: str, running: bool, frozen: bool) -> List[Step]:
+def plan_node(node: LabNode, state: str, running: bool, frozen: bool) -> List[Step]:
     """Steps that bring one node to ``powered_on``, ``powered_off``, ``frozen`` or ``thawed``.
 
     Raise ValueError for a node that would have to be on and is not: freezing does not switch the power on.

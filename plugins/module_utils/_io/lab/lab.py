@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from hashlib import sha256
 from typing import Callable, Dict, FrozenSet, List, Mapping
 

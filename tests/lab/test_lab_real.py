@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real labs on this machine: how fast they stand, what they leave, what leaves them, and what drills do to them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
+
+import pytest
+from conftest import make_lab, on, traces
+
+RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
+ETH_P_ALL = 3
+
+
+def addresses(frame):
+    """Source and destination of an Ethernet frame that carries IP; nothing for any other."""
+    kind = struct.unpack("!H", frame[12:14])[0]
+    if kind == 0x0800:
+        return ip_address(frame[26:30]), ip_address(frame[30:34])
+    if kind == 0x86DD:
+        return ip_address(frame[22:38]), ip_address(frame[38:54])
+    if kind == 0x0806:
+        return ip_address(frame[28:32]), ip_address(frame[38:42])
+    return ()
+
+
+@contextmanager
+def frames_for_a_lab():
+    """Counts, on all links of this machine's own namespace, the frames that concern a lab's addresses."""
+    seen = []
+    ended = threading.Event()
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as capture:
+        capture.settimeout(0.1)
+
+        def listen():
+            while not ended.is_set():
+                try:
+                    frame = capture.recv(256)
+                except TimeoutError:
+                    continue
+                if any(address in net for address in addresses(frame) for net in RANGES if address.version == net.version):
+                    seen.append(frame)
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        try:
+            yield seen
+            time.sleep(0.3)
+        finally:
+            ended.set()
+            listener.join()
+
+
+def test_the_counter_for_leaks_sees_a_leak():
+    with frames_for_a_lab() as seen, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        sender.sendto(b"leak", ("198.18.0.1", 9))
+    assert len(seen) >= 1
+
+
+def test_no_frame_of_a_lab_is_seen_outside_it_up_or_down(raise_lab):
+    with frames_for_a_lab() as seen:
+        lab = raise_lab("test-leak", 2)
+        on(lab, "n1", "ping -c 3 -i 0.2 198.18.0.2; ping -c 1 -W 1 198.18.77.1; ping -c 1 -W 1 2001:db8:7::1; apt-get update -qq", check=False)
+        lab.apply(lab.plan(present=False))
+        down = on(lab, "n1", "true", check=False)
+    assert down.returncode == 255
+    assert seen == []
+
+
+def test_six_nodes_from_a_warm_cache_answer_in_under_20_seconds(raise_lab, capsys):
+    warm = raise_lab("test-warm", 1)
+    warm.apply(warm.plan(present=False))
+    began = time.monotonic()
+    lab = raise_lab("test-six", 6)
+    took = time.monotonic() - began
+    with capsys.disabled():
+        print(f"\nsix nodes answered after {took:.1f} s")
+    assert [on(lab, f"n{number}", "hostname").stdout.strip() for number in range(1, 7)] == [f"n{number}" for number in range(1, 7)]
+    assert took < 20
+
+
+def test_two_labs_with_the_same_addresses_stand_side_by_side(raise_lab):
+    one, other = raise_lab("test-one", 2), raise_lab("test-other", 2)
+    on(one, "n2", "touch /root/here")
+    assert on(other, "n1", "ping -c 1 -W 2 198.18.0.2").returncode == 0
+    assert on(other, "n2", "test -e /root/here", check=False).returncode == 1
+    one.apply(one.plan(present=False))
+    assert traces(one) == []
+    assert on(other, "n1", "ping -c 1 -W 2 198.18.0.2").returncode == 0
+    assert other.plan(present=True) == []
+
+
+def test_a_lab_whose_raising_was_cut_off_after_any_step_is_finished_or_taken_away():
+    total = len(make_lab("test-cut", 2).plan(present=True))
+    assert total > 8
+    for cut in range(1, total + 1):
+        lab = make_lab("test-cut", 2)
+        lab.apply(lab.plan(present=True)[:cut])
+        if cut % 2:
+            again = make_lab("test-cut", 2)
+            again.apply(again.plan(present=True))
+            assert again.plan(present=True) == []
+            assert on(again, "n1", "ping -c 1 -W 2 198.18.0.2").returncode == 0
+        gone = make_lab("test-cut", 2)
+        gone.apply(gone.plan(present=False))
+        assert traces(gone) == [], f"after step {cut}"
+
+
+def test_a_node_that_was_half_prepared_is_prepared_anew(raise_lab):
+    lab = raise_lab("test-half", 1)
+    node = lab.node("n1")
+    node.power_off()
+    os.unlink(f"{node.folder}/digest")
+    assert [str(step) for step in lab.plan(present=True)][:1] == ["remove node n1"]
+    lab.apply(lab.plan(present=True))
+    assert on(lab, "n1", "hostname").stdout == "n1\n"
+
+
+def test_power_cut_and_return_keep_the_disk_and_change_the_boot_id(raise_lab):
+    lab = raise_lab("test-power", 1)
+    before = on(lab, "n1", "echo kept > /root/file; cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic").stdout
+    lab.node("n1").power_off()
+    assert on(lab, "n1", "true", check=False).returncode == 255
+    assert lab.node("n1").members() == []
+    lab.apply(lab.plan(present=True))
+    assert on(lab, "n1", "cat /root/file").stdout == "kept\n"
+    after = on(lab, "n1", "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic").stdout
+    assert before != after
+
+
+def test_a_frozen_node_keeps_its_connections_and_answers_nothing(raise_lab):
+    lab = raise_lab("test-frozen", 2)
+    node = lab.node("n1")
+    node.freeze()
+    assert node.frozen()
+    assert on(lab, "n1", "true", check=False).returncode == 255
+    assert on(lab, "n2", "ping -c 1 -W 1 198.18.0.1", check=False).returncode == 0, "the kernel answers, no process does"
+    node.thaw()
+    assert not node.frozen()
+    assert on(lab, "n1", "true").returncode == 0
+
+
+@pytest.mark.parametrize(("direction", "hears", "speaks"), [("both", False, False), ("from", True, False), ("to", False, True)])
+def test_a_link_is_cut_in_the_direction_asked_for(raise_lab, direction, hears, speaks):
+    lab = raise_lab("test-link", 2)
+    link = lab.link("n1", "main")
+
+    def inside(name, command):
+        leader = lab.node(name).members()[1]
+        argv = ["nsenter", f"--net=/proc/{leader}/ns/net", "--mount", f"--target={leader}", "sh", "-c", command]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    def crosses(sender, receiver):
+        before = received(lab, receiver)
+        inside(sender, "ping -c 3 -i 0.2 -W 1 -b 198.18.0.255")
+        return received(lab, receiver) > before
+
+    assert crosses("n2", "n1") and crosses("n1", "n2")
+    lab.networks.cut(link, direction)
+    assert lab.networks.direction_cut(link) == direction
+    assert crosses("n2", "n1") == hears
+    assert crosses("n1", "n2") == speaks
+    assert inside("n1", "cat /sys/class/net/eth0/carrier").stdout == "1\n"
+    lab.networks.restore(link)
+    assert lab.networks.direction_cut(link) == ""
+    assert crosses("n2", "n1") and crosses("n1", "n2")
+
+
+def received(lab, name):
+    """Broadcast pings that reached a node's ICMP, by its own counter."""
+    leader = lab.node(name).members()[1]
+    with open(f"/proc/{leader}/net/netstat", encoding="ascii") as stream:
+        rows = [line.split() for line in stream if line.startswith("IpExt:")]
+    return int(dict(zip(rows[0], rows[1]))["InBcastPkts"])
+
+
+def test_a_virtual_machine_boots_debians_kernel_with_the_modules_that_containers_lack_and_a_power_cut_loses_what_was_not_synced(raise_lab):
+    lab = raise_lab("test-guest", 1, "qemu")
+    modules = "wireguard 8021q bonding rbd"
+    found = on(lab, "n1", f"for m in {modules}; do modprobe $m && echo $m; done; uname -r; systemctl is-system-running --wait", timeout=180).stdout
+    lines = found.split()
+    assert lines[:4] == modules.split()
+    assert "deb13" in lines[4]
+    assert lines[5] == "running"
+    on(lab, "n1", "echo kept > /root/synced && sync /root/synced && echo lost > /root/unsynced")
+    lab.node("n1").power_off()
+    assert lab.node("n1").running() is None
+    lab.apply(lab.plan(present=True))
+    assert on(lab, "n1", "cat /root/synced").stdout == "kept\n"
+    assert on(lab, "n1", "cat /root/unsynced", check=False).stdout == ""

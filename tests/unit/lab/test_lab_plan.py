@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's planner, walked through a model of the world and interrupted everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import (
+    LabState,
+    NodeState,
+    Step,
+    plan_absent,
+    plan_node,
+    plan_present,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import LabNetwork, LabNic, LabNode, LabSpec
+from hypothesis import given
+from hypothesis import strategies as st
+
+NETWORKS = (LabNetwork("main", "br-main", 1500, "198.18.0.254/24"), LabNetwork("storage", "br-storage", 9000))
+
+
+def make_node(name, backend="nspawn"):
+    nics = tuple(LabNic(n.name, f"eth{i}", f"{name}.{i}", "02:00:00:00:00:01", None, None, 1500) for i, n in enumerate(NETWORKS))
+    return LabNode(name, backend, 512, 1, 1024, {}, nics)
+
+
+def make_spec(*nodes, packages=("bind9",)):
+    return LabSpec("demo", "/labs", "/cache", "trixie", packages, NETWORKS, tuple(make_node(*node) for node in nodes))
+
+
+def digests(spec):
+    return {node.name: f"digest of {node.name}" for node in spec.nodes}
+
+
+class World:
+    """What each step does to a lab; a step whose ground is missing fails, as the real one would."""
+
+    def __init__(self, spec, state=LabState()):
+        self.spec = spec
+        self.state = state
+
+    def apply(self, step):
+        state, spec, target = self.state, self.spec, step.target
+        node = state.nodes.get(target, NodeState())
+        if step.action == "build image":
+            self.state = replace(state, images=state.images | {target})
+        elif step.action == "fetch packages":
+            assert state.images
+            self.state = replace(state, archive=True)
+        elif step.action == "make keys":
+            self.state = replace(state, keys=True, folder=True)
+        elif step.action == "create namespace":
+            self.state = replace(state, namespace=True)
+        elif step.action == "create bridge":
+            assert state.namespace
+            self.state = replace(state, bridges=state.bridges | {target})
+        elif step.action == "start proxy":
+            assert state.bridges
+            self.state = replace(state, proxy=True, folder=True)
+        elif step.action == "prepare node":
+            assert target not in state.nodes and state.keys and spec.node(target).backend in state.images
+            assert state.archive or not spec.packages
+            self._node(target, NodeState(digests(spec)[target], mounted=True))
+        elif step.action == "describe lab":
+            self.state = replace(state, described=True, folder=True)
+        elif step.action == "mount node":
+            self._node(target, replace(node, mounted=True))
+        elif step.action == "start node":
+            assert node.mounted and not node.running and state.namespace
+            self._node(target, replace(node, running=True))
+        elif step.action == "connect link":
+            owner = next(n for n in spec.nodes for nic in n.nics if nic.link == target)
+            assert state.nodes[owner.name].running
+            network = next(nic.network for nic in owner.nics if nic.link == target)
+            self.state = replace(state, links={**state.links, target: f"br-{network}"})
+        elif step.action == "wait for node":
+            assert all(nic.link in state.links for nic in spec.node(target).nics) and node.running
+            self._node(target, replace(node, reachable=True))
+        elif step.action == "stop node":
+            self._node(target, replace(node, running=False, reachable=False))
+        elif step.action == "remove node":
+            assert not node.running
+            self.state = replace(state, nodes={name: value for name, value in state.nodes.items() if name != target})
+        elif step.action == "stop proxy":
+            self.state = replace(state, proxy=False)
+        elif step.action == "delete namespace":
+            assert not any(n.running for n in state.nodes.values()) and not state.proxy
+            self.state = replace(state, namespace=False, bridges=frozenset(), links={})
+        elif step.action == "remove folder":
+            assert not state.nodes
+            self.state = replace(state, folder=False, keys=False, described=False)
+        else:
+            raise AssertionError(f"no such step: {step}")
+
+    def _node(self, name, value):
+        self.state = replace(self.state, nodes={**self.state.nodes, name: value}, folder=True)
+
+    def present(self):
+        return plan_present(self.spec, digests(self.spec), self.state)
+
+
+states = st.builds(
+    LabState,
+    images=st.frozensets(st.sampled_from(["nspawn", "qemu"])),
+    archive=st.booleans(),
+    keys=st.booleans(),
+    described=st.booleans(),
+    namespace=st.just(True),
+    bridges=st.frozensets(st.sampled_from(["br-main", "br-storage"])),
+    proxy=st.booleans(),
+    folder=st.just(True),
+    nodes=st.dictionaries(
+        st.sampled_from(["a", "b", "stray"]),
+        st.builds(NodeState, st.sampled_from(["", "digest of a", "digest of b"]), st.just(True), st.booleans(), st.just(False)),
+    ),
+)
+SPEC = make_spec(("a",), ("b", "qemu"))
+
+
+@given(states, st.integers(0, 30))
+def test_a_lab_interrupted_anywhere_is_finished_by_the_next_run(state, interrupted):
+    world = World(SPEC, state)
+    for step in world.present()[:interrupted]:
+        world.apply(step)
+    for step in world.present():
+        world.apply(step)
+    assert world.present() == []
+    assert sorted(world.state.nodes) == ["a", "b"]
+    assert all(node.reachable for node in world.state.nodes.values())
+
+
+@given(states, st.integers(0, 30), st.integers(0, 30))
+def test_a_lab_that_is_taken_away_leaves_nothing_from_wherever_it_was(state, built, removed):
+    world = World(SPEC, state)
+    for step in world.present()[:built]:
+        world.apply(step)
+    for step in plan_absent(SPEC, world.state)[:removed]:
+        world.apply(step)
+    for step in plan_absent(SPEC, world.state):
+        world.apply(step)
+    left = world.state
+    assert plan_absent(SPEC, left) == []
+    assert not (left.nodes or left.namespace or left.proxy or left.folder or left.links)
+
+
+def test_adding_a_node_touches_no_other():
+    world = World(make_spec(("a",)))
+    for step in world.present():
+        world.apply(step)
+    world.spec = SPEC
+    assert not [step for step in world.present() if step.target.split(".")[0] == "a"]
+
+
+def test_a_node_whose_description_changed_is_built_anew():
+    world = World(SPEC)
+    for step in world.present():
+        world.apply(step)
+    steps = plan_present(SPEC, {**digests(SPEC), "a": "another"}, world.state)
+    assert steps[:2] == [Step("stop node", "a"), Step("remove node", "a")]
+    assert Step("prepare node", "a") in steps and Step("prepare node", "b") not in steps
+
+
+def test_an_image_is_built_for_each_backend_in_use_and_for_no_other():
+    assert [step.target for step in World(make_spec(("a",))).present() if step.action == "build image"] == ["nspawn"]
+    assert [step.target for step in World(SPEC).present() if step.action == "build image"] == ["nspawn", "qemu"]
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "frozen", "expected"),
+    [
+        ("powered_off", True, False, ["stop node a"]),
+        ("powered_off", False, False, []),
+        ("powered_on", True, False, []),
+        ("powered_on", True, True, ["thaw node a"]),
+        ("powered_on", False, False, ["start node a", "connect link a.0", "connect link a.1", "wait for node a"]),
+        ("frozen", True, False, ["freeze node a"]),
+        ("frozen", True, True, []),
+        ("thawed", True, True, ["thaw node a"]),
+        ("thawed", True, False, []),
+    ],
+)
+def test_a_drill_plans_what_the_node_needs_and_no_more(state, running, frozen, expected):
+    assert [str(step) for step in plan_node(SPEC.node("a"), state, running, frozen)] == expected
+
+
+@pytest.mark.parametrize("state", ["frozen", "thawed"])
+def test_a_node_without_power_cannot_be_frozen_or_thawed(state):
+    with pytest.raises(ValueError, match="node a has no power. Switch it on first"):
+        plan_node(SPEC.node("a"), state, running=False, frozen=False)

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From variables to a lab: what is derived, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_interface, ip_network
+
+import pytest
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host, Network
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_slices, to_data
+from hypothesis import given
+from hypothesis import strategies as st
+
+GARBAGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def fleet(variables=None, host_variables=None, network="198.18.0.0/24", ipv6="2001:db8:0:1::/64", name="app1", number=11):
+    main = Network("main", ip_network(network), ip_network(ipv6), 1500)
+    ipv4 = ip_interface(f"{main.ipv4[number]}/{main.ipv4.prefixlen}")
+    place = Attachment("main", "eth0", ipv4, ip_interface(f"{main.ipv6[number]}/{main.ipv6.prefixlen}"), 1500)
+    host = Host(name, f"{name}.demo.example.net", (), (place,), "main", host_variables or {})
+    given = {"lab_packages": ["bind9"]} if variables is None else variables
+    return Fleet("demo", "demo.example.net", {"main": main}, {name: host}, {}, given)
+
+
+def test_a_fleet_that_asks_for_no_lab_has_none():
+    assert resolve(fleet(variables={})).slices == {}
+    assert resolve(fleet(variables={}, network="192.0.2.0/24")).problems == ()
+
+
+def test_a_lab_survives_the_trip_through_json():
+    spec = from_slices(resolve(fleet(host_variables={"lab_disks": {"data": 64}})).slices)
+    assert from_data(json.loads(json.dumps(to_data(spec)))) == spec
+    assert spec.namespace == "smallfleet-demo" and spec.folder == "/var/lib/smallfleet/labs/demo"
+    assert spec.proxy_address == "198.18.0.254"
+    assert spec.nodes[0].nics[0].link == "app1.0" and spec.nodes[0].disks == {"data": 64}
+
+
+def test_the_name_of_a_link_fits_the_kernel_however_long_the_host_is_called():
+    spec = from_slices(resolve(fleet(name="a-host-with-a-very-long-name")).slices)
+    assert len(spec.nodes[0].nics[0].link) <= 15
+
+
+@pytest.mark.parametrize(
+    ("variables", "host_variables", "network", "host", "variable"),
+    [
+        ({"lab_release": 13}, {}, "198.18.0.0/24", "", "lab_release"),
+        ({"lab_name": "Demo Lab"}, {}, "198.18.0.0/24", "", "lab_name"),
+        ({"lab_packages": "bind9"}, {}, "198.18.0.0/24", "", "lab_packages"),
+        ({"lab_packages": ["-o", "bind9"]}, {}, "198.18.0.0/24", "", "lab_packages"),
+        ({"lab_cache": "cache"}, {}, "198.18.0.0/24", "", "lab_cache"),
+        ({"lab_directory": "/a b"}, {}, "198.18.0.0/24", "", "lab_directory"),
+        ({}, {"lab_backend": "docker"}, "198.18.0.0/24", "app1", "lab_backend"),
+        ({}, {"lab_memory": "1G"}, "198.18.0.0/24", "app1", "lab_memory"),
+        ({}, {"lab_cpus": 0}, "198.18.0.0/24", "app1", "lab_cpus"),
+        ({}, {"lab_disk": True}, "198.18.0.0/24", "app1", "lab_disk"),
+        ({}, {"lab_disks": {"../etc": 5}}, "198.18.0.0/24", "app1", "lab_disks"),
+        ({}, {"lab_disks": {"data": "5G"}}, "198.18.0.0/24", "app1", "lab_disks.data"),
+        ({"lab_packages": []}, {}, "192.0.2.0/24", "", "fleet_networks.main.ipv4"),
+        ({"lab_packages": []}, {}, "198.18.0.0/28", "", ""),
+    ],
+)
+def test_bad_input_is_refused_with_its_place(variables, host_variables, network, host, variable):
+    problems = resolve(fleet(variables, host_variables, network)).problems
+    assert [(p.host, p.variable) for p in problems] == ([(host, variable)] if variable else [])
+    assert all(p.remedy for p in problems)
+
+
+def test_a_host_cannot_have_the_address_of_the_lab():
+    problems = resolve(fleet(number=254)).problems
+    assert [(p.host, p.variable) for p in problems] == [("app1", "fleet_host_networks.main")]
+
+
+@given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "cache", "backend", "disks", "memory")]), GARBAGE))
+def test_no_garbage_makes_a_traceback(variables):
+    resolve(fleet(variables=variables))
+
+
+@given(st.text(), st.text(), st.integers(0, 9))
+def test_every_mac_address_is_unicast_and_locally_administered(name, host, position):
+    assert int(mac_address(name, host, position).split(":")[0], 16) & 3 == 2
+
+
+def test_what_a_node_gets_before_it_boots():
+    spec = from_slices(resolve(fleet()).slices)
+    files = render.node_files(spec, spec.nodes[0])
+    assert files["/etc/systemd/network/10-eth0.network"] == (
+        "[Match]\nName=eth0\n\n[Link]\nMTUBytes=1500\n\n[Network]\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\n\n"
+        "[Address]\nAddress=198.18.0.11/24\n\n[Address]\nAddress=2001:db8:0:1::b/64\nDuplicateAddressDetection=none\n"
+    )
+    assert files["/etc/apt/apt.conf.d/00lab-proxy"] == 'Acquire::http::Proxy "http://198.18.0.254:3142";\n'
+    assert len(files["/etc/machine-id"].strip()) == 32
+    assert not any("PRIVATE KEY" in content for content in files.values())
+
+
+def test_the_way_to_the_nodes_is_through_the_namespace_only():
+    config = render.ssh_config(from_slices(resolve(fleet()).slices))
+    assert "Host app1\n  HostName 198.18.0.11\n" in config
+    assert "ProxyCommand nsenter --net=/run/netns/smallfleet-demo nc -N %h %p" in config
+    assert "StrictHostKeyChecking yes" in config
+
+
+def test_the_proxy_lets_only_the_mirrors_through():
+    assert render.tinyproxy_filter(["deb.example.net", "a.example"]) == "^a\\.example$\n^deb\\.example\\.net$\n"
+    assert "FilterDefaultDeny Yes" in render.tinyproxy_conf(1234, "/f", "")
+    assert "Upstream http 192.0.2.1:8080" in render.tinyproxy_conf(1234, "/f", "192.0.2.1:8080")
+
+
+def facts(**changes):
+    everything = dict(
+        root=True, namespaces=True, overlay=True, loop=True, commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
+        links=frozenset(doctor.LINKS), controllers=frozenset(doctor.USED_CONTROLLERS), kvm=True, kvm_device=True, memory=9999, disk=9999,
+    )
+    return doctor.Facts(**{**everything, **changes})
+
+
+def test_a_machine_that_lacks_nothing_is_told_nothing():
+    rows = doctor.examine(facts())
+    assert all(row.here and not row.lost and not row.remedy for row in rows)
+    assert doctor.refusals(rows, ["nspawn", "qemu"]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "stopped"),
+    [
+        ({"root": False}, "root", ["nspawn", "qemu"]),
+        ({"overlay": False}, "overlayfs", ["nspawn", "qemu"]),
+        ({"disk": 10}, "free disk", ["nspawn", "qemu"]),
+        ({"memory": 10}, "free memory", []),
+        ({"commands": frozenset(doctor.TOOLS)}, "qemu-system-x86_64", ["qemu"]),
+        ({"links": frozenset(doctor.LINKS) - {"wireguard"}}, "wireguard links", []),
+        ({"links": frozenset(doctor.LINKS) - {"tap"}}, "tap links", ["qemu"]),
+        ({"kvm": False}, "KVM", []),
+        ({"kvm": None}, "KVM", []),
+        ({"controllers": frozenset()}, "cgroup controllers", []),
+    ],
+)
+def test_each_lack_is_named_with_what_it_costs_and_the_remedy(changes, subject, stopped):
+    rows = doctor.examine(facts(**changes))
+    lacking = [row for row in rows if not row.here]
+    assert [row.subject for row in lacking] == [subject]
+    assert lacking[0].lost and lacking[0].remedy
+    assert [backend for backend in ("nspawn", "qemu") if doctor.refusals(rows, [backend])] == stopped
+    assert subject in doctor.table(rows) and lacking[0].remedy in doctor.table(rows)

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Runs ansible-test sanity on a copy of the tree, since it insists on a folder named ansible_collections/NAMESPACE/NAME.
+# Usage: tools/sanity.sh ENVIRONMENT [arguments of ansible-test sanity]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+environment=${1:?say which Python environment}
+shift
+cache=${SMALLFLEET_CACHE:-/var/cache/smallfleet}
+work=$cache/sanity/$(basename "$environment")
+tree=$work/ansible_collections/smallfleet/infra
+rm -rf "$tree" "$work/bin"
+mkdir -p "$tree" "$work/bin" "$work/home/.ansible/test/cache"
+git ls-files -z --cached --others --exclude-standard ':!collections' | tar -c --null --ignore-failed-read -T - | tar -x -C "$tree"
+git -C "$tree" init -q
+git -C "$tree" add -A
+tools/pythons.sh | while read -r version path; do ln -sf "$path" "$work/bin/python$version"; done
+# ansible-test would download a bootstrap script for the pip version that it names.
+site=$("$environment/bin/python" -c 'import ansible_test, os; print(os.path.dirname(ansible_test.__file__))')
+for version in $(grep -ohE "pip='[0-9.]+'" "$site/_internal/python_requirements.py" | grep -oE '[0-9.]+'); do
+    cp tools/get_pip.py "$work/home/.ansible/test/cache/get_pip_${version//./_}.py"
+done
+cd "$tree"
+HOME=$work/home PATH=$environment/bin:$work/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin exec "$environment/bin/ansible-test" sanity --venv --requirements --color no "$@"

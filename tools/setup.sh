@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Makes this machine ready for the demo or the tests: Debian packages that are missing, and the locked Python tools in the cache.
+# Usage: tools/setup.sh demo|test|oldest|newest      prints the folder of the Python environment as its last line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:?say what for: demo, test, oldest or newest}
+cache=${SMALLFLEET_CACHE:-/var/cache/smallfleet}
+say() { printf '%s\n' "$*" >&2; }
+
+# Programs the lab runs on the controller. tinyproxy-bin is the program alone, without a service.
+packages=(python3-venv mmdebstrap systemd-container tinyproxy-bin netcat-openbsd openssh-client nftables e2fsprogs iproute2 zstd)
+[ "$purpose" = demo ] || packages+=(git qemu-system-x86 shellcheck)
+
+install_packages() {
+    local missing=() name
+    for name in "${packages[@]}"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    say "installing from Debian: ${missing[*]}"
+    [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -print -quit)" ] || apt-get update -qq >&2
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}")
+    # A second try with fresh lists: old ones may name versions that the mirror no longer has.
+    "${install[@]}" >&2 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
+}
+
+environment() { # python, lock file
+    local python=$1 lock=$2 version digest folder
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    digest=$(sha256sum "$lock" | cut -c1-12)
+    folder=$cache/venv/$version-$digest
+    if [ ! -e "$folder/ready" ]; then
+        say "installing the locked Python tools for Python $version (once; kept in $cache)"
+        rm -rf "$folder"
+        "$python" -m venv "$folder"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock" >&2
+        touch "$folder/ready"
+    fi
+    printf '%s\n' "$folder"
+}
+
+[ "$purpose" = oldest ] || [ "$purpose" = newest ] || install_packages
+mkdir -p "$cache"
+case $purpose in
+demo | test) environment /usr/bin/python3 requirements/lock.txt ;;
+oldest) environment /usr/bin/python3 requirements/oldest.txt ;;
+newest)
+    python=$(tools/pythons.sh | sort -t. -k2 -n | tail -n 1 | cut -d' ' -f2)
+    environment "$python" requirements/lock.txt
+    ;;
+*) say "unknown purpose: $purpose" && exit 2 ;;
+esac
