@@ -106,7 +106,7 @@ class WireClient:
     def _check_zone(self, zone: str) -> None:
         answer = self._ask(zone, "SOA", zone)
         if not any(one.name == dns.name.from_text(zone) for one in answer.answer if _kind(one) == "SOA"):
-            raise DnsFailure("not_auth", f"{self.server} does not serve the zone {zone}: no SOA record there.")
+            raise DnsFailure("not_auth", f"{self.server} does not serve the zone {zone[:-1]}: no SOA record there.")
 
     def _ask(self, name: str, kind: str, zone: str) -> Any:
         question = dns.message.make_query(name, kind)
@@ -122,7 +122,7 @@ class WireClient:
         if answer.rcode() not in (0, 3):
             raise self._refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
         if not answer.flags & dns.flags.AA and not _cut(answer, zone):
-            raise DnsFailure("not_auth", f"{self.server} is not authoritative for {zone}; name a server that is.")
+            raise DnsFailure("not_auth", f"{self.server} is not authoritative for {zone[:-1]}; name a server that is.")
         return answer
 
     def _lookup(self, zone: str, name: str, kind: str) -> Iterator[RRset]:
@@ -229,18 +229,20 @@ class WireClient:
     def _key_failure(self, reason: str, what: str) -> DnsFailure:
         """None of these did anything: the server looks at the signature before it looks at the message."""
         self.close()
-        name = self.key.name.to_text() if self.key is not None else "(none)"
         algorithm = self.key.algorithm.to_text().rstrip(".") if self.key is not None else "none"
-        return DnsFailure(reason, f"{self.server} {what} {name} ({algorithm}).", rcode=9)
+        return DnsFailure(reason, f"{self.server} {what} {self._key_name()} ({algorithm}).", rcode=9)
+
+    def _key_name(self) -> str:
+        return self.key.name.to_text(omit_final_dot=True) if self.key is not None else "(none)"
 
     def _refusal(self, rcode: int, zone: str, what: str) -> DnsFailure:
         text = RCODES.get(rcode, str(rcode))
-        key = f"key {self.key.name.to_text()}" if self.key is not None else "no key"
+        key = f"with the key {self._key_name()}" if self.key is not None else "without a key"
         reason, hint = {
             2: ("server_failure", "its log says why"),
-            5: ("refused", f"it does not allow this with {key}"),
-            9: ("not_auth", f"it is not authoritative for {zone}"),
-            10: ("not_zone", f"a name lies outside the zone {zone}"),
+            5: ("refused", f"it does not allow this {key}"),
+            9: ("not_auth", f"it is not authoritative for {zone[:-1]}"),
+            10: ("not_zone", f"a name lies outside the zone {zone[:-1]}"),
         }.get(rcode, ("malformed", "it did not understand it"))
         return DnsFailure(reason, f"{self.server} answered {what} with {text}: {hint}.", rcode=rcode)
 

@@ -70,7 +70,7 @@ def qualify(text: Any, zone: str) -> str:
     if within(whole, zone):
         return whole
     if text.endswith("."):
-        raise BadName(f"is outside the zone {zone}")
+        raise BadName(f"is outside the zone {zone[:-1]}")
     return canonical(f"{text}.{zone}")
 
 
