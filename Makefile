@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# smallfleet.infra: the targets are the table of contents. Start with `make demo`.
+
+SHELL := /bin/bash
+CACHE ?= /var/cache/smallfleet
+INVENTORY ?= inventories/lab
+SCENARIO ?= $(filter-out create.yml destroy.yml,$(notdir $(wildcard molecule/*)))
+
+.PHONY: help demo test unit lint sanity molecule lab-up lab-down doctor lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+ifneq ($(shell id -u),0)
+# A lab needs root, and with it the cache and the tools in it.
+demo test unit lint sanity molecule lab-up lab-down doctor lock clean:
+	sudo --preserve-env=CI,NO_COLOR $(MAKE) $@ CACHE=$(CACHE) INVENTORY=$(INVENTORY) SCENARIO="$(SCENARIO)"
+else
+export SMALLFLEET_CACHE := $(CACHE)
+export PYTHONDONTWRITEBYTECODE := 1
+export ANSIBLE_HOME := $(CACHE)/ansible
+PLAY = set -e; env=$$(tools/setup.sh demo | tail -n 1); export PATH=$$env/bin:$$PATH; ansible-playbook -i $(INVENTORY)
+PHASES = tools/setup.sh test >/dev/null && /usr/bin/python3 tools/test.py
+
+demo: ## Raise a fleet, provision it, move its service while a client watches
+	@tools/demo.sh $(INVENTORY)
+
+test: ## Everything that CI runs
+	@$(PHASES)
+
+unit: ## Unit and property tests, on every ansible-core that runs here
+	@$(PHASES) unit
+
+lint: ## ansible-lint (production), types and the changelog
+	@$(PHASES) lint
+
+sanity: ## ansible-test sanity, on every ansible-core that runs here
+	@$(PHASES) sanity
+
+molecule: ## The scenario of every role on the lab (SCENARIO=node for one)
+	@$(PHASES) $(addprefix molecule:,$(SCENARIO))
+
+lab-up: ## Raise the lab (INVENTORY=folder for another fleet)
+	@$(PLAY) playbooks/lab-up.yml
+
+lab-down: ## Remove the lab with its disks
+	@$(PLAY) playbooks/lab-down.yml
+
+doctor: ## Say what this machine can run
+	@$(PLAY) playbooks/doctor.yml
+
+lock: ## Lock the newest tools
+	@tools/lock.sh
+
+clean: ## Remove the cache: images, packages and tools. Take labs down first
+	@if ls /var/lib/smallfleet/labs/* >/dev/null 2>&1; then echo 'A lab is up: run make lab-down first.'; exit 1; fi
+	rm -rf $(CACHE)
+endif

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the phases of the tests one after the other and ends with a table of them. Usage: tools/test.py [PHASE ...]
+
+A phase named `molecule` stands for all scenarios. Every phase runs, also after one has failed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
+
+
+class Phase(NamedTuple):
+    """What runs in a phase: a name, its commands, and the Python environment that comes first on PATH."""
+
+    name: str
+    commands: Sequence[Sequence[str]]
+    environment: str
+
+
+def environments() -> Dict[str, str]:
+    """Purpose -> folder of its Python environment, installed when it is not there yet."""
+    found: Dict[str, str] = {}
+    for purpose in ("test", "oldest", "newest"):
+        said = subprocess.run([ROOT / "tools/setup.sh", purpose], check=True, stdout=subprocess.PIPE, text=True).stdout
+        found[purpose] = said.split()[-1]
+    return found
+
+
+def phases(envs: Dict[str, str]) -> List[Phase]:
+    """All phases, the quick ones first. Where the newest ansible-core is the usual one, it is not tested twice."""
+    usual = envs["test"]
+    others = [purpose for purpose in ("oldest", "newest") if envs[purpose] != usual]
+    found = [Phase("unit", [["pytest", "tests/unit"]], usual)]
+    found += [Phase(f"unit:{purpose}", [["pytest", "tests/unit"]], envs[purpose]) for purpose in others]
+    checks = [["mypy", "plugins/module_utils"], ["ansible-lint", "--offline"], ["antsibull-changelog", "lint"]]
+    found.append(Phase("lint", checks, usual))
+    found.append(Phase("sanity", [["tools/sanity.sh", usual]], usual))
+    found += [Phase(f"sanity:{purpose}", [["tools/sanity.sh", envs[purpose]]], envs[purpose]) for purpose in others]
+    found.append(Phase("perf", [["python", "tests/perf/fleet_plan.py"]], usual))
+    found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
+    found.append(Phase("dns", [["pytest", "tests/dns_real"]], usual))
+    for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
+        found.append(Phase(f"molecule:{scenario}", [["molecule", "test", "--scenario-name", scenario]], usual))
+    found.append(Phase("site", [["pytest", "tests/site"]], usual))
+    return found
+
+
+def run(phase: Phase) -> bool:
+    """Run a phase's commands; the first that fails ends it."""
+    print(f"\n===== {phase.name} =====", flush=True)
+    env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}", "ANSIBLE_HOME": f"{CACHE}/ansible"}
+    env.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", SMALLFLEET_CACHE=CACHE)
+    return all(subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode == 0 for command in phase.commands)
+
+
+def main(wanted: Sequence[str]) -> int:
+    began = time.monotonic()
+    rows = []
+    try:
+        envs = environments()
+    except subprocess.CalledProcessError as error:
+        print(f"setting up failed: {error}", file=sys.stderr)
+        return 1
+    rows.append(("setup", True, time.monotonic() - began))
+    chosen = [phase for phase in phases(envs) if not wanted or {phase.name, phase.name.split(":")[0]} & set(wanted)]
+    if not chosen:
+        print(f"no such phase: {', '.join(wanted)}. There are: {', '.join(phase.name for phase in phases(envs))}", file=sys.stderr)
+        return 2
+    for phase in chosen:
+        start = time.monotonic()
+        passed = run(phase)
+        rows.append((phase.name, passed, time.monotonic() - start))
+    print(f"\n{'phase':<24}{'result':<10}{'seconds':>8}")
+    for name, passed, seconds in [*rows, ("all", all(row[1] for row in rows), time.monotonic() - began)]:
+        print(f"{name:<24}{'passed' if passed else 'FAILED':<10}{seconds:>8.0f}")
+    failed = sum(not row[1] for row in rows)
+    print(f"\n{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
