@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
             },
         )
         variables = task_vars or {}
-        store = PlanStore(C.DEFAULT_LOCAL_TMP, variables["groups"])
+        store = PlanStore(C.DEFAULT_LOCAL_TMP, variables["groups"]["all"])
         with store.lock():
             summary = store.read("fleet")
             if summary is None:

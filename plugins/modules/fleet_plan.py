@@ -45,7 +45,7 @@ attributes:
     description: Shows how the files of O(scope=files) change.
 notes:
   - The plan is kept in Ansible's private temporary folder until the run ends. It is made again within a run only when
-    the hosts or groups of the inventory change.
+    a host is added.
   - A host that is no member of the fleet, such as the implicit localhost or one
     whose variable C(fleet_host_member) is false, gets a slice without capabilities.
 """

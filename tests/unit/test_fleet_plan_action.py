@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping
 
 import pytest
 
@@ -186,6 +186,33 @@ def test_the_plan_never_goes_into_a_folder_that_is_an_inventory(tmp_path: Path) 
     assert plan_folder("/srv/plan", [str(folder)]) == "/srv/plan"
 
 
+def test_the_plan_is_made_once_in_a_run_whatever_the_play_registers_or_groups(tmp_path: Path) -> None:
+    playbook = tmp_path / "twice.yml"
+    playbook.write_text(
+        PLAYBOOK
+        + """
+    - name: Make a group
+      ansible.builtin.group_by:
+        key: made_by_the_play
+
+    - name: Set what would be a mistake in an inventory
+      ansible.builtin.set_fact:
+        fleet_nmae: typo
+
+    - name: Take the slice again
+      smallfleet.infra.fleet_plan:
+      register: again
+
+    - name: Compare
+      ansible.builtin.assert:
+        that: again.slice == mine.slice
+""",
+        encoding="utf-8",
+    )
+    done = run(tmp_path, hosts(app1=11, app2=12), COMMON, playbook=str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 class FakeHostVariables:
     """hostvars that counts its reads; a value that is a function stands for a template."""
 
@@ -246,12 +273,11 @@ def test_a_template_that_comes_back_as_it_was_is_a_problem_and_a_literal_one_is_
 
 
 def test_the_plan_is_kept_for_its_owner_only_and_for_one_set_of_hosts(tmp_path: Path) -> None:
-    groups: Dict[str, Sequence[str]] = {"all": ["a", "b"]}
-    store = PlanStore(str(tmp_path), groups)
+    store = PlanStore(str(tmp_path), ["a", "b"])
     with store.lock():
         assert store.read("fleet") is None
         store.write("fleet", {"name": "demo"})
-    assert PlanStore(str(tmp_path), {"all": ["b", "a"]}).read("fleet") == {"name": "demo"}
-    assert PlanStore(str(tmp_path), {"all": ["a", "b", "c"]}).read("fleet") is None
+    assert PlanStore(str(tmp_path), ["b", "a"]).read("fleet") == {"name": "demo"}
+    assert PlanStore(str(tmp_path), ["a", "b", "c"]).read("fleet") is None
     for path in tmp_path.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path

@@ -121,12 +121,12 @@ def _left_unrendered(raw: Any, value: Any) -> str:
 class PlanStore:
     """A plan kept in the run's private temporary folder, one file per host, for the many processes of one run.
 
-    ``folder`` must be readable by its owner only and end with the run. The plan is kept for one list of hosts and
-    groups: it is made again when a host is added during the run.
+    ``folder`` must be readable by its owner only and end with the run. The plan is kept for one set of hosts: it is
+    made again when a host is added during the run. Groups do not count, since a play may make them (group_by).
     """
 
-    def __init__(self, folder: str, groups: Mapping[str, Sequence[str]]) -> None:
-        key = json.dumps({name: sorted(hosts) for name, hosts in groups.items()}, sort_keys=True)
+    def __init__(self, folder: str, hosts: Sequence[str]) -> None:
+        key = json.dumps(sorted(hosts))
         self._folder = os.path.join(folder, f"smallfleet-plan-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
 
