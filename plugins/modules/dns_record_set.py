@@ -205,7 +205,7 @@ def run(module: AnsibleModule) -> None:
     quoted = options["txt_transformation"] == "quoted"
     client = make_client(options, SystemFiles())
     wanted, given = read_entries(zone, [options], client.canonical, quoted)
-    (key,) = wanted
+    key = next(iter(wanted))
     if options["state"] == "absent" and options["on_existing"] != "replace" and not given:
         raise Refused(["value: is needed to delete a set only if it holds these values."])
     expected = options["expected"]

@@ -106,7 +106,7 @@ class FakeDns:
             return 0 if found is not None and set(found.exact or found.values) == set(one.values) else 8
         if one.kind == "absent":
             return 7 if found is not None else 0
-        return 6 if any(name == one.name for name, _ in self.sets) else 0
+        return 6 if any(key[0] == one.name for key in self.sets) else 0
 
     def _change(self, change: Change) -> None:
         """RFC 2136 section 3.4.2, with all that it silently ignores."""

@@ -11,7 +11,7 @@ import secrets
 import socket
 import traceback
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset

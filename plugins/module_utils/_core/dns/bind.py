@@ -45,23 +45,23 @@ def render_options(config: ServerConfig) -> str:
     ipv6 = [address for address in config.listen if ":" in address]
     return f"""// {_NOTICE}
 options {{
-	directory "/var/cache/bind";
-	listen-on {{ {_addresses(["127.0.0.1", *ipv4])} }};
-	listen-on-v6 {{ {_addresses(["::1", *ipv6])} }};
-	recursion no;
-	allow-query-cache {{ none; }};
-	allow-transfer {{ none; }};
-	notify no;
-	dnssec-validation no;
-	minimal-any yes;
-	minimal-responses yes;
-	version none;
-	hostname none;
-	server-id none;
-	rate-limit {{
-		responses-per-second {config.responses_per_second};
-		exempt-clients {{ localhost; }};
-	}};
+    directory "/var/cache/bind";
+    listen-on {{ {_addresses(["127.0.0.1", *ipv4])} }};
+    listen-on-v6 {{ {_addresses(["::1", *ipv6])} }};
+    recursion no;
+    allow-query-cache {{ none; }};
+    allow-transfer {{ none; }};
+    notify no;
+    dnssec-validation no;
+    minimal-any yes;
+    minimal-responses yes;
+    version none;
+    hostname none;
+    server-id none;
+    rate-limit {{
+        responses-per-second {config.responses_per_second};
+        exempt-clients {{ localhost; }};
+    }};
 }};
 """
 
@@ -72,9 +72,9 @@ def render_zones(config: ServerConfig) -> str:
     for zone in sorted(config.zones, key=lambda one: str(one["name"])):
         parts.append(f"""
 zone "{zone["name"]}" {{
-	type primary;
-	file "{zone_file(zone["name"])}";
-	update-policy {{ grant "{config.key_name}" zonesub ANY; }};
+    type primary;
+    file "{zone_file(zone["name"])}";
+    update-policy {{ grant "{config.key_name}" zonesub ANY; }};
 }};
 """)
     return "".join(parts)

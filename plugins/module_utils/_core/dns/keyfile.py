@@ -43,4 +43,4 @@ def parse(text: str) -> TsigKey:
 
 def render(key: TsigKey) -> str:
     """The key as named.conf(5) includes it."""
-    return f'key "{key.name}" {{\n\talgorithm {key.algorithm};\n\tsecret "{key.secret}";\n}};\n'
+    return f'key "{key.name}" {{\n    algorithm {key.algorithm};\n    secret "{key.secret}";\n}};\n'

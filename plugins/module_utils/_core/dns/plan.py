@@ -47,7 +47,7 @@ def plan(zone: str, wanted: Wanted, observed: Observed) -> List[Group]:
     ``observed`` must hold every wanted key that exists and, for the names of wanted CNAMEs, all that exists there.
     Raises Refused, with every reason, for what no server would do: it would answer NOERROR and leave it out.
     """
-    names = sorted({name for name, _ in wanted})
+    names = sorted({key[0] for key in wanted})
     reasons = [reason for name in names for reason in _objections(zone, name, wanted, observed)]
     if reasons:
         raise Refused(reasons)
