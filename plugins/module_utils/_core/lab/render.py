@@ -60,6 +60,9 @@ def ssh_config(spec: LabSpec) -> str:
         "  StrictHostKeyChecking yes\n"
         "  BatchMode yes\n"
         "  LogLevel ERROR\n"
+        f"  ControlPath {spec.folder}/cp/%n\n"
+        "  ServerAliveInterval 5\n"
+        "  ServerAliveCountMax 3\n"
         f"  ProxyCommand nsenter --net=/run/netns/{spec.namespace} nc -N %h %p\n"
     )
     return "\n".join(blocks)

@@ -154,7 +154,7 @@ class Lab:
             "freeze node": lambda name: self.node(name).freeze(),
             "thaw node": lambda name: self.node(name).thaw(),
             "remove node": lambda name: self.node(name).remove(),
-            "delete namespace": lambda _: self.networks.delete(),
+            "delete namespace": lambda _: self._delete_namespace(),
             "remove folder": lambda _: self._remove_folder(),
         }
 
@@ -190,7 +190,7 @@ class Lab:
                     self._images.build_archive(self._images.build_base(backend), self.spec.packages)
 
     def _make_keys(self) -> None:
-        os.makedirs(self.spec.folder, mode=0o700, exist_ok=True)
+        os.makedirs(f"{self.spec.folder}/cp", mode=0o700, exist_ok=True)
         key = f"{self.spec.folder}/id_ed25519"
         self._runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.spec.namespace, "-f", key])
 
@@ -212,6 +212,11 @@ class Lab:
     def _describe(self) -> None:
         self._files.write(f"{self.spec.folder}/ssh_config", ssh_config(self.spec), 0o600)
         self._files.write(f"{self.spec.folder}/lab.json", self._description(), 0o600)
+
+    def _delete_namespace(self) -> None:
+        """Connections to the nodes, which outlive the runs that made them, would keep the namespace alive without its name."""
+        processes.end(processes.in_network(f"/run/netns/{self.spec.namespace}"))
+        self.networks.delete()
 
     def _remove_folder(self) -> None:
         shutil.rmtree(self.spec.folder)

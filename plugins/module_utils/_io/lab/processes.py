@@ -109,6 +109,20 @@ def inside(leader: int) -> List[int]:
     return members
 
 
+def in_network(path: str) -> List[int]:
+    """Ids of all processes in the network namespace that is mounted at ``path``."""
+    wanted = os.stat(path)
+    members = []
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            found = os.stat(f"/proc/{pid}/ns/net")
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+            members.append(pid)
+    return members
+
+
 def send(pids: Sequence[int], number: signal.Signals) -> None:
     """Send a signal to each process that still lives."""
     for pid in pids:
