@@ -69,7 +69,8 @@ def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:
     groups = variables["groups"]
     values, unrendered = collect(variables["hostvars"], groups["all"])
     plan = plan_fleet(values, groups)
-    problems = sorted({*unrendered, *plan.problems})
+    said = {(problem.host, problem.variable) for problem in unrendered}
+    problems = [*unrendered, *(problem for problem in plan.problems if (problem.host, problem.variable) not in said)]
     for host, slice_ in plan.hosts.items():
         store.write(f"host {host}", slice_)
     summary = {"fleet": plan.fleet, "hosts": sorted(plan.hosts), "report": report(problems) if problems else ""}

@@ -89,6 +89,11 @@ BROKEN = {
         {},
         ["app1: fleet_host_number: cannot be rendered"],
     ),
+    "a template of the whole fleet that breaks on one host": (
+        {**hosts(app1=11), "app2": {"fleet_host_number": 12, "fleet_domain": "{{ no_such_thing }}"}},
+        {},
+        ["has 1 problem;", "app2: fleet_domain: cannot be rendered"],
+    ),
     "a template that does not parse": (
         {**hosts(app1=11), "app2": {"fleet_host_number": 12, "node_packages": ["{{ 1 + }}"]}},
         {},
@@ -189,8 +194,7 @@ def test_the_plan_never_goes_into_a_folder_that_is_an_inventory(tmp_path: Path) 
 def test_the_plan_is_made_once_in_a_run_whatever_the_play_registers_or_groups(tmp_path: Path) -> None:
     playbook = tmp_path / "twice.yml"
     playbook.write_text(
-        PLAYBOOK
-        + """
+        PLAYBOOK + """
     - name: Make a group
       ansible.builtin.group_by:
         key: made_by_the_play
@@ -258,6 +262,11 @@ def test_only_variables_of_the_fleet_are_read_and_each_host_once() -> None:
     assert hostvars.rendered == ["node_timezone"]
     assert [(problem.host, problem.variable) for problem in problems] == [("b", "node_timezone")]
     assert "'broken' is undefined" in problems[0].message
+
+
+def test_a_broken_template_of_a_host_outside_the_fleet_is_no_problem() -> None:
+    hostvars = FakeHostVariables({"jump": {"fleet_host_member": "no", "node_timezone": "{{ broken }}"}})
+    assert collect(hostvars, ["jump"]) == ({"jump": {"fleet_host_member": "no"}}, [])
 
 
 def test_a_template_that_comes_back_as_it_was_is_a_problem_and_a_literal_one_is_not() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from .._core.fleet.problems import Problem
+from .._core.fleet.values import truth
 from .._core.fleet.variables import belongs
 from .files import FileStore
 
@@ -33,33 +34,39 @@ def collect(hostvars: HostVariables, names: Sequence[str]) -> Tuple[Dict[str, Di
 
     Only variables that belong to a fleet are touched, so neither the facts nor anything else costs time or is exposed.
     A value that Ansible Vault protects is not opened: what is planned is written to files that people share.
+    What is wrong with a host that is no member of the fleet is nobody's business here.
     """
     found: Dict[str, Dict[str, Any]] = {}
     problems: List[Problem] = []
     for host in names:
-        found[host] = {}
-        raw = hostvars.raw_get(host)
-        wanted = sorted(name for name in raw if belongs(name))
-        rendered = hostvars[host] if any(_needs_rendering(raw[name]) for name in wanted) else raw
-        for name in wanted:
-            try:
-                if _contains(raw[name], _is_vaulted):
-                    message, remedy = (
-                        "is protected by Ansible Vault",
-                        "A plan holds no secrets; take it out of the fleet",
-                    )
-                    problems.append(Problem(host, name, message, remedy))
-                    continue
-                value = plain(rendered[name])
-                left = _left_unrendered(raw[name], value)
-            except Exception as error:  # pylint: disable=broad-except  # templates of users may raise anything
-                problems.append(_unrendered(host, name, str(error)))
-                continue
-            if left:
-                problems.append(_unrendered(host, name, f"{left} refers to something undefined"))
-            else:
-                found[host][name] = value
+        found[host], wrong = _collect_host(hostvars, host)
+        if truth(found[host].get("fleet_host_member", True)) is not False:
+            problems += wrong
     return found, problems
+
+
+def _collect_host(hostvars: HostVariables, host: str) -> Tuple[Dict[str, Any], List[Problem]]:
+    found: Dict[str, Any] = {}
+    wrong: List[Problem] = []
+    raw = hostvars.raw_get(host)
+    wanted = sorted(name for name in raw if belongs(name))
+    rendered = hostvars[host] if any(_needs_rendering(raw[name]) for name in wanted) else raw
+    for name in wanted:
+        if _contains(raw[name], _is_vaulted):
+            remedy = "A plan holds no secrets; take it out of the fleet"
+            wrong.append(Problem(host, name, "is protected by Ansible Vault", remedy))
+            continue
+        try:
+            value = plain(rendered[name])
+        except Exception as error:  # pylint: disable=broad-except  # templates of users may raise anything
+            wrong.append(_unrendered(host, name, str(error)))
+            continue
+        left = _left_unrendered(raw[name], value)
+        if left:
+            wrong.append(_unrendered(host, name, f"{left} refers to something undefined"))
+        else:
+            found[name] = value
+    return found, wrong
 
 
 def plain(value: Any) -> Any:

@@ -257,7 +257,8 @@ def test_a_broken_inventory_is_refused_with_host_variable_and_remedy(name: str, 
     assert places >= set(expected) if name in SHOWS_ELSEWHERE else places == set(expected)
     text = report(plan.problems)
     for host, variable in expected:
-        assert f"- {host or 'fleet'}: {variable}: " in text
+        line = next(line for line in text.splitlines() if f": {variable}: " in line)
+        assert (host or "fleet") in line.split(":", maxsplit=1)[0]
     assert all(problem.message and problem.remedy for problem in plan.problems)
     assert not any(problem.remedy.endswith((".", "?")) for problem in plan.problems)
 
@@ -277,3 +278,11 @@ def test_a_misspelt_variable_is_answered_with_the_right_name() -> None:
     on("app1", "fleet_host_numbr", 11)(inventory)
     (problem,) = plan_fleet(inventory, {}).problems
     assert "fleet_host_number" in problem.message
+
+
+def test_what_many_hosts_have_in_common_is_said_once_with_their_names() -> None:
+    inventory = {f"h{number:02}": {**sound()["ns1"], "fleet_host_number": number} for number in range(1, 31)}
+    everywhere("node_packages", "chrony")(inventory)
+    lines = [line for line in report(plan_fleet(inventory, {}).problems).splitlines() if "node_packages" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("- h01, h02, h03, h04, h05, h06 and 24 more: node_packages: must be a list")

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
+
+NAMES_SHOWN = 6
 
 
 @dataclass(frozen=True, order=True)
@@ -29,7 +31,15 @@ class Problem:
 
 
 def report(problems: Iterable[Problem]) -> str:
-    """All problems as one text, in a stable order, each once."""
-    found: Tuple[Problem, ...] = tuple(sorted(set(problems)))
+    """All problems as one text, in a stable order. What several hosts have in common is said once, with their names."""
+    shared: Dict[Tuple[str, str, str], List[str]] = {}
+    for problem in sorted(set(problems)):
+        shared.setdefault((problem.variable, problem.message, problem.remedy), []).append(problem.host)
+    found = [Problem(_names(hosts), *rest) for rest, hosts in shared.items()]
     count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
     return "\n".join([f"The inventory has {count}; nothing was changed.", *(f"- {problem}" for problem in found)])
+
+
+def _names(hosts: Sequence[str]) -> str:
+    more = len(hosts) - NAMES_SHOWN
+    return ", ".join(hosts) if more <= 1 else f"{', '.join(hosts[:NAMES_SHOWN])} and {more} more"
