@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -36,14 +37,17 @@ def nsupdate(writer, server: str, lines: str, key: str = "") -> str:
     return (said.stdout + said.stderr).strip()
 
 
-def converge(*options: str) -> str:
-    """Run the role again on the primary, as molecule ran it."""
-    command = ["ansible-playbook", "-i", str(SCENARIO / "inventory"), "--limit", "ns1", *options]
-    done = subprocess.run(
-        [*command, str(SCENARIO / "converge.yml")], cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False
-    )
+def play(playbook: Path, *options: str) -> str:
+    """Run a playbook on the primary; what it prints."""
+    command = ["ansible-playbook", "-i", str(SCENARIO / "inventory"), "--limit", "ns1", *options, str(playbook)]
+    done = subprocess.run(command, cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def converge(*options: str) -> str:
+    """Run the role again, as molecule ran it."""
+    return play(SCENARIO / "converge.yml", *options)
 
 
 @pytest.mark.parametrize("server", [NS1, NS1_IPV6])
@@ -122,3 +126,25 @@ def test_records_survive_a_server_that_was_killed(host, client):
     host.check_output("systemctl kill --signal=KILL named")
     converge()
     assert dig(client, f"killed.{ZONE} A") == ["198.18.0.79"]
+
+
+def test_the_playbook_of_the_guide_does_what_it_says(client, tmp_path):
+    guide = (SCENARIO.parents[1] / "docs" / "dns.md").read_text(encoding="utf-8")
+    text = guide.split("<!-- file: records.yml -->\n```yaml\n")[1].split("```")[0]
+    playbook = tmp_path / "records.yml"
+    playbook.write_text(text.replace("demo.example.net", ZONE).replace("demo-update", "molecule-dns-update"))
+    assert "changed=3" in play(playbook)
+    assert dig(client, f"www.{ZONE} CNAME") == [f"app2.{ZONE}."]
+    assert dig(client, f"blue.{ZONE} AAAA") == ["2001:db8:0:1::90"]
+
+
+def test_verify_accepts_the_server_and_names_what_is_missing(host, tmp_path):
+    playbook = tmp_path / "verify.yml"
+    task = {"ansible.builtin.include_role": {"name": "smallfleet.infra.dns_server", "tasks_from": "verify"}}
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    converge()
+    play(playbook)
+    assert nsupdate(host, "127.0.0.1", f"update delete alias.{ZONE} CNAME", KEY_FILE) == ""
+    with pytest.raises(AssertionError, match=f"create alias.{ZONE}. CNAME"):
+        play(playbook)
+    converge()

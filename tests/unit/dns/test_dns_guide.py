@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guide docs/dns.md does what it says: its inventory is planned, its tables are complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Dict
+
+import yaml
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+
+ROOT = Path(__file__).resolve().parents[3]
+GUIDE = (ROOT / "docs" / "dns.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"<!-- file: (?P<name>[^>]+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+
+
+def blocks() -> Dict[str, str]:
+    return {found["name"]: found["text"] for found in BLOCK.finditer(GUIDE)}
+
+
+def test_the_inventory_of_the_guide_is_accepted_and_served_by_its_primary() -> None:
+    common = yaml.safe_load(blocks()["group_vars/all.yml"])
+    hosts = yaml.safe_load(blocks()["hosts.yml"])["all"]["hosts"]
+    plan = plan_fleet({name: {**common, **own} for name, own in hosts.items()}, {})
+    assert not plan.problems
+    part = plan.hosts["ns1"]["dns_server"]
+    assert [zone["name"] for zone in part["zones"]] == ["demo.example.net", "2.0.192.in-addr.arpa"]
+    assert part["listen"][0] == "192.0.2.11"
+    assert part["key"]["file"] in GUIDE
+
+
+def test_the_record_sets_of_the_guide_are_accepted() -> None:
+    (play,) = yaml.safe_load(blocks()["records.yml"])
+    entries = []
+    for task in play["tasks"]:
+        for module in ("smallfleet.infra.dns_record_set", "smallfleet.infra.dns_record_sets"):
+            options = task.get(module)
+            entries.extend((options.get("record_sets") or [options]) if options else [])
+    assert len(entries) == 5
+    for entry in entries:
+        read_entries("demo.example.net.", [{"ttl": 3600, "state": "present", **entry}], lambda kind, text: text)
+
+
+def test_every_reason_a_module_can_give_is_in_the_guide_and_in_its_documentation() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils/_io").glob("dns*.py"))
+    given = set(re.findall(r'DnsFailure\(\s*"([a-z_]+)"', sources)) | set(re.findall(r'\d+: \("([a-z_]+)", ', sources))
+    given |= set(re.findall(r'_key_failure\("([a-z_]+)"', sources)) | {"bad_request"}
+    given.discard("hung_up")  # is answered by asking again
+    assert len(given) > 12
+    table = GUIDE.split("## When it fails")[1].split("\n\n")[1]
+    assert (
+        set(re.findall(r"`([a-z_]+)`", "".join(row.split("|")[1] for row in table.splitlines()))) - {"reason"} == given
+    )
+    module = (ROOT / "plugins/modules/dns_record_set.py").read_text(encoding="utf-8")
+    assert [reason for reason in given if f"V({reason})" not in module and f"RV(reason={reason})" not in module] == []
