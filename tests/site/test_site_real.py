@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The main job from the installed tarball, on real hosts. The tests go on from one another, in the order of the file."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from conftest import HOSTS
+
+MOST_TASKS = 12
+MOST_CALLS = 3
+
+
+def test_every_plugin_and_role_is_documented(site):
+    for kind in ("module", "role"):
+        listed = json.loads(site.call(["ansible-doc", "--json", "--list", "-t", kind, "smallfleet.infra"]).text)
+        assert len(listed) >= 4
+        for name in listed:
+            shown = site.call(["ansible-doc", "-t", kind, name])
+            assert shown.rc == 0 and len(shown.text) > 300, shown.text
+
+
+def test_a_blank_fleet_is_previewed_to_the_end_and_left_as_it_was(site):
+    before = site.fingerprint()
+    preview = site.run("site", "--check", "--diff")
+    assert preview.rc == 0, preview.text[-4000:]
+    assert preview.changed() == sorted(HOSTS)
+    assert site.fingerprint() == before
+
+
+def test_a_broken_inventory_is_refused_before_the_first_change(site):
+    before = site.fingerprint()
+    refused = site.run("site", "-e", '{"dns_zones": {"demo.example.net": {"primary": "nowhere"}}, "fleet_domain": 7}')
+    assert refused.rc != 0
+    assert "dns_zones.demo.example.net.primary" in refused.text and "fleet_domain" in refused.text
+    assert "Traceback" not in refused.text
+    assert site.fingerprint() == before
+
+
+def test_the_fleet_is_provisioned_and_verified(site):
+    done = site.run("site")
+    assert done.rc == 0, done.text[-4000:]
+    assert done.changed() == sorted(HOSTS)
+    assert site.on("watch1", "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://www.demo.example.net:8080/\").read().decode())'").strip() == "app1"
+
+
+def test_the_second_run_changes_nothing_within_the_budget_of_tasks_and_remote_calls(site, capsys):
+    before = site.fingerprint()
+    again = site.run("site", "-vvv")
+    assert again.rc == 0, again.text[-4000:]
+    assert again.changed() == []
+    assert site.fingerprint() == before
+    tasks, calls = again.counts()
+    with capsys.disabled():
+        print(f"\n{'a run that changes nothing':<45}{'role':<12}{'host':<9}{'tasks':>5}{'remote calls':>14}")
+        for key in sorted({*tasks, *calls}):
+            print(f"{key[0]:<45}{key[1]:<12}{key[2]:<9}{tasks[key]:>5}{calls[key]:>14}")
+        print(f"{'all':<66}{sum(tasks.values()):>5}{sum(calls.values()):>14}")
+    roles = [key for key in {*tasks, *calls} if key[1]]
+    assert {key[1] for key in roles} >= {"node", "dns_server", "standby", "probe"}
+    for key in roles:
+        assert tasks[key] <= MOST_TASKS, key
+        assert calls[key] <= MOST_CALLS, key
+
+
+def test_a_preview_of_a_provisioned_fleet_says_that_nothing_changes(site):
+    before = site.fingerprint()
+    preview = site.run("site", "--check", "--diff")
+    assert preview.rc == 0, preview.text[-4000:]
+    assert preview.changed() == []
+    assert site.fingerprint() == before
+
+
+def test_a_preview_tells_what_drifted_and_the_next_run_mends_just_that(site):
+    site.on("app2", "sed -i /ns1/d /etc/hosts")
+    preview = site.run("site", "--check", "--diff")
+    assert preview.rc == 0 and preview.changed() == ["app2"]
+    assert re.search(r"^\+.*ns1", preview.text, re.MULTILINE), preview.text[-4000:]
+    assert "ns1" not in site.on("app2", "cat /etc/hosts")
+    mended = site.run("site")
+    assert mended.rc == 0 and mended.changed() == ["app2"]
+    assert "ns1" in site.on("app2", "cat /etc/hosts")
+
+
+@pytest.mark.parametrize("limit", ["app2", "ns1", "watch1"])
+def test_a_limit_removes_nobody(site, limit):
+    before = site.fingerprint()
+    limited = site.run("site", "--limit", limit)
+    assert limited.rc == 0, limited.text[-4000:]
+    assert limited.changed() == []
+    assert site.fingerprint() == before
+
+
+def test_the_service_moves_and_stays_where_it_was_moved_to(site):
+    moved = site.run("switch_over", "-e", "standby_switch_service=web")
+    assert moved.rc == 0, moved.text[-4000:]
+    assert site.on("app1", "systemctl is-active web.service || true").strip() != "active"
+    assert site.on("app2", "systemctl is-active web.service").strip() == "active"
+    ask = "import dns.message as m, dns.query as q; print(q.tcp(m.make_query('www.demo.example.net', 'CNAME'), '127.0.0.1').answer[0][0])"
+    assert site.on("ns1", f'python3 -c "{ask}"') == "app2.demo.example.net.\n"
+    again = site.run("site")
+    assert again.rc == 0, again.text[-4000:]
+    assert again.changed() == []
+    assert site.on("app2", "systemctl is-active web.service").strip() == "active"
+
+
+def test_no_secret_is_shown_at_any_verbosity(site):
+    secret = re.search(r'secret "([^"]+)"', site.on("ns1", "cat /etc/bind/smallfleet/*.key"))
+    assert secret
+    loud = site.run("switch_over", "-e", "standby_switch_service=web", "-vvvvv", "--diff")
+    assert loud.rc == 0, loud.text[-4000:]
+    assert secret[1] not in loud.text
+    assert secret[1] not in site.run("site", "-vvvvv", "--diff").text
