@@ -99,6 +99,7 @@ CASES: List[Case] = [
     ("a misspelt variable", everywhere("fleet_netwroks", {}), [(host, "fleet_netwroks") for host in NUMBERS]),
     ("a variable that never was", on("ns1", "fleet_colour", "red"), [("ns1", "fleet_colour")]),
     ("a secret in a service", service(password="x"), [("", "standby_services.web.password")]),
+    ("a secret among settings", on("app1", "node_sysctl", {"net.secret": 1}), [("app1", "node_sysctl.net.secret")]),
     # Networks
     ("no networks", without("fleet_networks"), [("", "fleet_networks")]),
     ("networks as a list", everywhere("fleet_networks", ["192.0.2.0/24"]), [("", "fleet_networks")]),
@@ -179,6 +180,12 @@ CASES: List[Case] = [
         on("app1", "fleet_host_networks", {"main": {"interface": "eth1"}, "storage": None}),
         [("app1", "fleet_host_networks.storage.interface")],
     ),
+    (
+        "settings of a network as a number",
+        on("app1", "fleet_host_networks", {"main": None, "storage": 3}),
+        [("app1", "fleet_host_networks.storage")],
+    ),
+    ("no address at all", place(ipv4=False, ipv6=False), [("watch1", "fleet_host_networks.main")]),
     ("a full name without a dot", on("app1", "fleet_host_fqdn", "app1"), [("app1", "fleet_host_fqdn")]),
     (
         "a duplicate full name",
@@ -207,6 +214,10 @@ CASES: List[Case] = [
         on("app1", "node_administrators", {"root": [KEY.replace("AAAAC3", "AAAAB3")]}),
         [("app1", "node_administrators.root[0]")],
     ),
+    ("administrators as a list", on("app1", "node_administrators", ["root"]), [("app1", "node_administrators")]),
+    ("a user with a space", on("app1", "node_administrators", {"a b": []}), [("app1", "node_administrators.a b")]),
+    ("keys as a string", on("app1", "node_administrators", {"root": KEY}), [("app1", "node_administrators.root")]),
+    ("settings as a list", on("app1", "node_sysctl", ["net.a=1"]), [("app1", "node_sysctl")]),
     ("a boolean sysctl", on("app1", "node_sysctl", {"net.a": True}), [("app1", "node_sysctl.net.a")]),
     ("a sysctl that is none", on("app1", "node_sysctl", {"forward": 1}), [("app1", "node_sysctl.forward")]),
     ("a time server with a space", on("app1", "node_time_servers", ["a b"]), [("app1", "node_time_servers[0]")]),
@@ -233,7 +244,7 @@ SHOWS_ELSEWHERE = {
     "no networks",
     "networks as a list",
     "no management network",
-    "networks of a host as a string",
+    "no address at all",
 }
 
 
@@ -286,3 +297,16 @@ def test_what_many_hosts_have_in_common_is_said_once_with_their_names() -> None:
     lines = [line for line in report(plan_fleet(inventory, {}).problems).splitlines() if "node_packages" in line]
     assert len(lines) == 1
     assert lines[0].startswith("- h01, h02, h03, h04, h05, h06 and 24 more: node_packages: must be a list")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "groups", "place"),
+    [
+        ({}, {}, ("", "hosts")),
+        ([], {}, ("", "hosts")),
+        ({**sound(), "app9": "a string"}, {}, ("app9", "hosts")),
+        (sound(), ["all"], ("", "groups")),
+    ],
+)
+def test_an_inventory_of_the_wrong_shape_is_refused(hosts: Any, groups: Any, place: Tuple[str, str]) -> None:
+    assert place in {(problem.host, problem.variable) for problem in plan_fleet(hosts, groups).problems}

@@ -111,9 +111,7 @@ def _read_places(
 ) -> Iterator[Tuple[str, Mapping[str, Any], str]]:
     """(network, settings, path of the variable) for each network the host is in, in the fleet's order."""
     chosen: Dict[str, Tuple[Mapping[str, Any], str]] = {}
-    if value is None:
-        chosen = {name: ({}, _PLACES) for name in networks.usable}
-    elif isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         for index, name in enumerate(value):
             where = f"{_PLACES}[{index}]"
             if isinstance(name, str) and name in chosen:
@@ -127,7 +125,9 @@ def _read_places(
                 continue
             chosen[name] = (_read_settings(host, settings, where, notes), where)
     else:
-        notes.add(host, _PLACES, f"must be a list or a dictionary, found {kind(value)}", "Write for example [main]")
+        chosen = {name: ({}, _PLACES) for name in networks.usable}
+        if value is not None:
+            notes.add(host, _PLACES, f"must be a list or a dictionary, found {kind(value)}", "Write for example [main]")
     for name in networks.usable:
         if name in chosen:
             yield name, chosen[name][0], chosen[name][1]
