@@ -19,11 +19,15 @@ else
 export SMALLFLEET_CACHE := $(CACHE)
 export PYTHONDONTWRITEBYTECODE := 1
 export ANSIBLE_HOME := $(CACHE)/ansible
-PLAY = set -e; env=$$(tools/setup.sh demo | tail -n 1); export PATH=$$env/bin:$$PATH; ansible-playbook -i $(INVENTORY)
+TOOLS = set -e; env=$$(tools/setup.sh demo | tail -n 1); export PATH=$$env/bin:$$PATH;
+PLAY = $(TOOLS) ansible-playbook -i $(INVENTORY)
 PHASES = tools/setup.sh test >/dev/null && /usr/bin/python3 tools/test.py
 
 demo: ## Raise a fleet, provision it, move its service while a client watches
-	@tools/demo.sh $(INVENTORY)
+	@$(PLAY) playbooks/lab-up.yml && ansible-playbook -i $(INVENTORY) playbooks/plan.yml -e fleet_plan_dir=$(CURDIR)/.build/plan
+	@$(TOOLS) tools/demo.sh $(INVENTORY)
+	@echo "plan:   $(CURDIR)/.build/plan/plan.md"
+	@echo "The lab stays up: make lab-down removes it."
 
 test: ## Everything that CI runs
 	@$(PHASES)
