@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A third node resolves through its own cache, and measures what clients of the service see.
+
+The tests run in the order in which they stand here: one moves the service to app2, a later one back to app1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+SCENARIO = Path(__file__).resolve().parents[1]
+PROJECT = SCENARIO.parents[1]
+SAMPLES = "/var/lib/smallfleet/probe/web.jsonl"
+WWW = "www.probe.example.net"
+
+testinfra_hosts = ["ansible://watch1"]
+
+
+def ansible(*command: str) -> str:
+    program = "ansible-playbook" if command[0].endswith(".yml") else "ansible"
+    full = [program, "-i", str(SCENARIO / "inventory"), *command]
+    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(full, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+def probe(entry: str) -> str:
+    arguments = f"name=smallfleet.infra.probe tasks_from={entry}"
+    return ansible("watch1", "-m", "ansible.builtin.include_role", "-a", arguments)
+
+
+@pytest.fixture
+def measuring(host):
+    probe("start")
+    yield
+    probe("stop")
+
+
+def samples(host) -> list:
+    return [json.loads(line) for line in host.file(SAMPLES).content_string.splitlines()]
+
+
+def test_the_node_asks_its_own_resolver(host):
+    assert host.file("/etc/resolv.conf").contains("^nameserver 127.0.0.1$")
+    assert host.service("unbound").is_running
+    assert host.service("unbound").is_enabled
+    assert host.socket("udp://127.0.0.1:53").is_listening
+    assert not host.socket("udp://0.0.0.0:53").is_listening
+
+
+def test_a_broken_configuration_never_replaces_a_good_one(host):
+    before = host.file("/etc/unbound/unbound.conf.d/smallfleet.conf").content_string
+    arguments = json.dumps({"zones": [{"name": "bad..name", "addresses": ["198.18.0.11"]}]})
+    command = ["ansible", "-i", str(SCENARIO / "inventory"), "watch1", "-m", "smallfleet.infra.caching_resolver"]
+    done = subprocess.run([*command, "-a", arguments], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Nothing was changed" in done.stdout
+    assert host.file("/etc/unbound/unbound.conf.d/smallfleet.conf").content_string == before
+    assert host.service("unbound").is_running
+
+
+def test_an_answer_is_kept_for_its_ttl_and_no_longer(host):
+    seen = []
+    for _second in range(4):
+        seen.append(host.check_output(f"getent ahostsv4 {WWW}").split()[0])
+        time.sleep(0.5)
+    assert set(seen) == {"198.18.0.21"}
+    ansible("playbooks/switch-over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app2")
+    time.sleep(2.5)
+    assert host.check_output(f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.22"
+
+
+def test_it_measures_without_privilege_and_goes_on_without_the_controller(host, measuring):
+    time.sleep(2)
+    first = len(samples(host))
+    assert first > 10
+    assert host.check_output("systemctl show --property=DynamicUser --value smallfleet-probe-web.service") == "yes"
+    time.sleep(1)
+    assert len(samples(host)) > first
+
+
+def test_starting_it_twice_keeps_the_measurement(host, measuring):
+    time.sleep(1)
+    first = samples(host)[0]
+    probe("start")
+    assert samples(host)[0] == first
+
+
+def test_a_quiet_time_has_no_gap(host, measuring):
+    time.sleep(4)
+    assert "outage: longest gap 0.00 s, 0 errors of" in probe("read")
+
+
+def test_a_move_is_seen_as_one_gap_between_two_nodes(host, measuring):
+    time.sleep(3)
+    ansible("playbooks/switch-over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app1")
+    time.sleep(4)
+    said = probe("read")
+    assert "app2 -> app1" in said
+    assert " 0 errors" not in said
+    bad = [sample["at"] for sample in samples(host) if sample["error"] is not None]
+    assert 0.2 < max(bad) - min(bad) < 20
+
+
+def test_a_probe_that_was_stopped_keeps_what_it_measured(host):
+    probe("start")
+    time.sleep(1)
+    probe("stop")
+    assert host.run("systemctl is-active smallfleet-probe-web.service").rc != 0
+    assert len(samples(host)) > 5
+    assert "changed=0" in ansible("playbooks/site.yml", "--limit", "watch1")

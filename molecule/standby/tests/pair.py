@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the scenarios with a standby pair have in common: running playbooks, and looking at both sides."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Tuple
+
+MARKER = "/var/lib/smallfleet/standby/web.service.active"
+SWITCH = ("playbooks/switch-over.yml", "-e", "standby_switch_service=web")
+
+
+class Pair:
+    """The fleet of one scenario, whose service ``web`` runs on app1 or app2."""
+
+    def __init__(self, scenario: Path, lab: str, domain: str) -> None:
+        self._inventory = str(scenario / "inventory")
+        self._project = scenario.parents[1]
+        self._lab = lab
+        self._domain = domain
+
+    def ansible(self, *command: str) -> Tuple[int, str]:
+        """The exit status, and all that was said, on one line: results are shown with lines broken anywhere."""
+        program = "ansible-playbook" if command[0].endswith(".yml") else "ansible"
+        full = [program, "-i", self._inventory, *command]
+        settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "3"}
+        done = subprocess.run(
+            full, cwd=self._project, env={**os.environ, **settings}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def run_well(self, *command: str) -> str:
+        status, said = self.ansible(*command)
+        assert status == 0, said
+        return said
+
+    def service(self, node: str, arguments: str) -> None:
+        self.run_well(node, "-m", "smallfleet.infra.standby_service", "-a", f"unit=web.service {arguments}")
+
+    def node(self, node: str, state: str) -> None:
+        arguments = f"name={self._lab} node={node} state={state}"
+        self.run_well("localhost", "-m", "smallfleet.infra.lab_node", "-a", arguments)
+
+    def named(self, ns1) -> str:
+        asking = (
+            "import dns.resolver as r; x = r.Resolver(configure=False); x.nameservers = ['198.18.0.11'];"
+            f"print(x.resolve('www.{self._domain}', 'CNAME')[0])"
+        )
+        return ns1.check_output(f'python3 -c "{asking}"').strip()
+
+    def assert_on(self, ns1, active, other, name: str) -> None:
+        assert self.named(ns1) == f"{name}.{self._domain}."
+        assert (runs(active), runs(other)) == (True, False)
+        assert active.run("systemctl is-enabled web.service").stdout.strip() == "enabled"
+        assert other.run("systemctl is-enabled web.service").stdout.strip() == "disabled"
+        assert active.file(MARKER).exists
+        assert not other.file(MARKER).exists
+        assert answer(active).startswith(name)
+
+
+def runs(node) -> bool:
+    return node.run("systemctl is-active web.service").stdout.strip() == "active"
+
+
+def answer(node) -> str:
+    asking = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/', timeout=5).read().decode())"
+    return node.run(f'python3 -c "{asking}"').stdout.strip()
