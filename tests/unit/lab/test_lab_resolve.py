@@ -118,7 +118,7 @@ def test_the_proxy_lets_only_the_mirrors_through():
 
 def facts(**changes):
     everything = dict(
-        root=True, namespaces=True, overlay=True, loop=True, commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
+        root=True, namespaces=True, overlay=True, loop=True, machine_id=True, commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
         links=frozenset(doctor.LINKS), controllers=frozenset(doctor.USED_CONTROLLERS), kvm=True, kvm_device=True, memory=9999, disk=9999,
     )
     return doctor.Facts(**{**everything, **changes})
@@ -135,6 +135,7 @@ def test_a_machine_that_lacks_nothing_is_told_nothing():
     [
         ({"root": False}, "root", ["nspawn", "qemu"]),
         ({"overlay": False}, "overlayfs", ["nspawn", "qemu"]),
+        ({"machine_id": False}, "machine id", ["nspawn"]),
         ({"disk": 10}, "free disk", ["nspawn", "qemu"]),
         ({"memory": 10}, "free memory", []),
         ({"commands": frozenset(doctor.TOOLS)}, "qemu-system-x86_64", ["qemu"]),

@@ -48,6 +48,7 @@ class Facts:
     namespaces: bool
     overlay: bool
     loop: bool
+    machine_id: bool
     commands: FrozenSet[str]
     links: FrozenSet[str]
     controllers: FrozenSet[str]
@@ -77,6 +78,7 @@ def examine(facts: Facts) -> List[Row]:
         _row("network namespaces", facts.namespaces, "every lab", "Run on a machine or container that may unshare them", both),
         _row("overlayfs", facts.overlay, "container nodes", "Load the kernel module overlay", both),
         _row("loop devices", facts.loop, "node disks", "Load the kernel module loop", both),
+        _row("machine id", facts.machine_id, "container nodes", "Run systemd-machine-id-setup", ("nspawn",)),
         _row("free memory", facts.memory >= ENOUGH_MEMORY, "larger labs", "Free some", (), f"{facts.memory} MiB"),
         _row("free disk", facts.disk >= ENOUGH_DISK, "building images", "Free some or set lab_cache", both, f"{facts.disk} MiB"),
     ]

@@ -36,6 +36,7 @@ def examine(cache: str, release: str, runner: CommandRunner, trial: bool = True)
         namespaces=_succeeds(runner, "unshare", "--net", "true"),
         overlay=_file_system(runner, "overlay"),
         loop=_succeeds(runner, "losetup", "--find"),
+        machine_id=_machine_id(),
         commands=frozenset(name for name in (*TOOLS, *GUEST_TOOLS) if shutil.which(name, path=path)),
         links=frozenset(kind for kind in LINKS if _link(runner, kind)),
         controllers=_controllers(),
@@ -54,6 +55,15 @@ def _file_system(runner: CommandRunner, name: str) -> bool:
     with open("/proc/filesystems", encoding="ascii") as stream:
         known = name in stream.read().split()
     return known or _succeeds(runner, "modprobe", "--dry-run", name)
+
+
+def _machine_id() -> bool:
+    """nspawn derives the addresses of its links from it."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as stream:
+            return len(stream.read().strip()) == 32
+    except FileNotFoundError:
+        return False
 
 
 def _link(runner: CommandRunner, kind: str) -> bool:
