@@ -17,7 +17,7 @@ author:
 description:
   - Makes each record set in the list what it says, in as few messages as possible. Sets that are not in the list are
     not touched.
-  - One message holds up to about 60 kilobytes, which is several hundred simple sets. The server does a message as a
+  - One message holds up to about 60 kilobytes, which is more than a thousand simple sets. The server does a message as a
     whole or not at all. What does not fit goes into further messages of the same kind, each atomic in itself and never
     splitting the sets of one name. When a later one fails, the earlier ones stay done and RV(steps) names them;
     running it again does the rest.

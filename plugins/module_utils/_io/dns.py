@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
+from .._core.dns.plan import LIMIT, estimate
 from .._core.dns.model import Change, Key, Message, Prerequisite, RRset
 
 NOERROR = 0
@@ -44,7 +45,14 @@ class DnsFailure(Exception):
 
 
 class DnsClient(Protocol):
-    """One authoritative server."""
+    """One authoritative server. ``limit`` is the most bytes that one update may have, without its signature."""
+
+    @property
+    def limit(self) -> int: ...
+
+    def size(self, zone: str, message: Message) -> int:
+        """The bytes of an update on the wire, without its signature; more than ``limit`` when it cannot be made."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
     def canonical(self, kind: str, text: str) -> str:
         """The canonical form of one value in presentation form, its names absolute. Raises ValueError."""
@@ -70,6 +78,10 @@ class FakeDns:
     sent: List[Message] = field(default_factory=list)
     fail: Optional[DnsFailure] = None
     fail_after: bool = False
+    limit: int = LIMIT
+
+    def size(self, zone: str, message: Message) -> int:
+        return estimate(message.groups)
 
     def canonical(self, kind: str, text: str) -> str:
         return text

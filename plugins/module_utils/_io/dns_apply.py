@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
-from .._core.dns.model import Key, Message, RRset
+from .._core.dns.model import Group, Key, Message, RRset
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
 
@@ -61,7 +61,7 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
         first = before if first is None else first
         remaining, kept = settle(request.wanted, observed, request.on_existing, request.given)
         _refuse_kept(request, kept)
-        messages = _messages(request.zone, remaining, observed, done)
+        messages = _messages(client, request.zone, remaining, observed, done)
         if messages:
             _check_expected(request, before)
         steps = [str(step) for message in messages for step in message.steps]
@@ -85,9 +85,14 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
     raise AssertionError("the last attempt returns or raises")
 
 
-def _messages(zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: List[str]) -> List[Message]:
+def _messages(
+    client: DnsClient, zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: List[str]
+) -> List[Message]:
+    def measure(groups: Sequence[Group]) -> int:
+        return client.size(zone, Message(tuple(groups)))
+
     try:
-        return pack(plan(zone, wanted, observed))
+        return pack(plan(zone, wanted, observed), client.limit, measure)
     except Refused as refused:
         refused.done = tuple(done)
         raise

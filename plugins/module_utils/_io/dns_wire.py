@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, Optional, Sequence
 
 from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset
+from .._core.dns.plan import LIMIT
 from .._core.dns.values import SERVER_OWNED
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 
@@ -76,24 +77,20 @@ class WireClient:
             found.update({one.key: one for one in sets if not self._synthetic(zone, one)})
         return found
 
+    @property
+    def limit(self) -> int:
+        """Over UDP, what passes every path unfragmented (RFC 9715), less the room for a signature."""
+        return LIMIT if self.server.protocol == "tcp" else 1232 - 200
+
+    def size(self, zone: str, message: Message) -> int:
+        try:
+            return len(_update(zone, message).to_wire(max_size=65535))
+        except dns.exception.TooBig:
+            return 65536
+
     def send(self, zone: str, message: Message) -> int:
-        update = dns.update.UpdateMessage(zone)
-        for one in message.prerequisites:
-            if one.kind == "unused":
-                update.absent(one.name)
-            elif one.kind == "absent":
-                update.absent(one.name, one.type)
-            else:
-                update.present(one.name, *(_rdata(one.type, value) for value in one.values))
-        for change in message.changes:
-            if change.kind == "clear":
-                update.delete(change.name, change.type)
-            elif change.kind == "drop":
-                update.delete(change.name, _rdata(change.type, change.value))
-            else:
-                update.add(change.name, change.ttl, _rdata(change.type, change.value))
         self.close()  # a server may have hung up while it was idle, and an update is never sent twice
-        rcode = int(self._exchange(update, sent=True).rcode())
+        rcode = int(self._exchange(_update(zone, message), sent=True).rcode())
         if rcode and rcode not in PREREQUISITE_FAILED:
             raise self._refusal(rcode, zone, "the update")
         return rcode
@@ -201,7 +198,7 @@ class WireClient:
 
     def _transmit(self, message: Any) -> Any:
         where = self.server
-        if where.protocol == "udp":
+        if where.protocol == "udp" and not _asks_any(message):
             address = self._resolve()
             return dns.query.udp(message, address, timeout=where.timeout, port=where.port, ignore_unexpected=True)
         if self._socket is None:
@@ -247,6 +244,25 @@ class WireClient:
         return DnsFailure(reason, f"{self.server} answered {what} with {text}: {hint}.", rcode=rcode)
 
 
+def _update(zone: str, message: Message) -> Any:
+    update = dns.update.UpdateMessage(zone)
+    for one in message.prerequisites:
+        if one.kind == "unused":
+            update.absent(one.name)
+        elif one.kind == "absent":
+            update.absent(one.name, one.type)
+        else:
+            update.present(one.name, *(_rdata(one.type, value) for value in one.values))
+    for change in message.changes:
+        if change.kind == "clear":
+            update.delete(change.name, change.type)
+        elif change.kind == "drop":
+            update.delete(change.name, _rdata(change.type, change.value))
+        else:
+            update.add(change.name, change.ttl, _rdata(change.type, change.value))
+    return update
+
+
 def make_key(name: str, secret: str, algorithm: str) -> Any:
     """A TSIG key; ``secret`` is base64. Raises DnsFailure ``bad_key`` without quoting the secret."""
     try:
@@ -259,6 +275,11 @@ def make_key(name: str, secret: str, algorithm: str) -> Any:
 
 def _kind(one: Any) -> str:
     return dns.rdatatype.to_text(one.rdtype)
+
+
+def _asks_any(message: Any) -> bool:
+    """Servers answer such a question over UDP with one set of their choice (RFC 8482)."""
+    return any(one.rdtype == dns.rdatatype.ANY for one in message.question)
 
 
 def _cut(answer: Any, zone: str) -> bool:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Optional
+from typing import Dict, FrozenSet, List, Optional, Sequence
 
 import pytest
 from hypothesis import assume, given, settings
@@ -185,6 +185,21 @@ def test_messages_are_filled_by_bytes_and_keep_their_order() -> None:
     assert len(messages) > 1
     assert [group for message in messages for group in message.groups] == groups
     assert all(sum(map(group_size, message.groups)) < 60000 for message in messages)
+
+
+@given(sizes=st.lists(st.integers(1, 40), max_size=30), limit=st.integers(40, 100))
+def test_no_message_is_too_long_and_none_could_take_the_next_group(sizes: List[int], limit: int) -> None:
+    groups = [Group(f"{number}.example.net.", (), (), ()) for number in range(len(sizes))]
+    by_name = {group.name: size for group, size in zip(groups, sizes)}
+
+    def measure(some_groups: Sequence[Group]) -> int:
+        return sum(by_name[group.name] for group in some_groups)
+
+    messages = pack(groups, limit, measure)
+    assert [group for message in messages for group in message.groups] == groups
+    filled = [measure(message.groups) for message in messages]
+    assert all(size <= limit for size in filled)
+    assert all(size + measure(after.groups[:1]) > limit for size, after in zip(filled, messages[1:]))
 
 
 def test_one_name_that_fits_in_no_message_is_refused() -> None:

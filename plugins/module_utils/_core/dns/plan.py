@@ -37,6 +37,7 @@ class Refused(Exception):
         super().__init__(" ".join(reasons))
 
 
+Measure = Callable[[Sequence[Group]], int]
 Wanted = Mapping[Key, Optional[RRset]]  # None: this set must not exist
 Observed = Mapping[Key, RRset]
 
@@ -55,20 +56,37 @@ def plan(zone: str, wanted: Wanted, observed: Observed) -> List[Group]:
     return [group for group in groups if group is not None]
 
 
-def pack(groups: Iterable[Group], limit: int = LIMIT) -> List[Message]:
-    """Whole groups into as few messages as fit into ``limit`` bytes each. Raises Refused when one alone does not."""
-    messages: List[List[Group]] = []
-    room = 0
-    for group in groups:
-        size = group_size(group)
-        if size + _ENVELOPE > limit:
-            raise Refused([f"{group.name} has too much data for one message ({size} bytes of {limit - _ENVELOPE})."])
-        if not messages or size > room:
-            messages.append([])
-            room = limit - _ENVELOPE
-        messages[-1].append(group)
-        room -= size
-    return [Message(tuple(part)) for part in messages]
+def pack(groups: Iterable[Group], limit: int = LIMIT, measure: Optional[Measure] = None) -> List[Message]:
+    """Whole groups, in their order, into as few messages as fit into ``limit`` bytes each.
+
+    ``measure`` gives the bytes of a message with these groups, and never less for more of them; without it an upper
+    bound is taken. Raises Refused when one group alone does not fit.
+    """
+    size = measure or estimate
+    rest, messages = list(groups), []
+    while rest:
+        count = _fitting(rest, limit, size)
+        if not count:
+            raise Refused([f"{rest[0].name} has too much data for one message ({size(rest[:1])} bytes of {limit})."])
+        messages.append(Message(tuple(rest[:count])))
+        rest = rest[count:]
+    return messages
+
+
+def _fitting(groups: Sequence[Group], limit: int, size: Measure) -> int:
+    """How many of the first groups fit into one message: all if they do, else found by halving."""
+    if size(groups) <= limit:
+        return len(groups)
+    fits, fails = 0, len(groups)
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        fits, fails = (middle, fails) if size(groups[:middle]) <= limit else (fits, middle)
+    return fits
+
+
+def estimate(groups: Sequence[Group]) -> int:
+    """An upper bound of the bytes of a message with these groups."""
+    return _ENVELOPE + sum(group_size(group) for group in groups)
 
 
 def group_size(group: Group) -> int:
