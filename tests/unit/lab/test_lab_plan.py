@@ -43,6 +43,8 @@ class World:
     def __init__(self, spec, state=LabState()):
         self.spec = spec
         self.state = state
+        # Nodes that run in a namespace whose name is gone.
+        self.lost = set()
 
     def apply(self, step):
         state, spec, target = self.state, self.spec, step.target
@@ -55,6 +57,7 @@ class World:
         elif step.action == "make keys":
             self.state = replace(state, keys=True, folder=True)
         elif step.action == "create namespace":
+            self.lost |= {name for name, node in state.nodes.items() if node.running}
             self.state = replace(state, namespace=True)
         elif step.action == "create bridge":
             assert state.namespace
@@ -72,10 +75,11 @@ class World:
             self._node(target, replace(node, mounted=True))
         elif step.action == "start node":
             assert node.mounted and not node.running and state.namespace
+            self.lost -= {target}
             self._node(target, replace(node, running=True))
         elif step.action == "connect link":
             owner = next(n for n in spec.nodes for nic in n.nics if nic.link == target)
-            assert state.nodes[owner.name].running
+            assert state.nodes[owner.name].running and owner.name not in self.lost
             network = next(nic.network for nic in owner.nics if nic.link == target)
             self.state = replace(state, links={**state.links, target: f"br-{network}"})
         elif step.action == "wait for node":
@@ -110,8 +114,8 @@ states = st.builds(
     archive=st.booleans(),
     keys=st.booleans(),
     described=st.booleans(),
-    namespace=st.just(True),
-    bridges=st.frozensets(st.sampled_from(["br-main", "br-storage"])),
+    namespace=st.booleans(),
+    bridges=st.just(frozenset()),
     proxy=st.booleans(),
     folder=st.just(True),
     nodes=st.dictionaries(

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import FrozenSet, List, Mapping, Tuple
 
 from .spec import LabNode, LabSpec
@@ -52,7 +52,7 @@ class LabState:
 def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) -> List[Step]:
     """Steps after which every node of ``spec`` answers, and no other node of this lab exists.
 
-    Invariant: a node whose description is unchanged and that runs is never touched, and applying any prefix of the plan
+    Invariant: a node whose description is unchanged and that runs in the lab's namespace is never touched, and applying any prefix of the plan
     leaves a state from which planning again leads to the same end. ``digests`` maps each node to the digest of its
     description.
     """
@@ -61,6 +61,10 @@ def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) 
     for name in sorted(wrong):
         steps += _remove_node(name, observed.nodes[name])
     kept = {name: state for name, state in observed.nodes.items() if name not in wrong}
+    if not observed.namespace:
+        # Nodes that still run are in a namespace that has lost its name: nothing can be connected to them any more.
+        steps += [Step("stop node", name) for name in sorted(kept) if kept[name].running]
+        kept = {name: replace(state, running=False, reachable=False) for name, state in kept.items()}
     fresh = [node for node in spec.nodes if node.name not in kept]
     steps += [Step("build image", b) for b in sorted({n.backend for n in fresh}) if b not in observed.images]
     if fresh and spec.packages and not observed.archive:
@@ -70,7 +74,7 @@ def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) 
     if not observed.namespace:
         steps.append(Step("create namespace", spec.namespace))
     steps += [Step("create bridge", n.bridge) for n in spec.networks if n.bridge not in observed.bridges]
-    if not observed.proxy and spec.proxy_address:
+    if spec.proxy_address and not (observed.proxy and observed.namespace):
         steps.append(Step("start proxy"))
     steps += [Step("prepare node", node.name) for node in fresh]
     if fresh or wrong or not observed.described:
