@@ -91,17 +91,11 @@ class Node:
         argv = ["systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", TIME_UNIT]
         lines = self._runner.run(argv, check=False).stdout.splitlines()
         state = dict(line.split("=", maxsplit=1) for line in lines if "=" in line)
-        active = state.get("ActiveState") == "active"
-        servers = ""
-        if active and not kind:
-            argv = ["timedatectl", "show-timesync", "--property=SystemNTPServers", "--value"]
-            servers = self._runner.run(argv, check=False).stdout
         return TimeService(
             container=kind,
             installed=state.get("LoadState") == "loaded",
             enabled=state.get("UnitFileState") == "enabled",
-            active=active,
-            servers=tuple(servers.split()),
+            active=state.get("ActiveState") == "active",
         )
 
     def _write_keys(self, user: str, content: str) -> None:

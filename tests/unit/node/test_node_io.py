@@ -28,29 +28,25 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import 
 
 DETECT = ["systemd-detect-virt", "--container"]
 SHOW = ["systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", TIME_UNIT]
-SERVERS = ["timedatectl", "show-timesync", "--property=SystemNTPServers", "--value"]
 
 
-def runner_of(container: str, state: str, servers: str = "") -> FakeRunner:
+def runner_of(container: str, state: str) -> FakeRunner:
     runner = FakeRunner()
     runner.answer(DETECT, 0 if container else 1, f"{container or 'none'}\n")
     runner.answer(SHOW, 0, state)
-    runner.answer(SERVERS, 0, servers)
     return runner
 
 
-def test_a_machine_of_its_own_is_asked_for_the_servers_it_really_uses() -> None:
-    runner = runner_of("", "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\n", "192.0.2.1 192.0.2.2\n")
+def test_the_state_of_the_time_service_is_read_from_systemd() -> None:
+    runner = runner_of("", "LoadState=loaded\nUnitFileState=enabled\nActiveState=active\n")
     time = node_io.Node(runner, FakeFiles()).observe(Desired(time_servers=())).time
     assert (time.container, time.installed, time.enabled, time.active) == ("", True, True, True)
-    assert time.servers == ("192.0.2.1", "192.0.2.2")
 
 
-def test_a_container_is_recognised_and_its_clock_is_not_asked_about() -> None:
+def test_a_container_is_recognised() -> None:
     runner = runner_of("systemd-nspawn", "LoadState=not-found\nUnitFileState=\nActiveState=inactive\n")
     time = node_io.Node(runner, FakeFiles()).observe(Desired(time_servers=())).time
     assert (time.container, time.installed) == ("systemd-nspawn", False)
-    assert tuple(SERVERS) not in runner.calls
 
 
 def test_nothing_is_run_when_nobody_asks_about_the_time() -> None:

@@ -16,7 +16,7 @@ HOSTS_FILE = "/etc/hosts"
 SYSCTL_FILE = "/etc/sysctl.d/60-smallfleet.conf"
 TIMEZONE_FILE = "/etc/timezone"  # Debian's own name for the zone, which it no longer makes but old programs read
 TIME_FILE = "/etc/systemd/timesyncd.conf.d/60-smallfleet.conf"
-NO_SERVERS = "# Written from the inventory by smallfleet.infra.\n[Time]\nNTP=\n"
+PENDING = "# The running daemon does not know this yet.\n"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,6 @@ class TimeService:
     installed: bool = False
     enabled: bool = False
     active: bool = False
-    servers: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -237,27 +236,26 @@ def _plan_sysctl(desired: Desired, observed: Observed, steps: List[Step]) -> Non
 
 
 def _plan_time(desired: Desired, observed: Observed, steps: List[Step]) -> None:
-    """A restart is due as long as the running daemon does not know the servers, so an interruption cannot lose it.
+    """The file says itself that a restart is due until it was made, so an interruption cannot lose it.
 
-    Without servers of our own, the file is first emptied, then the daemon restarted, and only then the file removed.
+    What the daemon says of its servers would not do: other files may name more of them.
     """
     if desired.time_servers is None or observed.time.container or not observed.time.installed:
         return
-    before = observed.files.get(TIME_FILE)
-    stale = False
+    content = ""
     if desired.time_servers:
-        content = NO_SERVERS.replace("NTP=", f"NTP={' '.join(desired.time_servers)}")
-        _plan_write(TIME_FILE, content, observed, steps)
-        stale = before != content or not set(desired.time_servers) <= set(observed.time.servers)
-    elif before is not None:
-        _plan_write(TIME_FILE, NO_SERVERS, observed, steps)
-        stale = True
+        content = f"# Written from the inventory by smallfleet.infra.\n[Time]\nNTP={' '.join(desired.time_servers)}\n"
+    due = (observed.files.get(TIME_FILE) or "") != content
+    if due:
+        _plan_write(TIME_FILE, PENDING + content, observed, steps)
     if not observed.time.enabled:
         steps.append(Step("enable", TIME_UNIT))
-    if stale or not observed.time.active:
+    if due or not observed.time.active:
         steps.append(Step("restart", TIME_UNIT))
-    if before is not None and not desired.time_servers:
-        steps.append(Step("remove", TIME_FILE, "", NO_SERVERS))
+    if due and content:
+        steps.append(Step("write", TIME_FILE, content, PENDING + content))
+    elif due:
+        steps.append(Step("remove", TIME_FILE, "", PENDING))
 
 
 def hosts_lines(entries: Sequence[Mapping[str, object]]) -> Tuple[str, ...]:
@@ -270,8 +268,11 @@ def hosts_lines(entries: Sequence[Mapping[str, object]]) -> Tuple[str, ...]:
 
 
 def render_diff(steps: Sequence[Step], observed: Observed) -> List[Dict[str, str]]:
-    """What changes, as Ansible shows it: a file's content before and after, or a setting's value."""
-    shown: List[Dict[str, str]] = []
+    """What changes, as Ansible shows it: a file's content before and after, or a setting's value.
+
+    Several steps on one file are shown as the one change that they amount to.
+    """
+    shown: Dict[str, Dict[str, str]] = {}
     for step in steps:
         if step.kind in ("enable", "restart"):
             continue
@@ -279,8 +280,9 @@ def render_diff(steps: Sequence[Step], observed: Observed) -> List[Dict[str, str
         before, after = step.before, step.value
         if step.kind in ("hostname", "sysctl", "timezone"):
             before, after = (f"{value}\n" if value else "" for value in (before, after))
-        shown.append({"before_header": where, "after_header": where, "before": before, "after": after})
-    return shown
+        entry = shown.setdefault(where, {"before_header": where, "after_header": where, "before": before})
+        entry["after"] = after
+    return list(shown.values())
 
 
 def sysctl_path(key: str) -> str:
