@@ -10,8 +10,8 @@ module: caching_resolver
 short_description: Let a node resolve names through a cache of its own
 version_added: 0.1.0
 description:
-  - Configures the resolver unbound, which must be installed, to listen on the loopback address and to keep each answer as
-    long as its time to live says, never longer.
+  - Configures the resolver unbound, which must be installed, to listen on the loopback address and to keep each answer
+    as long as its time to live says, never longer.
   - Given zones are asked from given servers, and all other names from the root downwards.
   - The node's C(/etc/resolv.conf) is pointed at it, after it has answered. A link there is replaced by a file.
 options:

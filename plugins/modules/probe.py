@@ -11,10 +11,10 @@ short_description: Measure what clients of an HTTP service see
 version_added: 0.1.0
 description:
   - Asks for a URL again and again from the node it runs on, and says how long the service was away for its clients.
-  - Each request resolves the name anew, opens a new TCP connection and sends one GET. Requests begin at fixed times, so a
-    slow answer does not hide the ones behind it.
-  - The probe is a transient systemd unit on the node. It goes on when the controller or its connection dies, and ends by
-    itself after O(duration).
+  - Each request resolves the name anew, opens a new TCP connection and sends one GET. Requests begin at fixed times, so
+    a slow answer does not hide the ones behind it.
+  - The probe is a transient systemd unit on the node. It goes on when the controller or its connection dies, and ends
+    by itself after O(duration).
 options:
   name:
     description:

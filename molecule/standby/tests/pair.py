@@ -45,6 +45,9 @@ class Pair:
     def node(self, node: str, state: str) -> None:
         arguments = f"name={self._lab} node={node} state={state}"
         self.run_well("localhost", "-m", "smallfleet.infra.lab_node", "-a", arguments)
+        # A connection that is kept open to a node without power would be waited for.
+        for kept in Path(f"/var/lib/smallfleet/labs/{self._lab}/cp").glob("*"):
+            kept.unlink()
 
     def named(self, ns1) -> str:
         asking = (

@@ -42,7 +42,10 @@ def render_config(zones: Sequence[Mapping[str, Any]]) -> str:
 
 def render_resolv_conf(search: str) -> str:
     """resolv.conf(5). The short timeout makes a lookup that was lost show as its own error and not as a slow one."""
-    lines = [HEADER, f"nameserver {LOOPBACK}", *([f"search {search}"] if search else []), "options timeout:1 attempts:2"]
+    lines = [HEADER, f"nameserver {LOOPBACK}"]
+    if search:
+        lines.append(f"search {search}")
+    lines.append("options timeout:1 attempts:2")
     return "\n".join(lines) + "\n"
 
 
