@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, Iterator, List, Optional
 
+import dns.flags
 import dns.message
 import dns.query
 import dns.update
@@ -297,6 +298,20 @@ def test_a_zone_that_is_served_elsewhere_is_named(named: Any) -> None:
     assert failure.reason in ("refused", "not_auth")
     below, given = read_entries("sub.example.net.", [entry("x", "A", "192.0.2.1")], client.canonical)
     assert reason(lambda: converge(client, Request("sub.example.net.", below, given))).reason == "not_auth"
+
+
+def test_what_a_cache_says_is_not_believed(named: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = named.client()
+    real = client._transmit
+
+    def from_a_cache(message: Any) -> Any:
+        answer = real(message)
+        answer.flags &= ~dns.flags.AA
+        return answer
+
+    monkeypatch.setattr(client, "_transmit", from_a_cache)
+    failure = reason(lambda: at(client, "ns1", "A"))
+    assert failure.reason == "not_auth" and "is not authoritative for example.net" in str(failure)
 
 
 def test_a_name_outside_the_zone_is_notzone(named: Any) -> None:
