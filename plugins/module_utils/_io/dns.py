@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.dns.plan import LIMIT, estimate
 from .._core.dns.model import Change, Key, Message, Prerequisite, RRset
+from .._core.dns.plan import LIMIT, estimate
 
 NOERROR = 0
 RCODES: Mapping[int, str] = {
