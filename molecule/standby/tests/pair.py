@@ -34,6 +34,15 @@ class Pair:
         )
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
+    def kill_controller_at(self, title: str, *command: str) -> None:
+        """Run a playbook, and kill it as soon as it has begun the task of that title."""
+        full = ["ansible-playbook", "-i", self._inventory, *command]
+        with subprocess.Popen(full, cwd=self._project, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            reached = any(title in line for line in running.stdout)
+            running.kill()
+        assert reached, f"the task '{title}' was never reached"
+
     def run_well(self, *command: str) -> str:
         status, said = self.ansible(*command)
         assert status == 0, said
