@@ -9,7 +9,7 @@ shift
 cache=${SMALLFLEET_CACHE:-/var/cache/smallfleet}
 work=$cache/sanity/$(basename "$environment")
 tree=$work/ansible_collections/smallfleet/infra
-rm -rf "$tree" "$work/bin"
+rm -rf "$tree" "${work:?}/bin"
 mkdir -p "$tree" "$work/bin" "$work/home/.ansible/test/cache"
 git ls-files -z --cached --others --exclude-standard ':!collections' | tar -c --null --ignore-failed-read -T - | tar -x -C "$tree"
 git -C "$tree" init -q
@@ -17,7 +17,7 @@ git -C "$tree" add -A
 tools/pythons.sh | while read -r version path; do ln -sf "$path" "$work/bin/python$version"; done
 # ansible-test would download a bootstrap script for the pip version that it names.
 site=$("$environment/bin/python" -c 'import ansible_test, os; print(os.path.dirname(ansible_test.__file__))')
-for version in $(grep -ohE "pip='[0-9.]+'" "$site/_internal/python_requirements.py" | grep -oE '[0-9.]+'); do
+grep -ohE "pip='[0-9.]+'" "$site/_internal/python_requirements.py" | grep -oE '[0-9.]+' | while read -r version; do
     cp tools/get_pip.py "$work/home/.ansible/test/cache/get_pip_${version//./_}.py"
 done
 cd "$tree"

@@ -25,6 +25,19 @@ install_packages() {
     "${install[@]}" >&2 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
 }
 
+# BIND's programs for tests on loopback, unpacked and not installed: its package would start a server.
+unpack_bind() {
+    local folder=$cache/bind9 names
+    if command -v named >/dev/null || [ -e "$folder/ready" ]; then return; fi
+    say "unpacking BIND for the tests (once; kept in $cache)"
+    rm -rf "$folder" && mkdir -p "$folder/packages"
+    names=$(apt-get install --print-uris -qq --no-install-recommends bind9 | sed -n "s/^'[^']*' \\([^_]*\\)_.*/\\1/p")
+    # shellcheck disable=SC2086 # one word for each package
+    (cd "$folder/packages" && apt-get download -qq $names >&2)
+    find "$folder/packages" -name '*.deb' -exec dpkg -x {} "$folder" \;
+    touch "$folder/ready"
+}
+
 environment() { # python, lock file
     local python=$1 lock=$2 version digest folder
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -43,7 +56,8 @@ environment() { # python, lock file
 [ "$purpose" = oldest ] || [ "$purpose" = newest ] || install_packages
 mkdir -p "$cache"
 case $purpose in
-demo | test) environment /usr/bin/python3 requirements/lock.txt ;;
+demo) environment /usr/bin/python3 requirements/lock.txt ;;
+test) unpack_bind && environment /usr/bin/python3 requirements/lock.txt ;;
 oldest) environment /usr/bin/python3 requirements/oldest.txt ;;
 newest)
     python=$(tools/pythons.sh | sort -t. -k2 -n | tail -n 1 | cut -d' ' -f2)

@@ -59,7 +59,11 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
 def run(phase: Phase) -> bool:
     """Run a phase's commands; the first that fails ends it."""
     print(f"\n===== {phase.name} =====", flush=True)
-    env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}", "ANSIBLE_HOME": f"{CACHE}/ansible"}
+    bind = Path(CACHE, "bind9", "usr")
+    env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}:{bind}/sbin:{bind}/bin", "ANSIBLE_HOME": f"{CACHE}/ansible"}
+    if bind.exists():
+        libraries = (str(path) for path in (bind / "lib").glob("*-linux-gnu*"))
+        env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     env.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", SMALLFLEET_CACHE=CACHE)
     return all(subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode == 0 for command in phase.commands)
 

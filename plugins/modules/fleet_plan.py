@@ -52,25 +52,16 @@ notes:
 
 EXAMPLES = r"""
 - name: Refuse a bad inventory before the first change
-  hosts: all
-  gather_facts: false
-  any_errors_fatal: true
-  tasks:
-    - name: Plan the fleet
-      smallfleet.infra.fleet_plan:
-      run_once: true
+  smallfleet.infra.fleet_plan:
+  run_once: true
 
-- name: Show where every host is to be found
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Take this host's slice of the fleet plan
-      smallfleet.infra.fleet_plan:
-      register: mine
+- name: Take this host's slice of the fleet plan
+  smallfleet.infra.fleet_plan:
+  register: mine
 
-    - name: Show the address
-      ansible.builtin.debug:
-        var: mine.slice.host.ipv4
+- name: Show where the host is to be found
+  ansible.builtin.debug:
+    var: mine.slice.host.ipv4
 
 - name: Take the whole plan
   smallfleet.infra.fleet_plan:

@@ -98,7 +98,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Named]:
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until the server accepts a connection; its log when it does not."""
-    for _ in range(200):
+    for _attempt in range(200):
         if process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -211,7 +211,7 @@ def soa(named: Any) -> int:
 def test_eight_rivals_have_exactly_one_winner_in_each_of_sixty_rounds(named: Any) -> None:
     name = next(names)
     key: Key = (f"{name}.{ZONE}", "CNAME")
-    clients = [named.client() for _ in range(8)]
+    clients = [named.client() for _rival in range(8)]
     write(clients[0], entry(name, "CNAME", "r0"))
     barrier = threading.Barrier(8)
     told: List[str] = []

@@ -100,10 +100,11 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     collections = tmp_path_factory.mktemp("collections")
     built = tmp_path_factory.mktemp("built")
-    quiet = {"check": True, "stdout": subprocess.DEVNULL}
-    subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", str(built)], cwd=ROOT, **quiet)
-    tarball = next(built.glob("smallfleet-infra-*.tar.gz"))
-    subprocess.run(["ansible-galaxy", "collection", "install", "--offline", "-p", str(collections), str(tarball)], cwd=folder, **quiet)
+    build = ["ansible-galaxy", "collection", "build", "--output-path", str(built)]
+    subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    (tarball,) = built.glob("smallfleet-infra-*.tar.gz")
+    install = ["ansible-galaxy", "collection", "install", "--offline", "-p", str(collections), str(tarball)]
+    subprocess.run(install, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     shutil.copytree(ROOT / "inventories" / "lab", folder / "fleet")
     variables = folder / "fleet" / "group_vars" / "all.yml"
     variables.write_text(re.sub(r"(?m)^fleet_name: .*$", f"fleet_name: {FLEET}", variables.read_text()))

@@ -46,7 +46,8 @@ def test_the_fleet_is_provisioned_and_verified(site):
     done = site.run("site")
     assert done.rc == 0, done.text[-4000:]
     assert done.changed() == sorted(HOSTS)
-    assert site.on("watch1", "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://www.demo.example.net:8080/\").read().decode())'").strip() == "app1"
+    ask = "import urllib.request as u; print(u.urlopen('http://www.demo.example.net:8080/').read().decode())"
+    assert site.on("watch1", f'python3 -c "{ask}"').strip() == "app1"
 
 
 def test_the_second_run_changes_nothing_within_the_budget_of_tasks_and_remote_calls(site, capsys):

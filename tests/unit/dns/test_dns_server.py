@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -263,7 +262,7 @@ def test_applying_the_plan_leaves_nothing_to_plan() -> None:
 
 def test_the_secret_is_in_no_argument_vector_and_new_each_time() -> None:
     secrets = set()
-    for _ in range(2):
+    for _server in range(2):
         host, wanted = bind_host(), config()
         host.apply(wanted, plan_server(wanted, host.observe(wanted)))
         secret = parse(host.store.read(KEY_FILE) or "").secret

@@ -75,7 +75,8 @@ class Step:
     @property
     def key(self) -> Key:
         some = self.after or self.before
-        assert some is not None
+        if some is None:
+            raise ValueError("a step has a set before it or after it")
         return some.key
 
     def __str__(self) -> str:
