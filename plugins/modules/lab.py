@@ -84,6 +84,7 @@ state:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_slices
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, step_diff, system_lab
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.processes import alone
 
 
 def main():
@@ -98,9 +99,10 @@ def main():
     try:
         spec = from_slices(module.params["slices"])
         lab = system_lab(spec, module.params["progress"])
-        steps = lab.plan(module.params["state"] == "present")
-        if not module.check_mode:
-            lab.apply(steps)
+        with alone(spec.name):
+            steps = lab.plan(module.params["state"] == "present")
+            if not module.check_mode:
+                lab.apply(steps)
     except FAILURES as error:
         module.fail_json(msg=str(error))
     said = [str(step) for step in steps]

@@ -70,6 +70,15 @@ options:
       - Seconds for which a unit must keep running in the same process to count as started.
     type: float
     default: 0.5
+  health_url:
+    description:
+      - An address to ask by HTTP GET once the unit runs; the answer is in RV(state.health). Asked in check mode too.
+    type: str
+  health_within:
+    description:
+      - Seconds within which a good answer must come, asked once a second.
+    type: float
+    default: 10
 attributes:
   check_mode:
     description: Whether the module can say what it would change without changing it.
@@ -128,6 +137,9 @@ state:
     enabled:
       description: Whether the unit is enabled.
       type: bool
+    health:
+      description: V(ok), or what was wrong with the last answer. Empty when the unit does not run or O(health_url) is not given.
+      type: str
 """
 
 from typing import Any, Dict, Optional
@@ -147,6 +159,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.un
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.health import wait_until_healthy
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import UnitFailed, UnitKeeper
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
@@ -159,11 +172,17 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "peer_running": {"type": "str", "choices": ["running", "stopped", "unknown"], "default": "unknown"},
     "peer_armed": {"type": "bool", "default": True},
     "settle": {"type": "float", "default": 0.5},
+    "health_url": {"type": "str"},
+    "health_within": {"type": "float", "default": 10.0},
 }
 
 
-def result_of(unit: str, before: Node, after: Node) -> Dict[str, Any]:
+def result_of(params: Dict[str, Any], before: Node, after: Node, running: bool) -> Dict[str, Any]:
+    unit, health = params["unit"], ""
+    if params["health_url"] and running:
+        health = wait_until_healthy(params["health_url"], params["health_within"], SystemClock())
     state = {
+        "health": health,
         "installed": after.installed,
         "running": after.running.value,
         "armed": after.armed(unit),
@@ -188,7 +207,8 @@ def main() -> None:
     keeper = UnitKeeper(unit, SystemRunner(), SystemFiles(), SystemClock())
     before = keeper.observe()
     if module.params["state"] == "observed":
-        module.exit_json(changed=False, steps=[], **result_of(unit, before, before))
+        running = before.running is Running.YES
+        module.exit_json(changed=False, steps=[], **result_of(module.params, before, before, running))
     wanted = wanted_from(module.params, check_mode)
     try:
         steps = plan_node(wanted, before)
@@ -210,7 +230,8 @@ def main() -> None:
         module.fail_json(msg=str(error), steps=[step.title for step in steps])
     after = predict(wanted, before, steps) if check_mode else keeper.observe()
     done = [step.title for step in steps]
-    module.exit_json(changed=bool(steps), steps=done, **result_of(unit, before, after))
+    running = after.running is Running.YES and not (check_mode and steps)
+    module.exit_json(changed=bool(steps), steps=done, **result_of(module.params, before, after, running))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 
 import pytest
-from conftest import make_lab, on, traces
+from conftest import make_lab, on, processes, traces
 
 RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
 ETH_P_ALL = 3
@@ -101,6 +102,17 @@ def test_two_labs_with_the_same_addresses_stand_side_by_side(raise_lab):
     assert other.plan(present=True) == []
 
 
+def test_one_run_waits_for_another_on_the_same_lab_and_names_it_when_it_does_not_end():
+    with processes.alone("test-alone"):
+        with processes.alone("test-alone-too"):
+            pass
+        with pytest.raises(processes.ProcessFailed, match="another run works on lab test-alone"):
+            with processes.alone("test-alone", timeout=0.5):
+                pass
+    with processes.alone("test-alone", timeout=0.5):
+        pass
+
+
 def test_a_lab_whose_raising_was_cut_off_after_any_step_is_finished_or_taken_away():
     total = len(make_lab("test-cut", 2).plan(present=True))
     assert total > 8
@@ -125,6 +137,15 @@ def test_a_node_that_was_half_prepared_is_prepared_anew(raise_lab):
     assert [str(step) for step in lab.plan(present=True)][:1] == ["remove node n1"]
     lab.apply(lab.plan(present=True))
     assert on(lab, "n1", "hostname").stdout == "n1\n"
+
+
+def test_a_lab_whose_folder_was_deleted_under_it_is_taken_away_all_the_same():
+    lab = make_lab("test-folder", 1)
+    lab.apply(lab.plan(present=True))
+    subprocess.run(["umount", "--lazy", lab.node("n1").root, f"{lab.node('n1').folder}/disk"], check=True)
+    shutil.rmtree(lab.spec.folder)
+    lab.apply(lab.plan(present=False))
+    assert traces(lab) == []
 
 
 def test_power_cut_and_return_keep_the_disk_and_change_the_boot_id(raise_lab):

@@ -193,8 +193,9 @@ class Node:
         return any(processes.stopped(pid) for pid in self.members())
 
     def remove(self) -> None:
-        """Leave nothing of the node."""
+        """Leave nothing of the node; of one whose folder somebody has deleted there was only its process."""
         self.unmount()
         if not SYSTEMD_MAKES_GROUPS:
             cgroups.remove(self._machine)
-        shutil.rmtree(self.folder, ignore_errors=False)
+        if os.path.isdir(self.folder):
+            shutil.rmtree(self.folder)

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import time
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 MARK = "SMALLFLEET_LAB"
 PART = "SMALLFLEET_LAB_PART"
@@ -47,6 +50,27 @@ def spawn(
             said = stream.read()[-600:].strip()
         raise ProcessFailed(f"{part}: '{argv[0]}' ended at once with {child.returncode}: {said}")
     return child.pid
+
+
+@contextmanager
+def alone(lab: str, timeout: float = 600.0) -> Iterator[None]:
+    """One run at a time for each lab. The name is held as an abstract socket, which ends with its process and leaves no file.
+
+    Raise ProcessFailed when another run holds it for longer than ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    with socket.socket(socket.AF_UNIX) as name:
+        while True:
+            try:
+                name.bind(f"\0smallfleet-lab-{lab}")
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"another run works on lab {lab} since {timeout:g} s. Wait for it or end it.")
+            time.sleep(0.2)
+        yield
 
 
 def find(lab: str) -> Dict[str, List[int]]:
