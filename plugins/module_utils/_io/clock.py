@@ -14,9 +14,13 @@ from typing import Protocol
 class Clock(Protocol):
     """Seconds that never go backwards, and a way to let them pass."""
 
-    def monotonic(self) -> float: ...
+    def monotonic(self) -> float:
+        """Seconds since some moment that does not change."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Let the seconds pass."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
 
 class SystemClock:

@@ -48,7 +48,9 @@ class DnsClient(Protocol):
     """One authoritative server. ``limit`` is the most bytes that one update may have, without its signature."""
 
     @property
-    def limit(self) -> int: ...
+    def limit(self) -> int:
+        """Bytes, without the signature."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
     def size(self, zone: str, message: Message) -> int:
         """The bytes of an update on the wire, without its signature; more than ``limit`` when it cannot be made."""

@@ -35,9 +35,13 @@ class ServerFailure(Exception):
 class Owners(Protocol):
     """Who may read a file."""
 
-    def state(self, path: str, content: str) -> FileState: ...
+    def state(self, path: str, content: str) -> FileState:
+        """Owner, group and mode of a file with this content."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
-    def give(self, path: str, owner: str, group: str, mode: int) -> None: ...
+    def give(self, path: str, owner: str, group: str, mode: int) -> None:
+        """Set owner, group and mode."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
 
 class SystemOwners:

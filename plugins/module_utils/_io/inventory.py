@@ -24,9 +24,13 @@ _VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
 class HostVariables(Protocol):
     """What ``hostvars`` offers: a host's variables as written, and the same rendered one by one on access."""
 
-    def raw_get(self, host_name: str) -> Mapping[str, Any]: ...
+    def raw_get(self, host_name: str) -> Mapping[str, Any]:
+        """The variables as written."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
-    def __getitem__(self, key: str) -> Mapping[str, Any]: ...
+    def __getitem__(self, key: str) -> Mapping[str, Any]:
+        """The variables, rendered on access."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
 
 def collect(hostvars: HostVariables, names: Sequence[str]) -> Tuple[Dict[str, Dict[str, Any]], List[Problem]]:
