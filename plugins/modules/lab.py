@@ -27,13 +27,8 @@ options:
     type: path
 requirements:
   - The commands that P(smallfleet.infra.lab_doctor#module) names.
-attributes:
-  check_mode:
-    description: Says what would be done, and does nothing.
-    support: full
-  diff_mode:
-    description: Shows the steps.
-    support: full
+extends_documentation_fragment:
+  - smallfleet.infra.lab
 author:
   - The smallfleet.infra contributors (@smallfleet)
 seealso:

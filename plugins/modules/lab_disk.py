@@ -24,13 +24,8 @@ options:
     type: str
     choices: [full, released]
     required: true
-attributes:
-  check_mode:
-    description: Says what would be done, and does nothing.
-    support: full
-  diff_mode:
-    description: Shows the steps.
-    support: full
+extends_documentation_fragment:
+  - smallfleet.infra.lab
 author:
   - The smallfleet.infra contributors (@smallfleet)
 seealso:

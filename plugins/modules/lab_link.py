@@ -12,18 +12,6 @@ description:
     switch path, so nothing on it notices but by silence.
   - Runs on the controller as root.
 options:
-  name:
-    description: Name of the lab.
-    type: str
-    required: true
-  directory:
-    description: Folder that holds the labs' own state.
-    type: path
-    default: /var/lib/smallfleet/labs
-  node:
-    description: The node's name in the inventory.
-    type: str
-    required: true
   network:
     description: Name of the network whose link is meant.
     type: str
@@ -38,17 +26,11 @@ options:
     type: str
     choices: [both, to, from]
     default: both
-attributes:
-  check_mode:
-    description: Says what would be done, and does nothing.
-    support: full
-  diff_mode:
-    description: Shows the steps.
-    support: full
+extends_documentation_fragment:
+  - smallfleet.infra.lab
+  - smallfleet.infra.lab.drill
 author:
   - The smallfleet.infra contributors (@smallfleet)
-seealso:
-  - module: smallfleet.infra.lab
 """
 
 EXAMPLES = r"""
@@ -88,15 +70,13 @@ state:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, existing_lab, step_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import DRILL_ARGUMENTS, FAILURES, existing_lab, step_diff
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "directory": {"type": "path", "default": "/var/lib/smallfleet/labs"},
-            "node": {"type": "str", "required": True},
+            **DRILL_ARGUMENTS,
             "network": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["cut", "restored"], "required": True},
             "direction": {"type": "str", "choices": ["both", "to", "from"], "default": "both"},

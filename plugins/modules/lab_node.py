@@ -12,18 +12,6 @@ description:
   - In a virtual machine, what the guest had not yet written to its disk is lost with the power. In a container it is kept
     by the controller's kernel, so a lost write cannot be shown there.
 options:
-  name:
-    description: Name of the lab.
-    type: str
-    required: true
-  directory:
-    description: Folder that holds the labs' own state.
-    type: path
-    default: /var/lib/smallfleet/labs
-  node:
-    description: The node's name in the inventory.
-    type: str
-    required: true
   state:
     description:
       - V(powered_off) ends every process of the node at once, as when the cord is pulled.
@@ -33,17 +21,11 @@ options:
     type: str
     choices: [powered_on, powered_off, frozen, thawed]
     required: true
-attributes:
-  check_mode:
-    description: Says what would be done, and does nothing.
-    support: full
-  diff_mode:
-    description: Shows the steps.
-    support: full
+extends_documentation_fragment:
+  - smallfleet.infra.lab
+  - smallfleet.infra.lab.drill
 author:
   - The smallfleet.infra contributors (@smallfleet)
-seealso:
-  - module: smallfleet.infra.lab
 """
 
 EXAMPLES = r"""
@@ -85,15 +67,13 @@ state:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, existing_lab, step_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import DRILL_ARGUMENTS, FAILURES, existing_lab, step_diff
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "directory": {"type": "path", "default": "/var/lib/smallfleet/labs"},
-            "node": {"type": "str", "required": True},
+            **DRILL_ARGUMENTS,
             "state": {"type": "str", "choices": ["powered_on", "powered_off", "frozen", "thawed"], "required": True},
         },
         supports_check_mode=True,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from ..._core.lab.spec import LabSpec
 from ..clock import SystemClock
@@ -37,6 +37,13 @@ def system_lab(spec: LabSpec, progress: Optional[str] = None) -> Lab:
 def existing_lab(directory: str, name: str) -> Lab:
     """The lab that was raised under this name. Raise LabFailed when there is none."""
     return system_lab(load(f"{directory}/{name}", SystemFiles()))
+
+
+DRILL_ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "directory": {"type": "path", "default": "/var/lib/smallfleet/labs"},
+    "node": {"type": "str", "required": True},
+}
 
 
 def step_diff(steps: List[str]) -> Dict[str, str]:
