@@ -52,7 +52,8 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     found.append(Phase("dns", [["pytest", "tests/dns_real"]], usual))
     for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
         found.append(Phase(f"molecule:{scenario}", [["molecule", "test", "--scenario-name", scenario]], usual))
-    found.append(Phase("site", [["pytest", "tests/site"]], usual))
+    found.append(Phase("site", [["pytest", "--durations=5", "tests/site"]], usual))
+    found += [Phase(f"site:{purpose}", [["pytest", "tests/site"]], envs[purpose]) for purpose in others]
     return found
 
 

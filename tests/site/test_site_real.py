@@ -10,7 +10,7 @@ import json
 import re
 
 import pytest
-from conftest import HOSTS
+from conftest import HOSTS, ROOT
 
 MOST_TASKS = 12
 MOST_CALLS = 3
@@ -75,6 +75,12 @@ def test_a_preview_of_a_provisioned_fleet_says_that_nothing_changes(site):
     assert preview.rc == 0, preview.text[-4000:]
     assert preview.changed() == []
     assert site.fingerprint() == before
+
+
+def test_the_root_of_a_clone_runs_the_same_playbook(site):
+    again = site.call(["ansible-playbook", "-i", str(site.folder / "fleet"), "site.yml", "--check"], folder=ROOT)
+    assert again.rc == 0, again.text[-4000:]
+    assert sorted(again.recap) == sorted(HOSTS) and again.changed() == []
 
 
 def test_a_preview_tells_what_drifted_and_the_next_run_mends_just_that(site):
