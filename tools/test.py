@@ -51,7 +51,7 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
     found.append(Phase("dns", [["pytest", "tests/dns_real"]], usual))
     for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
-        found.append(Phase(f"molecule:{scenario}", [["molecule", "test", "--scenario-name", scenario]], usual))
+        found.append(Phase(f"molecule:{scenario}", [["molecule", "test", "--no-shared-state", "--scenario-name", scenario]], usual))
     found.append(Phase("site", [["pytest", "--durations=5", "tests/site"]], usual))
     found += [Phase(f"site:{purpose}", [["pytest", "tests/site"]], envs[purpose]) for purpose in others]
     return found
@@ -62,6 +62,8 @@ def run(phase: Phase) -> bool:
     print(f"\n===== {phase.name} =====", flush=True)
     bind = Path(CACHE, "bind9", "usr")
     env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}:{bind}/sbin:{bind}/bin", "ANSIBLE_HOME": f"{CACHE}/ansible"}
+    if not sys.stdout.isatty():
+        env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1")
     if bind.exists():
         libraries = (str(path) for path in (bind / "lib").glob("*-linux-gnu*"))
         env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
