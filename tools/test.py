@@ -51,7 +51,7 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
     found.append(Phase("dns", [["pytest", "tests/dns_real"]], usual))
     for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
-        found.append(Phase(f"molecule:{scenario}", [["molecule", "test", "--no-shared-state", "--scenario-name", scenario]], usual))
+        found.append(Phase(f"molecule:{scenario}", [["molecule", "test", "--scenario-name", scenario]], usual))
     found.append(Phase("site", [["pytest", "--durations=5", "tests/site"]], usual))
     found += [Phase(f"site:{purpose}", [["pytest", "tests/site"]], envs[purpose]) for purpose in others]
     return found

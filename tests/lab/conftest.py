@@ -25,6 +25,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import cg
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import system_lab  # noqa: E402
 
 CACHE = "/var/cache/smallfleet"
+LOCKS = Path("/run/systemd/nspawn/locks")
 
 
 def make_lab(name, count, backend="nspawn"):
@@ -50,6 +51,7 @@ def traces(lab):
     spec = lab.spec
     found = [f"process {part} {pids}" for part, pids in processes.find(spec.name).items()]
     found += [f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"labs/{spec.name}/" in line]
+    found += [f"path {path}" for path in Path("/run/systemd/nspawn").glob(f"*/{spec.namespace}-*")]
     found += [f"path {path}" for path in (spec.folder, f"/run/netns/{spec.namespace}") if Path(path).exists()]
     found += [f"group {top}" for node in spec.nodes for top in cgroups.folders(f"{spec.namespace}-{node.name}") if Path(top).exists()]
     loops = subprocess.run(["losetup", "--list", "--noheadings"], capture_output=True, text=True, check=True).stdout
@@ -63,6 +65,7 @@ def traces(lab):
 def raise_lab():
     """A function that raises a lab; all labs it raised are removed at the end."""
     raised = []
+    locks = set(LOCKS.glob("inode-*"))
 
     def up(name, count, backend="nspawn"):
         lab = make_lab(name, count, backend)
@@ -74,3 +77,4 @@ def raise_lab():
     for lab in raised:
         lab.apply(lab.plan(present=False))
         assert traces(lab) == []
+    assert set(LOCKS.glob("inode-*")) <= locks

@@ -163,6 +163,9 @@ def test_power_cut_and_return_keep_the_disk_and_change_the_boot_id(raise_lab):
 def test_a_frozen_node_keeps_its_connections_and_answers_nothing(raise_lab):
     lab = raise_lab("test-frozen", 2)
     node = lab.node("n1")
+    own = os.readlink("/proc/self/ns/pid")
+    assert len(node.members()) > 5
+    assert [pid for pid in node.members() if os.readlink(f"/proc/{pid}/ns/pid") == own] == [node.running()]
     node.freeze()
     assert node.frozen()
     assert on(lab, "n1", "true", check=False).returncode == 255
@@ -178,7 +181,7 @@ def test_a_link_is_cut_in_the_direction_asked_for(raise_lab, direction, hears, s
     link = lab.link("n1", "main")
 
     def inside(name, command):
-        leader = lab.node(name).members()[1]
+        leader = lab.node(name).leader()
         argv = ["nsenter", f"--net=/proc/{leader}/ns/net", "--mount", f"--target={leader}", "sh", "-c", command]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
@@ -200,7 +203,7 @@ def test_a_link_is_cut_in_the_direction_asked_for(raise_lab, direction, hears, s
 
 def received(lab, name):
     """Broadcast pings that reached a node's ICMP, by its own counter."""
-    leader = lab.node(name).members()[1]
+    leader = lab.node(name).leader()
     with open(f"/proc/{leader}/net/netstat", encoding="ascii") as stream:
         rows = [line.split() for line in stream if line.startswith("IpExt:")]
     return int(dict(zip(rows[0], rows[1]))["InBcastPkts"])

@@ -103,7 +103,9 @@ def problems(config: ServerConfig) -> List[str]:
             render_zone(zone)
         except (names.BadName, values.BadValue) as error:
             found.append(f"zones[{index}]: {zone.get('name')}: a name or value {error}.")
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
+            found.append(f"zones[{index}]: lacks {error.args[0]}. Give the zone as the fleet plan has it.")
+        except (TypeError, AttributeError) as error:
             found.append(f"zones[{index}]: is not a zone of the fleet plan ({error!r}).")
     for text in (config.key_name, config.key_file, *config.listen, *(str(zone.get("name")) for zone in config.zones)):
         if any(character in text for character in '";{}\\\n '):

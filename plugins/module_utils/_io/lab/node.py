@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -125,6 +126,7 @@ class Node:
             argv = self._qemu(accelerator)
         else:
             self.mount()
+            self._sweep()
             argv = self._nspawn()
         own = self.node.backend == "nspawn" and not SYSTEMD_MAKES_GROUPS
         first = (lambda: cgroups.enter(self._machine)) if own else None
@@ -159,13 +161,21 @@ class Node:
             argv += ["-device", f"virtio-net-pci,netdev=n{position},mac={nic.mac}"]
         return argv
 
+    def leader(self) -> Optional[int]:
+        """The first process inside a running container, or None. nspawn may have helpers outside it besides."""
+        for child in processes.children(self.running() or 0):
+            if processes.inside(child):
+                return child
+        return None
+
     def members(self) -> List[int]:
         """All processes that are the node: the machine's own and, in a container, everything that runs in it."""
         machine = self.running()
         if machine is None:
             return []
-        inner = processes.children(machine) if self.node.backend == "nspawn" else []
-        return [machine, *(pid for leader in inner for pid in processes.inside(leader))]
+        if self.node.backend == "qemu":
+            return [machine]
+        return [machine, *processes.inside(self.leader() or 0)]
 
     def power_off(self) -> None:
         """Pull the cord: nothing in the node gets a chance to write another byte. Killing a container's first process ends
@@ -175,6 +185,17 @@ class Node:
         if machine is None:
             return
         processes.end([*(processes.children(machine) if self.node.backend == "nspawn" else []), machine])
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what nspawn keeps of a machine below /run while it runs, and partly refuses to start over."""
+        for path in glob.glob(f"/run/systemd/nspawn/*/{glob.escape(self._machine[:64])}"):
+            if os.path.ismount(path):
+                self._runner.run(["umount", path])
+            os.rmdir(path)
+        if self.mounted():
+            found = os.stat(self.root)
+            self._files.remove(f"/run/systemd/nspawn/locks/inode-{found.st_dev}:{found.st_ino}")
 
     def freeze(self) -> None:
         """Stop every process of the node where it stands; connections stay open and nothing answers."""
@@ -194,6 +215,7 @@ class Node:
 
     def remove(self) -> None:
         """Leave nothing of the node; of one whose folder somebody has deleted there was only its process."""
+        self._sweep()
         self.unmount()
         if not SYSTEMD_MAKES_GROUPS:
             cgroups.remove(self._machine)

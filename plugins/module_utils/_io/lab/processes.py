@@ -118,10 +118,15 @@ def children(pid: int) -> List[int]:
 
 
 def inside(leader: int) -> List[int]:
-    """Ids of all processes in the process namespace of ``leader``, itself among them."""
+    """Ids of all processes in the process namespace of ``leader``, itself among them.
+
+    None for a process in our own namespace: that is a helper of the machine and not in it.
+    """
     try:
         namespace = os.readlink(f"/proc/{leader}/ns/pid")
     except OSError:
+        return []
+    if namespace == os.readlink("/proc/self/ns/pid"):
         return []
     members = []
     for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
@@ -134,8 +139,10 @@ def inside(leader: int) -> List[int]:
 
 
 def in_network(path: str) -> List[int]:
-    """Ids of all processes in the network namespace that is mounted at ``path``."""
-    wanted = os.stat(path)
+    """Ids of all processes in the network namespace that is mounted at ``path``; none if that is our own."""
+    wanted, own = os.stat(path), os.stat("/proc/self/ns/net")
+    if (wanted.st_dev, wanted.st_ino) == (own.st_dev, own.st_ino):
+        return []
     members = []
     for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         try:
