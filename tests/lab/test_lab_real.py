@@ -182,7 +182,7 @@ def test_a_link_is_cut_in_the_direction_asked_for(raise_lab, direction, hears, s
 
     def inside(name, command):
         leader = lab.node(name).leader()
-        argv = ["nsenter", f"--net=/proc/{leader}/ns/net", "--mount", f"--target={leader}", "sh", "-c", command]
+        argv = ["nsenter", f"--target={leader}", "--net", "--mount", "--root", "--wd=/", "sh", "-c", command]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def crosses(sender, receiver):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import stat
+import time
 
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, FakeRunner, SystemRunner
@@ -56,3 +57,33 @@ def test_the_fake_runner_fails_what_it_was_not_told():
     with pytest.raises(CommandFailed):
         runner.run(["false"])
     assert runner.calls == [("true",), ("false",)]
+
+
+def test_lines_are_seen_while_a_command_runs_and_it_is_killed_when_enough_was_seen():
+    seen = []
+
+    def enough(line):
+        seen.append(line)
+        return line == "two\n"
+
+    began = time.monotonic()
+    result = SystemRunner().watch(["sh", "-c", "echo one; echo two; exec sleep 20"], enough)
+    assert seen == ["one\n", "two\n"] and result.rc == -9 and time.monotonic() - began < 10
+    assert SystemRunner().watch(["sh", "-c", "echo end >&2; exit 3"], lambda _line: False).rc == 3
+    assert SystemRunner().watch(["no-such-command"], lambda _line: False).rc == 127
+    assert "no end after 0.1 s" in SystemRunner().watch(["sleep", "5"], lambda _line: False, timeout=0.1).stderr
+
+
+def test_commands_are_repeated_side_by_side_until_each_succeeds(tmp_path):
+    tries = []
+    commands = {name: ["sh", "-c", f"test -e {tmp_path}/{name} || {{ touch {tmp_path}/{name}; exit 1; }}"] for name in "ab"}
+    SystemRunner().repeat(commands, lambda name, result: tries.append((name, result.rc)), pause=0.01)
+    assert sorted(tries) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+
+
+def test_what_is_raised_between_tries_ends_all_of_them():
+    def give_up(name, result):
+        raise ValueError(name)
+
+    with pytest.raises(ValueError, match="bad"):
+        SystemRunner().repeat({"bad": ["false"], "slow": ["sleep", "0.1"]}, give_up, pause=0.01)

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections import deque
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Deque, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 
 @dataclass(frozen=True)
@@ -39,31 +41,95 @@ class CommandRunner(Protocol):
 
 
 class SystemRunner:
-    """The real thing."""
+    """The real thing. It goes by asyncio, which has time limits, reads while a command runs, and runs several at once."""
 
     def __init__(self, timeout: float = 600.0) -> None:
         self._timeout = timeout
 
     def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
-        try:
-            done = subprocess.run(
-                list(argv),
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=self._timeout,
-                check=False,
-            )
-            result = CommandResult(tuple(argv), done.returncode, done.stdout, done.stderr)
-        except FileNotFoundError:
-            result = CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
-        except subprocess.TimeoutExpired:
-            result = CommandResult(tuple(argv), 124, "", f"no end after {self._timeout:g} s")
+        result = asyncio.run(self._run(argv, stdin))
         if check and result.rc != 0:
             raise CommandFailed(result)
         return result
+
+    def watch(self, argv: Sequence[str], seen: Callable[[str], bool], timeout: Optional[float] = None) -> CommandResult:
+        """Run a command and hand each line of its output to ``seen``; kill it as soon as that returns True.
+
+        The result has the last lines as ``stderr``, and status -9 for a command that was killed.
+        """
+        return asyncio.run(self._watch(argv, seen, timeout or self._timeout))
+
+    def repeat(self, commands: Mapping[str, Sequence[str]], ended: Callable[[str, CommandResult], None], pause: float) -> None:
+        """Run all commands side by side, each again and again until it succeeds, with ``pause`` seconds in between.
+
+        ``ended`` gets the name and the result of each try; what it raises ends them all.
+        """
+        asyncio.run(self._repeat(commands, ended, pause))
+
+    async def _run(self, argv: Sequence[str], stdin: Optional[str] = None) -> CommandResult:
+        given = None if stdin is None else stdin.encode()
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *argv, stdin=DEVNULL if given is None else PIPE, stdout=PIPE, stderr=PIPE
+            )
+        except FileNotFoundError:
+            return CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
+        try:
+            out, err = await asyncio.wait_for(child.communicate(given), self._timeout)
+        except asyncio.TimeoutError:
+            return CommandResult(tuple(argv), 124, "", f"no end after {self._timeout:g} s")
+        finally:
+            if child.returncode is None:
+                await _kill(child)
+        return CommandResult(tuple(argv), child.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+    async def _watch(self, argv: Sequence[str], seen: Callable[[str], bool], timeout: float) -> CommandResult:
+        last: Deque[str] = deque(maxlen=20)
+        try:
+            child = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
+        except FileNotFoundError:
+            return CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
+
+        async def read() -> None:
+            while child.stdout is not None:
+                line = (await child.stdout.readline()).decode(errors="replace")
+                if not line:
+                    await child.wait()
+                    return
+                last.append(line.rstrip())
+                if seen(line):
+                    return
+
+        try:
+            await asyncio.wait_for(read(), timeout)
+        except asyncio.TimeoutError:
+            last.append(f"no end after {timeout:g} s")
+        finally:
+            await _kill(child)
+        return CommandResult(tuple(argv), child.returncode or 0, "", "\n".join(last))
+
+    async def _repeat(
+        self, commands: Mapping[str, Sequence[str]], ended: Callable[[str, CommandResult], None], pause: float
+    ) -> None:
+        async def one(name: str) -> None:
+            while True:
+                result = await self._run(commands[name])
+                ended(name, result)
+                if result.rc == 0:
+                    return
+                await asyncio.sleep(pause)
+
+        await asyncio.gather(*(one(name) for name in commands))
+
+
+async def _kill(child: asyncio.subprocess.Process) -> None:
+    """End a command that may have ended already, and read what is left in its pipes, so that they are closed."""
+    if child.returncode is None:
+        child.kill()
+    try:
+        await asyncio.wait_for(child.communicate(), 2.0)
+    except asyncio.TimeoutError:
+        await child.wait()
 
 
 @dataclass

@@ -28,12 +28,12 @@ def folders(name: str) -> List[str]:
     return found
 
 
-def enter(name: str) -> None:
-    """Make the group and move this process into it."""
-    for folder in folders(name):
+def create(name: str) -> List[str]:
+    """Make the group where it is not there yet; return its folders."""
+    found = folders(name)
+    for folder in found:
         os.makedirs(folder, exist_ok=True)
-        with open(f"{folder}/cgroup.procs", "w", encoding="ascii") as stream:
-            stream.write(str(os.getpid()))
+    return found
 
 
 def remove(name: str, timeout: float = 5.0) -> None:

@@ -11,9 +11,9 @@ the trial is the kernel that the lab's guests boot.
 from __future__ import annotations
 
 import os
-import subprocess
-import threading
-from typing import Tuple
+from typing import List, Tuple
+
+from ..command import SystemRunner
 
 # The kernel got as far as running the first program of the initial RAM disk, /bin/false, and says that it ended.
 PROOF = "Attempted to kill init"
@@ -29,25 +29,19 @@ def kernel_of(tree: str) -> Tuple[str, str, str]:
     return versions[-1], f"{boot}/vmlinuz-{versions[-1]}", f"{boot}/initrd.img-{versions[-1]}"
 
 
-def kvm_runs(kernel: str, initrd: str, timeout: float = 20.0) -> bool:
-    """Boot the kernel under KVM with nothing to do but to stop, and read its console."""
+def kvm_runs(runner: SystemRunner, kernel: str, initrd: str, timeout: float = 20.0) -> bool:
+    """Boot the kernel under KVM with nothing to do but to stop, and read its console until it has proven itself or failed."""
     if not os.path.exists("/dev/kvm"):
         return False
     argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "768", "-machine", "q35", "-nodefaults", "-display", "none"]
     argv += ["-no-reboot", "-serial", "stdio", "-kernel", kernel, "-initrd", initrd]
     argv += ["-append", "console=ttyS0 panic=-1 rdinit=/bin/false"]
-    with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as guest:
-        limit = threading.Timer(timeout, guest.kill)
-        limit.start()
-        try:
-            for line in guest.stdout or ():
-                if PROOF in line:
-                    return True
-                if any(failure in line for failure in FAILURES):
-                    return False
-            return False
-        finally:
-            limit.cancel()
-            guest.kill()
+    proven: List[bool] = []
+
+    def seen(line: str) -> bool:
+        if PROOF in line:
+            proven.append(True)
+        return PROOF in line or any(failure in line for failure in FAILURES)
+
+    runner.watch(argv, seen, timeout)
+    return bool(proven)

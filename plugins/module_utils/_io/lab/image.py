@@ -10,14 +10,13 @@ import fcntl
 import os
 import re
 import shutil
-import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
-from ..command import CommandFailed, CommandResult, CommandRunner
+from ..command import CommandFailed, CommandRunner, SystemRunner
 
 Progress = Callable[[str], None]
 
@@ -71,7 +70,7 @@ def locked(cache: str) -> Iterator[None]:
 class Images:
     """The images of one Debian release in one cache folder."""
 
-    def __init__(self, cache: str, release: str, runner: CommandRunner, progress: Progress) -> None:
+    def __init__(self, cache: str, release: str, runner: SystemRunner, progress: Progress) -> None:
         self.cache = cache
         self.release = release
         self._runner = runner
@@ -132,14 +131,15 @@ class Images:
 
     def _stream(self, argv: Sequence[str]) -> None:
         """Run a long command and pass on what it says it is doing."""
-        said: List[str] = []
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
-            for line in child.stdout or ():
-                said.append(line.rstrip())
-                if line.startswith("I: ") and "hook" not in line:
-                    self._progress(f"  {line[3:].strip()}")
-        if child.returncode != 0:
-            raise CommandFailed(CommandResult(tuple(argv), child.returncode, "", "\n".join(said[-12:])))
+
+        def seen(line: str) -> bool:
+            if line.startswith("I: ") and "hook" not in line:
+                self._progress(f"  {line[3:].strip()}")
+            return False
+
+        result = self._runner.watch(argv, seen)
+        if result.rc != 0:
+            raise CommandFailed(result)
 
     def archive(self, base: str, packages: Sequence[str]) -> str:
         """Where the packages for one base tree and one set of names are, or will be, as a layer to mount over the base."""

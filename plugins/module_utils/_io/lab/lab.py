@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from hashlib import sha256
-from typing import Callable, Dict, FrozenSet, List, Mapping
+from typing import Callable, Dict, List, Mapping
 
 from ..._core.lab.plan import LabState, NodeState, Step, plan_absent, plan_present
 from ..._core.lab.render import ssh_config
-from ..._core.lab.spec import LabNode, LabSpec, from_data, to_data
+from ..._core.lab.spec import LabNic, LabNode, LabSpec, from_data, to_data
 from ..clock import Clock
-from ..command import CommandRunner
+from ..command import CommandResult, SystemRunner
 from ..files import FileStore
 from . import guest, processes, proxy
 from .image import Images, Progress, StaleImage, locked
-from .network import LabNetworks
+from .network import LabNetworks, NetworkFailed
 from .node import Node
 
 
@@ -40,7 +39,7 @@ def load(folder: str, files: FileStore) -> LabSpec:
 class Lab:
     """Observes one lab and carries out the steps planned for it."""
 
-    def __init__(self, spec: LabSpec, runner: CommandRunner, files: FileStore, clock: Clock, progress: Progress) -> None:
+    def __init__(self, spec: LabSpec, runner: SystemRunner, files: FileStore, clock: Clock, progress: Progress) -> None:
         self.spec = spec
         self.networks = LabNetworks(spec.namespace, runner)
         self._runner = runner
@@ -137,6 +136,7 @@ class Lab:
         bridges = {network.bridge: network for network in self.spec.networks}
         nics = {nic.link: (nic, network.bridge) for node in self.spec.nodes for nic in node.nics
                 for network in self.spec.networks if network.name == nic.network}
+        owners = {nic.link: node.name for node in self.spec.nodes for nic in node.nics}
         return {
             "build image": self._build_image,
             "fetch packages": lambda _: self._fetch_packages(),
@@ -149,7 +149,7 @@ class Lab:
             "describe lab": lambda _: self._describe(),
             "mount node": lambda name: self.node(name).mount(),
             "start node": lambda name: self.node(name).start(self.accelerator(name)),
-            "connect link": lambda link: self.networks.connect(*nics[link]),
+            "connect link": lambda link: self._connect(owners[link], *nics[link]),
             "stop node": lambda name: self.node(name).power_off(),
             "freeze node": lambda name: self.node(name).freeze(),
             "thaw node": lambda name: self.node(name).thaw(),
@@ -167,10 +167,18 @@ class Lab:
         if known is None:
             self._progress("trying whether a guest runs under KVM")
             folder = self.node(name).folder
-            known = "kvm" if guest.kvm_runs(f"{folder}/vmlinuz", f"{folder}/initrd.img") else "tcg"
+            known = "kvm" if guest.kvm_runs(self._runner, f"{folder}/vmlinuz", f"{folder}/initrd.img") else "tcg"
             self._progress(f"  guests run by {'KVM' if known == 'kvm' else 'emulation: booting takes a minute'}")
             self._files.write(remembered, known, 0o600)
         return known
+
+    def _connect(self, name: str, nic: LabNic, bridge: str) -> None:
+        """A container makes its links as it starts: when none appears, its console says why."""
+        try:
+            self.networks.connect(nic, bridge)
+        except NetworkFailed as failure:
+            console = self._files.read(f"{self.node(name).folder}/console.log") or ""
+            raise LabFailed(f"{failure}. The console of {name} ends with: {console.strip()[-600:]}") from failure
 
     def _build_image(self, backend: str) -> None:
         with locked(self.spec.cache):
@@ -229,25 +237,16 @@ class Lab:
         """Wait until every node lets us in; say so as each does."""
         began = self._clock.monotonic()
         limits = {name: 420.0 if self.accelerator(name) == "tcg" else 60.0 for name in names}
-        tries: Dict[str, subprocess.Popen[bytes]] = {}
-        waiting = list(names)
-        while waiting:
-            for name in list(waiting):
-                attempt = tries.get(name)
-                if attempt is not None and attempt.poll() == 0:
-                    waiting.remove(name)
-                    self._progress(f"{name} answers after {self._clock.monotonic() - began:.1f} s")
-                elif attempt is None or attempt.poll() is not None:
-                    tries[name] = subprocess.Popen(  # pylint: disable=consider-using-with
-                        self._ssh(name), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                    )
-                if name in waiting and self._clock.monotonic() - began > limits[name]:
-                    raise LabFailed(f"{name} did not answer within {limits[name]:g} s. Its console: {self.node(name).folder}/console.log")
-                if name in waiting and self.node(name).running() is None:
-                    raise LabFailed(f"{name} went down while booting. Its console: {self.node(name).folder}/console.log")
-            self._clock.sleep(0.3)
 
+        def ended(name: str, result: CommandResult) -> None:
+            took = self._clock.monotonic() - began
+            if result.rc == 0:
+                self._progress(f"{name} answers after {took:.1f} s")
+                return
+            console = f"Its console: {self.node(name).folder}/console.log"
+            if self.node(name).running() is None:
+                raise LabFailed(f"{name} went down while booting. {console}")
+            if took > limits[name]:
+                raise LabFailed(f"{name} did not answer within {limits[name]:g} s. {console}")
 
-def known_labs(directory: str) -> FrozenSet[str]:
-    """Names of the labs that have left anything in their folder."""
-    return frozenset(os.listdir(directory)) if os.path.isdir(directory) else frozenset()
+        self._runner.repeat({name: self._ssh(name) for name in names}, ended, pause=0.3)

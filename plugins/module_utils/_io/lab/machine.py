@@ -11,7 +11,7 @@ import shutil
 from typing import FrozenSet, Optional
 
 from ..._core.lab.doctor import GUEST_TOOLS, LINKS, TOOLS, Facts
-from ..command import CommandRunner
+from ..command import CommandRunner, SystemRunner
 from . import guest
 from .image import Images
 
@@ -28,7 +28,7 @@ TRIALS = {
 }
 
 
-def examine(cache: str, release: str, runner: CommandRunner, trial: bool = True) -> Facts:
+def examine(cache: str, release: str, runner: SystemRunner, trial: bool = True) -> Facts:
     """Facts about the machine this runs on, the trial guest among them if wanted. Nothing stays behind."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     return Facts(
@@ -40,7 +40,7 @@ def examine(cache: str, release: str, runner: CommandRunner, trial: bool = True)
         commands=frozenset(name for name in (*TOOLS, *GUEST_TOOLS) if shutil.which(name, path=path)),
         links=frozenset(kind for kind in LINKS if _link(runner, kind)),
         controllers=_controllers(),
-        kvm=_kvm(Images(cache, release, runner, lambda _text: None)) if trial else None,
+        kvm=_kvm(Images(cache, release, runner, lambda _text: None), runner) if trial else None,
         kvm_device=os.path.exists("/dev/kvm"),
         memory=_free_memory(),
         disk=_free_disk(cache),
@@ -79,14 +79,14 @@ def _controllers() -> FrozenSet[str]:
     return frozenset()
 
 
-def _kvm(images: Images) -> Optional[bool]:
+def _kvm(images: Images, runner: SystemRunner) -> Optional[bool]:
     if not os.path.exists("/dev/kvm") or not shutil.which("qemu-system-x86_64"):
         return None
     tree = images.base("qemu")
     if tree is None:
         return None
     _version, kernel, initrd = guest.kernel_of(tree)
-    return guest.kvm_runs(kernel, initrd)
+    return guest.kvm_runs(runner, kernel, initrd)
 
 
 def _free_memory() -> int:

@@ -129,8 +129,9 @@ class Node:
             self._sweep()
             argv = self._nspawn()
         own = self.node.backend == "nspawn" and not SYSTEMD_MAKES_GROUPS
-        first = (lambda: cgroups.enter(self._machine)) if own else None
-        processes.spawn(self.spec.name, self.part, self._networks.enter(argv), f"{self.folder}/console.log", HIERARCHY, first)
+        groups = cgroups.create(self._machine) if own else []
+        log = f"{self.folder}/console.log"
+        processes.spawn(self._runner, self.spec.name, self.part, self._networks.enter(argv), log, HIERARCHY, groups)
 
     @property
     def _machine(self) -> str:

@@ -10,10 +10,11 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 import time
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from ..command import CommandRunner
 
 MARK = "SMALLFLEET_LAB"
 PART = "SMALLFLEET_LAB_PART"
@@ -23,33 +24,28 @@ class ProcessFailed(Exception):
     """A process of the lab ended right after its start, or did not end when told."""
 
 
+# Takes the log, the groups to enter, "--", and the command; the shell becomes the command.
+BECOME = """log=$1; shift
+exec </dev/null >>"$log" 2>&1
+while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done
+shift
+exec "$@"
+"""
+
+
 def spawn(
-    lab: str,
-    part: str,
-    argv: Sequence[str],
-    log: str,
-    env: Optional[Mapping[str, str]] = None,
-    first: Optional[Callable[[], None]] = None,
+    runner: CommandRunner, lab: str, part: str, argv: Sequence[str], log: str, marks: Mapping[str, str], groups: Sequence[str] = ()
 ) -> int:
-    """Start a process that outlives this one; return its id. Its output goes to ``log``; it calls ``first`` before all else."""
-    marks = {**os.environ, **(env or {}), MARK: lab, PART: part}
-    with open(log, "ab") as stream:
-        child = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            env=marks,
-            start_new_session=True,
-            cwd="/",
-            preexec_fn=first,
-        )
-    time.sleep(0.02)
-    if child.poll() is not None:
-        with open(log, encoding="utf-8", errors="replace") as stream:
-            said = stream.read()[-600:].strip()
-        raise ProcessFailed(f"{part}: '{argv[0]}' ended at once with {child.returncode}: {said}")
-    return child.pid
+    """Start a process that outlives this one, in the given control groups; return its id. Its output goes to ``log``."""
+    environment = [f"{name}={value}" for name, value in {**marks, MARK: lab, PART: part}.items()]
+    runner.run(["env", "--chdir=/", *environment, "setsid", "--fork", "sh", "-c", BECOME, "sh", log, *groups, "--", *argv])
+    for _try in range(10):
+        time.sleep(0.02)
+        pids = find(lab).get(part, [])
+        if pids:
+            return pids[-1]
+    with open(log, encoding="utf-8", errors="replace") as stream:
+        raise ProcessFailed(f"{part}: '{argv[0]}' ended at once: {stream.read()[-600:].strip()}")
 
 
 @contextmanager

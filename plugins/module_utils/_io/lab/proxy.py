@@ -33,12 +33,13 @@ def start(spec: LabSpec, networks: LabNetworks, runner: CommandRunner, files: Fi
     hosts = [urlsplit(mirror.uri).hostname or "" for mirror in mirrors(runner)]
     files.write(f"{spec.folder}/proxy.filter", tinyproxy_filter(hosts), 0o644)
     files.write(f"{spec.folder}/proxy.conf", tinyproxy_conf(port, f"{spec.folder}/proxy.filter", _upstream(runner)), 0o644)
-    outside = processes.spawn(spec.name, "proxy", ["tinyproxy", "-d", "-c", f"{spec.folder}/proxy.conf"], f"{spec.folder}/proxy.log")
+    log = f"{spec.folder}/proxy.log"
+    outside = processes.spawn(runner, spec.name, "proxy", ["tinyproxy", "-d", "-c", f"{spec.folder}/proxy.conf"], log, {})
     address = spec.proxy_address or ""
     listen = f"[{address}]:{PROXY_PORT}" if ":" in address else f"{address}:{PROXY_PORT}"
     forward: List[str] = ["nsenter", f"--net=/proc/{outside}/ns/net", PROXYD, f"127.0.0.1:{port}"]
     argv = [*networks.enter(["systemd-socket-activate", "-l", listen]), "-E", processes.MARK, "-E", processes.PART, *forward]
-    processes.spawn(spec.name, "proxy-listener", argv, f"{spec.folder}/proxy.log")
+    processes.spawn(runner, spec.name, "proxy-listener", argv, log, {})
 
 
 def stop(spec: LabSpec) -> None:
