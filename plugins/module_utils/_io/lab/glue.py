@@ -16,10 +16,9 @@ from ..files import SystemFiles
 from .image import ImageFailed
 from .lab import Lab, LabFailed, load
 from .network import NetworkFailed
-from .node import NodeFailed
 from .processes import ProcessFailed
 
-FAILURES = (CommandFailed, ImageFailed, LabFailed, NetworkFailed, NodeFailed, ProcessFailed, OSError, ValueError)
+FAILURES = (CommandFailed, ImageFailed, LabFailed, NetworkFailed, ProcessFailed, OSError, ValueError)
 
 
 def system_lab(spec: LabSpec, progress: Optional[str] = None) -> Lab:

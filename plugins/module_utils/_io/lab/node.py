@@ -28,10 +28,6 @@ HIERARCHY = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 DENIED = "CAP_SYS_TIME,CAP_SYS_MODULE,CAP_SYS_RAWIO,CAP_SYS_BOOT"
 
 
-class NodeFailed(Exception):
-    """A node could not be prepared, started or stopped."""
-
-
 class Node:
     """One node of a lab, named in the environment of its process as part ``node:NAME``."""
 
