@@ -18,8 +18,8 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  slices:
-    description: The C(lab) slice of every host, as P(smallfleet.infra.fleet_plan#module) makes them with O(ignore:scope=fleet).
+  plan:
+    description: The plan of the whole fleet, as P(smallfleet.infra.fleet_plan#module) makes it with O(ignore:scope=fleet).
     type: dict
     required: true
   progress:
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 - name: Raise the lab
   smallfleet.infra.lab:
     state: present
-    slices: "{{ dict(fleet.plan.keys() | zip(fleet.plan.values() | map(attribute='lab'))) }}"
+    plan: "{{ fleet.plan }}"
   delegate_to: localhost
 """
 
@@ -77,7 +77,7 @@ state:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_slices
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, step_diff, system_lab
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.processes import alone
 
@@ -86,13 +86,13 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "slices": {"type": "dict", "required": True},
+            "plan": {"type": "dict", "required": True},
             "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )
     try:
-        spec = from_slices(module.params["slices"])
+        spec = from_plan(module.params["plan"])
         lab = system_lab(spec, module.params["progress"])
         with alone(spec.name):
             steps = lab.plan(module.params["state"] == "present")

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host, Network
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_slices, to_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,13 +33,22 @@ def fleet(variables=None, host_variables=None, network="198.18.0.0/24", ipv6="20
     return Fleet("demo", "demo.example.net", {"main": main}, {name: host}, {}, given)
 
 
+def spec_of(made):
+    return from_plan({name: {"lab": mine} for name, mine in resolve(made).slices.items()})
+
+
+def test_an_inventory_without_a_lab_is_told_how_to_get_one():
+    with pytest.raises(ValueError, match="Set a lab_\\* variable"):
+        from_plan({"app1": {"capabilities": ["node"], "node": {}}})
+
+
 def test_a_fleet_that_asks_for_no_lab_has_none():
     assert resolve(fleet(variables={})).slices == {}
     assert resolve(fleet(variables={}, network="192.0.2.0/24")).problems == ()
 
 
 def test_a_lab_survives_the_trip_through_json():
-    spec = from_slices(resolve(fleet(host_variables={"lab_disks": {"data": 64}})).slices)
+    spec = spec_of(fleet(host_variables={"lab_disks": {"data": 64}}))
     assert from_data(json.loads(json.dumps(to_data(spec)))) == spec
     assert spec.namespace == "smallfleet-demo" and spec.folder == "/var/lib/smallfleet/labs/demo"
     assert spec.proxy_address == "198.18.0.254"
@@ -47,7 +56,7 @@ def test_a_lab_survives_the_trip_through_json():
 
 
 def test_the_name_of_a_link_fits_the_kernel_however_long_the_host_is_called():
-    spec = from_slices(resolve(fleet(name="a-host-with-a-very-long-name")).slices)
+    spec = spec_of(fleet(name="a-host-with-a-very-long-name"))
     assert len(spec.nodes[0].nics[0].link) <= 15
 
 
@@ -92,7 +101,7 @@ def test_every_mac_address_is_unicast_and_locally_administered(name, host, posit
 
 
 def test_what_a_node_gets_before_it_boots():
-    spec = from_slices(resolve(fleet()).slices)
+    spec = spec_of(fleet())
     files = render.node_files(spec, spec.nodes[0])
     assert files["/etc/systemd/network/10-eth0.network"] == (
         "[Match]\nName=eth0\n\n[Link]\nMTUBytes=1500\n\n[Network]\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\n\n"
@@ -104,7 +113,7 @@ def test_what_a_node_gets_before_it_boots():
 
 
 def test_the_way_to_the_nodes_is_through_the_namespace_only():
-    config = render.ssh_config(from_slices(resolve(fleet()).slices))
+    config = render.ssh_config(spec_of(fleet()))
     assert "Host app1\n  HostName 198.18.0.11\n" in config
     assert "ProxyCommand nsenter --net=/run/netns/smallfleet-demo nc -N %h %p" in config
     assert "StrictHostKeyChecking yes" in config

@@ -101,8 +101,9 @@ def from_data(data: Mapping[str, Any]) -> LabSpec:
     return LabSpec(**{**data, "packages": tuple(data["packages"]), "networks": networks, "nodes": nodes})
 
 
-def from_slices(slices: Mapping[str, Mapping[str, Any]]) -> LabSpec:
-    """The lab from the ``lab`` slices of the plan, host -> slice. Raise ValueError when no host has one."""
+def from_plan(plan: Mapping[str, Mapping[str, Any]]) -> LabSpec:
+    """The lab from the plan of the fleet, host -> slice. Raise ValueError when no host is in a lab."""
+    slices = {name: mine["lab"] for name, mine in plan.items() if "lab" in mine}
     if not slices:
         raise ValueError("no host of this inventory is in a lab. Set a lab_* variable, such as lab_release, for the fleet.")
     shared = next(iter(slices.values()))["lab"]
