@@ -25,17 +25,20 @@ install_packages() {
     "${install[@]}" >&2 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
 }
 
-# BIND's programs for tests on loopback, unpacked and not installed: its package would start a server.
-unpack_bind() {
-    local folder=$cache/bind9 names
-    if command -v named >/dev/null || [ -e "$folder/ready" ]; then return; fi
-    say "unpacking BIND for the tests (once; kept in $cache)"
+# DNS servers and their tools for tests on loopback, unpacked and not installed: their packages would start services.
+unpack_servers() {
+    local packages=(bind9 bind9-dnsutils knot knot-dnsutils) folder=$cache/dns-servers names program found=yes
+    for program in named dnssec-signzone nsupdate knotd knotc kdig; do
+        PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || found=no
+    done
+    if [ "$found" = yes ] || [ "$(cat "$folder/ready" 2>/dev/null)" = "${packages[*]}" ]; then return; fi
+    say "unpacking DNS servers for the tests (once; kept in $cache)"
     rm -rf "$folder" && mkdir -p "$folder/packages"
-    names=$(apt-get install --print-uris -qq --no-install-recommends bind9 | sed -n "s/^'[^']*' \\([^_]*\\)_.*/\\1/p")
+    names=$(apt-get install --print-uris -qq --no-install-recommends "${packages[@]}" | sed -n "s/^'[^']*' \\([^_]*\\)_.*/\\1/p")
     # shellcheck disable=SC2086 # one word for each package
     (cd "$folder/packages" && apt-get download -qq $names >&2)
     find "$folder/packages" -name '*.deb' -exec dpkg -x {} "$folder" \;
-    touch "$folder/ready"
+    echo "${packages[*]}" >"$folder/ready"
 }
 
 environment() { # python, lock file
@@ -57,7 +60,7 @@ environment() { # python, lock file
 mkdir -p "$cache"
 case $purpose in
 demo) environment /usr/bin/python3 requirements/lock.txt ;;
-test) unpack_bind && environment /usr/bin/python3 requirements/lock.txt ;;
+test) unpack_servers && environment /usr/bin/python3 requirements/lock.txt ;;
 oldest) environment /usr/bin/python3 requirements/oldest.txt ;;
 newest)
     python=$(tools/pythons.sh | sort -t. -k2 -n | tail -n 1 | cut -d' ' -f2)

@@ -60,12 +60,12 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
 def run(phase: Phase) -> bool:
     """Run a phase's commands; the first that fails ends it."""
     print(f"\n===== {phase.name} =====", flush=True)
-    bind = Path(CACHE, "bind9", "usr")
-    env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}:{bind}/sbin:{bind}/bin", "ANSIBLE_HOME": f"{CACHE}/ansible"}
+    servers = Path(CACHE, "dns-servers", "usr")
+    env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}:{servers}/sbin:{servers}/bin:/usr/sbin", "ANSIBLE_HOME": f"{CACHE}/ansible"}
     if not sys.stdout.isatty():
         env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1")
-    if bind.exists():
-        libraries = (str(path) for path in (bind / "lib").glob("*-linux-gnu*"))
+    if servers.exists():
+        libraries = (str(path) for path in (servers / "lib").glob("*-linux-gnu*"))
         env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     env.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", SMALLFLEET_CACHE=CACHE)
     return all(subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode == 0 for command in phase.commands)
