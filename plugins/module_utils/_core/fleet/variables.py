@@ -13,7 +13,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .values import Notes, kind
 
-PREFIXES = ("fleet_", "node_", "dns_", "standby_", "probe_", "lab_")
+PREFIXES = ("fleet_", "node_", "dns_", "acme_", "standby_", "probe_", "lab_")
 
 FLEET_WIDE: FrozenSet[str] = frozenset(
     {
@@ -27,8 +27,13 @@ FLEET_WIDE: FrozenSet[str] = frozenset(
         "lab_name",
         "lab_packages",
         "lab_release",
-        "dns_zones",
+        "dns_catalog",
+        "dns_keys",
         "dns_update_key",
+        "dns_zones",
+        "acme_certificates",
+        "acme_contact",
+        "acme_directory",
         "standby_services",
         "probe_targets",
     }
