@@ -40,11 +40,19 @@ options:
     type: list
     elements: str
     required: true
-  key:
-    description: The key that may change the zones.
-    type: dict
-    required: true
-    suboptions:
+  provider:
+    description: The program.
+    type: str
+    choices: [bind]
+    default: bind
+    version_added: 0.2.0
+  keys:
+    description: The keys that the server must know, with the files of this host that they are in.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions: &key
       name:
         description: Name of the key.
         type: str
@@ -55,17 +63,25 @@ options:
         choices: [hmac-sha256, hmac-sha384, hmac-sha512]
         default: hmac-sha256
       file:
-        description:
-          - Path of its file. Other keys may be kept in the same folder, which only root and the server can read.
+        description: Path of its file, which only root can read.
         type: path
         required: true
+  update_key:
+    description: The key that may change everything in the zones that this server is the primary of.
+    type: dict
+    version_added: 0.2.0
+    suboptions: *key
   zones:
-    description:
-      - The zones, as C(dns_server.zones) in a host's slice of the fleet plan has them.
-      - Each is a dictionary with C(name), C(ttl), C(nameservers), C(soa) and C(record_sets).
+    description: The zones, as C(dns_server.zones) in a host's slice of the fleet plan has them.
     type: list
     elements: dict
     required: true
+  catalogs:
+    description: Catalog zones (RFC 9432), as C(dns_server.catalogs) in a host's slice of the fleet plan has them.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
   responses_per_second:
     description: Equal answers per second to one network before the server limits them.
     type: int
@@ -85,7 +101,7 @@ EXAMPLES = r"""
 - name: Serve its zones
   smallfleet.infra.dns_server_config:
     listen: "{{ plan.slice.dns_server.listen }}"
-    key: "{{ plan.slice.dns_server.key }}"
+    update_key: "{{ plan.slice.dns_server.update_key }}"
     zones: "{{ plan.slice.dns_server.zones }}"
 """
 
@@ -110,49 +126,36 @@ state:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.bind import ServerConfig, problems
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
     can_take_updates,
     diff_texts,
     plan_server,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import (
-    BindHost,
-    ServerFailure,
-    SystemOwners,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS, server_host
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure
 
 
 def run(module: AnsibleModule) -> None:
     """Look, plan, and outside check mode do it."""
-    options = module.params
-    key = options["key"]
-    config = ServerConfig(
-        options["listen"],
-        key["name"],
-        key["algorithm"],
-        key["file"],
-        options["zones"],
-        options["responses_per_second"],
-    )
-    wrong = problems(config)
+    provider, _daemon, package = PROVIDERS[module.params["provider"]]
+    host = server_host(module.params["provider"])
+    config = host.complete(read_config(module.params))
+    wrong = provider.problems(config)
     if wrong:
-        module.fail_json(msg=" ".join(wrong))
-    host = BindHost(SystemRunner(), SystemFiles(), SystemOwners(), SystemClock(), find=module.get_bin_path)
+        raise BadConfig(" ".join(wrong))
     state = host.observe(config)
     if not (state.installed or module.check_mode):
-        module.fail_json(msg="BIND is not installed on this host. Install the Debian package bind9 first.")
-    steps = plan_server(config, state)
+        raise ServerFailure(f"The server is not installed on this host. Install the Debian package {package} first.")
+    steps = plan_server(provider, config, state)
     if not module.check_mode:
         host.apply(config, steps)
     module.exit_json(
         changed=bool(steps),
         steps=[str(step) for step in steps],
         diff=diff_texts(steps),
-        state={"serving": not module.check_mode or can_take_updates(config, state)},
+        state={"serving": not module.check_mode or can_take_updates(provider, config, state)},
     )
 
 
@@ -169,16 +172,19 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
+            "provider": {"type": "str", "choices": ["bind"], "default": "bind"},
             "listen": {"type": "list", "elements": "str", "required": True},
-            "key": {"type": "dict", "required": True, "options": key, "no_log": False},
+            "keys": {"type": "list", "elements": "dict", "options": key, "default": [], "no_log": False},
+            "update_key": {"type": "dict", "options": key, "no_log": False},
             "zones": {"type": "list", "elements": "dict", "required": True},
+            "catalogs": {"type": "list", "elements": "dict", "default": []},
             "responses_per_second": {"type": "int", "default": 50},
         },
         supports_check_mode=True,
     )
     try:
         run(module)
-    except (ServerFailure, CommandFailed, OSError) as failure:
+    except (BadConfig, ServerFailure, CommandFailed, OSError) as failure:
         module.fail_json(msg=f"{failure}")
 
 

@@ -15,7 +15,7 @@ import pytest
 SCENARIO = Path(__file__).resolve().parents[1]
 NS1 = "198.18.0.11"
 NS1_IPV6 = "2001:db8:0:1::b"
-KEY_FILE = "/etc/bind/smallfleet/molecule-dns-update.key"
+KEY_FILE = "/etc/smallfleet/dns/molecule-dns-update.key"
 ZONE = "dns.example.net"
 
 testinfra_hosts = ["ansible://ns1"]

@@ -44,7 +44,7 @@ def test_the_standby_side_does_not_start_it_even_when_asked(app2):
 
 
 def test_no_secret_of_the_dns_server_is_on_a_node(host, app1):
-    secret = host.check_output("grep -o 'secret \"[^\"]*' /etc/bind/smallfleet/molecule-standby-update.key")[8:]
+    secret = host.check_output("grep -o 'secret \"[^\"]*' /etc/smallfleet/dns/molecule-standby-update.key")[8:]
     assert len(secret) > 20
     assert app1.run(f"grep -rqsF '{secret}' /etc /root /tmp /var/lib/smallfleet").rc == 1
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A BIND server on this host: looking at it, and doing the steps that the planner asks for."""
+"""A DNS server on this host, whatever program it runs: looking at it, and doing the steps that the planner asks for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ import grp
 import os
 import pwd
 import secrets
-import shutil
-import tempfile
-from dataclasses import dataclass
-from functools import partial
-from typing import Callable, Dict, List, Mapping, Optional, Protocol
+import time
+from dataclasses import dataclass, field, replace
+from typing import Callable, Dict, List, Mapping, Protocol
 
-from .._core.dns.bind import MAIN_FILE, ServerConfig, beside, files, missing_includes, zone_file
 from .._core.dns.keyfile import TsigKey, render
-from .._core.dns.server import KEY_GROUP, KEY_MODE, STAMP_FILE, FileState, ServerState, ServerStep, digest
+from .._core.dns.server import (
+    SECRETS_MODE,
+    STAMP_FILE,
+    FileState,
+    ServerState,
+    ServerStep,
+    digest,
+    with_generations,
+)
+from .._core.dns.serving import Provider, ServedZone, ServerConfig
 from .clock import Clock
 from .command import CommandRunner
 from .files import FileStore
@@ -30,6 +36,33 @@ LOAD_TIMEOUT = 20.0  # seconds for the server to load its zones
 
 class ServerFailure(Exception):
     """A step that could not be done. The message says what stayed as it was and what to do."""
+
+
+class Daemon(Protocol):
+    """What one program needs done in its own way. The order of things is ServerHost's."""
+
+    def installed(self) -> bool:
+        """Whether the program is on this host."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def check(self, candidates: Mapping[str, str]) -> None:
+        """Raise ServerFailure unless the program accepts its whole configuration with these files (path -> content).
+
+        The file with the secrets is among them, so that copies must be readable by root only.
+        """
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def check_zone(self, zone: ServedZone, path: str) -> None:
+        """Raise ServerFailure unless the program would load the zone from this file."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def reload(self, config: ServerConfig) -> None:
+        """Have the running program read its configuration, without suspending updates. Raises ServerFailure."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def zone_ready(self, zone: ServedZone) -> bool:
+        """Whether the running program serves a primary zone, or knows of a secondary one."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
 
 class Owners(Protocol):
@@ -70,124 +103,125 @@ def _group(number: int) -> str:
         return str(number)
 
 
-@dataclass
-class BindHost:
-    """The effects, behind their protocols."""
+def next_file(path: str) -> str:
+    """Where the next generation of a key is during a rotation."""
+    return path[: -len(".key")] + ".next.key" if path.endswith(".key") else path + ".next"
 
+
+@dataclass
+class ServerHost:
+    """The effects, behind their protocols. ``now`` is the time in seconds since 1970."""
+
+    provider: Provider
+    daemon: Daemon
     runner: CommandRunner
     store: FileStore
     owners: Owners
     clock: Clock
-    exists: Callable[[str], bool] = os.path.exists
-    find: Callable[[str], Optional[str]] = shutil.which
+    exists: Callable[[str], bool] = field(default=os.path.exists)
+    now: Callable[[], float] = field(default=time.time)
+
+    def complete(self, config: ServerConfig) -> ServerConfig:
+        """The configuration with the generations of its keys that are in the key store. Only reads."""
+        keys = []
+        for key in config.keys:
+            contents = [self.store.read(path) for path in (key.file, next_file(key.file))]
+            keys.append(with_generations(key, [content for content in contents if content is not None]))
+        return replace(config, keys=tuple(keys))
 
     def observe(self, config: ServerConfig) -> ServerState:
         """The server as it is. Only reads."""
-        if self.find("named") is None:
-            return ServerState(installed=False)
+        if not self.daemon.installed():
+            return ServerState(installed=False, serial=int(self.now()))
         unit = self._unit()
-        key = self.store.read(config.key_file)
+        path, content = self.provider.secrets(config)
+        held = self.store.read(path)
+        files = [self.provider.zone_file(zone.name) for zone in config.primaries]
         return ServerState(
             installed=True,
             active=unit.get("ActiveState") in ("active", "reloading"),
             enabled=unit.get("UnitFileState", "").startswith("enabled"),
-            key=None if key is None else self.owners.state(config.key_file, key),
-            config={path: self.store.read(path) or "" for path in files(config)},
-            zone_files=tuple(path for path in (zone_file(zone["name"]) for zone in config.zones) if self.exists(path)),
+            secrets=None if held is None else self.owners.state(path, held),
+            config={path: self.store.read(path) or "" for path in self.provider.files(config)},
+            zone_files=tuple(path for path in files if self.exists(path)),
             stamp=(self.store.read(STAMP_FILE) or "").strip(),
+            serial=int(self.now()),
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:
         """Do the steps. Raises ServerFailure, CommandFailed or OSError; what is done stays done, in any case valid."""
-        pending = {step.subject: step.after for step in steps if step.action == "configure"}
+        placed = False
         for step in steps:
-            if step.action == "configure":
-                if pending:
-                    self._configure(pending)
-                    pending = {}
-                continue
-            actions: Mapping[str, Callable[[], object]] = {
-                "unstamp": lambda: self.store.remove(STAMP_FILE),
-                "make_key": lambda: self._make_key(config),
-                "own_key": lambda: self._own_key(config),
-                "create_zone": partial(self._create_zone, config, step),
-                "enable": lambda: self.runner.run(["systemctl", "enable", "named.service"]),
-                "start": lambda: self._start(config),
-                "reload": lambda: self._reload(config),
-                "stamp": lambda: self.store.write(STAMP_FILE, digest(config) + "\n", 0o644),
-            }
-            actions[step.action]()
+            if step.action not in ("write_keys", "configure"):
+                self._do(config, step)
+            elif not placed:  # all files are checked together, with their last word, and then put in place
+                self._place(config, steps)
+                placed = True
+
+    def _do(self, config: ServerConfig, step: ServerStep) -> None:
+        actions: Mapping[str, Callable[[], object]] = {
+            "unstamp": lambda: self.store.remove(STAMP_FILE),
+            "make_key": lambda: self._make_key(config),
+            "create_zone": lambda: self._create_zone(config, step),
+            "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
+            "start": lambda: self._start(config),
+            "reload": lambda: self._reload(config),
+            "stamp": lambda: self.store.write(STAMP_FILE, digest(self.provider, config) + "\n", 0o644),
+        }
+        actions[step.action]()
 
     def _unit(self) -> Dict[str, str]:
-        asked = ["systemctl", "show", "named.service", "--property=ActiveState,UnitFileState"]
+        asked = ["systemctl", "show", self.provider.unit, "--property=ActiveState,UnitFileState"]
         said = self.runner.run(asked, check=False)
         return dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
 
     def _make_key(self, config: ServerConfig) -> None:
-        secret = base64.b64encode(secrets.token_bytes(KEY_BYTES[config.key_algorithm])).decode("ascii")
-        self.store.write(config.key_file, render(TsigKey(config.key_name, config.key_algorithm, secret)), 0o600)
-        self._own_key(config)
-
-    def _own_key(self, config: ServerConfig) -> None:
-        self.owners.give(os.path.dirname(config.key_file), "root", KEY_GROUP, 0o750)
-        self.owners.give(config.key_file, "root", KEY_GROUP, KEY_MODE)
+        (key,) = (key for key in config.keys if key.name == config.update_key)
+        secret = base64.b64encode(secrets.token_bytes(KEY_BYTES[key.algorithm])).decode("ascii")
+        self.store.write(key.file, render(TsigKey(key.name, key.algorithm, secret)), 0o600)
+        self.owners.give(os.path.dirname(key.file), "root", "root", 0o700)
 
     def _create_zone(self, config: ServerConfig, step: ServerStep) -> None:
-        (name,) = (zone["name"] for zone in config.zones if zone_file(zone["name"]) == step.subject)
+        (zone,) = (zone for zone in config.primaries if self.provider.zone_file(zone.name) == step.subject)
         candidate = step.subject + ".new"
         self.store.write(candidate, step.after, 0o644)
         try:
-            said = self.runner.run(["named-checkzone", "-i", "local", name, candidate], check=False)
-            if said.rc != 0:
-                text = (said.stdout + said.stderr).strip()
-                raise ServerFailure(f"The zone {name} would not load, and was not created: {text}")
+            self.daemon.check_zone(zone, candidate)
             self.store.write(step.subject, step.after, 0o644)
-            self.owners.give(step.subject, "bind", "bind", 0o644)
+            self.owners.give(step.subject, self.provider.group, self.provider.group, 0o644)
         finally:
             self.store.remove(candidate)
 
-    def _configure(self, contents: Mapping[str, str]) -> None:
-        """Check all new files as they would be together, then put them in place."""
-        main = self.store.read(MAIN_FILE)
-        missing = missing_includes(main or "")
-        if missing:
-            paths = " and ".join(missing)
-            raise ServerFailure(f"{MAIN_FILE} does not include {paths}; put the lines of the Debian package back")
-        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:
-            moved = {path: os.path.join(folder, os.path.basename(path)) for path in contents}
-            for path, content in contents.items():
-                self.store.write(moved[path], content, 0o600)
-            candidate = os.path.join(folder, "named.conf")
-            self.store.write(candidate, beside(main or "", moved), 0o600)
-            said = self.runner.run(["named-checkconf", candidate], check=False)
-        if said.rc != 0:
-            text = (said.stdout + said.stderr).strip()
-            raise ServerFailure(f"named-checkconf refuses the new configuration; the old one stays in place: {text}")
-        for path, content in contents.items():
-            self.store.write(path, content, 0o644)
+    def _place(self, config: ServerConfig, steps: List[ServerStep]) -> None:
+        """Check all new files as they would be together, then put them in place, the keys first."""
+        path, content = self.provider.secrets(self.complete(config))
+        changed = {step.subject: step.after for step in steps if step.action == "configure"}
+        self.daemon.check({path: content, **self.provider.files(config)})
+        if any(step.action == "write_keys" for step in steps):
+            self.store.write(path, content, 0o600)
+            self.owners.give(path, "root", self.provider.group, SECRETS_MODE)
+        for changed_path, changed_content in changed.items():
+            self.store.write(changed_path, changed_content, 0o644)
 
     def _start(self, config: ServerConfig) -> None:
-        said = self.runner.run(["systemctl", "start", "named.service"], check=False)
+        unit = self.provider.unit
+        said = self.runner.run(["systemctl", "start", unit], check=False)
         if said.rc != 0:
-            raise ServerFailure(f"named does not start: {said.stderr.strip()}; see 'journalctl -u named'")
+            raise ServerFailure(f"{unit} does not start: {said.stderr.strip()}; see 'journalctl -u {unit}'")
         self._await_zones(config)
 
     def _reload(self, config: ServerConfig) -> None:
-        """reconfig reads the configuration and new zones, and leaves the zones that are served in peace."""
-        said = self.runner.run(["rndc", "reconfig"], check=False)
-        if said.rc != 0:
-            raise ServerFailure(
-                f"named did not take its configuration: {said.stderr.strip()}; see 'journalctl -u named'"
-            )
+        self.daemon.reload(config)
         self._await_zones(config)
 
     def _await_zones(self, config: ServerConfig) -> None:
         end = self.clock.monotonic() + LOAD_TIMEOUT
-        waiting = [str(zone["name"]) for zone in config.zones]
+        waiting = list(config.zones)
         while waiting:
-            if self.runner.run(["rndc", "zonestatus", waiting[0]], check=False).rc == 0:
+            if self.daemon.zone_ready(waiting[0]):
                 waiting.pop(0)
             elif self.clock.monotonic() >= end:
-                raise ServerFailure(f"named does not serve the zone {waiting[0]}; see 'journalctl -u named'")
+                unit = self.provider.unit
+                raise ServerFailure(f"The server does not serve the zone {waiting[0].name}; see 'journalctl -u {unit}'")
             else:
                 self.clock.sleep(0.1)

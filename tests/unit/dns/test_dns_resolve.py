@@ -61,10 +61,10 @@ def test_a_fleet_without_zones_has_no_dns_server() -> None:
 def test_every_host_in_the_zone_is_published_with_both_families() -> None:
     part = only_slice(dns_zones=zone())
     assert part["listen"] == ["192.0.2.2", "2001:db8::2"]
-    assert part["key"] == {
+    assert part["update_key"] == {
         "name": "demo-update",
         "algorithm": "hmac-sha256",
-        "file": "/etc/bind/smallfleet/demo-update.key",
+        "file": "/etc/smallfleet/dns/demo-update.key",
     }
     served = part["zones"][0]
     assert served["nameservers"] == ["ns1.demo.example.net."]

@@ -30,13 +30,22 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     digest,
     plan_server,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import (
+    BadConfig,
+    ServerConfig,
+    read_config,
+    render_zone,
+)
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import BindHost, ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.bind_server import BindDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
 
 GOLDEN = Path(__file__).parent / "golden"
-KEY_FILE = "/etc/bind/smallfleet/demo-update.key"
+KEY_FILE = "/etc/smallfleet/dns/demo-update.key"
+BIND = bind.Bind()
+BORN = 1790000000
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 MAIN = f'include "{bind.OPTIONS_FILE}";\ninclude "{bind.ZONES_FILE}";\n'
 
@@ -59,9 +68,19 @@ def zone(name: str = "demo.example.net", **more: Any) -> Dict[str, Any]:
     }
 
 
-def config(*zones: Dict[str, Any]) -> bind.ServerConfig:
-    served = list(zones) or [zone()]
-    return bind.ServerConfig(["192.0.2.2", "2001:db8::2"], "demo-update", "hmac-sha256", KEY_FILE, served)
+def options(*zones: Dict[str, Any], **more: Any) -> Dict[str, Any]:
+    key = {"name": "demo-update", "algorithm": "hmac-sha256", "file": KEY_FILE}
+    return {"listen": ["192.0.2.2", "2001:db8::2"], "update_key": key, "zones": list(zones) or [zone()], **more}
+
+
+def config(*zones: Dict[str, Any], **more: Any) -> ServerConfig:
+    return read_config(options(*zones, **more))
+
+
+def keyed(wanted: ServerConfig, secret: str = SECRET) -> ServerConfig:
+    """As the host sees it when its key store has every key."""
+    keys = [replace(key, generations=(TsigKey(key.name, key.algorithm, secret),)) for key in wanted.keys]
+    return replace(wanted, keys=tuple(keys))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +88,7 @@ def config(*zones: Dict[str, Any]) -> bind.ServerConfig:
     [
         ("named.conf.options", bind.render_options(config())),
         ("named.conf.local", bind.render_zones(config(zone(), zone("a.example.net")))),
-        ("demo.example.net.zone", bind.render_zone(zone())),
+        ("demo.example.net.zone", render_zone(config().zones[0], 1)),
     ],
 )
 def test_what_is_written_is_what_was_reviewed(name: str, text: str) -> None:
@@ -80,12 +99,22 @@ def test_a_zone_of_a_part_of_a_network_gets_a_file_name_without_a_slash() -> Non
     assert bind.zone_file("0/25.2.0.192.in-addr.arpa") == "/var/lib/bind/0-25.2.0.192.in-addr.arpa.zone"
 
 
-def test_text_that_would_break_out_of_a_configuration_is_refused() -> None:
-    broken = replace(config(), key_name='x"; }; zone "y', listen=["192.0.2.2; }"])
-    assert len(bind.problems(broken)) == 2
-    assert bind.problems(config(zone(record_sets=[{"record": "a", "type": "A", "ttl": 1, "value": ["x\ny"]}])))
-    assert bind.problems(config({"name": "demo.example.net"}))
-    assert bind.problems(config()) == []
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"update_key": {"name": 'x"; }; zone "y', "algorithm": "hmac-sha256", "file": KEY_FILE}}, "x\"; }; zone"),
+        ({"listen": ["192.0.2.2; }"]}, "192.0.2.2; }"),
+        ({"zones": [zone(record_sets=[{"record": "a", "type": "A", "ttl": 1, "value": ["x\ny"]}])]}, "demo.example.net"),
+        ({"zones": [zone('x" {')]}, "characters that a name cannot have"),
+        ({"zones": [{"name": "demo.example.net"}]}, "lacks ttl"),
+        ({"zones": ["demo.example.net"]}, "is not as the fleet plan has it"),
+        ({"zones": [zone(grants=[{"key": "k", "match": "name", "name": "a.", "types": ["A"]}])]}, "'k' is not among"),
+    ],
+)
+def test_options_that_make_no_safe_configuration_are_refused(wrong: Dict[str, Any], said: str) -> None:
+    with pytest.raises(BadConfig) as caught:
+        config(**wrong)
+    assert said in str(caught.value)
 
 
 def test_a_key_file_is_read_as_it_was_written() -> None:
@@ -110,7 +139,8 @@ def test_a_file_that_is_no_key_is_refused_without_being_quoted(text: str) -> Non
 class Machine:
     """A host with BIND as the planner sees it, and what the running server was told."""
 
-    key: Optional[FileState] = None
+    key: Optional[TsigKey] = None
+    secrets: Optional[FileState] = None
     config: Dict[str, str] = field(default_factory=dict)
     zone_files: List[str] = field(default_factory=list)
     stamp: str = ""
@@ -120,22 +150,25 @@ class Machine:
     made: int = 0
 
     def state(self) -> ServerState:
-        return ServerState(
-            True, self.active, self.enabled, self.key, dict(self.config), tuple(self.zone_files), self.stamp
-        )
+        files = tuple(self.zone_files)
+        return ServerState(True, self.active, self.enabled, self.secrets, dict(self.config), files, self.stamp)
+
+    def complete(self, wanted: ServerConfig) -> ServerConfig:
+        (key,) = wanted.keys
+        return replace(wanted, keys=(replace(key, generations=() if self.key is None else (self.key,)),))
+
+    def plan(self, wanted: ServerConfig) -> List[Any]:
+        return plan_server(BIND, self.complete(wanted), self.state())
 
     def holds(self) -> Any:
-        return (self.key, sorted(self.config.items()), sorted(self.zone_files))
+        return (self.secrets, sorted(self.config.items()), sorted(self.zone_files))
 
-    def do(self, wanted: bind.ServerConfig, step: Any) -> None:
+    def do(self, wanted: ServerConfig, step: Any) -> None:
         if step.action == "make_key":
             self.made += 1
-            secret = f"{SECRET}{self.made}"
-            text = render(TsigKey(wanted.key_name, wanted.key_algorithm, secret))
-            self.key = FileState(text, 0o640, "root", "bind")
-        elif step.action == "own_key":
-            assert self.key is not None
-            self.key = replace(self.key, mode=0o640, owner="root", group="bind")
+            self.key = TsigKey("demo-update", "hmac-sha256", f"{SECRET}{self.made}")
+        elif step.action == "write_keys":
+            self.secrets = FileState(BIND.secrets(self.complete(wanted))[1], 0o640, "root", "bind")
         elif step.action == "create_zone":
             assert step.subject not in self.zone_files, "a zone file that exists was written"
             self.zone_files.append(step.subject)
@@ -147,31 +180,24 @@ class Machine:
             assert (step.action == "start") != self.active
             self.active, self.told = True, self.holds()
         else:
-            self.stamp = digest(wanted) if step.action == "stamp" else ""
+            self.stamp = digest(BIND, wanted) if step.action == "stamp" else ""
 
 
-def good_key(**more: Any) -> FileState:
-    text = render(TsigKey("demo-update", "hmac-sha256", SECRET))
-    return replace(FileState(text, 0o640, "root", "bind"), **more)
+def good_secrets(**more: Any) -> FileState:
+    return replace(FileState(BIND.secrets(keyed(config()))[1], 0o640, "root", "bind"), **more)
 
 
 @st.composite
 def machines(draw: st.DrawFn) -> Machine:
-    keys = [
-        None,
-        good_key(),
-        good_key(mode=0o644),
-        good_key(content="torn"),
-        good_key(content=render(TsigKey("old", "hmac-sha256", SECRET))),
-    ]
-    made = Machine(key=draw(st.sampled_from(keys)), enabled=draw(st.booleans()))
+    held = [None, good_secrets(), good_secrets(mode=0o644), good_secrets(content="torn")]
+    made = Machine(secrets=draw(st.sampled_from(held)), enabled=draw(st.booleans()))
+    made.key = draw(st.sampled_from([None, keyed(config()).keys[0].generations[0]]))
     made.zone_files = list(draw(st.sets(st.sampled_from([bind.zone_file("demo.example.net"), "/var/lib/bind/other"]))))
-    made.config = draw(st.sampled_from([{}, bind.files(config()), {bind.OPTIONS_FILE: "options {};"}]))
-    made.config = dict(made.config)
+    made.config = dict(draw(st.sampled_from([{}, BIND.files(config()), {bind.OPTIONS_FILE: "options {};"}])))
     made.active = draw(st.booleans())
     # The stamp is there only when the running server was told what the files say: that is what the planner keeps up.
-    if draw(st.booleans()) and made.config == bind.files(config()) and made.key and made.zone_files:
-        made.stamp = digest(config())
+    if draw(st.booleans()) and made.config == BIND.files(config()) and made.secrets and made.zone_files:
+        made.stamp = digest(BIND, config())
     made.told = made.holds()
     return made
 
@@ -183,38 +209,47 @@ def test_however_often_it_is_interrupted_the_server_ends_up_told_of_everything(
 ) -> None:
     wanted = config(zone(), zone("example.com"))
     for stop in stops:
-        for step in plan_server(wanted, machine.state())[:stop]:
+        for step in machine.plan(wanted)[:stop]:
             machine.do(wanted, step)
-    for step in plan_server(wanted, machine.state()):
+    for step in machine.plan(wanted):
         machine.do(wanted, step)
     assert machine.active and machine.enabled
     assert machine.told == machine.holds()
-    assert machine.config == bind.files(wanted)
+    assert machine.config == BIND.files(wanted)
     assert machine.made <= 1
-    assert plan_server(wanted, machine.state()) == []
-    assert can_take_updates(wanted, machine.state())
+    assert machine.plan(wanted) == []
+    assert can_take_updates(BIND, machine.complete(wanted), machine.state())
 
 
-def test_a_usable_key_is_kept_and_only_its_rights_are_mended() -> None:
-    open_key = ServerState(True, True, True, good_key(mode=0o644, group="root"), stamp="x")
-    assert [step.action for step in plan_server(config(), open_key)][:2] == ["unstamp", "own_key"]
+def test_only_the_rights_of_the_file_with_the_keys_are_mended() -> None:
+    wanted = keyed(config())
+    open_file = ServerState(True, True, True, good_secrets(mode=0o644, group="root"), BIND.files(wanted), stamp="x")
+    assert [step.action for step in plan_server(BIND, wanted, open_file)][:3] == ["unstamp", "create_zone", "write_keys"]
 
 
 def test_a_server_that_only_stopped_is_only_started() -> None:
-    files = bind.files(config())
-    stopped = ServerState(True, False, True, good_key(), files, (bind.zone_file("demo.example.net"),), digest(config()))
-    assert [step.action for step in plan_server(config(), stopped)] == ["start"]
+    wanted = keyed(config())
+    files = (bind.zone_file("demo.example.net"),)
+    stopped = ServerState(True, False, True, good_secrets(), BIND.files(wanted), files, digest(BIND, wanted))
+    assert [step.action for step in plan_server(BIND, wanted, stopped)] == ["start"]
 
 
 def test_a_blank_host_would_get_everything_and_the_diff_has_no_secret() -> None:
-    steps = plan_server(config(), ServerState(installed=False))
+    steps = plan_server(BIND, config(), ServerState(installed=False, serial=BORN))
     actions = [step.action for step in steps]
-    assert actions == ["make_key", "create_zone", "configure", "configure", "enable", "start", "stamp"]
+    assert actions == ["make_key", "create_zone", "write_keys", "configure", "configure", "enable", "start", "stamp"]
     texts = diff_texts(steps)
     assert texts["before"] == ""
     assert "ns1 300 A 192.0.2.2" in texts["after"]
     assert "secret made on this host" in texts["after"]
-    assert not can_take_updates(config(), ServerState(installed=False))
+    assert not can_take_updates(BIND, config(), ServerState(installed=False))
+    secret = diff_texts(plan_server(BIND, keyed(config()), ServerState(installed=False)))
+    assert SECRET not in str(secret)
+
+
+def test_a_zone_that_is_born_again_has_a_higher_serial_than_before() -> None:
+    first, second = (plan_server(BIND, config(), ServerState(True, serial=BORN + age))[1] for age in (0, 60))
+    assert f" {BORN} " in first.after and f" {BORN + 60} " in second.after
 
 
 class FakeOwners:
@@ -243,20 +278,26 @@ class Accepting(FakeRunner):
         return super().run(argv, stdin=stdin, check=check)
 
 
-def bind_host(refuse: str = "") -> BindHost:
+def bind_host(refuse: str = "") -> ServerHost:
     runner = Accepting()
     runner.refuse = refuse
     store = FakeFiles({bind.MAIN_FILE: (MAIN, 0o644)})
-    return BindHost(
-        runner, store, FakeOwners(), FakeClock(), lambda path: store.read(path) is not None, lambda name: name
-    )
+    daemon = BindDaemon(runner, store, lambda name: name)
+    owners, clock = FakeOwners(), FakeClock()
+    return ServerHost(BIND, daemon, runner, store, owners, clock, lambda path: path in store.files, lambda: BORN)
+
+
+def apply(host: ServerHost, wanted: ServerConfig) -> None:
+    complete = host.complete(wanted)
+    host.apply(complete, plan_server(BIND, complete, host.observe(complete)))
 
 
 def test_applying_the_plan_leaves_nothing_to_plan() -> None:
     host, wanted = bind_host(), config()
-    host.apply(wanted, plan_server(wanted, host.observe(wanted)))
-    assert plan_server(wanted, host.observe(wanted)) == []
-    assert host.owners.given[KEY_FILE] == ("root", "bind", 0o640)  # type: ignore[attr-defined]
+    apply(host, wanted)
+    complete = host.complete(wanted)
+    assert plan_server(BIND, complete, host.observe(complete)) == []
+    assert host.owners.given[bind.KEYS_FILE] == ("root", "bind", 0o640)  # type: ignore[attr-defined]
     assert parse(host.store.read(KEY_FILE) or "").name == "demo-update"
 
 
@@ -264,7 +305,7 @@ def test_the_secret_is_in_no_argument_vector_and_new_each_time() -> None:
     secrets = set()
     for _server in range(2):
         host, wanted = bind_host(), config()
-        host.apply(wanted, plan_server(wanted, host.observe(wanted)))
+        apply(host, wanted)
         secret = parse(host.store.read(KEY_FILE) or "").secret
         secrets.add(secret)
         assert not any(secret in word for argv in host.runner.calls for word in argv)  # type: ignore[attr-defined]
@@ -275,7 +316,7 @@ def test_a_configuration_that_is_refused_leaves_the_good_one() -> None:
     host, wanted = bind_host("named-checkconf"), config()
     host.store.write(bind.OPTIONS_FILE, "good", 0o644)
     with pytest.raises(ServerFailure, match="the old one stays in place: said so"):
-        host.apply(wanted, plan_server(wanted, host.observe(wanted)))
+        apply(host, wanted)
     assert host.store.read(bind.OPTIONS_FILE) == "good"
     assert host.store.read(STAMP_FILE) is None
 
@@ -283,7 +324,7 @@ def test_a_configuration_that_is_refused_leaves_the_good_one() -> None:
 def test_a_zone_that_would_not_load_is_not_created() -> None:
     host, wanted = bind_host("named-checkzone"), config()
     with pytest.raises(ServerFailure, match="was not created"):
-        host.apply(wanted, plan_server(wanted, host.observe(wanted)))
+        apply(host, wanted)
     assert [path for path in host.store.files if path.startswith("/var/lib/bind")] == []  # type: ignore[attr-defined]
 
 
@@ -291,13 +332,14 @@ def test_a_main_file_without_our_includes_is_an_error_and_not_a_silent_nothing()
     host, wanted = bind_host(), config()
     host.store.write(bind.MAIN_FILE, f'include "{bind.OPTIONS_FILE}";\n// include "{bind.ZONES_FILE}";\n', 0o644)
     with pytest.raises(ServerFailure, match="does not include /etc/bind/named.conf.local"):
-        host.apply(wanted, plan_server(wanted, host.observe(wanted)))
+        apply(host, wanted)
 
 
 def test_a_server_that_does_not_take_its_configuration_is_told_again_next_time() -> None:
     host, wanted = bind_host("rndc"), config()
     with pytest.raises(ServerFailure, match="did not take its configuration"):
-        host.apply(wanted, plan_server(wanted, host.observe(wanted)))
+        apply(host, wanted)
     host.runner.refuse = ""  # type: ignore[attr-defined]
-    again = plan_server(wanted, host.observe(wanted))
+    complete = host.complete(wanted)
+    again = plan_server(BIND, complete, host.observe(complete))
     assert [step.action for step in again] == ["reload", "stamp"]

@@ -104,7 +104,7 @@ def test_both_hosts_of_a_service_get_the_same_slice_and_nobody_else_gets_one() -
                 "host": "ns1",
                 "server": "198.18.0.11",
                 "port": 53,
-                "key_file": "/etc/bind/smallfleet/demo-update.key",
+                "key_file": "/etc/smallfleet/dns/demo-update.key",
                 "key_name": "demo-update",
                 "key_algorithm": "hmac-sha256",
             },

@@ -2,36 +2,49 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Renders the configuration of BIND 9.18 and later in Debian's layout, and the first content of a zone.
+"""Renders the configuration of BIND 9.18 and later in Debian's layout.
 
 Sources: named.conf(5), the BIND 9 Administrator Reference Manual (chapters "Configuration Reference" and "Dynamic
-Update"), RFC 1035 section 5 for the zone file.
+Update").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Sequence
+from typing import Dict, Iterable, List, Mapping, Tuple
 
-from . import names, values
+from .keyfile import render
+from .serving import ServedZone, ServerConfig, render_zone
 
 MAIN_FILE = "/etc/bind/named.conf"
 OPTIONS_FILE = "/etc/bind/named.conf.options"
 ZONES_FILE = "/etc/bind/named.conf.local"
+KEYS_FILE = "/etc/bind/smallfleet.keys"
 ZONE_FOLDER = "/var/lib/bind"
 _NOTICE = "Written by smallfleet.infra.dns_server_config. Changes made here are lost at its next run."
 
 
-@dataclass(frozen=True)
-class ServerConfig:
-    """What one server is asked to be. ``zones`` are those of the ``dns_server`` slice of the fleet plan."""
+class Bind:
+    """The Provider."""
 
-    listen: Sequence[str]
-    key_name: str
-    key_algorithm: str
-    key_file: str
-    zones: Sequence[Mapping[str, Any]]
-    responses_per_second: int = 50
+    name = "bind"
+    unit = "named.service"
+    group = "bind"
+
+    def files(self, config: ServerConfig) -> Dict[str, str]:
+        return {OPTIONS_FILE: render_options(config), ZONES_FILE: render_zones(config)}
+
+    def secrets(self, config: ServerConfig) -> Tuple[str, str]:
+        keys = [key for known in config.keys for key in known.generations]
+        return KEYS_FILE, f"// {_NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name))
+
+    def zone_file(self, name: str) -> str:
+        return zone_file(name)
+
+    def zone_text(self, zone: ServedZone, serial: int) -> str:
+        return render_zone(zone, serial)
+
+    def problems(self, config: ServerConfig) -> List[str]:
+        return []
 
 
 def zone_file(name: str) -> str:
@@ -67,58 +80,18 @@ options {{
 
 
 def render_zones(config: ServerConfig) -> str:
-    """The key, and each zone as a dynamic one that the key may change."""
-    parts = [f'// {_NOTICE}\ninclude "{config.key_file}";\n']
-    for zone in sorted(config.zones, key=lambda one: str(one["name"])):
+    """The keys, and each zone as a dynamic one that its key may change."""
+    parts = [f'// {_NOTICE}\ninclude "{KEYS_FILE}";\n']
+    for zone in sorted(config.zones, key=lambda one: one.name):
+        grants = " ".join(f'grant "{key}" zonesub ANY;' for key in config.key_names(config.update_key))
         parts.append(f"""
-zone "{zone["name"]}" {{
+zone "{zone.name}" {{
     type primary;
-    file "{zone_file(zone["name"])}";
-    update-policy {{ grant "{config.key_name}" zonesub ANY; }};
+    file "{zone_file(zone.name)}";
+    update-policy {{ {grants} }};
 }};
 """)
     return "".join(parts)
-
-
-def render_zone(zone: Mapping[str, Any]) -> str:
-    """The zone as it is born, with all its records. Afterwards the file is the server's own."""
-    origin = names.canonical(zone["name"])
-    soa = zone["soa"]
-    timers = " ".join(str(soa[timer]) for timer in ("refresh", "retry", "expire", "minimum"))
-    lines = [
-        f"$ORIGIN {origin}",
-        f"$TTL {zone['ttl']}",
-        f"@ {zone['ttl']} SOA {soa['mname']} {soa['rname']} 1 {timers}",
-        *(f"@ {zone['ttl']} NS {server}" for server in zone["nameservers"]),
-        *_records(zone["record_sets"], origin),
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def problems(config: ServerConfig) -> List[str]:
-    """What would make a configuration that names something else than it seems to, or nothing at all."""
-    found = []
-    for index, zone in enumerate(config.zones):
-        try:
-            render_zone(zone)
-        except (names.BadName, values.BadValue) as error:
-            found.append(f"zones[{index}]: {zone.get('name')}: a name or value {error}.")
-        except KeyError as error:
-            found.append(f"zones[{index}]: lacks {error.args[0]}. Give the zone as the fleet plan has it.")
-        except (TypeError, AttributeError) as error:
-            found.append(f"zones[{index}]: is not a zone of the fleet plan ({error!r}).")
-    for text in (config.key_name, config.key_file, *config.listen, *(str(zone.get("name")) for zone in config.zones)):
-        if any(character in text for character in '";{}\\\n '):
-            found.append(f"'{text}' has a character that cannot be in a configuration.")
-    return found
-
-
-def _records(record_sets: Iterable[Mapping[str, Any]], origin: str) -> Iterable[str]:
-    for one in record_sets:
-        kind = values.type_name(one["type"])
-        owner = names.relative(names.qualify(one["record"], origin), origin)
-        for value in one["value"]:
-            yield f"{owner} {int(one['ttl'])} {kind} {values.present(kind, value, origin)}"
 
 
 def _addresses(addresses: Iterable[str]) -> str:
@@ -136,8 +109,3 @@ def missing_includes(main: str) -> List[str]:
     """Which of our files the main configuration does not include."""
     active = "\n".join(line.split("//")[0].split("#")[0] for line in main.splitlines())
     return [path for path in (OPTIONS_FILE, ZONES_FILE) if f'"{path}"' not in active]
-
-
-def files(config: ServerConfig) -> Dict[str, str]:
-    """Path -> content of the files that are replaced whenever they differ."""
-    return {OPTIONS_FILE: render_options(config), ZONES_FILE: render_zones(config)}

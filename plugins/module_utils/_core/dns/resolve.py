@@ -16,7 +16,7 @@ from . import names, values
 from .records import Table, read_records
 
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
-KEY_FOLDER = "/etc/bind/smallfleet"
+KEY_FOLDER = "/etc/smallfleet/dns"
 DEFAULT_TTL = 300
 ZONE_OPTIONS = ("primary", "ttl", "hosts", "records")
 _KEY_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,100}[a-z0-9])?")
@@ -55,12 +55,30 @@ def resolve(fleet: Fleet) -> Resolution:
         others = [other.name for other in zones if other.name != zone.name and names.within(other.name, zone.name)]
         table = _table(fleet, zone, others, claims, notes)
         part = slices.setdefault(
-            zone.primary.name, {"listen": list(zone.primary.addresses), "key": dict(key), "zones": [], "updates": []}
+            zone.primary.name,
+            {
+                "provider": "bind",
+                "listen": list(zone.primary.addresses),
+                "keys": [dict(key)],
+                "update_key": dict(key),
+                "zones": [],
+                "catalogs": [],
+                "updates": [],
+            },
         )
         served = _slice(zone, table)
         part["zones"].append(served)
         part["updates"].append(_update(served))
     return Resolution(slices, tuple(notes.problems))
+
+
+def resolve_keys(fleet: Fleet) -> Resolution:
+    """The capability ``dns_keys``: for every host that holds keys, which, where, and on which host each is made."""
+    served = resolve(fleet)
+    slices = {
+        host: {"keys": [{**key, "home": host} for key in part["keys"]]} for host, part in served.slices.items()
+    }
+    return Resolution(slices, served.problems)
 
 
 def update_key(fleet: Fleet, notes: Optional[Notes] = None) -> Mapping[str, str]:
@@ -222,7 +240,12 @@ def _slice(zone: Zone, table: Table) -> Dict[str, Any]:
     nameservers: Tuple[str, ...] = table.values_at(zone.name, "NS") or (primary,)
     return {
         "name": zone.name[:-1],
+        "role": "primary",
         "ttl": zone.ttl,
+        "dnssec": False,
+        "hidden": False,
+        "transfer": {"key": "", "peers": [], "addresses": []},
+        "grants": [],
         "primary_fqdn": primary[:-1],
         "primary_addresses": list(zone.primary.addresses),
         "nameservers": list(nameservers),

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to do on a DNS server so that it serves what is asked, from what is there.
+"""What to do on a DNS server so that it serves what is asked, from what is there, whatever program it runs.
 
 Invariants, each with a property test that interrupts after every step:
 
 - a zone file that exists is never written;
-- the key is made at most once, and again only when what is there is no usable key;
+- the update key is made at most once, and again only when what is there is no usable key;
 - a file is replaced only by one that was checked, and the server is told only after all files are in place;
 - the stamp, a digest of what the server was last told, goes first and comes back last: a run that dies in between
   leaves the rest to the next.
@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .bind import ServerConfig, files, render_zone, zone_file
 from .keyfile import BadKeyFile, TsigKey, parse
+from .serving import KnownKey, Provider, ServerConfig
 
 STAMP_FILE = "/var/lib/smallfleet/dns_server.applied"
-KEY_MODE, KEY_GROUP = 0o640, "bind"
+SECRETS_MODE = 0o640
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,25 @@ class FileState:
 
 @dataclass(frozen=True)
 class ServerState:
-    """A server as it is. ``zone_files`` are the paths of zone files that exist; ``stamp`` what it was last told."""
+    """A server as it is.
+
+    ``secrets`` is the file with all keys, ``config`` has the content of the other files by path, ``zone_files`` are the
+    paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
+    """
 
     installed: bool
     active: bool = False
     enabled: bool = False
-    key: Optional[FileState] = None
+    secrets: Optional[FileState] = None
     config: Mapping[str, str] = field(default_factory=dict)
     zone_files: Tuple[str, ...] = ()
     stamp: str = ""
+    serial: int = 1
 
 
 @dataclass(frozen=True)
 class ServerStep:
-    """``action`` is unstamp, make_key, own_key, create_zone, configure, enable, start, reload or stamp."""
+    """``action`` is unstamp, make_key, write_keys, create_zone, configure, enable, start, reload or stamp."""
 
     action: str
     subject: str
@@ -62,7 +67,7 @@ class ServerStep:
         return {
             "unstamp": "note that the server is to be told",
             "make_key": f"make the key {self.subject}",
-            "own_key": f"let only the server read {self.subject}",
+            "write_keys": f"write {self.subject}",
             "create_zone": f"create {self.subject}",
             "configure": f"write {self.subject}",
             "enable": "enable the server at boot",
@@ -72,66 +77,91 @@ class ServerStep:
         }[self.action]
 
 
-def digest(config: ServerConfig) -> str:
-    """Identifies a configuration; the secret is not in it."""
-    text = "\0".join(f"{path}\0{content}" for path, content in sorted(files(config).items()))
+def digest(provider: Provider, config: ServerConfig) -> str:
+    """Identifies a configuration; no secret is in it."""
+    text = "\0".join(f"{path}\0{content}" for path, content in sorted(provider.files(config).items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plan_server(config: ServerConfig, state: ServerState) -> List[ServerStep]:
+def plan_server(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:
     """The steps from ``state`` to ``config``, in order; none when there is nothing to do."""
-    told = state.stamp == digest(config)
-    written = [*_key_steps(config, state), *_file_steps(config, state)]
+    told = state.stamp == digest(provider, config)
+    written = [*_make_steps(config), *_zone_steps(provider, config, state), *_file_steps(provider, config, state)]
     steps = [ServerStep("unstamp", STAMP_FILE)] if written and state.stamp else []
     steps.extend(written)
     if not state.enabled:
-        steps.append(ServerStep("enable", "named"))
+        steps.append(ServerStep("enable", provider.unit))
     if not state.active:
-        steps.append(ServerStep("start", "named"))
+        steps.append(ServerStep("start", provider.unit))
     elif written or not told:
-        steps.append(ServerStep("reload", "named"))
+        steps.append(ServerStep("reload", provider.unit))
     if written or not told:
         steps.append(ServerStep("stamp", STAMP_FILE))
     return steps
 
 
-def can_take_updates(config: ServerConfig, state: ServerState) -> bool:
-    """Whether, before any step, the server runs with this key and has all these zones."""
-    if not (state.installed and state.active and state.stamp and state.key is not None):
+def can_take_updates(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
+    """Whether, before any step, the server runs with these keys and has all zones that it is the primary of."""
+    if not (state.installed and state.active and state.stamp and _secrets_fit(provider, config, state)):
         return False
-    return _usable(config, state.key) and {zone_file(zone["name"]) for zone in config.zones} <= set(state.zone_files)
+    return not _make_steps(config) and not _zone_steps(provider, config, state)
 
 
-def _key_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
-    key = state.key
-    if key is None or not _usable(config, key):
-        after = f'key "{config.key_name}" algorithm {config.key_algorithm}, secret made on this host\n'
-        return [ServerStep("make_key", config.key_file, after=after)]
-    if (key.mode, key.owner, key.group) != (KEY_MODE, "root", KEY_GROUP):
-        before = f"{key.owner}:{key.group} {key.mode:04o}\n"
-        return [ServerStep("own_key", config.key_file, before, f"root:{KEY_GROUP} {KEY_MODE:04o}\n")]
-    return []
+def with_generations(key: KnownKey, contents: Sequence[str]) -> KnownKey:
+    """The key with what its files hold, the current one first. A file that is no such key counts as none."""
+    found: List[TsigKey] = []
+    for content in contents:
+        try:
+            one = parse(content)
+        except BadKeyFile:
+            continue
+        if one.algorithm == key.algorithm and (one.name == key.name or one.name.startswith(f"{key.name}-")):
+            found.append(one)
+    return KnownKey(key.name, key.algorithm, key.file, tuple(found))
 
 
-def _file_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
+def _make_steps(config: ServerConfig) -> List[ServerStep]:
+    return [
+        ServerStep("make_key", key.file, after=f'key "{key.name}" algorithm {key.algorithm}, secret made on this host\n')
+        for key in config.keys
+        if not key.generations and key.name == config.update_key
+    ]
+
+
+def _secrets_fit(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
+    held = state.secrets
+    if held is None or held.content != provider.secrets(config)[1]:
+        return False
+    return (held.mode, held.owner, held.group) == (SECRETS_MODE, "root", provider.group)
+
+
+def _shown(held: Optional[FileState]) -> str:
+    return "" if held is None else f"(secrets) {held.owner}:{held.group} {held.mode:04o}\n"
+
+
+def _wanted(provider: Provider, config: ServerConfig) -> str:
+    lines = [f'key "{name}" algorithm {key.algorithm}\n' for key in config.keys for name in key.names]
+    return f"(secrets) root:{provider.group} {SECRETS_MODE:04o}\n" + "".join(lines)
+
+
+def _zone_steps(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:
+    return [
+        ServerStep("create_zone", path, after=provider.zone_text(zone, state.serial))
+        for zone, path in ((zone, provider.zone_file(zone.name)) for zone in config.primaries)
+        if path not in state.zone_files
+    ]
+
+
+def _file_steps(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:
     steps = []
-    for zone in config.zones:
-        path = zone_file(zone["name"])
-        if path not in state.zone_files:
-            steps.append(ServerStep("create_zone", path, after=render_zone(zone)))
-    for path, content in files(config).items():
+    if _make_steps(config) or not _secrets_fit(provider, config, state):
+        path = provider.secrets(config)[0]
+        steps.append(ServerStep("write_keys", path, _shown(state.secrets), _wanted(provider, config)))
+    for path, content in provider.files(config).items():
         before = state.config.get(path, "")
         if before != content:
             steps.append(ServerStep("configure", path, before, content))
     return steps
-
-
-def _usable(config: ServerConfig, key: FileState) -> bool:
-    try:
-        found: TsigKey = parse(key.content)
-    except BadKeyFile:
-        return False
-    return (found.name, found.algorithm) == (config.key_name, config.key_algorithm)
 
 
 def diff_texts(steps: List[ServerStep]) -> Dict[str, str]:

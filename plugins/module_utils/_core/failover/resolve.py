@@ -31,7 +31,7 @@ TARGET_KEYS = ("from", "url", "interval", "timeout", "duration")
 UNIT = re.compile(r"(?=.{1,255}$)[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]+)?\.service")
 # RFC 3986 section 3.3, without a space or anything else that would end the request line.
 PATH = re.compile(r"/[!-~]*")
-KEY_FOLDER = "/etc/bind/smallfleet"
+KEY_FOLDER = "/etc/smallfleet/dns"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,294 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a DNS server is asked to be, in words that every provider understands.
+
+``read_config`` makes a ServerConfig from the options of the module ``dns_server_config``, which are those of the
+``dns_server`` slice of the fleet plan. A Provider renders it for one program; what it needs done on the host is behind
+the protocol Daemon in ``_io/dns_server.py``, and both are registered in ``_io/dns_providers.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
+
+from . import names, values
+from .keyfile import TsigKey
+
+PRIMARY, SECONDARY = "primary", "secondary"
+PRODUCE, CONSUME = "produce", "consume"
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """A key that the server must know. ``generations`` are those in the key store: the current one, then the next.
+
+    The store is read on the host; a key whose file is not there yet has no generations.
+    """
+
+    name: str
+    algorithm: str
+    file: str
+    generations: Tuple[TsigKey, ...] = ()
+
+    @property
+    def names(self) -> Tuple[str, ...]:
+        """The TSIG names that all have the same rights; the first is the one to sign with."""
+        return tuple(key.name for key in self.generations) or (self.name,)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """``key`` may change these ``types`` (or ANY) at the absolute ``name``: ``match`` is name, or subdomain for all below too."""
+
+    key: str
+    match: str
+    name: str
+    types: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server of the fleet. ``addresses`` are without prefix length, at least one."""
+
+    host: str
+    addresses: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """To whom a primary gives a zone, or from whom a secondary takes it: ``peers`` with ``key``, and foreign ``addresses``."""
+
+    key: str = ""
+    peers: Tuple[Peer, ...] = ()
+    addresses: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServedZone:
+    """One zone. ``name`` has no final dot. What follows ``transfer`` is for a primary only.
+
+    ``soa`` has mname, rname, refresh, retry, expire and minimum; ``nameservers`` are absolute; ``record_sets`` are
+    dictionaries {record, type, ttl, value}.
+    """
+
+    name: str
+    role: str
+    ttl: int = 300
+    dnssec: bool = False
+    transfer: Transfer = Transfer()
+    soa: Mapping[str, Any] = field(default_factory=dict)
+    nameservers: Tuple[str, ...] = ()
+    record_sets: Tuple[Mapping[str, Any], ...] = ()
+    grants: Tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A catalog zone (RFC 9432): ``members`` are zones that its consumers take from ``peers`` with ``key``.
+
+    A produced catalog is also one of the zones, with ordinary records; a consumed one is also a zone of role secondary.
+    """
+
+    name: str
+    role: str
+    key: str
+    peers: Tuple[Peer, ...]
+    members: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """What one server is asked to be. ``update_key`` is the name of a key in ``keys`` that may change everything, or ""."""
+
+    listen: Tuple[str, ...]
+    keys: Tuple[KnownKey, ...]
+    update_key: str
+    zones: Tuple[ServedZone, ...]
+    catalogs: Tuple[Catalog, ...] = ()
+    responses_per_second: int = 50
+
+    @property
+    def primaries(self) -> Tuple[ServedZone, ...]:
+        """The zones whose content is made here."""
+        return tuple(zone for zone in self.zones if zone.role == PRIMARY)
+
+    def key_names(self, name: str) -> Tuple[str, ...]:
+        """The TSIG names of all generations of a key, the one to sign with first."""
+        for key in self.keys:
+            if key.name == name:
+                return key.names
+        return (name,)
+
+
+class Provider(Protocol):
+    """How one program is told what to be. Everything is pure: paths and texts."""
+
+    @property
+    def name(self) -> str:
+        """As ``dns_server_provider`` says it."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    @property
+    def unit(self) -> str:
+        """The systemd unit, with its ending."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    @property
+    def group(self) -> str:
+        """The user and the group that the program runs as, by the same name."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def files(self, config: ServerConfig) -> Dict[str, str]:
+        """Path -> content of the files that are replaced whenever they differ. No secret is in them."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def secrets(self, config: ServerConfig) -> Tuple[str, str]:
+        """Path and content of the one file that has all generations of all keys."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def zone_file(self, name: str) -> str:
+        """The path of the file of a zone, named without final dot."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def zone_text(self, zone: ServedZone, serial: int) -> str:
+        """A primary zone as it is born; see render_zone()."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def problems(self, config: ServerConfig) -> List[str]:
+        """What this program cannot be asked for, beyond what read_config() refuses."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+
+class BadConfig(ValueError):
+    """Options that make no configuration. The message has all reasons."""
+
+
+def read_config(options: Mapping[str, Any]) -> ServerConfig:
+    """The configuration in the module's options. Raises BadConfig, never anything else, on what a user wrote."""
+    found: List[str] = []
+    zones = tuple(_read("zones", options.get("zones"), _zone, found))
+    catalogs = tuple(_read("catalogs", options.get("catalogs"), _catalog, found))
+    keys = {one["name"]: KnownKey(one["name"], one["algorithm"], one["file"]) for one in options.get("keys") or ()}
+    update = options.get("update_key")
+    if update:
+        keys.setdefault(update["name"], KnownKey(update["name"], update["algorithm"], update["file"]))
+    config = ServerConfig(
+        listen=tuple(options["listen"]),
+        keys=tuple(keys.values()),
+        update_key=update["name"] if update else "",
+        zones=zones,
+        catalogs=catalogs,
+        responses_per_second=options.get("responses_per_second", 50),
+    )
+    found.extend(_unsafe(config))
+    found.extend(_unknown_keys(config))
+    if found:
+        raise BadConfig(" ".join(found))
+    return config
+
+
+def _read(place: str, entries: Any, read: Any, found: List[str]) -> Iterable[Any]:
+    for index, entry in enumerate(entries or ()):
+        name = entry.get("name") if isinstance(entry, Mapping) else entry
+        try:
+            yield read(entry)
+        except (names.BadName, values.BadValue) as error:
+            found.append(f"{place}[{index}]: {name}: a name or value {error}.")
+        except KeyError as error:
+            found.append(f"{place}[{index}]: lacks {error.args[0]}. Give it as the fleet plan has it.")
+        except (TypeError, AttributeError, ValueError) as error:
+            found.append(f"{place}[{index}]: is not as the fleet plan has it ({error!r}).")
+
+
+def _zone(data: Mapping[str, Any]) -> ServedZone:
+    name = names.canonical(data["name"])[:-1]
+    transfer = _transfer(data.get("transfer") or {})
+    if data.get("role", PRIMARY) == SECONDARY:
+        if not transfer.peers:
+            raise KeyError("transfer.peers")
+        return ServedZone(name, SECONDARY, transfer=transfer)
+    zone = ServedZone(
+        name,
+        PRIMARY,
+        int(data["ttl"]),
+        bool(data.get("dnssec", False)),
+        transfer,
+        {key: data["soa"][key] for key in ("mname", "rname", "refresh", "retry", "expire", "minimum")},
+        tuple(data["nameservers"]),
+        tuple(data["record_sets"]),
+        tuple(_grant(one) for one in data.get("grants") or ()),
+    )
+    render_zone(zone, 1)
+    return zone
+
+
+def _grant(data: Mapping[str, Any]) -> Grant:
+    if data["match"] not in ("name", "subdomain"):
+        raise ValueError(f"match {data['match']}")
+    types = tuple("ANY" if one == "ANY" else values.type_name(one) for one in data["types"])
+    return Grant(data["key"], data["match"], names.canonical(data["name"]), types)
+
+
+def _peers(entries: Any) -> Tuple[Peer, ...]:
+    return tuple(Peer(one["host"], tuple(one["addresses"])) for one in entries or ())
+
+
+def _transfer(data: Mapping[str, Any]) -> Transfer:
+    return Transfer(data.get("key") or "", _peers(data.get("peers")), tuple(data.get("addresses") or ()))
+
+
+def _catalog(data: Mapping[str, Any]) -> Catalog:
+    if data["role"] not in (PRODUCE, CONSUME):
+        raise ValueError(f"role {data['role']}")
+    members = tuple(names.canonical(one)[:-1] for one in data["members"])
+    return Catalog(names.canonical(data["name"])[:-1], data["role"], data["key"], _peers(data["peers"]), members)
+
+
+def _unsafe(config: ServerConfig) -> Iterable[str]:
+    """Text that would break out of where it is put in a configuration, of whatever program."""
+    texts = [*config.listen]
+    for key in config.keys:
+        texts.extend((key.name, key.algorithm, key.file))
+    for transfer in [zone.transfer for zone in config.zones]:
+        texts.extend((*transfer.addresses, *(address for peer in transfer.peers for address in peer.addresses)))
+    for catalog in config.catalogs:
+        texts.extend(address for peer in catalog.peers for address in peer.addresses)
+    for text in dict.fromkeys(str(text) for text in texts):
+        if not text or any(character in text for character in "\"';{}[]#\\\n\r\t "):
+            yield f"'{text}' has a character that cannot be in a configuration."
+
+
+def _unknown_keys(config: ServerConfig) -> Iterable[str]:
+    known = {key.name for key in config.keys}
+    asked = [("grants", grant.key) for zone in config.zones for grant in zone.grants]
+    asked.extend(("transfer", zone.transfer.key) for zone in config.zones if zone.transfer.key)
+    asked.extend(("catalogs", catalog.key) for catalog in config.catalogs)
+    for place, name in dict.fromkeys(asked):
+        if name not in known:
+            yield f"{place}: the key '{name}' is not among keys."
+
+
+def render_zone(zone: ServedZone, serial: int) -> str:
+    """A primary zone as it is born, with all its records (RFC 1035 section 5). Afterwards the file is the server's own."""
+    origin = names.canonical(zone.name)
+    timers = " ".join(str(int(zone.soa[timer])) for timer in ("refresh", "retry", "expire", "minimum"))
+    mname, rname = (names.canonical(zone.soa[one]) for one in ("mname", "rname"))
+    lines = [
+        f"$ORIGIN {origin}",
+        f"$TTL {zone.ttl}",
+        f"@ {zone.ttl} SOA {mname} {rname} {serial} {timers}",
+        *(f"@ {zone.ttl} NS {names.canonical(server)}" for server in zone.nameservers),
+        *_records(zone.record_sets, origin),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _records(record_sets: Sequence[Mapping[str, Any]], origin: str) -> Iterable[str]:
+    for one in record_sets:
+        kind = values.type_name(one["type"])
+        owner = names.relative(names.qualify(one["record"], origin), origin)
+        for value in one["value"]:
+            yield f"{owner} {int(one['ttl'])} {kind} {values.present(kind, value, origin)}"

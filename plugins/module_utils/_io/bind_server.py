@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What BIND needs done in its own way: the Daemon of the provider ``bind``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from typing import Callable, Mapping, Optional
+
+from .._core.dns.bind import MAIN_FILE, beside, missing_includes
+from .._core.dns.serving import ServedZone, ServerConfig
+from .command import CommandRunner
+from .dns_server import ServerFailure
+from .files import FileStore
+
+
+@dataclass
+class BindDaemon:
+    """named, through its own tools."""
+
+    runner: CommandRunner
+    store: FileStore
+    find: Callable[[str], Optional[str]] = field(default=shutil.which)
+
+    def installed(self) -> bool:
+        return self.find("named") is not None
+
+    def check(self, candidates: Mapping[str, str]) -> None:
+        main = self.store.read(MAIN_FILE)
+        missing = missing_includes(main or "")
+        if missing:
+            paths = " and ".join(missing)
+            raise ServerFailure(f"{MAIN_FILE} does not include {paths}; put the lines of the Debian package back")
+        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:
+            moved = {path: os.path.join(folder, os.path.basename(path)) for path in candidates}
+            for path, content in candidates.items():
+                self.store.write(moved[path], beside(content, moved), 0o600)
+            candidate = os.path.join(folder, "named.conf")
+            self.store.write(candidate, beside(main or "", moved), 0o600)
+            said = self.runner.run(["named-checkconf", candidate], check=False)
+        if said.rc != 0:
+            text = (said.stdout + said.stderr).strip()
+            raise ServerFailure(f"named-checkconf refuses the new configuration; the old one stays in place: {text}")
+
+    def check_zone(self, zone: ServedZone, path: str) -> None:
+        said = self.runner.run(["named-checkzone", "-i", "local", zone.name, path], check=False)
+        if said.rc != 0:
+            text = (said.stdout + said.stderr).strip()
+            raise ServerFailure(f"The zone {zone.name} would not load, and was not created: {text}")
+
+    def reload(self, config: ServerConfig) -> None:
+        """reconfig reads the configuration and new zones, and leaves the zones that are served in peace."""
+        said = self.runner.run(["rndc", "reconfig"], check=False)
+        if said.rc != 0:
+            raise ServerFailure(
+                f"named did not take its configuration: {said.stderr.strip()}; see 'journalctl -u named'"
+            )
+
+    def zone_ready(self, zone: ServedZone) -> bool:
+        return self.runner.run(["rndc", "zonestatus", zone.name], check=False).rc == 0
