@@ -1,0 +1,245 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host's network as plain values: as it is asked for, as the kernel has it, and the way from one to the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Tuple
+
+MAIN_TABLE = 254
+DEFAULT_DESTINATIONS = ("0.0.0.0/0", "::/0")
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address with its prefix length. ``dynamic``: it came by DHCP or a router's advertisement and has a lifetime.
+
+    ``valid`` and ``preferred`` are what is left of that lifetime, in seconds.
+    """
+
+    ip: str
+    prefix_length: int
+    dynamic: bool = field(default=False, compare=False)
+    link_local: bool = field(default=False, compare=False)
+    valid: int = field(default=0, compare=False)
+    preferred: int = field(default=0, compare=False)
+
+    @property
+    def family(self) -> int:
+        return 6 if ":" in self.ip else 4
+
+    def __str__(self) -> str:
+        return f"{self.ip}/{self.prefix_length}"
+
+
+@dataclass(frozen=True)
+class Family:
+    """What an interface has of IPv4 or of IPv6. ``autoconf`` (addresses from advertisements) is IPv6's only."""
+
+    enabled: bool = False
+    dhcp: bool = False
+    autoconf: bool = False
+    addresses: Tuple[Address, ...] = ()
+
+    @property
+    def dynamic(self) -> bool:
+        return self.enabled and (self.dhcp or self.autoconf)
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One interface as asked for; an interface that is named is described wholly, one that is not is left alone.
+
+    ``type`` is ethernet, bridge, bond or vlan. ``mac`` is empty and ``mtu`` None when nothing is asked for; ``pinned``
+    fills in the MAC of bridges and bonds. ``ports`` are the names of a bridge's or a bond's members, ``base`` and
+    ``vlan_id`` belong to a VLAN, ``mode`` and ``options`` to a bond.
+    """
+
+    name: str
+    type: str = "ethernet"
+    absent: bool = False
+    mac: str = ""
+    mtu: Optional[int] = None
+    ipv4: Family = Family()
+    ipv6: Family = Family()
+    ports: Tuple[str, ...] = ()
+    stp: bool = False
+    mode: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+    vlan_id: int = 0
+
+    @property
+    def addresses(self) -> Tuple[Address, ...]:
+        return self.ipv4.addresses + self.ipv6.addresses
+
+    @property
+    def virtual(self) -> bool:
+        return self.type != "ethernet"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A unicast route. ``gateway`` is empty for a destination on the link; ``absent``: there shall be none like it.
+
+    ``destination`` is in canonical form, ``0.0.0.0/0`` and ``::/0`` for a default route. ``protocol`` is who made it,
+    as ip-route(8) names it, and known of observed routes only.
+    """
+
+    destination: str
+    interface: str
+    gateway: str = ""
+    metric: int = 0
+    table: int = MAIN_TABLE
+    onlink: bool = False
+    absent: bool = False
+    protocol: str = field(default="static", compare=False)
+    source: str = field(default="", compare=False)
+
+    @property
+    def family(self) -> int:
+        return 6 if ":" in self.destination else 4
+
+    def __str__(self) -> str:
+        via = f" via {self.gateway}" if self.gateway else ""
+        more = f" metric {self.metric}" if self.metric else ""
+        more += f" table {self.table}" if self.table != MAIN_TABLE else ""
+        return f"{self.destination}{via} dev {self.interface}{more}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A routing rule; ``source`` and ``destination`` are empty for all addresses."""
+
+    priority: int
+    family: int
+    table: int
+    source: str = ""
+    destination: str = ""
+    iif: str = ""
+    fwmark: int = 0
+    absent: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Dns:
+    """Name servers and search domains for the backend's configuration; the kernel knows nothing of them."""
+
+    servers: Tuple[str, ...] = ()
+    search: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What is asked for of one host. Interfaces that are not named in it are nobody's business here."""
+
+    interfaces: Tuple[Interface, ...] = ()
+    routes: Tuple[Route, ...] = ()
+    rules: Tuple[Rule, ...] = ()
+    dns: Dns = Dns()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface as the kernel has it.
+
+    ``kind`` is empty for hardware, else the kernel's word (bridge, bond, vlan, veth, macvtap, ...). ``up`` is the
+    administrator's flag; ``master`` the bridge or bond it is a port of; ``lower`` the interface it sits on (VLAN,
+    macvlan, macvtap). ``mac`` is the present address, ``permanent_mac`` the card's own where the kernel tells it.
+    """
+
+    name: str
+    kind: str = ""
+    mac: str = ""
+    permanent_mac: str = ""
+    mtu: int = 1500
+    max_mtu: int = 0
+    up: bool = True
+    carrier: bool = True
+    loopback: bool = False
+    master: str = ""
+    lower: str = ""
+    vlan_id: int = 0
+    stp: bool = False
+    mode: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    link_local: bool = True
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The kernel's network. ``addresses`` are in the kernel's order, which decides what is primary; ``routes`` are
+    unicast routes of one next hop, without those the kernel makes by itself.
+    """
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    addresses: Mapping[str, Tuple[Address, ...]] = field(default_factory=dict)
+    routes: Tuple[Route, ...] = ()
+    rules: Tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One request to the kernel, in the words of a line of ``ip -batch`` (ip(8)).
+
+    ``kind`` is one of: add_link, set_link, delete_link, add_address, delete_address, replace_route, delete_route,
+    add_rule, delete_rule. ``link`` is the interface it changes, empty for a rule. ``undo`` are the lines that take it
+    back: each may be given to ``ip -force -batch`` whether or not the operation was carried out.
+    ``family`` is 6 where ip(8) must be called with ``-6``, which a line of a batch cannot say (rules only); else 0.
+    """
+
+    kind: str
+    link: str
+    words: Tuple[str, ...]
+    undo: Tuple[Tuple[str, ...], ...] = ()
+    family: int = 0
+
+    @property
+    def line(self) -> str:
+        """The line of a batch file."""
+        return " ".join(self.words)
+
+    def __str__(self) -> str:
+        return f"ip {'-6 ' if self.family == 6 else ''}{self.line}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The way from what is observed to what is desired, in three parts.
+
+    ``prepare`` makes new interfaces and does not touch what serves. ``switch`` is given to the kernel in one go, once
+    each link of ``carriers`` is operationally up. ``cleanup`` takes away what is then unused. ``notes`` say what a
+    person should know before it is done.
+    """
+
+    prepare: Tuple[Operation, ...] = ()
+    switch: Tuple[Operation, ...] = ()
+    cleanup: Tuple[Operation, ...] = ()
+    carriers: Tuple[str, ...] = ()
+    notes: Tuple[str, ...] = ()
+
+    @property
+    def operations(self) -> Tuple[Operation, ...]:
+        """All of it, in order. Nothing is to be done when this is empty."""
+        return self.prepare + self.switch + self.cleanup
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One file of the boot configuration; ``before`` or ``after`` is None when there is no such file then."""
+
+    path: str
+    before: Optional[str]
+    after: Optional[str]
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Files:
+    """What becomes of the boot configuration; with ``problems`` (what, where, what to do) it must not be written."""
+
+    changes: Tuple[FileChange, ...] = ()
+    problems: Tuple[str, ...] = ()
