@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Mapping, Tuple, Union
 from .._core.dns.keyfile import BadKeyFile, TsigKey, parse
 from .._core.dns.plan import Refused
 from .dns import RCODES, DnsFailure
-from .dns_wire import Server, WireClient, make_key
+from .dns_socket import Server
+from .dns_wire import WireClient, make_key
 from .files import FileStore
 
 ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha1", "hmac-md5")

@@ -10,14 +10,16 @@ import base64
 import secrets
 import socket
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence, Set
 
 from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset
 from .._core.dns.plan import LIMIT
 from .._core.dns.values import SERVER_OWNED
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
+from .dns_socket import Server, connect, over_tcp, over_udp
 
 DNSPYTHON_ERROR: Optional[str] = None
 try:
@@ -25,7 +27,6 @@ try:
     import dns.flags
     import dns.message
     import dns.name
-    import dns.query
     import dns.rdata
     import dns.rdataclass
     import dns.rdatatype
@@ -38,19 +39,6 @@ except ImportError:
 _ALGORITHM_NAMES = {"hmac-md5": "hmac-md5.sig-alg.reg.int"}  # RFC 8945 section 6
 
 
-@dataclass(frozen=True)
-class Server:
-    """Where to send messages. ``protocol`` is tcp or udp, ``timeout`` in seconds for one exchange."""
-
-    address: str
-    port: int = 53
-    protocol: str = "tcp"
-    timeout: float = 10.0
-
-    def __str__(self) -> str:
-        return f"{self.address} port {self.port}/{self.protocol}"
-
-
 @dataclass
 class WireClient:
     """Implements DnsClient. ``key`` signs everything, questions too, so that a wrong key shows before a write."""
@@ -59,16 +47,18 @@ class WireClient:
     key: Optional[Any] = None  # dns.tsig.Key
     _socket: Optional[socket.socket] = None
     _wildcards: Dict[Key, Optional[RRset]] = field(default_factory=dict)
+    _served: Set[str] = field(default_factory=set)
+    _key_accepted: bool = False
 
     def canonical(self, kind: str, text: str) -> str:
         try:
-            return _canonical(_rdata(kind, text))
+            return canonical_text(_rdata(kind, text))
         except dns.exception.DNSException as error:
             raise ValueError(f"'{text}' is not a value of type {kind}: {error}.") from None
 
     def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
         self._wildcards.clear()
-        self._check_zone(zone)
+        self.check_zone(zone)
         found: Dict[Key, RRset] = {}
         for name, kind in dict.fromkeys(keys):
             sets = list(self._lookup(zone, name, kind))
@@ -92,7 +82,7 @@ class WireClient:
         self.close()  # a server may have hung up while it was idle, and an update is never sent twice
         rcode = int(self._exchange(_update(zone, message), sent=True).rcode())
         if rcode and rcode not in PREREQUISITE_FAILED:
-            raise self._refusal(rcode, zone, "the update")
+            raise self.refusal(rcode, zone, "the update")
         return rcode
 
     def close(self) -> None:
@@ -100,10 +90,12 @@ class WireClient:
             self._socket.close()
             self._socket = None
 
-    def _check_zone(self, zone: str) -> None:
+    def check_zone(self, zone: str) -> None:
+        """Raises DnsFailure when the server is not authoritative for exactly this zone."""
         answer = self._ask(zone, "SOA", zone)
-        if not any(one.name == dns.name.from_text(zone) for one in answer.answer if _kind(one) == "SOA"):
+        if not any(one.name == dns.name.from_text(zone) for one in answer.answer if kind_of(one) == "SOA"):
             raise DnsFailure("not_auth", f"{self.server} does not serve the zone {zone[:-1]}: no SOA record there.")
+        self._served.add(zone)
 
     def _ask(self, name: str, kind: str, zone: str) -> Any:
         question = dns.message.make_query(name, kind)
@@ -117,7 +109,7 @@ class WireClient:
         if answer.flags & dns.flags.TC:
             raise DnsFailure("truncated", f"{self.server} cut its answer for {name} {kind}; use protocol=tcp.")
         if answer.rcode() not in (0, 3):
-            raise self._refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
+            raise self.refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
         if not answer.flags & dns.flags.AA and not _cut(answer, zone):
             raise DnsFailure("not_auth", f"{self.server} is not authoritative for {zone[:-1]}; name a server that is.")
         return answer
@@ -128,14 +120,14 @@ class WireClient:
         sections = [answer.answer] if answer.flags & dns.flags.AA else [answer.authority, answer.additional]
         owner = dns.name.from_text(name)
         for one in (one for section in sections for one in section):
-            if _kind(one) == "DNAME" and one.name != owner and owner.is_subdomain(one.name):
+            if kind_of(one) == "DNAME" and one.name != owner and owner.is_subdomain(one.name):
                 return  # what else is in the answer was made up from the DNAME
         for one in (one for section in sections for one in section):
-            found = _kind(one)
+            found = kind_of(one)
             wanted = found in (kind, "CNAME") or (kind == "ANY" and found not in SERVER_OWNED)
             if one.name == owner and wanted and one.rdclass == dns.rdataclass.IN:
                 exact = tuple(value.to_text() for value in one)
-                yield RRset(name, found, int(one.ttl), frozenset(_canonical(value) for value in one), exact)
+                yield RRset(name, found, int(one.ttl), frozenset(canonical_text(value) for value in one), exact)
 
     def _synthetic(self, zone: str, found: RRset) -> bool:
         """Whether the set was made up from a wildcard (RFC 4592).
@@ -165,12 +157,24 @@ class WireClient:
         """One message there and back, with every way to fail named."""
         if self.key is not None:
             message.use_tsig(self.key)
+        with self.naming_failures(sent, "the update" if sent else "the question"):
+            answer = self._transmit(message)
+        self._key_accepted = self._key_accepted or answer.had_tsig
+        if self.key is not None and not answer.had_tsig and answer.rcode() == 0:
+            raise DnsFailure("bad_sig", f"{self.server} left its answer unsigned; it is not believed.", sent=sent)
+        return answer
+
+    @contextmanager
+    def naming_failures(self, sent: bool = False, what: str = "the request") -> Iterator[None]:
+        """What the library raises in here comes out as a DnsFailure; ``sent``: an update may have reached the server."""
         reused = self._socket is not None
         try:
-            answer = self._transmit(message)
+            yield
         except DnsFailure:
             raise
         except dns.tsig.PeerBadKey:
+            if self._key_accepted:  # Knot says so of a key it knows, when the key may not do what was asked
+                raise self.refusal(5, "", what) from None
             raise self._key_failure("bad_key", "does not know the key") from None
         except dns.tsig.PeerBadSignature:
             raise self._key_failure("bad_sig", "knows the key by another secret") from None
@@ -180,7 +184,7 @@ class WireClient:
             raise self._key_failure("bad_sig", f"gave an answer whose signature is not valid ({error}), for") from None
         except dns.message.UnknownTSIGKey:
             raise self._key_failure("bad_key", "signed its answer with another key than") from None
-        except dns.exception.Timeout:
+        except (dns.exception.Timeout, socket.timeout):
             self.close()
             message = f"{self.server} did not answer within {self.server.timeout:g} s."
             raise DnsFailure("timeout", message, sent=sent) from None
@@ -192,36 +196,14 @@ class WireClient:
         except dns.exception.DNSException as error:
             self.close()
             raise DnsFailure("malformed", f"{self.server} answered with nonsense: {error}.", sent=sent) from None
-        if self.key is not None and not answer.had_tsig and answer.rcode() == 0:
-            raise DnsFailure("bad_sig", f"{self.server} left its answer unsigned; it is not believed.", sent=sent)
-        return answer
 
     def _transmit(self, message: Any) -> Any:
-        where = self.server
-        if where.protocol == "udp" and not _asks_any(message):
-            address = self._resolve()
-            return dns.query.udp(message, address, timeout=where.timeout, port=where.port, ignore_unexpected=True)
+        wire = message.to_wire(max_size=65535)
+        if self.server.protocol == "udp" and not _asks_any(message):
+            return _read_answer(message, over_udp(self.server, wire))
         if self._socket is None:
-            self._socket = self._connect()
-        return dns.query.tcp(message, where.address, timeout=where.timeout, port=where.port, sock=self._socket)
-
-    def _resolve(self) -> str:
-        try:
-            found = socket.getaddrinfo(self.server.address, self.server.port, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            raise DnsFailure("unreachable", f"{self.server.address} has no address: {error}.") from None
-        return str(found[0][4][0])
-
-    def _connect(self) -> socket.socket:
-        where = self.server
-        try:
-            made = socket.create_connection((where.address, where.port), timeout=where.timeout)
-        except socket.timeout:
-            raise DnsFailure("timeout", f"{where} did not accept a connection in {where.timeout:g} s.") from None
-        except OSError as error:
-            raise DnsFailure("unreachable", f"{where} cannot be reached: {error}.") from None
-        made.setblocking(False)
-        return made
+            self._socket = connect(self.server)
+        return _read_answer(message, over_tcp(self._socket, wire, self.server.timeout))
 
     def _key_failure(self, reason: str, what: str) -> DnsFailure:
         """None of these did anything: the server looks at the signature before it looks at the message."""
@@ -232,8 +214,11 @@ class WireClient:
     def _key_name(self) -> str:
         return self.key.name.to_text(omit_final_dot=True) if self.key is not None else "(none)"
 
-    def _refusal(self, rcode: int, zone: str, what: str) -> DnsFailure:
+    def refusal(self, rcode: int, zone: str, what: str) -> DnsFailure:
+        """An answer's response code as a failure; ``what`` was asked for."""
         text = RCODES.get(rcode, str(rcode))
+        if rcode == 9 and zone in self._served:
+            rcode = 5  # Knot says so to whoever may not do it (its rule: no name of a zone is told to strangers)
         key = f"with the key {self._key_name()}" if self.key is not None else "without a key"
         reason, hint = {
             2: ("server_failure", "its log says why"),
@@ -242,6 +227,23 @@ class WireClient:
             10: ("not_zone", f"a name lies outside the zone {zone[:-1]}"),
         }.get(rcode, ("malformed", "it did not understand it"))
         return DnsFailure(reason, f"{self.server} answered {what} with {text}: {hint}.", rcode=rcode)
+
+
+def _read_answer(message: Any, wire: bytes) -> Any:
+    """An answer with its signature checked.
+
+    An answer that says no may be unsigned (Knot's to a zone it does not serve is): of that only the number and the
+    code are taken.
+    """
+    try:
+        answer = dns.message.from_wire(wire, keyring=message.keyring, request_mac=message.mac)
+    except dns.exception.FormError:
+        if len(wire) < 12 or not wire[3] & 15:
+            raise
+        answer = dns.message.from_wire(wire[:4] + bytes(8))
+    if answer.id != message.id or not answer.flags & dns.flags.QR:
+        raise EOFError("it answers another question")
+    return answer
 
 
 def _update(zone: str, message: Message) -> Any:
@@ -273,7 +275,7 @@ def make_key(name: str, secret: str, algorithm: str) -> Any:
         raise DnsFailure("bad_key", f"The secret of the key {name} is not base64, or its name is no name.") from None
 
 
-def _kind(one: Any) -> str:
+def kind_of(one: Any) -> str:
     return dns.rdatatype.to_text(one.rdtype)
 
 
@@ -285,14 +287,14 @@ def _asks_any(message: Any) -> bool:
 def _cut(answer: Any, zone: str) -> bool:
     """Whether a non-authoritative answer is a referral from this zone to one below it."""
     top = dns.name.from_text(zone)
-    return any(_kind(one) == "NS" and one.name != top and one.name.is_subdomain(top) for one in answer.authority)
+    return any(kind_of(one) == "NS" and one.name != top and one.name.is_subdomain(top) for one in answer.authority)
 
 
 def _rdata(kind: str, text: str) -> Any:
     return dns.rdata.from_text("IN", kind, text, origin=dns.name.root, relativize=False)
 
 
-def _canonical(rdata: Any) -> str:
+def canonical_text(rdata: Any) -> str:
     """The presentation of the canonical wire form (RFC 4034 section 6.2), which has names in lower case."""
     wire = rdata.to_digestable(dns.name.root)
     again = dns.rdata.from_wire(rdata.rdclass, rdata.rdtype, wire, 0, len(wire))

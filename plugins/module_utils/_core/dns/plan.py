@@ -23,6 +23,8 @@ _ENVELOPE = 600  # header, zone section and TSIG record
 # What may stand at a name, for the rare message that puts a CNAME in the place of other data.
 _COMPANIONS = ("A", "AAAA", "CAA", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP", "SVCB", "TLSA", "TXT")
 
+_PASSING = "passing.invalid."
+
 
 class Refused(Exception):
     """The wanted state cannot be, or is not ours to make.
@@ -175,13 +177,26 @@ def _changes(zone: str, steps: Sequence[Step]) -> Iterable[Change]:
     for step in others:
         yield from _adds(step)
     for step in own_servers:
-        # The set may not be cleared and its last value not dropped (RFC 2136 section 3.4.2.4): add first.
-        yield from _adds(step)
-        before, after = step.before, step.after
-        if before is not None and after is not None:
-            spelled = {value.lower(): value for value in before.spelled}
-            for value in sorted(before.values - after.values):
-                yield Change("drop", *step.key, value=spelled.get(value, value))
+        yield from _server_changes(step)
+
+
+def _server_changes(step: Step) -> Iterable[Change]:
+    """The zone's own nameservers may not be cleared and the last not dropped (RFC 2136 section 3.4.2.4): add first.
+
+    Knot leaves out a value that is there already, its TTL too, but takes the TTL of a new one for all: so where only
+    the TTL changes, a new one comes and goes within the message.
+    """
+    before, after = step.before, step.after
+    passing = before is not None and after is not None and before.ttl != after.ttl and after.values <= before.values
+    if passing and after is not None:
+        yield Change("add", *step.key, ttl=after.ttl, value=_PASSING)
+    yield from _adds(step)
+    if before is not None and after is not None:
+        spelled = {value.lower(): value for value in before.spelled}
+        for value in sorted(before.values - after.values):
+            yield Change("drop", *step.key, value=spelled.get(value, value))
+    if passing:
+        yield Change("drop", *step.key, value=_PASSING)
 
 
 def _adds(step: Step) -> Iterable[Change]:

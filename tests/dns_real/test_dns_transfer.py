@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole zone read from a real BIND and a real Knot."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import make_key
+
+ZONE = "example.org."
+
+
+def write(server: Any, zone: str, *entries: Any) -> None:
+    client = server.client()
+    wanted, given = read_entries(zone, [{"ttl": 300, "state": "present", **one} for one in entries], client.canonical)
+    converge(client, Request(zone, wanted, given))
+
+
+def refused(call: Any) -> DnsFailure:
+    with pytest.raises(DnsFailure) as caught:
+        call()
+    return caught.value
+
+
+def test_a_zone_is_read_with_its_soa_its_delegations_and_their_glue(server: Any) -> None:
+    write(
+        server,
+        ZONE,
+        {"record": "sub", "type": "NS", "value": ["ns.sub.example.org.", "ns1"]},
+        {"record": "ns.sub", "type": "A", "value": ["192.0.2.9"]},
+        {"record": "*.wild", "type": "TXT", "value": ["x" * 300]},
+    )
+    read = transfer(server.server(), server.key(), ZONE)
+    assert read.soa.key == (ZONE, "SOA") and read.soa.spelled[0].split()[2] == str(read.serial)
+    assert read.sets["sub.example.org.", "NS"].values == {"ns.sub.example.org.", "ns1.example.org."}
+    assert read.sets["ns.sub.example.org.", "A"].values == {"192.0.2.9"}
+    assert ("*.wild.example.org.", "TXT") in read.sets and (ZONE, "NS") in read.sets
+    assert (ZONE, "SOA") not in read.sets and not read.signed
+
+
+def test_a_set_in_many_messages_is_one_set(server: Any) -> None:
+    texts = [f"{number:04}" + "x" * 240 for number in range(90)]  # BIND takes 100 in a set
+    write(server, ZONE, {"record": "big", "type": "TXT", "value": texts})
+    write(server, ZONE, *({"record": f"m{i}", "type": "TXT", "value": ["t" * 250]} for i in range(150)))
+    read = transfer(server.server(), server.key(), ZONE)
+    assert len(read.sets["big.example.org.", "TXT"].values) == 90
+    assert len([key for key in read.sets if key[0].startswith("m")]) == 150
+
+
+def test_what_the_server_made_to_sign_a_zone_is_left_out(server: Any) -> None:
+    for _attempt in range(100):
+        read = transfer(server.server(), server.key(), "example.com.")
+        if read.signed:
+            break
+        time.sleep(0.1)
+    assert read.signed
+    assert set(read.sets) == {("example.com.", "NS"), ("ns1.example.com.", "A")}
+
+
+def test_who_may_not_transfer_is_refused_by_name(server: Any) -> None:
+    failure = refused(lambda: transfer(server.server(), server.key("txt-only"), ZONE))
+    assert failure.reason == "refused" and "txt-only" in str(failure) and "transfer example.org" in str(failure)
+    nobody = refused(lambda: transfer(server.server(), None, ZONE))
+    assert nobody.reason == "refused" and "without a key" in str(nobody)
+
+
+def test_a_zone_that_is_not_there_a_wrong_key_and_a_wrong_clock_are_told_apart(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = refused(lambda: transfer(server.server(), server.key(), "example.edu."))
+    assert elsewhere.reason in ("refused", "not_auth")
+    assert refused(lambda: transfer(server.server(), server.key("stranger"), ZONE)).reason == "bad_key"
+    wrong = make_key("all", "d3JvbmcgYnV0IGxvbmcgZW5vdWdoIHRvIGJlIHVzZWQ=", "hmac-sha256")
+    assert refused(lambda: transfer(server.server(), wrong, ZONE)).reason == "bad_sig"
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + 3600)
+    assert refused(lambda: transfer(server.server(), server.key(), ZONE)).reason == "bad_time"
+
+
+def test_nobody_listening_is_unreachable() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        assert refused(lambda: transfer(Server("127.0.0.1", port, timeout=2.0), None, ZONE)).reason == "unreachable"
