@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Callable, Mapping, NamedTuple
 
 from .._core.dns.bind import Bind
+from .._core.dns.knot import Knot
 from .._core.dns.serving import Provider
 from .bind_server import BindDaemon
 from .clock import SystemClock
 from .command import CommandRunner, SystemRunner
 from .dns_server import Daemon, ServerHost, SystemOwners
 from .files import FileStore, SystemFiles
+from .knot_server import KnotDaemon
 
 
 class Program(NamedTuple):
@@ -27,6 +29,7 @@ class Program(NamedTuple):
 
 PROVIDERS: Mapping[str, Program] = {
     "bind": Program(Bind(), BindDaemon, "bind9"),
+    "knot": Program(Knot(), KnotDaemon, "knot"),
 }
 
 

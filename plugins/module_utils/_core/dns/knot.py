@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Renders the configuration of Knot DNS 3.2 and later in Debian's layout.
+
+Source: knot.conf(5) and the chapters "Operation" and "Modules" of the Knot DNS documentation. Only what 3.2 and 3.4 both
+know is used.
+
+A zone lives in the server's journal, which is synced to disk before an update is acknowledged. The zone file is what the
+zone was born with: the server reads it once, when it has no such zone (see ``_io/knot_server.py``), and neither reads nor
+writes it later. So neither a file that was cut short by a power cut nor one that was made again after it had been deleted
+can take an update back.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
+
+from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
+
+MAIN_FILE = "/etc/knot/knot.conf"
+KEYS_FILE = "/etc/knot/smallfleet.keys"
+ZONE_FOLDER = "/var/lib/knot"
+_NOTICE = "Written by smallfleet.infra.dns_server_config. Changes made here are lost at its next run."
+_POLICY = "smallfleet"
+_KEPT = (
+    f'    storage: "{ZONE_FOLDER}"',
+    "    journal-content: all",
+    "    journal-max-depth: 1000",
+    "    zonefile-load: none",
+    "    zonefile-sync: -1",
+)
+_MATCHES: Mapping[str, str] = {"name": "equal", "subdomain": "sub-or-equal"}
+
+
+class Knot:
+    """The Provider."""
+
+    name = "knot"
+    unit = "knot.service"
+    group = "knot"
+
+    def files(self, config: ServerConfig) -> Dict[str, str]:
+        return {MAIN_FILE: render_main(config)}
+
+    def secrets(self, config: ServerConfig) -> Tuple[str, str]:
+        return KEYS_FILE, render_keys(config)
+
+    def zone_file(self, name: str) -> str:
+        return zone_file(name)
+
+    def zone_text(self, zone: ServedZone, serial: int) -> str:
+        return render_zone(zone, serial)
+
+    def problems(self, config: ServerConfig) -> List[str]:
+        return []
+
+
+def zone_file(name: str) -> str:
+    """The path of a zone's file. The only slash a zone can have in its name is that of RFC 2317."""
+    return f"{ZONE_FOLDER}/{name.replace('/', '-')}.zone"
+
+
+def addresses(config: ServerConfig) -> Tuple[str, ...]:
+    """Where the server listens, as it says it itself."""
+    return tuple(dict.fromkeys(f"{address}@53" for address in ("127.0.0.1", "::1", *config.listen)))
+
+
+def render_keys(config: ServerConfig) -> str:
+    """All generations of all keys."""
+    keys = sorted((key for known in config.keys for key in known.generations), key=lambda one: one.name)
+    lines = [f"# {_NOTICE}"]
+    if keys:
+        lines.append("key:")
+    for key in keys:
+        lines.extend((f"  - id: {_text(key.name)}", f"    algorithm: {key.algorithm}", f"    secret: {_text(key.secret)}"))
+    return _lines(lines)
+
+
+def render_main(config: ServerConfig) -> str:
+    """A server for the open internet: authoritative only, short answers, no amplifier."""
+    signed = any(zone.dnssec for zone in config.primaries)
+    parts = [
+        f"""# {_NOTICE}
+server:
+    rundir: "/run/knot"
+    user: knot:knot
+    identity: ""
+    version: ""
+    nsid: ""
+    automatic-acl: off
+    tcp-io-timeout: 2000
+    listen: {_list(addresses(config))}
+
+log:
+  - target: syslog
+    any: info
+
+database:
+    storage: "{ZONE_FOLDER}"
+    journal-db-mode: robust
+
+include: "{KEYS_FILE}"
+
+mod-rrl:
+  - id: smallfleet
+    rate-limit: {config.responses_per_second}
+    slip: 2
+    whitelist: [127.0.0.1, "::1"]
+""",
+        _section("policy", _policy() if signed else ()),
+        _section("remote", _remotes(config)),
+        _section("acl", _acls(config)),
+        _section("template", _templates(config)),
+        _section("zone", _zones(config)),
+    ]
+    return "".join(parts)
+
+
+def _policy() -> Iterable[str]:
+    """One key that is not rolled over, so that the parent's DS stays right; signatures outlive a primary that is down."""
+    yield f"  - id: {_POLICY}"
+    yield "    algorithm: ecdsap256sha256"
+    yield "    single-type-signing: on"
+    yield "    ksk-lifetime: 0"
+    yield "    zsk-lifetime: 0"
+    yield "    rrsig-lifetime: 14d"
+    yield "    rrsig-refresh: 7d"
+    yield "    cds-cdnskey-publish: always"
+
+
+def _templates(config: ServerConfig) -> Iterable[str]:
+    """How zones are kept, and whence the members of a catalog are taken."""
+    yield "  - id: default"
+    yield "    global-module: [mod-cookies, mod-rrl/smallfleet]"
+    yield from _KEPT
+    for catalog in _consumed(config):
+        yield f"  - id: {_text(_members(catalog))}"
+        yield from _KEPT
+        yield f"    master: {_list(_remote_ids(catalog.peers, catalog.key))}"
+        yield f"    acl: {_list([_notify_id(catalog.key)])}"
+
+
+def _remotes(config: ServerConfig) -> Iterable[str]:
+    """Every server that is asked or told something: those of the fleet with a key, foreign ones by address."""
+    found: Dict[str, Tuple[Sequence[str], str]] = {}
+    for peers, key in [
+        *((zone.transfer.peers, zone.transfer.key) for zone in config.zones),
+        *((catalog.peers, catalog.key) for catalog in _consumed(config)),
+    ]:
+        signing = config.key_names(key)[0] if key else ""
+        for peer, one in zip(peers, _remote_ids(peers, key)):
+            found[one] = (peer.addresses, signing)
+    for zone in config.primaries:
+        found.update({address: ((address,), "") for address in zone.transfer.addresses})
+    for one in sorted(found):
+        where, signing = found[one]
+        yield f"  - id: {_text(one)}"
+        yield f"    address: {_list(where)}"
+        if signing:
+            yield f"    key: {_text(signing)}"
+
+
+def _acls(config: ServerConfig) -> Iterable[str]:
+    """Who may do what. A message of updates is let through when one rule allows all of it."""
+    if config.update_key:
+        yield from _acl("update", config.key_names(config.update_key), ("update", "transfer"))
+    given = {zone.transfer.key for zone in config.primaries if zone.transfer.key}
+    taken = {zone.transfer.key for zone in config.zones if zone not in config.primaries}
+    taken.update(catalog.key for catalog in _consumed(config))
+    for key in sorted(given):
+        yield from _acl(_transfer_id(key), config.key_names(key), ("transfer",))
+    for key in sorted(taken):
+        yield from _acl(_notify_id(key), config.key_names(key) if key else (), ("notify",))
+    for zone in _sorted(config.primaries):
+        if zone.transfer.addresses:
+            yield from _acl(f"foreign {zone.name}", (), ("transfer",))
+            yield f"    address: {_list(zone.transfer.addresses)}"
+        for one, grants in _rules(zone):
+            yield from _acl(one, config.key_names(grants[0].key), ("update",))
+            if "ANY" not in grants[0].types:
+                yield f"    update-type: {_list(grants[0].types)}"
+            yield "    update-owner: name"
+            yield f"    update-owner-match: {_MATCHES[grants[0].match]}"
+            yield f"    update-owner-name: {_list(grant.name for grant in grants)}"
+
+
+def _acl(one: str, keys: Sequence[str], actions: Sequence[str]) -> Iterable[str]:
+    yield f"  - id: {_text(one)}"
+    if keys:
+        yield f"    key: {_list(keys)}"
+    yield f"    action: {_list(actions)}"
+
+
+def _rules(zone: ServedZone) -> Iterable[Tuple[str, List[Grant]]]:
+    """Grants that differ in the name only are one rule, so that one message may change several of the names."""
+    together: Dict[Tuple[str, str, Tuple[str, ...]], List[Grant]] = {}
+    for grant in zone.grants:
+        together.setdefault((grant.key, grant.match, tuple(sorted(grant.types))), []).append(grant)
+    for number, grants in enumerate(together.values(), start=1):
+        yield f"grant {number} {zone.name}", grants
+
+
+def _zones(config: ServerConfig) -> Iterable[str]:
+    catalogs = {catalog.name: catalog for catalog in _consumed(config)}
+    for zone in _sorted(config.zones):
+        yield f"  - domain: {_text(zone.name)}"
+        if zone not in config.primaries:
+            yield f"    master: {_list(_remote_ids(zone.transfer.peers, zone.transfer.key))}"
+            yield f"    acl: {_list([_notify_id(zone.transfer.key)])}"
+            if zone.name in catalogs:
+                yield "    catalog-role: interpret"
+                yield f"    catalog-template: {_list([_members(catalogs[zone.name])])}"
+            continue
+        yield f"    file: {_text(zone_file(zone.name))}"
+        rules = ["update"] if config.update_key else []
+        rules.extend([_transfer_id(zone.transfer.key)] if zone.transfer.key else [])
+        rules.extend([f"foreign {zone.name}"] if zone.transfer.addresses else [])
+        rules.extend(one for one, grants in _rules(zone))
+        if rules:
+            yield f"    acl: {_list(rules)}"
+        told = [*_remote_ids(zone.transfer.peers, zone.transfer.key), *zone.transfer.addresses]
+        if told:
+            yield f"    notify: {_list(told)}"
+        if zone.dnssec:
+            yield "    dnssec-signing: on"
+            yield f"    dnssec-policy: {_POLICY}"
+
+
+def _consumed(config: ServerConfig) -> List[Catalog]:
+    return sorted((one for one in config.catalogs if one.role == CONSUME), key=lambda one: one.name)
+
+
+def _sorted(zones: Iterable[ServedZone]) -> List[ServedZone]:
+    return sorted(zones, key=lambda one: one.name)
+
+
+def _remote_ids(peers: Iterable[Peer], key: str) -> List[str]:
+    return [f"{peer.host} {key}" if key else peer.host for peer in peers]
+
+
+def _transfer_id(key: str) -> str:
+    return f"transfer {key}"
+
+
+def _notify_id(key: str) -> str:
+    return f"notify {key}" if key else "notify"
+
+
+def _members(catalog: Catalog) -> str:
+    return f"members {catalog.name}"
+
+
+def _text(text: str) -> str:
+    return f'"{text}"'
+
+
+def _list(texts: Iterable[str]) -> str:
+    return f"[{', '.join(_text(text) for text in dict.fromkeys(texts))}]"
+
+
+def _section(name: str, lines: Iterable[str]) -> str:
+    held = list(lines)
+    return f"\n{name}:\n{_lines(held)}" if held else ""
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def beside(text: str, moved: Mapping[str, str]) -> str:
+    """A configuration that includes other files in the place of some, to check them before they are in place."""
+    for path, candidate in moved.items():
+        text = text.replace(f'"{path}"', f'"{candidate}"')
+    return text

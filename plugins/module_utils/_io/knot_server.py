@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Knot DNS needs done in its own way: the Daemon of the provider ``knot``."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from typing import Callable, Mapping, Optional
+
+from .._core.dns.knot import MAIN_FILE, addresses, beside
+from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
+from .command import CommandResult, CommandRunner
+from .dns_server import ServerFailure
+from .files import FileStore
+
+
+@dataclass
+class KnotDaemon:
+    """knotd, through its own tools."""
+
+    runner: CommandRunner
+    store: FileStore
+    find: Callable[[str], Optional[str]] = field(default=shutil.which)
+
+    def installed(self) -> bool:
+        return self.find("knotd") is not None
+
+    def check(self, candidates: Mapping[str, str]) -> None:
+        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:
+            moved = {path: os.path.join(folder, os.path.basename(path)) for path in candidates}
+            for path, content in candidates.items():
+                self.store.write(moved[path], beside(content, moved), 0o600)
+            said = self.runner.run(["knotc", "-c", moved[MAIN_FILE], "conf-check"], check=False)
+        if said.rc != 0:
+            raise ServerFailure(f"knotc refuses the new configuration; the old one stays in place: {_words(said)}")
+
+    def check_zone(self, zone: ServedZone, path: str) -> None:
+        said = self.runner.run(["kzonecheck", "--origin", zone.name, path], check=False)
+        if said.rc != 0:
+            raise ServerFailure(f"The zone {zone.name} would not load, and was not created: {_words(said)}")
+
+    def reload(self, config: ServerConfig) -> None:
+        """Updates go on while it reads its configuration. Only to listen elsewhere it has to be started again."""
+        if self._knotc("conf-read", "server.listen").stdout.split()[2:] == list(addresses(config)):
+            self._must("reload")
+            return
+        said = self.runner.run(["systemctl", "restart", "knot.service"], check=False)
+        if said.rc != 0:
+            raise ServerFailure(f"knot.service does not start: {_words(said)}; see 'journalctl -u knot'")
+
+    def zone_ready(self, zone: ServedZone) -> bool:
+        """A primary zone that the server has never had is born here, from its file."""
+        if zone.role != PRIMARY:
+            return self._knotc("zone-status", zone.name).rc == 0
+        if self._knotc("zone-read", zone.name, "@", "SOA").rc == 0:
+            return True
+        journals = self.runner.run(["kjournalprint", "-c", MAIN_FILE, "-z"], check=False)
+        if f"{zone.name}." not in journals.stdout.split():
+            self._bear(zone)
+        return False
+
+    def _bear(self, zone: ServedZone) -> None:
+        """Let the server read the file once: by a setting that it forgets as soon as it reads its configuration again."""
+        self._knotc("conf-abort")
+        self._must("conf-begin")
+        self._must("conf-set", f"zone[{zone.name}].zonefile-load", "difference")
+        self._must("conf-commit")
+        self._must("--blocking", "zone-reload", zone.name)
+        self._must("reload")
+
+    def _knotc(self, *arguments: str) -> CommandResult:
+        return self.runner.run(["knotc", *arguments], check=False)
+
+    def _must(self, *arguments: str) -> None:
+        said = self._knotc(*arguments)
+        if said.rc != 0:
+            raise ServerFailure(f"knotd did not take '{' '.join(arguments)}': {_words(said)}; see 'journalctl -u knot'")
+
+
+def _words(said: CommandResult) -> str:
+    """What a tool said; it repeats a secret that it does not like."""
+    return re.sub(r"(item 'secret', value )'[^']*'", r"\1(hidden)", (said.stdout + said.stderr).strip())
