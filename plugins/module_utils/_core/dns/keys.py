@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to do in a host's key store so that it holds the keys the inventory gives it, and no others.
+
+Every key has a home, the host where its secret is made. All other holders have what home has: an *arrangement* of the
+key's generations, which is ``current`` (sign with this one), and during a rotation also ``next`` or ``previous``. A
+server accepts every generation in its store.
+
+Invariants, each with a property test that interrupts after every step:
+
+- a generation that is in the store before and is to be there after is there at every moment in between;
+- a secret is made at home only, and only where there is no usable one;
+- the file to sign with, once there, is never absent;
+- a file that neither belongs to an asked key nor carries our mark is never touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from .keyfile import SLOTS, SUFFIX, TsigKey, fingerprint, generation, usable
+
+IDLE, PREPARED, PROMOTED = "idle", "prepared", "promoted"
+SETTLED = "settled"
+MOVES = (PREPARED, PROMOTED, SETTLED)
+PAIR_FILE = "exchange.pem"
+Arrangement = Mapping[str, TsigKey]
+
+
+@dataclass(frozen=True)
+class AskedKey:
+    """A key that this host is to hold. ``algorithm`` is for a secret that is yet to be made."""
+
+    name: str
+    algorithm: str
+    home: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the store. ``key`` is None when it holds no key; ``private`` when nobody but root can read it."""
+
+    key: Optional[TsigKey]
+    marked: bool = True
+    private: bool = True
+
+
+@dataclass(frozen=True)
+class Store:
+    """A key store as it is: ``files`` by name without folder.
+
+    ``former`` are keys by name that an earlier version kept elsewhere, ``leftovers`` the names of files that a write
+    which was cut off has left. ``pair`` says whether the host has its key pair, ``private`` whether only root can look
+    into the folder, ``can_seal`` whether OpenSSL is installed.
+    """
+
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
+    former: Mapping[str, TsigKey] = field(default_factory=dict)
+    leftovers: Tuple[str, ...] = ()
+    pair: bool = False
+    private: bool = True
+    can_seal: bool = True
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a rotation wants of the homes of some keys: to be ``prepared``, ``promoted`` or ``settled``."""
+
+    to: str = ""
+    names: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeyStep:
+    """``action`` is guard, pair, sweep, make, write, protect or remove; ``key`` what a file is to hold.
+
+    With ``make`` the key's secret is empty: it is made when the step is done.
+    """
+
+    action: str
+    file: str
+    key: Optional[TsigKey] = None
+    before: str = ""
+    after: str = ""
+
+    def __str__(self) -> str:
+        name = self.key.name if self.key else ""
+        return {
+            "guard": f"let only root look into {self.file}",
+            "pair": f"make the key pair {self.file}",
+            "sweep": f"remove {self.file}, left by a run that was cut off",
+            "make": f"make the key {name} in {self.file}",
+            "write": f"write the key {name} to {self.file}",
+            "protect": f"let only root read {self.file}",
+            "remove": f"remove {self.file}",
+        }[self.action]
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """``missing`` are the names of keys that home must give first, by home; ``notes`` are for the user."""
+
+    steps: Tuple[KeyStep, ...]
+    missing: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    notes: Tuple[str, ...] = ()
+
+
+def problems(asked: Sequence[AskedKey]) -> List[str]:
+    """Keys whose files or generations could be taken for those of another."""
+    found = []
+    names = [key.name for key in asked]
+    for name in dict.fromkeys(names):
+        if not name or name.startswith(".") or "/" in name or not name.isprintable() or '"' in name:
+            found.append(f"'{name}' is no name of a key.")
+        if name.endswith((".next", ".previous")):
+            found.append(f"The key {name} would have the file of another key's generation; give it another name.")
+        if names.count(name) > 1:
+            found.append(f"The key {name} is asked for twice.")
+        for other in dict.fromkeys(names):
+            if other != name and generation(name, other) is not None:
+                found.append(f"The key {name} has the name of a generation of {other}; give it another name.")
+    return found
+
+
+def arrangement(store: Store, name: str) -> Dict[str, TsigKey]:
+    """The usable generations of a key that are in the store, each once; the rest of a move that was cut off is not."""
+    found: Dict[str, TsigKey] = {}
+    for slot, suffix in SLOTS.items():
+        stored = store.files.get(name + suffix)
+        if stored and stored.key and usable(stored.key, name) and stored.key not in found.values():
+            found[slot] = stored.key
+    return found
+
+
+def phase(held: Mapping[str, object]) -> str:
+    """How far a rotation has come: ``next`` is there until the move that puts it in the place of ``current`` is done."""
+    return PREPARED if "next" in held else PROMOTED if "previous" in held else IDLE
+
+
+def plan_store(
+    host: str,
+    asked: Sequence[AskedKey],
+    store: Store,
+    given: Optional[Mapping[str, Arrangement]] = None,
+    move: Move = Move(),
+) -> StorePlan:
+    """The steps for this host, none when there is nothing to do. ``given`` is what homes have sent, by key."""
+    given = given or {}
+    steps = list(_tidying(host, asked, store))
+    missing: Dict[str, Tuple[str, ...]] = {}
+    notes = []
+    for key in sorted(asked, key=lambda one: one.name):
+        held = arrangement(store, key.name)
+        wanted = _wanted(host, key, held, store, given, move)
+        if wanted is None:
+            missing[key.home] = (*missing.get(key.home, ()), key.name)
+            continue
+        if key.home == host and wanted["current"].algorithm != key.algorithm and "next" not in wanted:
+            notes.append(
+                f"The key {key.name} stays {wanted['current'].algorithm} until playbooks/rotate-dns-keys.yml makes its"
+                f" next generation, which will be {key.algorithm}."
+            )
+        steps.extend(_rearrange(key.name, store, wanted))
+    return StorePlan(tuple(steps), missing, tuple(notes))
+
+
+def _tidying(host: str, asked: Sequence[AskedKey], store: Store) -> Iterable[KeyStep]:
+    if not store.private:
+        yield KeyStep("guard", ".")
+    if any(key.home != host for key in asked) and not store.pair and store.can_seal:
+        yield KeyStep("pair", PAIR_FILE)
+    for name in store.leftovers:
+        yield KeyStep("sweep", name)
+    managed = {key.name + suffix for key in asked for suffix in SLOTS.values()}
+    for name, stored in sorted(store.files.items()):
+        if name not in managed and stored.marked:
+            yield KeyStep("remove", name, before=describe(stored.key))
+
+
+def _wanted(
+    host: str, key: AskedKey, held: Arrangement, store: Store, given: Mapping[str, Arrangement], move: Move
+) -> Optional[Arrangement]:
+    """The arrangement to come to; None when only home knows."""
+    if key.home == host:
+        return _at_home(key, held, store, move if key.name in move.names else Move())
+    if key.name in given:
+        return given[key.name]
+    return held if "current" in held else None
+
+
+def _at_home(key: AskedKey, held: Arrangement, store: Store, move: Move) -> Arrangement:
+    former = store.former.get(key.name)
+    current = held.get("current") or held.get("previous") or held.get("next")
+    if current is None:
+        adopted = former if former is not None and usable(former, key.name) else None
+        return {"current": adopted or TsigKey(key.name, key.algorithm, "")}
+    wanted = {slot: one for slot, one in held.items() if one != current}
+    wanted["current"] = current
+    if move.to == PREPARED and phase(wanted) == IDLE:
+        number = (generation(current.name, key.name) or 1) + 1
+        wanted["next"] = TsigKey(f"{key.name}-{number}", key.algorithm, "")
+    elif move.to == PROMOTED and "next" in wanted:
+        wanted = {"current": wanted["next"], "previous": current}
+    elif move.to == SETTLED and "next" not in wanted:
+        wanted.pop("previous", None)
+    return wanted
+
+
+def _rearrange(name: str, store: Store, wanted: Arrangement) -> Iterable[KeyStep]:
+    """What is kept for later is written first, then what to sign with, and what is no longer needed goes last."""
+    for slot in ("previous", "next", "current"):
+        file = name + SLOTS[slot]
+        stored, key = store.files.get(file), wanted.get(slot)
+        if key is None:
+            continue
+        if stored is None or stored.key != key:
+            before = describe(stored.key) if stored else ""
+            yield KeyStep("write" if key.secret else "make", file, key, before, describe(key))
+        elif not stored.private:
+            yield KeyStep("protect", file, before="readable by others\n", after="readable by root\n")
+    for slot in ("next", "previous"):
+        file = name + SLOTS[slot]
+        if slot not in wanted and file in store.files:
+            yield KeyStep("remove", file, before=describe(store.files[file].key))
+
+
+def describe(key: Optional[TsigKey]) -> str:
+    """A key as it may be shown."""
+    if key is None:
+        return "(no key)\n"
+    return f'key "{key.name}" {key.algorithm} {fingerprint(key) if key.secret else "(made on this host)"}\n'
+
+
+def shown(held: Arrangement) -> Dict[str, Dict[str, str]]:
+    """An arrangement as it may be shown: slot -> name, algorithm and fingerprint."""
+    return {
+        slot: {"name": key.name, "algorithm": key.algorithm, "fingerprint": fingerprint(key)}
+        for slot, key in held.items()
+    }
+
+
+def summary(held: Arrangement) -> str:
+    """Equal for two hosts if and only if they hold the same generations in the same places."""
+    return " ".join(f"{slot}={fingerprint(held[slot])}" for slot in SLOTS if slot in held)
+
+
+def diff_texts(folder: str, steps: Sequence[KeyStep]) -> Dict[str, str]:
+    """Before and after of the files that the steps write or remove, without a secret."""
+    return {
+        "before": "".join(f"==> {folder}/{step.file} <==\n{step.before}" for step in steps if step.before),
+        "after": "".join(f"==> {folder}/{step.file} <==\n{step.after}" for step in steps if step.after),
+    }
