@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What octoDNS and dnscontrol write about a zone, read as record sets. The texts are theirs; none of them runs here."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, take
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import Server, WireClient
+
+ZONE = "example.net."
+CANONICAL = WireClient(Server("192.0.2.53")).canonical
+OCTODNS = r"""
+---
+? ''
+: - {ttl: 300, type: A, values: [192.0.2.1, 192.0.2.2]}
+  - type: CAA
+    values: [{flags: 0, tag: issue, value: ca.example.com}]
+  - type: NS
+    values: [ns1.provider.example.com.]
+  - {type: ALIAS, value: origin.provider.example.com.}
+1: {type: PTR, value: host.example.com.}
+'*.any': {type: CNAME, value: www.example.net.}
+_sip._tcp:
+  ttl: 600
+  type: SRV
+  values: [{priority: 12, weight: 20, port: 30, target: sip.example.net.}]
+deleg: {type: DNAME, value: other.example.com.}
+ds:
+  type: DS
+  value: {key_tag: 1, algorithm: 13, digest_type: 2, digest: abababababababababababababababababababababababababababababababab}
+geo:
+  geo: {AF: [192.0.2.8]}
+  type: A
+  value: 192.0.2.7
+ignored: {octodns: {ignored: true}, type: A, value: 192.0.2.9}
+loc:
+  type: LOC
+  value: {altitude: 20, lat_degrees: 31, lat_direction: S, lat_minutes: 58, lat_seconds: 52.1, long_degrees: 115,
+          long_direction: E, long_minutes: 49, long_seconds: 11.7, precision_horz: 10, precision_vert: 2, size: 10}
+mail:
+  - type: AAAA
+    value: 2001:db8::25
+  - type: MX
+    values: [{exchange: mx.example.net., preference: 10}, {value: mx2.example.net., priority: 20}]
+naptr:
+  type: NAPTR
+  value:
+    {flags: U, order: 100, preference: 10, service: SIP+D2U, replacement: .,
+     regexp: '!^.*$!sip:info@example.net!'}
+spf: {type: SPF, value: v=spf1 -all}
+ssh:
+  type: SSHFP
+  value: {algorithm: 4, fingerprint: abababababababababababababababababababababababababababababababab, fingerprint_type: 2}
+svc:
+  - type: HTTPS
+    value: {svcpriority: 1, targetname: ., svcparams: {alpn: [h2, h3], no-default-alpn: null, ipv4hint: [192.0.2.3]}}
+tlsa:
+  type: TLSA
+  value:
+    {certificate_usage: 3, selector: 1, matching_type: 1,
+     certificate_association_data: abababababababababababababababababababababababababababababababab}
+txt:
+  type: TXT
+  values:
+    - v=DKIM1\; k=rsa\; p=abc
+    - say "hi"
+    - gr\195\188n
+    - '"in " "two"'
+    - c:\dir
+uri._tcp: {type: URI, value: {priority: 1, weight: 2, target: "https://example.net/x"}}
+url: {type: URLFWD, values: [{code: 302, masking: 2, path: /, query: 0, target: "http://www.example.net"}]}
+"""
+TSV = """\
+example.net	@	300	IN	SOA	ns1.provider.example.com. hostmaster.example.net. 1 3600 600 1209600 60
+example.net	@	300	IN	NS	ns1.provider.example.com.
+example.net	@	300	IN	A	192.0.2.1	cloudflare_proxy=true
+www.example.net	www	60	IN	A	192.0.2.80
+www.example.net	www	60	IN	A	192.0.2.81
+txt.example.net	txt	60	IN	TXT	say "hi"	there; \\o/
+old.example.net	old	60	IN	TXT	"in " "two \\"parts\\""
+_x._tcp.example.net	_x._tcp	60	IN	SRV	0 5 443 www.example.net.
+a.example.net	a	60	IN	CLOUDFLAREAPI_SINGLE_REDIRECT	x
+www.example.org	www	60	IN	A	192.0.2.1
+"""
+
+
+def read(text: str, form: str) -> Imported:
+    sets, left = read_source(text, {"format": form, "default_ttl": 3600}, ZONE, CANONICAL)
+    found = take(ZONE, sets, CANONICAL)
+    return Imported(found.record_sets, found.ttl, (*left, *found.left_out))
+
+
+def shown(found: Imported) -> Dict[Any, Any]:
+    return {(one["record"], one["type"]): one["value"] for one in found.record_sets}
+
+
+def left(found: Imported) -> Mapping[Any, str]:
+    return {(one.record, one.type): one.reason for one in found.left_out}
+
+
+def test_every_type_of_octodns_is_read() -> None:
+    found = shown(read(OCTODNS, "octodns"))
+    assert found == {
+        ("@", "A"): ["192.0.2.1", "192.0.2.2"],
+        ("@", "CAA"): ['0 issue "ca.example.com"'],
+        ("*.any", "CNAME"): ["www.example.net."],
+        ("1", "PTR"): ["host.example.com."],
+        ("_sip._tcp", "SRV"): ["12 20 30 sip.example.net."],
+        ("deleg", "DNAME"): ["other.example.com."],
+        ("ds", "DS"): ["1 13 2 " + "ab" * 32],
+        ("geo", "A"): ["192.0.2.7"],
+        ("loc", "LOC"): ["31 58 52.100 S 115 49 11.700 E 20.00m 10.00m 10.00m 2.00m"],
+        ("mail", "AAAA"): ["2001:db8::25"],
+        ("mail", "MX"): ["10 mx.example.net.", "20 mx2.example.net."],
+        ("naptr", "NAPTR"): ['100 10 "U" "SIP+D2U" "!^.*$!sip:info@example.net!" .'],
+        ("ssh", "SSHFP"): ["4 2 " + "ab" * 32],
+        ("svc", "HTTPS"): ['1 . alpn="h2,h3" no-default-alpn ipv4hint="192.0.2.3"'],
+        ("tlsa", "TLSA"): ["3 1 1 " + "ab" * 32],
+        ("txt", "TXT"): ["c:\\dir", "grün", "in two", 'say "hi"', "v=DKIM1; k=rsa; p=abc"],
+        ("uri._tcp", "URI"): ['1 2 "https://example.net/x"'],
+    }
+
+
+def test_what_is_octodns_own_is_named() -> None:
+    found = left(read(OCTODNS, "octodns"))
+    assert set(found) == {
+        ("@", "ALIAS"),
+        ("@", "NS"),
+        ("geo", "A"),
+        ("ignored", "A"),
+        ("spf", "SPF"),
+        ("url", "URLFWD"),
+    }
+    assert "only the default" in found["geo", "A"]
+    assert "RFC 7208" in found["spf", "SPF"]
+
+
+def test_the_ttl_is_that_of_the_record_or_the_default() -> None:
+    ttls = {(one["record"], one["type"]): one["ttl"] for one in read(OCTODNS, "octodns").record_sets}
+    assert (ttls["@", "A"], ttls["_sip._tcp", "SRV"], ttls["mail", "MX"]) == (300, 600, 3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- a\n", "dictionary of names"),
+        ("www: 192.0.2.1\n", "www: is not a record of octoDNS"),
+        ("www: {type: A}\n", "www A: has no values"),
+        ("mx: {type: MX, value: {preference: 10}}\n", "mx MX: .*is not a value of octoDNS"),
+        ("a: [\n", "no YAML that can be read"),
+        ("a: !include other.yaml\n", "no YAML that can be read"),
+    ],
+)
+def test_what_is_no_octodns_file_is_refused(text: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        read(text, "octodns")
+
+
+def test_a_value_that_dns_does_not_allow_is_left_out_with_its_place() -> None:
+    found = left(read("www: {type: A, value: 192.0.2.300}\nx: {type: CNAME, value: a.b.c}\n", "octodns"))
+    assert found["www", "A"] == "(www A) is not an IPv4 address"
+    assert "with its final dot" in found["x", "CNAME"]
+
+
+def test_the_lines_of_dnscontrol_are_read() -> None:
+    assert shown(read(TSV, "tsv")) == {
+        ("@", "A"): ["192.0.2.1"],
+        ("www", "A"): ["192.0.2.80", "192.0.2.81"],
+        ("txt", "TXT"): ['say "hi"\tthere; \\o/'],
+        ("old", "TXT"): ['in two "parts"'],
+        ("_x._tcp", "SRV"): ["0 5 443 www.example.net."],
+    }
+
+
+def test_what_is_dnscontrols_or_the_providers_own_is_named() -> None:
+    found = left(read(TSV, "tsv"))
+    assert set(found) == {
+        ("@", "SOA"),
+        ("@", "NS"),
+        ("@", "A"),
+        ("a", "CLOUDFLAREAPI_SINGLE_REDIRECT"),
+        ("www.example.org", "A"),
+    }
+    assert "proxy" in found["@", "A"]
+
+
+def test_another_file_is_not_taken_for_one_of_dnscontrol() -> None:
+    with pytest.raises(Refused, match="Line 1: is not of the form"):
+        read("www 60 IN A 192.0.2.1\n", "tsv")

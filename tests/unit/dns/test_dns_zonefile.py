@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A provider's zone becomes data of an inventory: exactly, or it is said what was left out."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import values
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import (
+    Imported,
+    as_sets,
+    render_variables,
+    take,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import Server, WireClient
+
+ZONE = "example.net."
+CANONICAL = WireClient(Server("192.0.2.53")).canonical
+ZONE_FILE = r"""
+$ORIGIN example.net.
+$TTL 1h
+@   IN SOA ns1.provider.example.com. hostmaster ( 2026112101 ; serial
+        3600 600 1209600 60 )
+    IN NS ns1.provider.example.com.
+    NS ns2.provider.example.com.
+    MX 10 mail
+    60 CAA 0 issue "ca.example.com; validationmethods=dns-01"
+@   TXT "v=spf1 mx -all" ; the policy
+www ALIAS origin.provider.example.com.
+    A 192.0.2.80
+mail 300 IN A 192.0.2.25
+     IN 300 AAAA 2001:db8::25
+*.any CNAME www
+dkim TXT ( "v=DKIM1; k=rsa; "
+           "p=abc\"def\\ghi" )
+sub NS ns.sub
+sub DS 12345 13 2 ( 0123456789abcdef0123456789abcdef
+    0123456789abcdef0123456789abcdef )
+ns.sub A 192.0.2.60
+$ORIGIN deep.example.net.
+host A 192.0.2.99
+elsewhere.example.com. A 192.0.2.1
+  TXT "also elsewhere"
+_sip._udp SRV 0 5 5060 mail.example.net.
+@ DNSKEY 257 3 13 bm90IGEgcmVhbCBrZXk=
+"""
+
+
+def read(text: str, form: str = "zone", **options: Any) -> Imported:
+    sets, left = read_source(text, {"format": form, "default_ttl": 3600}, ZONE, CANONICAL)
+    found = take(ZONE, sets, CANONICAL, **options)
+    return Imported(found.record_sets, found.ttl, (*left, *found.left_out), found.notes)
+
+
+def by_key(found: Imported) -> Dict[Any, Mapping[str, Any]]:
+    return {(entry["record"], entry["type"]): entry for entry in found.record_sets}
+
+
+def left(found: Imported) -> Dict[Any, str]:
+    return {(one.record, one.type): one.reason for one in found.left_out}
+
+
+def test_a_zone_file_is_read_with_all_that_zone_files_can_have() -> None:
+    sets = by_key(read(ZONE_FILE))
+    assert sets["@", "MX"] == {"record": "@", "type": "MX", "ttl": 3600, "value": ["10 mail.example.net."]}
+    assert sets["@", "CAA"]["ttl"] == 60
+    assert sets["www", "A"]["value"] == ["192.0.2.80"]
+    assert sets["mail", "AAAA"]["ttl"] == 300
+    assert sets["*.any", "CNAME"]["value"] == ["www.example.net."]
+    assert sets["dkim", "TXT"]["value"] == ['v=DKIM1; k=rsa; p=abc"def\\ghi']
+    assert sets["sub", "DS"]["value"] == ["12345 13 2 " + "0123456789abcdef" * 4]
+    assert sets["host.deep", "A"]["value"] == ["192.0.2.99"]
+    assert sets["_sip._udp.deep", "SRV"]["value"] == ["0 5 5060 mail.example.net."]
+
+
+def test_what_is_left_out_is_named_with_the_reason() -> None:
+    found = left(read(ZONE_FILE))
+    assert sorted(found) == [
+        ("@", "NS"),
+        ("@", "SOA"),
+        ("deep", "DNSKEY"),
+        ("elsewhere.example.com.", "A"),
+        ("elsewhere.example.com.", "TXT"),
+        ("www", "ALIAS"),
+    ]
+    assert "old provider" in found["@", "NS"]
+    assert "outside the zone" in found["elsewhere.example.com.", "A"]
+    assert "provider's own" in found["www", "ALIAS"]
+    assert "signs" in found["deep", "DNSKEY"]
+
+
+def test_the_nameservers_are_taken_when_asked() -> None:
+    assert by_key(read(ZONE_FILE, nameservers=True))["@", "NS"]["value"] == [
+        "ns1.provider.example.com.",
+        "ns2.provider.example.com.",
+    ]
+
+
+def test_most_sets_have_the_ttl_that_is_returned() -> None:
+    assert read(ZONE_FILE).ttl == 3600
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("$TTL 60\n$INCLUDE other.zone\n", "Line 2: \\$INCLUDE is not followed"),
+        ('D("example.net", REG_NONE,\n  A("@", "192.0.2.1"))', "dnscontrol get-zones --format=zone"),
+        ('var DSP = NewDnsProvider("x");\n', "dnscontrol's own language"),
+        ('@ 60 TXT "open\n', "Line 1: there is a quote that does not end"),
+        ("@ 60 SOA a b ( 1 2 3 4 5\n", "Line 1: a parenthesis opens"),
+        ("@ 60 A not-an-address\n", "no zone file that can be read"),
+        ("www 60 A 192.0.2.1\nwww 60 CNAME x\n", "no zone file that can be read"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_to_do(text: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        read(text)
+
+
+def test_a_directive_inside_a_text_is_no_directive() -> None:
+    found = by_key(read('a 60 TXT (\n"$INCLUDE" ; $INCLUDE x\n" two" )\nb 60 TXT \\$INCLUDE\n'))
+    assert found["a", "TXT"]["value"] == ["$INCLUDE two"]
+    assert found["b", "TXT"]["value"] == ["$INCLUDE"]
+
+
+def test_texts_that_are_no_utf8_are_left_out_unless_taken_in_the_form_of_a_zone_file() -> None:
+    text = 'a 60 TXT "\\255\\254"\nb 60 TXT "gr\\195\\188n"\nc 60 TXT "in " "two"\n'
+    found = read(text)
+    assert left(found).keys() == {("a", "TXT")}
+    assert "txt_transformation" in left(found)["a", "TXT"]
+    assert by_key(found)["b", "TXT"]["value"] == ["grün"]
+    assert by_key(found)["c", "TXT"]["value"] == ["in two"]
+    assert found.notes == ("c.example.net. TXT was split into strings in other places; its text is the same.",)
+    quoted = read(text, quoted=True)
+    assert by_key(quoted)["a", "TXT"]["value"] == ['"\\255\\254"']
+    assert not quoted.left_out and not quoted.notes
+
+
+def test_a_name_that_would_be_read_as_another_is_written_whole() -> None:
+    (entry,) = read("example.net 60 A 192.0.2.1\n").record_sets
+    assert entry["record"] == "example.net.example.net."
+
+
+def test_a_name_that_an_inventory_cannot_have_is_left_out() -> None:
+    assert "cannot have" in left(read("a\\.b 60 A 192.0.2.1\n"))["a\\.b", "A"]
+
+
+def unsafe_yaml(text: str) -> Any:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    return yaml.load(text, Loader)  # noqa: S506
+
+
+def test_the_file_of_variables_marks_what_ansible_would_take_for_a_template() -> None:
+    text = render_variables(ZONE, read('t 60 TXT "{{ 1 + 1 }}"\nno 60 A 192.0.2.1\n'))
+    assert '!unsafe "{{ 1 + 1 }}"' in text
+    loaded = unsafe_yaml(text)["imported_example_net"]
+    assert [one["record"] for one in loaded["records"]] == ["no", "t"]
+
+
+LABEL = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,8}[a-z0-9_])?", fullmatch=True)
+NAME = st.one_of(st.just("@"), LABEL, st.builds("*.{}".format, LABEL), st.builds("{}.{}".format, LABEL, LABEL))
+TEXT = st.text(st.characters(blacklist_categories=("Cs",)), max_size=300)
+VALUES = {
+    "A": st.ip_addresses(v=4).map(str),
+    "AAAA": st.ip_addresses(v=6).map(str),
+    "MX": st.builds("{} {}.example.net.".format, st.integers(0, 65535), LABEL),
+    "TXT": TEXT.map(values.quote),
+    "CAA": st.builds('0 issue "{}"'.format, st.from_regex(r"[ -!#-\[\]-~]{1,20}", fullmatch=True)),
+    "SRV": st.builds("0 5 {} {}.example.com.".format, st.integers(0, 65535), LABEL),
+    "CNAME": LABEL.map("{}.example.net.".format),
+    "TYPE65280": st.binary(min_size=1, max_size=20).map(lambda data: f"\\# {len(data)} {data.hex()}"),
+}
+
+
+@st.composite
+def zones(draw: st.DrawFn) -> List[RRset]:
+    sets = {}
+    for record in draw(st.lists(NAME, max_size=8, unique=True)):
+        name = ZONE if record == "@" else f"{record}.{ZONE}"
+        kinds = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True))
+        kinds = ["A"] if record == "@" and "CNAME" in kinds else ["CNAME"] if "CNAME" in kinds else kinds
+        for kind in kinds:
+            most = 1 if kind == "CNAME" else 3
+            shown = draw(st.lists(VALUES[kind], min_size=1, max_size=most, unique=True))
+            ttl = draw(st.integers(0, 86400))
+            sets[name, kind] = RRset(name, kind, ttl, frozenset(CANONICAL(kind, value) for value in shown))
+    return list(sets.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(zone=zones())
+def test_a_zone_imported_and_desired_is_the_same_zone(zone: List[RRset]) -> None:
+    found = take(ZONE, zone, CANONICAL)
+    assert not found.left_out
+    entries = unsafe_yaml(render_variables(ZONE, found))["imported_example_net"]["records"]
+    assert entries == list(found.record_sets)
+    wanted, _given = read_entries(ZONE, [{"state": "present", **entry} for entry in entries], CANONICAL)
+    assert wanted == {one.key: one for one in zone}
+    assert as_sets(ZONE, entries, CANONICAL) == sorted(zone, key=lambda one: (one.name != ZONE, one.name, one.type))
+    table = Table(ZONE, found.ttl)
+    assert list(read_records(entries, "records", [], {}, table)) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(zone=zones(), signed=st.booleans())
+def test_a_zone_file_of_the_zone_gives_the_same_zone(zone: List[RRset], signed: bool) -> None:
+    lines = [f"{one.name} {one.ttl} {one.type} {value}" for one in zone for value in sorted(one.values)]
+    extra = [f"{ZONE} 60 RRSIG A 13 2 60 20300101000000 20200101000000 1 {ZONE} YWJj"] if signed else []
+    found = read("\n".join([*lines, *extra]) + "\n")
+    assert found.record_sets == take(ZONE, zone, CANONICAL).record_sets
+    assert [one.type for one in found.left_out] == ["RRSIG"] * signed
