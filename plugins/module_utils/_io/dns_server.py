@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Protocol
 
-from .._core.dns.keyfile import TsigKey, render
+from .._core.dns.keyfile import TsigKey, generation_files, render
 from .._core.dns.server import (
     SECRETS_MODE,
     STAMP_FILE,
@@ -103,11 +103,6 @@ def _group(number: int) -> str:
         return str(number)
 
 
-def next_file(path: str) -> str:
-    """Where the next generation of a key is during a rotation."""
-    return path[: -len(".key")] + ".next.key" if path.endswith(".key") else path + ".next"
-
-
 @dataclass
 class ServerHost:
     """The effects, behind their protocols. ``now`` is the time in seconds since 1970."""
@@ -125,7 +120,7 @@ class ServerHost:
         """The configuration with the generations of its keys that are in the key store. Only reads."""
         keys = []
         for key in config.keys:
-            contents = [self.store.read(path) for path in (key.file, next_file(key.file))]
+            contents = [self.store.read(path) for path in generation_files(key.file).values()]
             keys.append(with_generations(key, [content for content in contents if content is not None]))
         return replace(config, keys=tuple(keys))
 

@@ -230,6 +230,34 @@ CASES: List[Case] = [
         [("", "dns_zones.demo.example.net.primary")],
     ),
     (
+        "a zone served twice by one host",
+        everywhere("dns_zones", {"demo.example.net": {"primary": "ns1", "secondaries": ["ns1"]}}),
+        [("", "dns_zones.demo.example.net.secondaries[0]")],
+    ),
+    (
+        "a hidden primary without secondary",
+        everywhere("dns_zones", {"demo.example.net": {"primary": "ns1", "hidden_primary": True}}),
+        [("", "dns_zones.demo.example.net.hidden_primary")],
+    ),
+    ("a key that nobody serves", everywhere("dns_keys", {"k": {"hosts": ["app1"]}}), [("", "dns_keys.k.grants")]),
+    (
+        "a key for a zone of others",
+        everywhere("dns_keys", {"k": {"grants": [{"zone": "example.org", "name": "a", "types": ["A"]}]}}),
+        [("", "dns_keys.k.grants[0].zone")],
+    ),
+    (
+        "a key with the name of another in capitals",
+        everywhere(
+            "dns_keys",
+            {
+                name: {"grants": [{"zone": "demo.example.net", "name": name, "types": ["A"]}]}
+                for name in ("own", "OWN.")
+            },
+        ),
+        [("", "dns_keys.OWN.")],
+    ),
+    ("an unknown DNS server", on("ns1", "dns_server_provider", "djbdns"), [("ns1", "dns_server_provider")]),
+    (
         "a probe from nowhere",
         everywhere("probe_targets", {"web": {"from": "watch9", "url": "http://www.demo.example.net:8080/"}}),
         [("", "probe_targets.web.from")],

@@ -2,273 +2,254 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ``dns_server`` capability: from ``dns_zones`` and the fleet's hosts to what each primary serves."""
+"""The capabilities ``dns_server`` and ``dns_keys``: from ``dns_zones``, ``dns_keys`` and the fleet's hosts to what each
+server serves, and to which keys each host holds."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host, Resolution
-from ..fleet.problems import Problem
-from . import names, values
-from .records import Table, read_records
+from ..fleet.values import shown, truth
+from . import names
+from .records import Table
+from .resolve_keys import FleetKey, label, read_keys, transfer_key_name
+from .resolve_tables import fqdn, nameservers, read_table, standby_claims
+from .resolve_zones import Notes, Zone, read_zones
 
-ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
-KEY_FOLDER = "/etc/smallfleet/dns"
-DEFAULT_TTL = 300
-ZONE_OPTIONS = ("primary", "ttl", "hosts", "records")
-_KEY_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,100}[a-z0-9])?")
+PROVIDERS = ("bind", "knot")
+TIMERS = {"refresh": 3600, "retry": 600, "expire": 1209600}
 
 
 @dataclass(frozen=True)
-class Zone:
-    """One zone as asked for. ``entries`` are its records as written, not yet looked into."""
+class Model:
+    """All of a fleet's DNS."""
 
-    name: str
-    path: str
-    primary: Host
-    ttl: int
-    hosts: bool
-    entries: Any
-
-
-@dataclass
-class Notes:
-    """Collects problems of the whole fleet."""
-
-    problems: List[Problem] = field(default_factory=list)
-
-    def add(self, variable: str, message: str, remedy: str, host: str = "") -> None:
-        self.problems.append(Problem(host, variable, message, remedy))
+    fleet: Fleet
+    zones: Sequence[Zone]
+    keys: Sequence[FleetKey]
+    catalog: bool
+    notes: Notes
 
 
 def resolve(fleet: Fleet) -> Resolution:
-    """Slices for every primary of a zone in ``dns_zones``; every problem at once. Never raises on what a user wrote."""
-    notes = Notes()
-    zones = _zones(fleet, notes)
-    key = update_key(fleet, notes)
+    """Slices for every primary and secondary of a zone in ``dns_zones``. Never raises on what a user wrote.
+
+    A slice is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers}``. ``keys`` are all that the
+    server must know, as ``{name, algorithm, file}``; ``update_key`` is one of them, for the role's own updates, and only
+    primaries have it. ``zones`` and ``catalogs`` are the options of the module ``dns_server_config``, ``updates`` is the
+    option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over.
+    """
+    model = _model(fleet)
     claims = standby_claims(fleet)
-    slices: Dict[str, Dict[str, Any]] = {}
-    for zone in zones:
-        others = [other.name for other in zones if other.name != zone.name and names.within(other.name, zone.name)]
-        table = _table(fleet, zone, others, claims, notes)
-        part = slices.setdefault(
-            zone.primary.name,
-            {
-                "provider": "bind",
-                "listen": list(zone.primary.addresses),
-                "keys": [dict(key)],
-                "update_key": dict(key),
-                "zones": [],
-                "catalogs": [],
-                "updates": [],
-            },
-        )
-        served = _slice(zone, table)
-        part["zones"].append(served)
-        part["updates"].append(_update(served))
-    return Resolution(slices, tuple(notes.problems))
+    slices = {host.name: _server(host, model) for host in _servers(model)}
+    for zone in model.zones:
+        others = [other.name for other in model.zones if other.name != zone.name and names.within(other.name, zone.name)]
+        table = read_table(fleet, zone, others, claims, model.notes)
+        served, update = _served(zone, table, model), _update(zone, table, model, claims)
+        slices[zone.primary.name]["zones"].append(served)
+        slices[zone.primary.name]["updates"].append(update)
+        for host in zone.secondaries:
+            if not model.catalog:
+                slices[host.name]["zones"].append(_taken(served, zone.primary))
+            slices[host.name]["answers"].append(
+                {"zone_name": update["zone_name"], "record_sets": update["record_sets"]}
+            )
+    if model.catalog:
+        _add_catalogs(model, slices)
+    return Resolution(slices, tuple(model.notes.problems))
 
 
 def resolve_keys(fleet: Fleet) -> Resolution:
-    """The capability ``dns_keys``: for every host that holds keys, which, where, and on which host each is made."""
-    served = resolve(fleet)
-    slices = {
-        host: {"keys": [{**key, "home": host} for key in part["keys"]]} for host, part in served.slices.items()
-    }
-    return Resolution(slices, served.problems)
+    """Slices ``{keys: [{name, algorithm, file, home}]}`` for every host that holds a key; ``home`` makes its secret.
+
+    Of the problems only those of zones and keys are here; resolve() has the others.
+    """
+    model = _model(fleet)
+    slices: Dict[str, Dict[str, Any]] = {}
+    for key in sorted(model.keys, key=lambda one: one.name):
+        for host in key.holders:
+            slices.setdefault(host, {"keys": []})["keys"].append(key.as_held())
+    return Resolution(slices, tuple(model.notes.problems))
 
 
-def update_key(fleet: Fleet, notes: Optional[Notes] = None) -> Mapping[str, str]:
-    """Name, algorithm and file (on the primary) of the fleet's update key."""
-    notes = notes or Notes()
-    asked = fleet.variables.get("dns_update_key")
-    if asked is None:
-        asked = {}
-    if not isinstance(asked, dict):
-        notes.add("dns_update_key", "is not a dictionary", "Write for example {name: demo-update}, or leave it out")
-        asked = {}
-    for option in asked:
-        if option not in ("name", "algorithm"):
-            notes.add(f"dns_update_key.{option}", "is no option of a key", "Use name and algorithm")
-    name = asked.get("name", f"{fleet.name}-update")
-    if not isinstance(name, str) or not _KEY_NAME.fullmatch(name) or ".." in name:
-        notes.add("dns_update_key.name", f"{name!r} is no name of a key", "Use lower-case letters, digits and hyphens")
-        name = "update"
-    algorithm = asked.get("algorithm", ALGORITHMS[0])
-    if algorithm not in ALGORITHMS:
-        known = ", ".join(ALGORITHMS)
-        notes.add("dns_update_key.algorithm", f"{algorithm!r} is not accepted", f"Use one of {known}")
-        algorithm = ALGORITHMS[0]
-    return {"name": name, "algorithm": algorithm, "file": f"{KEY_FOLDER}/{name}.key"}
+def _model(fleet: Fleet) -> Model:
+    notes = Notes()
+    zones = read_zones(fleet, notes)
+    keys = read_keys(fleet, zones, notes)
+    given = fleet.variables.get("dns_catalog", False)
+    catalog = truth(given)
+    if catalog is None:
+        notes.add("dns_catalog", f"{shown(given)} is neither true nor false", "Write true or false")
+    return Model(fleet, zones, keys, catalog is True, notes)
 
 
-def standby_claims(fleet: Fleet) -> Mapping[str, str]:
-    """Names that belong to a standby service's swap, each with the path of the variable that claims it."""
-    services = fleet.variables.get("standby_services")
-    claims: Dict[str, str] = {}
-    for service, options in services.items() if isinstance(services, dict) else ():
-        if not isinstance(options, dict) or not options.get("record"):
-            continue
-        try:
-            zone = names.canonical(options.get("zone", fleet.domain))
-            claims[names.qualify(options["record"], zone)] = f"standby_services.{service}.record"
-        except names.BadName:
-            continue  # the standby capability reports it
-    return claims
-
-
-def _zones(fleet: Fleet, notes: Notes) -> List[Zone]:
-    asked = fleet.variables.get("dns_zones")
-    if asked is None:
-        return []
-    if not isinstance(asked, dict):
-        notes.add("dns_zones", "is not a dictionary", "Write {demo.example.net: {primary: ns1}}")
-        return []
-    found: Dict[str, Zone] = {}
-    for text, options in asked.items():
-        path = f"dns_zones.{text}"
-        try:
-            name = names.canonical(text)
-            if "*" in name or "/" in name and not name.endswith(".in-addr.arpa."):
-                raise names.BadName("has a character that the name of a zone cannot have")
-        except names.BadName as error:
-            notes.add(path, f"'{text}' {error}", "Name the zone, for example demo.example.net")
-            continue
-        if name in found:
-            notes.add(path, f"is the same zone as {found[name].path}", "Write each zone once")
-            continue
-        zone = _zone(fleet, name, path, options, notes)
-        if zone is not None:
-            found[name] = zone
+def _servers(model: Model) -> List[Host]:
+    found = {host.name: host for zone in model.zones for host in (zone.primary, *zone.secondaries)}
     return list(found.values())
 
 
-def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Optional[Zone]:
-    if not isinstance(options, dict):
-        notes.add(path, "is not a dictionary", "Write for example {primary: ns1}")
-        return None
-    for option in options:
-        if option not in ZONE_OPTIONS:
-            notes.add(f"{path}.{option}", "is no option of a zone", f"Use {', '.join(ZONE_OPTIONS)}")
-    ttl = options.get("ttl", DEFAULT_TTL)
-    if not values.is_ttl(ttl):
-        notes.add(f"{path}.ttl", f"{ttl!r} is no time to live", f"Write whole seconds from 0 to {values.TTL_MAX}")
-        ttl = DEFAULT_TTL
-    hosts = options.get("hosts", True)
-    if not isinstance(hosts, bool):
-        notes.add(f"{path}.hosts", f"{hosts!r} is neither true nor false", "Write true or false")
-        hosts = True
-    primary = options.get("primary")
-    if primary is None:
-        notes.add(f"{path}.primary", "is missing", "Name the host that serves the zone")
-        return None
-    host = fleet.hosts.get(primary) if isinstance(primary, str) else None
-    if host is None:
-        notes.add(f"{path}.primary", f"{primary!r} is not a host of the fleet", "Name a host of the inventory")
-        return None
-    if not host.addresses:
-        notes.add(
-            f"{path}.primary",
-            f"{primary} has no address in its management network",
-            "Give it a fleet_host_number and a management network with addresses",
-        )
-        return None
-    return Zone(name, path, host, ttl, hosts, options.get("records"))
+def _server(host: Host, model: Model) -> Dict[str, Any]:
+    """A host's slice without its zones."""
+    provider = host.variables.get("dns_server_provider", PROVIDERS[0])
+    if provider not in PROVIDERS:
+        said = f"{shown(provider)} is no server that is known here"
+        model.notes.add("dns_server_provider", said, f"Use one of {', '.join(PROVIDERS)}", host.name)
+        provider = PROVIDERS[0]
+    serves = [key for key in model.keys if _is_served(key, host)]
+    update = [key.as_known() for key in serves if key.path == "dns_update_key"]
+    known = {key.name: key.as_known() for key in serves}
+    return {
+        "provider": provider,
+        "listen": list(host.addresses),
+        "keys": [known[name] for name in sorted(known)],
+        **({"update_key": update[0]} if update else {}),
+        "zones": [],
+        "catalogs": [],
+        "updates": [],
+        "answers": [],
+    }
 
 
-def _table(fleet: Fleet, zone: Zone, cuts: List[str], claims: Mapping[str, str], notes: Notes) -> Table:
-    """All record sets of one zone but its SOA: static ones first, then the hosts', then the primary's own."""
-    table = Table(zone.name, zone.ttl)
-    for problem in read_records(zone.entries, f"{zone.path}.records", cuts, claims, table):
-        notes.problems.append(problem)
-    for host in fleet.hosts.values():
-        own = host.name == zone.primary.name
-        if not (zone.hosts or own):
-            continue
-        try:
-            name = names.canonical(host.fqdn)
-        except names.BadName as error:
-            if zone.hosts:
-                notes.add("fleet_host_fqdn", f"'{host.fqdn}' {error}", "Give it a name that DNS can carry", host.name)
-            continue
-        if not names.within(name, zone.name) or any(names.within(name, cut) for cut in cuts):
-            continue
-        _publish(host, name, zone, claims, table, notes)
-    _check_nameservers(zone, cuts, table, notes)
-    return table
+def _is_served(key: FleetKey, host: Host) -> bool:
+    """Whether the host's server must know the key; a host that only holds a key as a client does not."""
+    if host.name not in key.holders:
+        return False
+    return not key.grants or any(grant.zone.primary.name == host.name for grant in key.grants)
 
 
-def _check_nameservers(zone: Zone, cuts: List[str], table: Table, notes: Notes) -> None:
-    """A server refuses to load a zone whose own nameservers have no address in it."""
-    for name in table.values_at(zone.name, "NS"):
-        if not names.within(name, zone.name) or any(names.within(name, cut) for cut in cuts):
-            continue
-        if not (table.values_at(name, "A") or table.values_at(name, "AAAA")):
-            notes.add(
-                f"{zone.path}.records",
-                f"{name} is a nameserver of the zone and has no address in it",
-                "Add its A or AAAA record",
-            )
+def _peer(host: Host) -> Dict[str, Any]:
+    return {"host": host.name, "addresses": list(host.addresses)}
 
 
-def _publish(host: Host, name: str, zone: Zone, claims: Mapping[str, str], table: Table, notes: Notes) -> None:
-    if name in claims:
-        notes.add(
-            claims[name],
-            f"{name} is the name of the host {host.name}",
-            "Give the service a name of its own",
-        )
-        return
-    for address in host.addresses:
-        kind = "AAAA" if ":" in address else "A"
-        if not zone.hosts and table.values_at(name, kind):
-            continue  # the zone's own records say where its primary is
-        trouble = table.add(name, kind, zone.ttl, [address], f"host {host.name}")
-        if trouble:
-            notes.add(
-                f"{zone.path}.records",
-                f"{name} is the name of the host {host.name}, and {trouble}",
-                "Take the record away or give the host another fleet_host_fqdn",
-            )
-
-
-def _slice(zone: Zone, table: Table) -> Dict[str, Any]:
-    primary = _fqdn(zone.primary, zone)
-    nameservers: Tuple[str, ...] = table.values_at(zone.name, "NS") or (primary,)
+def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
+    """The zone as its primary serves it."""
+    servers = nameservers(zone, table)
+    own = fqdn(zone.primary, zone)
     return {
         "name": zone.name[:-1],
         "role": "primary",
         "ttl": zone.ttl,
-        "dnssec": False,
-        "hidden": False,
-        "transfer": {"key": "", "peers": [], "addresses": []},
-        "grants": [],
-        "primary_fqdn": primary[:-1],
+        "dnssec": zone.dnssec,
+        "hidden": zone.hidden,
+        "transfer": {
+            "key": transfer_key_name(model.fleet, zone.primary.name) if zone.secondaries else "",
+            "peers": [_peer(host) for host in zone.secondaries],
+            "addresses": list(zone.foreign),
+        },
+        "grants": [
+            {"key": key.name, "match": grant.match, "name": grant.name, "types": list(grant.types)}
+            for key in sorted(model.keys, key=lambda one: one.name)
+            for grant in key.grants
+            if grant.zone is zone
+        ],
+        "primary_fqdn": own[:-1],
         "primary_addresses": list(zone.primary.addresses),
-        "nameservers": list(nameservers),
+        "nameservers": list(servers),
         "soa": {
-            "mname": primary,
+            "mname": servers[0] if zone.hidden and servers else own,
             "rname": f"hostmaster.{zone.name}",
-            "refresh": 3600,
-            "retry": 600,
-            "expire": 1209600,
+            **TIMERS,
             "minimum": min(zone.ttl, 300),
         },
         "record_sets": table.as_data(skip=((zone.name, "NS"),)),
     }
 
 
-def _update(served: Mapping[str, Any]) -> Dict[str, Any]:
+def _taken(served: Mapping[str, Any], primary: Host) -> Dict[str, Any]:
+    """The zone as a secondary serves it."""
+    transfer = {"key": served["transfer"]["key"], "peers": [_peer(primary)], "addresses": []}
+    kept = {option: served[option] for option in ("name", "ttl", "dnssec", "hidden")}
+    return {**kept, "role": "secondary", "transfer": transfer}
+
+
+def _update(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> Dict[str, Any]:
     """The zone as an entry of the option ``zones`` of the module dns_record_sets: its own nameservers with the rest."""
-    own = {"record": "@", "type": "NS", "ttl": served["ttl"], "value": list(served["nameservers"])}
-    return {"zone_name": served["name"], "record_sets": [own, *served["record_sets"]]}
+    sets = table.as_data(skip=((zone.name, "NS"),))
+    own = {"record": "@", "type": "NS", "ttl": zone.ttl, "value": list(nameservers(zone, table))}
+    ignored = [dict(one) for one in zone.ignore]
+    ignored.extend(_of_others(zone, table, model, claims))
+    unique = {(one["record"], one["type"], one["match"]): one for one in ignored}
+    return {
+        "zone_name": zone.name[:-1],
+        "record_sets": [own, *sets],
+        "prune": zone.prune,
+        "ignore": [unique[key] for key in sorted(unique)],
+    }
 
 
-def _fqdn(host: Host, zone: Zone) -> str:
-    try:
-        return names.canonical(host.fqdn)
-    except names.BadName:
-        return zone.name
+def _of_others(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> Iterable[Dict[str, str]]:
+    """What a run that prunes leaves alone besides what the zone ignores: names that are others' to change.
+
+    Those are the records that standby services swap, and whatever a key other than the update key may write.
+    """
+    for name in claims:
+        if names.within(name, zone.name):
+            yield {"record": names.relative(name, zone.name), "type": "ANY", "match": "name"}
+    for grant in (grant for key in model.keys for grant in key.grants if grant.zone is zone):
+        for kind in grant.types:
+            if grant.match == "subdomain" or (grant.name, kind) not in table.entries:
+                yield {"record": names.relative(grant.name, zone.name), "type": kind, "match": grant.match}
+
+
+def _add_catalogs(model: Model, slices: Mapping[str, Dict[str, Any]]) -> None:
+    """One catalog zone (RFC 9432, version 2) for each primary with secondaries, as an ordinary zone of its own."""
+    groups: Dict[str, List[Zone]] = {}
+    for zone in model.zones:
+        if not zone.secondaries:
+            continue
+        group = groups.setdefault(zone.primary.name, [])
+        group.append(zone)
+        if {host.name for host in zone.secondaries} != {host.name for host in group[0].secondaries}:
+            said = f"are not those of {group[0].name[:-1]}, and both are in the catalog of {zone.primary.name}"
+            remedy = "Give all zones of one primary the same secondaries, or set dns_catalog to false"
+            model.notes.add(f"{zone.path}.secondaries", said, remedy)
+    for primary, group in groups.items():
+        _add_catalog(model, group, slices, f"{label(primary)}.catalog.{model.fleet.name}.invalid")
+
+
+def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[str, Any]], name: str) -> None:
+    primary, secondaries = group[0].primary, group[0].secondaries
+    members = sorted(zone.name[:-1] for zone in group)
+    sets = _catalog_sets(members)
+    served = {
+        "name": name,
+        "role": "primary",
+        "ttl": 0,
+        "dnssec": False,
+        "hidden": False,
+        "transfer": {
+            "key": transfer_key_name(model.fleet, primary.name),
+            "peers": [_peer(host) for host in secondaries],
+            "addresses": [],
+        },
+        "grants": [],
+        "primary_fqdn": "invalid",
+        "primary_addresses": list(primary.addresses),
+        "nameservers": ["invalid."],
+        "soa": {"mname": "invalid.", "rname": "invalid.", **TIMERS, "minimum": 0},
+        "record_sets": sets,
+    }
+    own = {"record": "@", "type": "NS", "ttl": 0, "value": ["invalid."]}
+    slices[primary.name]["zones"].append(served)
+    slices[primary.name]["updates"].append(
+        {"zone_name": name, "record_sets": [own, *sets], "prune": True, "ignore": []}
+    )
+    key = transfer_key_name(model.fleet, primary.name)
+    produced = {"name": name, "role": "produce", "key": key, "members": members}
+    slices[primary.name]["catalogs"].append({**produced, "peers": [_peer(host) for host in secondaries]})
+    for host in secondaries:
+        slices[host.name]["zones"].append(_taken(served, primary))
+        slices[host.name]["catalogs"].append({**produced, "role": "consume", "peers": [_peer(primary)]})
+
+
+def _catalog_sets(members: Sequence[str]) -> List[Dict[str, Any]]:
+    """RFC 9432 sections 4.1 and 4.3. A member's label never changes, or its consumers would drop and refetch the zone."""
+    labels = {member: hashlib.sha256(member.encode()).hexdigest()[:16] for member in members}
+    pointers = [
+        {"record": f"{labels[member]}.zones", "type": "PTR", "ttl": 0, "value": [f"{member}."]} for member in members
+    ]
+    version = {"record": "version", "type": "TXT", "ttl": 0, "value": ["2"]}
+    return sorted([version, *pointers], key=lambda one: str(one["record"]))

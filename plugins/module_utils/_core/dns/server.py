@@ -19,7 +19,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .keyfile import BadKeyFile, TsigKey, parse
+from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .serving import KnownKey, Provider, ServerConfig
 
 STAMP_FILE = "/var/lib/smallfleet/dns_server.applied"
@@ -115,8 +115,8 @@ def with_generations(key: KnownKey, contents: Sequence[str]) -> KnownKey:
             one = parse(content)
         except BadKeyFile:
             continue
-        if one.algorithm == key.algorithm and (one.name == key.name or one.name.startswith(f"{key.name}-")):
-            found.append(one)
+        if one.algorithm in SECRET_BYTES and generation(one.name, key.name) is not None and one not in found:
+            found.append(one)  # with its own algorithm, which may not yet be, or be no longer, what is asked for
     return KnownKey(key.name, key.algorithm, key.file, tuple(found))
 
 

@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading ``dns_zones``: who serves which zone, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..fleet.model import Fleet, Host
+from ..fleet.problems import Problem
+from ..fleet.values import shown
+from . import names, values
+
+DEFAULT_TTL = 300
+ZONE_OPTIONS = (
+    "primary",
+    "hidden_primary",
+    "secondaries",
+    "foreign_secondaries",
+    "ttl",
+    "hosts",
+    "records",
+    "prune",
+    "ignore",
+    "dnssec",
+)
+IGNORE_OPTIONS = ("record", "type", "match")
+MATCHES = ("name", "subdomain")
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One zone as asked for. ``entries`` are its records as written, not yet looked into."""
+
+    name: str
+    path: str
+    primary: Host
+    ttl: int
+    hosts: bool
+    entries: Any
+    secondaries: Tuple[Host, ...] = ()
+    foreign: Tuple[str, ...] = ()
+    hidden: bool = False
+    prune: bool = False
+    ignore: Tuple[Mapping[str, str], ...] = ()
+    dnssec: bool = False
+
+    @property
+    def public(self) -> Tuple[Host, ...]:
+        """The fleet's hosts that the world is told to ask."""
+        return self.secondaries if self.hidden else (self.primary, *self.secondaries)
+
+
+@dataclass
+class Notes:
+    """Collects problems of the whole fleet."""
+
+    problems: List[Problem] = field(default_factory=list)
+
+    def add(self, variable: str, message: str, remedy: str, host: str = "") -> None:
+        self.problems.append(Problem(host, variable, message, remedy))
+
+
+def read_zones(fleet: Fleet, notes: Notes) -> List[Zone]:
+    """The zones that can be used, in the order of the variable; notes what is wrong with all."""
+    asked = fleet.variables.get("dns_zones")
+    if asked is None:
+        return []
+    if not isinstance(asked, dict):
+        notes.add("dns_zones", "is not a dictionary", "Write {demo.example.net: {primary: ns1}}")
+        return []
+    found: Dict[str, Zone] = {}
+    for text, options in asked.items():
+        path = f"dns_zones.{text}"
+        try:
+            name = names.canonical(text)
+            if "*" in name or "/" in name and not name.endswith(".in-addr.arpa."):
+                raise names.BadName("has a character that the name of a zone cannot have")
+        except names.BadName as error:
+            notes.add(path, f"'{text}' {error}", "Name the zone, for example demo.example.net")
+            continue
+        if name in found:
+            notes.add(path, f"is the same zone as {found[name].path}", "Write each zone once")
+            continue
+        zone = _zone(fleet, name, path, options, notes)
+        if zone is not None:
+            found[name] = zone
+    return list(found.values())
+
+
+def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Optional[Zone]:
+    if not isinstance(options, dict):
+        notes.add(path, "is not a dictionary", "Write for example {primary: ns1}")
+        return None
+    for option in options:
+        if option not in ZONE_OPTIONS:
+            notes.add(f"{path}.{option}", "is no option of a zone", f"Use {', '.join(ZONE_OPTIONS)}")
+    ttl = options.get("ttl", DEFAULT_TTL)
+    if not values.is_ttl(ttl):
+        notes.add(f"{path}.ttl", f"{ttl!r} is no time to live", f"Write whole seconds from 0 to {values.TTL_MAX}")
+        ttl = DEFAULT_TTL
+    truths = {
+        option: _truth(options, option, default, path, notes)
+        for option, default in (("hosts", True), ("hidden_primary", False), ("prune", False), ("dnssec", False))
+    }
+    primary = _primary(fleet, options.get("primary"), f"{path}.primary", notes)
+    secondaries = _secondaries(fleet, options.get("secondaries"), primary, f"{path}.secondaries", notes)
+    foreign = _foreign(fleet, options.get("foreign_secondaries"), f"{path}.foreign_secondaries", notes)
+    ignore = _ignore(options.get("ignore"), name, f"{path}.ignore", notes)
+    if truths["hidden_primary"] and not (options.get("secondaries") or options.get("foreign_secondaries")):
+        remedy = "Name at least one host in secondaries, or leave hidden_primary out"
+        notes.add(f"{path}.hidden_primary", "leaves nobody to answer for the zone", remedy)
+    if primary is None:
+        return None
+    return Zone(
+        name,
+        path,
+        primary,
+        ttl,
+        truths["hosts"],
+        options.get("records"),
+        secondaries,
+        foreign,
+        truths["hidden_primary"],
+        truths["prune"],
+        ignore,
+        truths["dnssec"],
+    )
+
+
+def _truth(options: Mapping[Any, Any], option: str, default: bool, path: str, notes: Notes) -> bool:
+    given = options.get(option, default)
+    if isinstance(given, bool):
+        return given
+    notes.add(f"{path}.{option}", f"{given!r} is neither true nor false", "Write true or false")
+    return default
+
+
+def _primary(fleet: Fleet, given: Any, path: str, notes: Notes) -> Optional[Host]:
+    if given is None:
+        notes.add(path, "is missing", "Name the host that serves the zone")
+        return None
+    return _server(fleet, given, path, notes)
+
+
+def _server(fleet: Fleet, given: Any, path: str, notes: Notes) -> Optional[Host]:
+    host = fleet.hosts.get(given) if isinstance(given, str) else None
+    if host is None:
+        notes.add(path, f"{given!r} is not a host of the fleet", "Name a host of the inventory")
+        return None
+    if not host.addresses:
+        notes.add(
+            path,
+            f"{given} has no address in its management network",
+            "Give it a fleet_host_number and a management network with addresses",
+        )
+        return None
+    return host
+
+
+def _secondaries(fleet: Fleet, given: Any, primary: Optional[Host], path: str, notes: Notes) -> Tuple[Host, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple)):
+        notes.add(path, f"{shown(given)} is not a list of hosts", "Write for example [ns2]")
+        return ()
+    found: List[Host] = []
+    for index, one in enumerate(given):
+        here = f"{path}[{index}]"
+        host = _server(fleet, one, here, notes)
+        if host is None:
+            continue
+        if primary is not None and host.name == primary.name:
+            notes.add(here, f"{host.name} is the primary of the zone", "Name other hosts than the primary")
+        elif host in found:
+            notes.add(here, f"{host.name} is there twice", "Name each host once")
+        else:
+            found.append(host)
+    return tuple(found)
+
+
+def _foreign(fleet: Fleet, given: Any, path: str, notes: Notes) -> Tuple[str, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple)):
+        notes.add(path, f"{shown(given)} is not a list of addresses", "Write for example [192.0.2.53]")
+        return ()
+    owners = {address: host.name for host in fleet.hosts.values() for address in host.addresses}
+    found: List[str] = []
+    for index, one in enumerate(given):
+        here = f"{path}[{index}]"
+        try:
+            address = str(ip_address(one)) if isinstance(one, str) and "%" not in one else ""
+        except ValueError:
+            address = ""
+        if not address:
+            notes.add(here, f"{shown(one)} is no address", "Write the IPv4 or IPv6 address of the server")
+        elif address in owners:
+            notes.add(here, f"{address} is an address of {owners[address]}", "Name that host in secondaries instead")
+        elif address in found:
+            notes.add(here, f"{address} is there twice", "Write each address once")
+        else:
+            found.append(address)
+    return tuple(found)
+
+
+def _ignore(given: Any, zone: str, path: str, notes: Notes) -> Tuple[Mapping[str, str], ...]:
+    example = "Write for example [{record: _acme-challenge, type: TXT}]"
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple)):
+        notes.add(path, f"{shown(given)} is not a list", example)
+        return ()
+    found: List[Mapping[str, str]] = []
+    for index, one in enumerate(given):
+        here = f"{path}[{index}]"
+        if not isinstance(one, dict) or "record" not in one:
+            notes.add(here, "is not a dictionary with record", example)
+            continue
+        for option in one:
+            if option not in IGNORE_OPTIONS:
+                notes.add(f"{here}.{option}", "is no option of what is ignored", f"Use {', '.join(IGNORE_OPTIONS)}")
+        name = record_name(one["record"], zone, f"{here}.record", notes)
+        kind = record_type(one.get("type", "ANY"), f"{here}.type", notes)
+        match = match_word(one.get("match", MATCHES[0]), f"{here}.match", notes)
+        if name and kind and match:
+            found.append({"record": names.relative(name, zone), "type": kind, "match": match})
+    return tuple(found)
+
+
+def record_name(given: Any, zone: str, path: str, notes: Notes) -> Optional[str]:
+    """The canonical name of a record in the zone, or None and a note."""
+    try:
+        return names.qualify(given, zone)
+    except names.BadName as error:
+        notes.add(path, f"{shown(given)} {error}", f"Write a name in the zone {zone[:-1]}, or '@' for the zone itself")
+        return None
+
+
+def record_type(given: Any, path: str, notes: Notes) -> Optional[str]:
+    """The name of a record type, or ANY; None and a note for anything else."""
+    if isinstance(given, str) and given.upper() == "ANY":
+        return "ANY"
+    try:
+        return values.type_name(given)
+    except values.BadValue as error:
+        notes.add(path, f"{shown(given)} {error}", "Use for example A, AAAA or TXT, or ANY for all")
+        return None
+
+
+def match_word(given: Any, path: str, notes: Notes) -> Optional[str]:
+    """``name`` or ``subdomain``; None and a note for anything else."""
+    if isinstance(given, str) and given in MATCHES:
+        return given
+    notes.add(path, f"{shown(given)} is not accepted", "Use name, or subdomain for the name and all below it")
+    return None
