@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .dns import acme
 from .dns import resolve as dns
 from .failover import resolve as failover
 from .fleet.model import Fleet, Host, Resolution
@@ -21,6 +22,7 @@ CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
     "lab": lab.resolve,
     "node": node.resolve,
     "dns_server": dns.resolve,
+    "acme_certificates": acme.resolve,
     "standby": failover.resolve_standby,
     "probe": failover.resolve_probe,
 }

@@ -33,6 +33,9 @@ COMMON: Dict[str, Any] = {
         }
     },
     "dns_update_key": {"name": "demo-update", "algorithm": "hmac-sha256"},
+    "acme_directory": "https://acme.example.com/directory",
+    "acme_contact": "hostmaster@example.net",
+    "acme_certificates": {"web": {"hosts": ["h2"], "names": ["demo.example.net", "*.demo.example.net"]}},
     "standby_services": {
         "web": {
             "active": "h2",
