@@ -29,8 +29,8 @@ def resolve(fleet: Fleet) -> Resolution:
     """A slice for every host as soon as the fleet has ``acme_certificates``: a host that has none left stops renewing.
 
     A slice is ``{directory, contact, key: {name, algorithm, file}, certificates: [{name, names, key_type, challenges:
-    [{name, record, zone, servers}], deploy: {units, action, owner, group, files: [{path, content, owner, group,
-    mode}]}, check: {address, port} or None}]}``. Names are without final dot. Bad input of any type becomes problems.
+    [{name, record, zone, servers, nameservers: {name: [address]}}], deploy: {units, action, owner, group, files:
+    [{path, content, owner, group, mode}]}, check: {address, port} or None}]}``. Names are without final dot. Bad input of any type becomes problems.
     """
     notes = Notes()
     if fleet.variables.get("acme_certificates") is None:
@@ -92,7 +92,13 @@ def _slice(certificate: Certificate) -> Dict[str, Any]:
 
 
 def _challenge(one: Challenge) -> Dict[str, Any]:
-    return {"name": one.name[:-1], "record": one.record[:-1], "zone": one.zone[:-1], "servers": list(one.servers)}
+    return {
+        "name": one.name[:-1],
+        "record": one.record[:-1],
+        "zone": one.zone[:-1],
+        "servers": list(one.servers),
+        "nameservers": {name: list(addresses) for name, addresses in one.nameservers.items()},
+    }
 
 
 def _directory(fleet: Fleet, notes: Notes) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..fleet.model import Fleet
+from ..fleet.model import Fleet, Host
 from ..fleet.values import Notes, shown
 from . import names
 from .acme_deploy import read_check, read_deploy
@@ -24,12 +24,16 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Challenge:
-    """Where one name is proved. ``name`` is without wildcard; ``record`` is where the TXT records are written."""
+    """Where one name is proved. ``name`` is without wildcard; ``record`` is where the TXT records are written.
+
+    ``servers`` are the addresses of the zone's primary, ``nameservers`` those of all our servers of it, by name.
+    """
 
     name: str
     record: str
     zone: str
     servers: Tuple[str, ...]
+    nameservers: Mapping[str, Tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Zones:
     """What ``dns_zones`` says of the places of challenges. What is wrong in it, the capability dns_server reports."""
 
     servers: Dict[str, Tuple[str, ...]] = field(default_factory=dict)
+    nameservers: Dict[str, Dict[str, Tuple[str, ...]]] = field(default_factory=dict)
     aliases: Dict[str, str] = field(default_factory=dict)
     texts: Dict[str, str] = field(default_factory=dict)
     cuts: Dict[str, str] = field(default_factory=dict)
@@ -210,7 +215,7 @@ def _place(base: str, alias: Optional[str], path: str, zones: Zones, notes: Note
         said = f"{record[:-1]} has TXT records of its own in {zones.texts[record]}, which every run would put back"
         notes.add("", where, said, "Take them out")
         return None
-    return Challenge(base, record, zone, zones.servers[zone])
+    return Challenge(base, record, zone, zones.servers[zone], zones.nameservers[zone])
 
 
 def _follow(name: str, zones: Zones) -> str:
@@ -239,11 +244,19 @@ def read_zones(fleet: Fleet) -> Zones:
         except names.BadName:
             continue
         zones.servers[zone] = tuple(host.addresses)
+        zones.nameservers[zone] = _nameservers(fleet, host, options.get("secondaries"))
         records = options.get("records")
         for index, record in enumerate(records if isinstance(records, (list, tuple)) else ()):
             if isinstance(record, Mapping):
                 _read_record(record, zone, f"dns_zones.{text}.records[{index}]", zones)
     return zones
+
+
+def _nameservers(fleet: Fleet, primary: Host, secondaries: Any) -> Dict[str, Tuple[str, ...]]:
+    """Our servers of a zone by full name. A host needs them, for its resolver may not know our names yet."""
+    others = secondaries if isinstance(secondaries, (list, tuple)) else ()
+    hosts = [primary, *(fleet.hosts[one] for one in others if isinstance(one, str) and one in fleet.hosts)]
+    return {host.fqdn.lower().rstrip("."): tuple(host.addresses) for host in hosts}
 
 
 def _read_record(record: Mapping[Any, Any], zone: str, place: str, zones: Zones) -> None:
