@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import Server, WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 ZONE = "example.net."
 CANONICAL = WireClient(Server("192.0.2.53")).canonical

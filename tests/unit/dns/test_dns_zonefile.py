@@ -25,7 +25,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan im
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import Server, WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 ZONE = "example.net."
 CANONICAL = WireClient(Server("192.0.2.53")).canonical
