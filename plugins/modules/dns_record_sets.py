@@ -16,12 +16,15 @@ author:
   - The smallfleet.infra contributors (@smallfleet)
 description:
   - Makes each record set in the list what it says, in as few messages as possible. Sets that are not in the list are
-    not touched.
-  - One message holds up to about 60 kilobytes, which is more than a thousand simple sets. The server does a message as a
-    whole or not at all. What does not fit goes into further messages of the same kind, each atomic in itself and never
-    splitting the sets of one name. When a later one fails, the earlier ones stay done and RV(steps) names them;
-    running it again does the rest.
+    not touched, except with O(prune).
+  - One message holds up to 64 kilobytes, which is more than a thousand simple sets. The server does a message as a whole
+    or not at all. What does not fit goes into further messages of the same kind, each atomic in itself and never
+    splitting the sets of one name; what is added comes before what goes. When a later one fails, the earlier ones stay
+    done and RV(steps) names them; running it again does the rest.
   - A race lost to another writer is tried again from a new reading.
+  - A name that changes from addresses to a CNAME, or back, does so in one message, when what goes is named with
+    O(record_sets[].state=absent) or O(prune) is on. Else the call is refused, whatever O(on_existing) says, for
+    the other sets may be somebody else's.
 extends_documentation_fragment:
   - smallfleet.infra.dns_transport
 attributes:
@@ -30,7 +33,8 @@ attributes:
     description: Only questions are sent, no update.
   diff_mode:
     support: full
-    description: The named sets before and after, as lines of a zone file.
+    description:
+      - The named sets before and after, as lines of a zone file. With O(prune), all sets of the zone that are not ignored.
   idempotent:
     support: full
     description: A second run finds nothing to change and sends no update.
@@ -86,6 +90,53 @@ options:
         elements: dict
         required: true
         suboptions: *sets
+      prune:
+        description: O(prune) for this zone, if it differs.
+        type: bool
+        aliases: [purge]
+        version_added: 0.2.0
+      ignore:
+        description: O(ignore) for this zone, in the place of that for all zones.
+        type: list
+        elements: dict
+        version_added: 0.2.0
+        suboptions: &ignore
+          record:
+            description:
+              - A name as in O(record_sets[].record). With C(match=pattern), V(*) in it stands for any text, dots too;
+                else it is the wildcard of DNS.
+            type: str
+            required: true
+          type:
+            description: A type, or V(ANY).
+            type: str
+            default: ANY
+          match:
+            description: Whether exactly this name is meant, the name and all below it, or all names of a pattern.
+            type: str
+            choices: [name, subdomain, pattern]
+            default: name
+  prune:
+    description:
+      - Whether to delete, too, all sets of the zone that are neither in the list nor in O(ignore).
+      - The zone is read by transfer (AXFR), which the key must be allowed. Every message carries the condition that the
+        zone's SOA record is still the one of that reading, so nothing that another writer did in between can be lost;
+        with several messages the zone is read anew before each.
+      - Never touched are the SOA record and what the server makes for DNSSEC. Left alone, if they are not in the list, are
+        the nameservers of the zone itself, and the addresses of names that a remaining nameserver record refers to (such
+        as the glue of a delegation).
+    type: bool
+    default: false
+    aliases: [purge]
+    version_added: 0.2.0
+  ignore:
+    description:
+      - Sets that others look after, such as ACME clients. O(prune) leaves them alone.
+      - A set that is in the list as well is refused.
+    type: list
+    elements: dict
+    version_added: 0.2.0
+    suboptions: *ignore
   on_existing:
     description:
       - What to do about sets that exist with other values or another TTL.
@@ -117,6 +168,19 @@ EXAMPLES = r"""
       - {record: "@", type: MX, ttl: 300, value: [10 mail, 20 mail.example.com.]}
       - {record: old, type: A, state: absent}
 
+- name: Make the zone hold just this, and what ACME clients and the hosts of one branch write themselves
+  smallfleet.infra.dns_record_sets:
+    server: 127.0.0.1
+    key_file: /etc/bind/smallfleet/demo-update.key
+    zone_name: demo.example.net
+    record_sets:
+      - {record: www, type: CNAME, value: [app1]}
+      - {record: app1, type: A, value: [192.0.2.11]}
+    prune: true
+    ignore:
+      - {record: "_acme-challenge*", type: TXT, match: pattern}
+      - {record: dyn, match: subdomain}
+
 - name: See whether two zones are as they should be
   smallfleet.infra.dns_record_sets:
     server: ns1.example.net
@@ -143,33 +207,36 @@ state:
   type: dict
   contains:
     zones:
-      description: By the name of the zone, the sets asked for and the messages sent.
+      description: By the name of the zone, the sets asked for, those that O(prune) deletes, and the messages sent.
       returned: always
       type: dict
-      sample: {demo.example.net: {record_sets: 4, messages: 1}}
+      sample: {demo.example.net: {record_sets: 4, pruned: 0, messages: 1}}
 dns_rc:
-  description: Response code of the last update.
-  returned: when an update was answered
+  description: Response code of the last update, when one was answered.
+  returned: sometimes
   type: int
   sample: 0
 dns_rc_str:
-  description: Name of the response code.
-  returned: when an update was answered
+  description: Its name.
+  returned: sometimes
   type: str
   sample: NOERROR
 reason:
-  description: Why it failed, as one word. See M(smallfleet.infra.dns_record_set).
+  description: Why it failed, as one word. All are listed with M(smallfleet.infra.dns_record_set).
   returned: failure
   type: str
   sample: lost_race
 """
 
+from typing import Dict
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused, render
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_zones
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.prune import MATCHES
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired, read_zones
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Result
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
     ON_EXISTING,
     TRANSPORT,
@@ -178,6 +245,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options i
     make_client,
     rcode_result,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import converge_all
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
@@ -189,6 +257,10 @@ def run(module: AnsibleModule) -> None:
     asked = options["zones"] or []
     if options["zone_name"] is not None:
         asked = [{"zone_name": options["zone_name"], "record_sets": options["record_sets"]}]
+    for zone in asked:
+        for option in ("prune", "ignore"):
+            if zone.get(option) is None:
+                zone[option] = options[option]
     zones = read_zones(asked, client.canonical, options["txt_transformation"] == "quoted")
     results = converge_all(client, zones, options["on_existing"], module.check_mode)
     for result in results.values():
@@ -203,14 +275,15 @@ def run(module: AnsibleModule) -> None:
             "before": "".join(render(result.before.values()) for result in results.values()),
             "after": "".join(render(result.after.values()) for result in results.values()),
         },
-        state={
-            "zones": {
-                zone[:-1]: {"record_sets": len(zones[zone][0]), "messages": result.messages}
-                for zone, result in results.items()
-            }
-        },
+        state={"zones": {zone[:-1]: figures(zones[zone], result) for zone, result in results.items()}},
         **rcode_result(codes[-1] if codes else None),
     )
+
+
+def figures(desired: Desired, result: Result) -> Dict[str, int]:
+    """What is told about a zone."""
+    gone = [key for key in result.before if key not in result.after and key not in desired.wanted]
+    return {"record_sets": len(desired.wanted), "pruned": len(gone), "messages": result.messages}
 
 
 def main() -> None:
@@ -230,17 +303,30 @@ def main() -> None:
         "mutually_exclusive": [("record", "prefix")],
         "required_if": [("state", "present", ("value",))],
     }
+    ignore = {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "record": {"type": "str", "required": True},
+            "type": {"type": "str", "default": "ANY"},
+            "match": {"type": "str", "choices": list(MATCHES), "default": "name"},
+        },
+    }
     module = AnsibleModule(
         argument_spec={
             **TRANSPORT,
             "zone_name": {"type": "str", "aliases": ["zone"]},
             "record_sets": {**sets, "aliases": ["records"]},
+            "prune": {"type": "bool", "default": False, "aliases": ["purge"]},
+            "ignore": ignore,
             "zones": {
                 "type": "list",
                 "elements": "dict",
                 "options": {
                     "zone_name": {"type": "str", "required": True},
                     "record_sets": {**sets, "required": True},
+                    "prune": {"type": "bool", "aliases": ["purge"]},
+                    "ignore": ignore,
                 },
             },
             "on_existing": {"type": "str", "choices": list(ON_EXISTING), "default": "replace"},

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.dns.model import Change, Key, Message, Prerequisite, RRset
+from .._core.dns.model import Change, Key, Message, Prerequisite, RRset, Seen, ZoneContents
 from .._core.dns.plan import LIMIT, estimate
+from .._core.dns.prune import without_server_sets
 
 NOERROR = 0
 RCODES: Mapping[int, str] = {
@@ -60,8 +61,12 @@ class DnsClient(Protocol):
         """The canonical form of one value in presentation form, its names absolute. Raises ValueError."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
+    def read(self, zone: str, keys: Sequence[Key]) -> Seen:
         """The sets of these keys that exist, and CNAMEs in their place; for a CNAME, all that is at its name."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def transfer(self, zone: str) -> ZoneContents:
+        """The whole zone at one moment."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def send(self, zone: str, message: Message) -> int:
@@ -71,7 +76,10 @@ class DnsClient(Protocol):
 
 @dataclass
 class FakeDns:
-    """A zone in memory. ``meddle`` is called before every update, as a rival would be; ``deaf`` ignores changes."""
+    """A zone in memory. ``meddle`` is called before every update, as a rival would be; ``deaf`` ignores changes.
+
+    Its serial counts the updates that changed something; a rival counts it up with ``touch()``.
+    """
 
     zone: str
     sets: Dict[Key, RRset] = field(default_factory=dict)
@@ -81,15 +89,28 @@ class FakeDns:
     fail: Optional[DnsFailure] = None
     fail_after: bool = False
     limit: int = LIMIT
+    serial: int = 1
+
+    def touch(self) -> None:
+        self.serial += 1
+
+    @property
+    def soa(self) -> RRset:
+        return RRset(self.zone, "SOA", 300, frozenset({f"ns1.{self.zone} hostmaster.{self.zone} {self.serial} 1 1 1 1"}))
+
+    def transfer(self, zone: str) -> ZoneContents:
+        sets = without_server_sets(self.zone, self.sets.values())
+        return ZoneContents(self.zone, self.serial, self.soa, sets, (self.zone, "DNSKEY") in self.sets)
 
     def size(self, zone: str, message: Message) -> int:
-        return estimate(message.groups)
+        return estimate(message.groups, message.guard)
 
     def canonical(self, kind: str, text: str) -> str:
         return text
 
-    def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
-        found = {}
+    def read(self, zone: str, keys: Sequence[Key]) -> Seen:
+        found = Seen()
+        found.unused = frozenset(name for name, _kind in keys) - {name for name, _kind in self.sets}
         for name, kind in keys:
             for key in ((name, kind), (name, "CNAME")):
                 if key in self.sets:
@@ -108,14 +129,18 @@ class FakeDns:
             if rcode:
                 return rcode
         if not self.deaf:
+            before = dict(self.sets)
             for change in message.changes:
                 self._change(change)
+            self.serial += before != self.sets
         if self.fail is not None:
             raise self.fail
         return NOERROR
 
     def _unmet(self, one: Prerequisite) -> int:
-        found = self.sets.get((one.name, one.type))
+        found = self.soa if one.type == "SOA" else self.sets.get((one.name, one.type))
+        if one.kind == "exists":
+            return 0 if found is not None else 8
         if one.kind == "equals":
             return 0 if found is not None and set(found.exact or found.values) == set(one.values) else 8
         if one.kind == "absent":
@@ -132,7 +157,7 @@ class FakeDns:
                 self.sets.pop(key, None)
         elif change.kind == "drop":
             if found is not None and not (own_servers and len(found.values) == 1):
-                rest = found.values - {change.value}
+                rest = frozenset(value for value in found.values if found.spelling(value) != change.value)
                 self.sets.pop(key)
                 if rest:
                     self.sets[key] = RRset(*key, found.ttl, rest)

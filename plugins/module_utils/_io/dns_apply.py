@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
-from .._core.dns.model import Group, Key, Message, RRset
+from .._core.dns.model import Group, Key, Message, Prerequisite, RRset, Seen, Step
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
 
 ATTEMPTS = 5
+_TOLD = 8  # sets in one sentence
 
 
 @dataclass(frozen=True)
 class Request:
-    """What one call asks of a zone. ``expected`` are values that the only wanted set must have before the change."""
+    """What one call asks of named sets. ``expected`` are values that the only wanted set must have before the change."""
 
     zone: str
     wanted: Wanted
@@ -60,61 +61,55 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
         before = {key: observed[key] for key in request.wanted if key in observed}
         first = before if first is None else first
         remaining, kept = settle(request.wanted, observed, request.on_existing, request.given)
-        _refuse_kept(request, kept)
-        messages = _messages(client, request.zone, remaining, observed, done)
+        refuse_kept(request, kept)
+        messages = messages_for(client, request.zone, remaining, observed, done)
         if messages:
             _check_expected(request, before)
         steps = [str(step) for message in messages for step in message.steps]
         if check or not messages:
-            after = _wanted_state(remaining, before)
+            after = state_after(remaining, before)
             rcode = NOERROR if sent else None
             return Result(tuple(done + (steps if check else [])), first, after, tuple(kept), rcode, sent)
         try:
             for message in messages:
                 sent += 1
-                _deliver(client, request, message)
+                deliver(client, request.zone, message)
                 done.extend(str(step) for step in message.steps)
         except DnsFailure as failure:
             failure.done = tuple(done)
             if failure.reason == "lost_race" and request.expected is None and attempt < ATTEMPTS:
                 continue
             raise
-        after = _read_back(client, request, remaining, before, done)
-        notes = kept + _changed_since(remaining, after)
-        return Result(tuple(done), first, after, tuple(notes), NOERROR, sent)
+        found = client.read(request.zone, list(request.wanted))
+        after = {key: found[key] for key in request.wanted if key in found}
+        refuse_ignored(remaining, before, after, done)
+        return Result(tuple(done), first, after, tuple(kept + changed_since(remaining, after)), NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _messages(
-    client: DnsClient, zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: List[str]
+def messages_for(
+    client: DnsClient,
+    zone: str,
+    wanted: Wanted,
+    observed: Seen,
+    done: Sequence[str],
+    guard: Tuple[Prerequisite, ...] = (),
 ) -> List[Message]:
+    """The plan in as few messages as fit, each with the guard."""
+
     def measure(groups: Sequence[Group]) -> int:
-        return client.size(zone, Message(tuple(groups)))
+        return client.size(zone, Message(tuple(groups), guard))
 
     try:
-        return pack(plan(zone, wanted, observed), client.limit, measure)
+        groups = plan(zone, wanted, observed, observed.unused)
+        return [Message(message.groups, guard) for message in pack(groups, client.limit, measure)]
     except Refused as refused:
         refused.done = tuple(done)
         raise
 
 
-def converge_all(
-    client: DnsClient, zones: Mapping[str, Tuple[Wanted, Wanted]], on_existing: str, check: bool = False
-) -> Dict[str, Result]:
-    """converge() for several zones, one after the other; a failure tells what was done in those before it."""
-    results: Dict[str, Result] = {}
-    for zone, (wanted, given) in zones.items():
-        try:
-            results[zone] = converge(client, Request(zone, wanted, given, lambda key: on_existing), check)
-        except (DnsFailure, Refused) as failure:
-            if not check:
-                earlier = tuple(step for result in results.values() for step in result.steps)
-                failure.done = earlier + failure.done
-            raise
-    return results
-
-
-def _refuse_kept(request: Request, kept: List[str]) -> None:
+def refuse_kept(request: Request, kept: List[str]) -> None:
+    """Raises DnsFailure ``exists`` when a set was kept and that is a failure."""
     if kept and any(request.on_existing(key) == "keep_and_fail" for key in request.wanted):
         raise DnsFailure("exists", " ".join(kept) + " Nothing was changed.")
 
@@ -130,40 +125,61 @@ def _check_expected(request: Request, before: Mapping[Key, RRset]) -> None:
         raise DnsFailure("not_expected", f"{text} Nothing was changed.")
 
 
-def _deliver(client: DnsClient, request: Request, message: Message) -> None:
+Shows = Callable[[Step, Optional[RRset]], bool]
+
+
+def whole_set(step: Step, found: Optional[RRset]) -> bool:
+    """Whether a set is what a step makes it."""
+    return found == step.after
+
+
+def deliver(client: DnsClient, zone: str, message: Message, shows: Shows = whole_set) -> None:
+    """Send an update. Raises DnsFailure ``lost_race``, and ``unknown`` when it had no answer and is not there.
+
+    ``shows(step, found)`` says whether what is there now is what the step did.
+    """
     try:
-        rcode = client.send(request.zone, message)
+        rcode = client.send(zone, message)
     except DnsFailure as failure:
         if not failure.sent:
             raise
-        _look_for(client, request, message, failure)
+        _look_for(client, zone, message, failure, shows)
         return
     if rcode != NOERROR:
-        found = client.read(request.zone, [step.key for step in message.steps])
-        text = "; ".join(_difference(step.before, found.get(step.key), step.key) for step in message.steps)
+        found = client.read(zone, [step.key for step in message.steps])
+        changes = [
+            _difference(step.before, found.get(step.key), step.key)
+            for step in message.steps
+            if _values(step.before) != _values(found.get(step.key))
+        ]
+        text = "; ".join(changes[:_TOLD]) or "none of the sets of this message"
         raise DnsFailure(
             "lost_race",
-            f"Somebody else changed the zone {request.zone} meanwhile ({RCODES.get(rcode, rcode)}): {text}."
+            f"Somebody else changed the zone {zone} meanwhile ({RCODES.get(rcode, rcode)}): {text}."
             " Nothing of this message was changed.",
             rcode,
         )
+
+
+def _values(one: Optional[RRset]) -> FrozenSet[str]:
+    return one.values if one else frozenset()
 
 
 def _difference(before: Optional[RRset], found: Optional[RRset], key: Key) -> str:
     return f"{key[0]} {key[1]} was {describe(before)}, is now {describe(found)}"
 
 
-def _look_for(client: DnsClient, request: Request, message: Message, failure: DnsFailure) -> None:
+def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailure, shows: Shows) -> None:
     """After an update without an answer: return when the server has it, else say that nobody knows."""
     try:
-        found = client.read(request.zone, [step.key for step in message.steps])
+        found = client.read(zone, [step.key for step in message.steps])
     except DnsFailure as second:
         raise DnsFailure(
             "unknown",
             f"{failure} Whether the update was made is not known, for the server cannot be asked: {second}"
             " Run it again when the server answers.",
         ) from None
-    if all(found.get(step.key) == step.after for step in message.steps):
+    if all(shows(step, found.get(step.key)) for step in message.steps):
         return
     raise DnsFailure(
         "unknown",
@@ -171,27 +187,23 @@ def _look_for(client: DnsClient, request: Request, message: Message, failure: Dn
     )
 
 
-def _read_back(
-    client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: List[str]
-) -> Dict[Key, RRset]:
-    """What the server shows now. Raises DnsFailure ``ignored`` when it is what it was before the update."""
-    found = client.read(request.zone, list(request.wanted))
-    after = {key: found[key] for key in request.wanted if key in found}
-    ignored = [
+def refuse_ignored(
+    remaining: Wanted, before: Mapping[Key, RRset], after: Mapping[Key, RRset], done: Sequence[str]
+) -> None:
+    """Raises DnsFailure ``ignored`` when a set is what it was before the update."""
+    left = [
         f"{key[0]} {key[1]} is still {describe(after.get(key))}"
         for key, want in remaining.items()
         if after.get(key) != want and after.get(key) == before.get(key)
     ]
-    if ignored:
-        failure = DnsFailure(
-            "ignored", f"The server answered NOERROR and did not do it: {'; '.join(ignored)}.", NOERROR
-        )
+    if left:
+        text = "; ".join(left[:_TOLD])
+        failure = DnsFailure("ignored", f"The server answered NOERROR and did not do it: {text}.", NOERROR)
         failure.done = tuple(done)
         raise failure
-    return after
 
 
-def _changed_since(remaining: Wanted, after: Mapping[Key, RRset]) -> List[str]:
+def changed_since(remaining: Wanted, after: Mapping[Key, RRset]) -> List[str]:
     """Sets that were written, and then written again by somebody else before they were read back."""
     return [
         f"{key[0]} {key[1]} was changed again by somebody else, and is now {describe(after.get(key))}."
@@ -200,7 +212,8 @@ def _changed_since(remaining: Wanted, after: Mapping[Key, RRset]) -> List[str]:
     ]
 
 
-def _wanted_state(remaining: Wanted, before: Mapping[Key, RRset]) -> Dict[Key, RRset]:
+def state_after(remaining: Wanted, before: Mapping[Key, RRset]) -> Dict[Key, RRset]:
+    """The sets as they would be."""
     after = dict(before)
     for key, want in remaining.items():
         after.pop(key, None)

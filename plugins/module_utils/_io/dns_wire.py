@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, Optional, Sequence, Set
 
 from .._core.dns import names
-from .._core.dns.model import Key, Message, RRset
+from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents
 from .._core.dns.plan import LIMIT
+from .._core.dns.prune import without_server_sets
 from .._core.dns.values import SERVER_OWNED
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
-from .dns_socket import Server, connect, over_tcp, over_udp
+from .dns_socket import Server, connect, over_tcp, over_udp, resolve
+
+__all__ = ["DNSPYTHON_ERROR", "Server", "WireClient", "canonical_text", "kind_of", "make_key"]
 
 DNSPYTHON_ERROR: Optional[str] = None
 try:
@@ -27,6 +30,7 @@ try:
     import dns.flags
     import dns.message
     import dns.name
+    import dns.query
     import dns.rdata
     import dns.rdataclass
     import dns.rdatatype
@@ -48,6 +52,7 @@ class WireClient:
     _socket: Optional[socket.socket] = None
     _wildcards: Dict[Key, Optional[RRset]] = field(default_factory=dict)
     _served: Set[str] = field(default_factory=set)
+    _unused: Set[str] = field(default_factory=set)
     _key_accepted: bool = False
 
     def canonical(self, kind: str, text: str) -> str:
@@ -56,15 +61,17 @@ class WireClient:
         except dns.exception.DNSException as error:
             raise ValueError(f"'{text}' is not a value of type {kind}: {error}.") from None
 
-    def read(self, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
+    def read(self, zone: str, keys: Sequence[Key]) -> Seen:
         self._wildcards.clear()
+        self._unused.clear()
         self.check_zone(zone)
-        found: Dict[Key, RRset] = {}
+        found = Seen()
         for name, kind in dict.fromkeys(keys):
             sets = list(self._lookup(zone, name, kind))
-            if kind == "CNAME" and not sets:
+            if kind == "CNAME" and not sets and name not in self._unused:
                 sets = list(self._lookup(zone, name, "ANY"))
             found.update({one.key: one for one in sets if not self._synthetic(zone, one)})
+        found.unused = frozenset(self._unused)
         return found
 
     @property
@@ -84,6 +91,39 @@ class WireClient:
         if rcode and rcode not in PREREQUISITE_FAILED:
             raise self.refusal(rcode, zone, "the update")
         return rcode
+
+    def transfer(self, zone: str) -> ZoneContents:
+        self.check_zone(zone)  # tells who cannot be reached, or serves another zone, from who may not transfer
+        held: Dict[Key, Dict[str, str]] = {}
+        ttls: Dict[Key, int] = {}
+        with self.naming_failures(what=f"the request to transfer {zone[:-1]}"):
+            for one in self._transferred(zone):  # a set may be spread over several messages; the SOA comes twice
+                key = (one.name.canonicalize().to_text(), kind_of(one))
+                ttls[key] = min(int(one.ttl), ttls.get(key, int(one.ttl)))
+                held.setdefault(key, {}).update(_spellings(one))
+        found = {key: _rrset(key, ttls[key], spellings) for key, spellings in held.items()}
+        soa = found.get((zone, "SOA"))
+        if soa is None:
+            raise DnsFailure("malformed", f"{self.server} sent the zone {zone[:-1]} without its SOA record.")
+        sets = without_server_sets(zone, found.values())
+        return ZoneContents(zone, int(soa.spelled[0].split()[2]), soa, sets, (zone, "DNSKEY") in found)
+
+    def _transferred(self, zone: str) -> Iterator[Any]:
+        where = self.server
+        messages = dns.query.xfr(
+            resolve(where),
+            dns.name.from_text(zone),
+            dns.rdatatype.AXFR,
+            port=where.port,
+            keyring=self.key,
+            timeout=where.timeout,
+            relativize=False,
+        )
+        try:
+            for message in messages:
+                yield from message.answer
+        except dns.query.TransferError as error:
+            raise self.refusal(int(error.rcode), zone, f"the request to transfer {zone[:-1]}") from None
 
     def close(self) -> None:
         if self._socket is not None:
@@ -117,6 +157,8 @@ class WireClient:
     def _lookup(self, zone: str, name: str, kind: str) -> Iterator[RRset]:
         """What the server shows at exactly this name: of this type, or a CNAME, or for ANY all it has."""
         answer = self._ask(name, kind, zone)
+        if answer.rcode() == 3 and not answer.answer:  # with a CNAME in the answer, it is the target that is not there
+            self._unused.add(name)
         sections = [answer.answer] if answer.flags & dns.flags.AA else [answer.authority, answer.additional]
         owner = dns.name.from_text(name)
         for one in (one for section in sections for one in section):
@@ -126,8 +168,7 @@ class WireClient:
             found = kind_of(one)
             wanted = found in (kind, "CNAME") or (kind == "ANY" and found not in SERVER_OWNED)
             if one.name == owner and wanted and one.rdclass == dns.rdataclass.IN:
-                exact = tuple(value.to_text() for value in one)
-                yield RRset(name, found, int(one.ttl), frozenset(canonical_text(value) for value in one), exact)
+                yield _rrset((name, found), int(one.ttl), _spellings(one))
 
     def _synthetic(self, zone: str, found: RRset) -> bool:
         """Whether the set was made up from a wildcard (RFC 4592).
@@ -219,10 +260,11 @@ class WireClient:
         text = RCODES.get(rcode, str(rcode))
         if rcode == 9 and zone in self._served:
             rcode = 5  # Knot says so to whoever may not do it (its rule: no name of a zone is told to strangers)
+        data = ", or not this data (its log says)" if what == "the update" else ""
         key = f"with the key {self._key_name()}" if self.key is not None else "without a key"
         reason, hint = {
             2: ("server_failure", "its log says why"),
-            5: ("refused", f"it does not allow this {key}"),
+            5: ("refused", f"it does not allow this {key}{data}"),
             9: ("not_auth", f"it is not authoritative for {zone[:-1]}"),
             10: ("not_zone", f"a name lies outside the zone {zone[:-1]}"),
         }.get(rcode, ("malformed", "it did not understand it"))
@@ -251,6 +293,8 @@ def _update(zone: str, message: Message) -> Any:
     for one in message.prerequisites:
         if one.kind == "unused":
             update.absent(one.name)
+        elif one.kind == "exists":
+            update.present(one.name, one.type)
         elif one.kind == "absent":
             update.absent(one.name, one.type)
         else:
@@ -273,6 +317,15 @@ def make_key(name: str, secret: str, algorithm: str) -> Any:
         return dns.tsig.Key(name, secret, _ALGORITHM_NAMES.get(algorithm, algorithm))
     except (ValueError, dns.exception.DNSException):
         raise DnsFailure("bad_key", f"The secret of the key {name} is not base64, or its name is no name.") from None
+
+
+def _spellings(one: Any) -> Dict[str, str]:
+    """The values of a set, canonical -> as the server spells them."""
+    return {canonical_text(value): str(value.to_text()) for value in one}
+
+
+def _rrset(key: Key, ttl: int, spellings: Dict[str, str]) -> RRset:
+    return RRset(*key, ttl, frozenset(spellings), tuple(text for _value, text in sorted(spellings.items())))
 
 
 def kind_of(one: Any) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Group, Key, RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import (
+    LIMIT,
     Refused,
     group_size,
     pack,
@@ -184,7 +185,7 @@ def test_messages_are_filled_by_bytes_and_keep_their_order() -> None:
     messages = pack(groups)
     assert len(messages) > 1
     assert [group for message in messages for group in message.groups] == groups
-    assert all(sum(map(group_size, message.groups)) < 60000 for message in messages)
+    assert all(sum(map(group_size, message.groups)) < LIMIT for message in messages)
 
 
 @given(sizes=st.lists(st.integers(1, 40), max_size=30), limit=st.integers(40, 100))

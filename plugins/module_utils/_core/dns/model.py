@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import FrozenSet, Optional, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Tuple
 
 Key = Tuple[str, str]  # canonical name, type in upper case
 
@@ -17,7 +17,8 @@ class RRset:
     """All values of one name and type.
 
     ``values`` are in canonical presentation form, so that equal sets are equal data; ``exact`` are the values as the
-    server spelled them, which a prerequisite must repeat (servers may compare the letters of names in values).
+    server spelled them, which a prerequisite must repeat (servers may compare the letters of names in values), in the
+    order of the sorted ``values``.
     """
 
     name: str
@@ -35,16 +36,42 @@ class RRset:
         """The values as a message should carry them, in a stable order."""
         return tuple(sorted(self.exact or self.values))
 
+    def spelling(self, value: str) -> str:
+        """How the server spells one of the values."""
+        known = dict(zip(sorted(self.values), self.exact))
+        return known.get(value, value)
+
     def __str__(self) -> str:
         return "\n".join(f"{self.name} {self.ttl} {self.type} {value}" for value in sorted(self.values))
+
+
+class Seen(Dict[Key, RRset]):
+    """Sets that exist, by key. ``unused`` are names known to have no record of any type."""
+
+    unused: FrozenSet[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class ZoneContents:
+    """A zone at one moment.
+
+    ``soa`` is spelled as the server spells it: as a prerequisite it says that the zone is still this one. ``sets``
+    leaves out the SOA and what the server made for DNSSEC; ``signed`` says whether there was a DNSKEY.
+    """
+
+    zone: str
+    serial: int
+    soa: RRset
+    sets: Mapping[Key, RRset]
+    signed: bool = False
 
 
 @dataclass(frozen=True)
 class Prerequisite:
     """A condition that the server checks in the same atomic step as the changes (RFC 2136 section 2.4).
 
-    ``kind`` is ``equals`` (the set exists with exactly these values; the TTL is not compared), ``absent`` (there is no
-    such set) or ``unused`` (no record of any type has this name).
+    ``kind`` is ``equals`` (the set exists with exactly these values; the TTL is not compared), ``exists`` (with whatever
+    values), ``absent`` (there is no such set) or ``unused`` (no record of any type has this name).
     """
 
     kind: str
@@ -96,9 +123,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Message:
-    """One UPDATE message: the server does all of it or nothing."""
+    """One UPDATE message: the server does all of it or nothing. ``guard`` are conditions on the zone as a whole."""
 
     groups: Tuple[Group, ...]
+    guard: Tuple[Prerequisite, ...] = ()
 
     @property
     def steps(self) -> Tuple[Step, ...]:
@@ -106,7 +134,7 @@ class Message:
 
     @property
     def prerequisites(self) -> Tuple[Prerequisite, ...]:
-        return tuple(one for group in self.groups for one in group.prerequisites)
+        return self.guard + tuple(one for group in self.groups for one in group.prerequisites)
 
     @property
     def changes(self) -> Tuple[Change, ...]:

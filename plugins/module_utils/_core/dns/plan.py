@@ -14,11 +14,11 @@ Invariants, each with a property test:
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .model import Change, Group, Key, Message, Prerequisite, RRset, Step
 
-LIMIT = 60000  # bytes; a message over TCP ends at 65535 (RFC 1035 section 4.2.2), and the signature needs room
+LIMIT = 65000  # bytes; a message over TCP ends at 65535 (RFC 1035 section 4.2.2), and the signature needs room
 _ENVELOPE = 600  # header, zone section and TSIG record
 # What may stand at a name, for the rare message that puts a CNAME in the place of other data.
 _COMPANIONS = ("A", "AAAA", "CAA", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP", "SVCB", "TLSA", "TXT")
@@ -44,18 +44,33 @@ Wanted = Mapping[Key, Optional[RRset]]  # None: this set must not exist
 Observed = Mapping[Key, RRset]
 
 
-def plan(zone: str, wanted: Wanted, observed: Observed) -> List[Group]:
+def plan(zone: str, wanted: Wanted, observed: Observed, unused: AbstractSet[str] = frozenset()) -> List[Group]:
     """The groups of steps that make ``observed`` into ``wanted``, in a stable order.
 
+    Should they need several messages, what is added comes first, the zone's own name then, and what goes comes last: a
+    server may refuse a nameserver without an address at the end of any message.
+
     ``observed`` must hold every wanted key that exists and, for the names of wanted CNAMEs, all that exists there.
-    Raises Refused, with every reason, for what no server would do: it would answer NOERROR and leave it out.
+    ``unused`` are names known to have nothing: their conditions are shorter. Raises Refused, with every reason, for what no server would do: it would answer NOERROR and leave it out.
     """
-    names = sorted({key[0] for key in wanted})
-    reasons = [reason for name in names for reason in _objections(zone, name, wanted, observed)]
+    there: Dict[str, Dict[Key, RRset]] = {}
+    for key, found in observed.items():
+        there.setdefault(key[0], {})[key] = found
+    asked: Dict[str, Dict[Key, Optional[RRset]]] = {}
+    for key, want in wanted.items():
+        asked.setdefault(key[0], {})[key] = want
+    names = sorted(asked)
+    reasons = [reason for name in names for reason in _objections(zone, name, asked[name], there.get(name, {}))]
     if reasons:
         raise Refused(reasons)
-    groups = (_group(zone, name, wanted, observed) for name in names)
-    return [group for group in groups if group is not None]
+    groups = (_group(zone, name, asked[name], there.get(name, {}), name in unused) for name in names)
+    return sorted((group for group in groups if group is not None), key=lambda group: _turn(zone, group))
+
+
+def _turn(zone: str, group: Group) -> Tuple[int, str]:
+    if group.name == zone:
+        return (1, group.name)
+    return (2 if any(step.after is None for step in group.steps) else 0, group.name)
 
 
 def pack(groups: Iterable[Group], limit: int = LIMIT, measure: Optional[Measure] = None) -> List[Message]:
@@ -86,18 +101,21 @@ def _fitting(groups: Sequence[Group], limit: int, size: Measure) -> int:
     return fits
 
 
-def estimate(groups: Sequence[Group]) -> int:
+def estimate(groups: Sequence[Group], guard: Sequence[Prerequisite] = ()) -> int:
     """An upper bound of the bytes of a message with these groups."""
-    return _ENVELOPE + sum(group_size(group) for group in groups)
+    return _ENVELOPE + _conditions_size(guard) + sum(group_size(group) for group in groups)
+
+
+def _conditions_size(prerequisites: Sequence[Prerequisite]) -> int:
+    return sum(
+        (len(one.name) + 11) * max(1, len(one.values)) + sum(len(value) + 32 for value in one.values)
+        for one in prerequisites
+    )
 
 
 def group_size(group: Group) -> int:
     """An upper bound of the group's bytes on the wire: names uncompressed, text never shorter than its wire form."""
-    prerequisites = sum(
-        (len(one.name) + 11) * max(1, len(one.values)) + sum(len(value) + 32 for value in one.values)
-        for one in group.prerequisites
-    )
-    return prerequisites + sum(len(one.name) + 11 + len(one.value) + 32 for one in group.changes)
+    return _conditions_size(group.prerequisites) + sum(len(one.name) + 11 + len(one.value) + 32 for one in group.changes)
 
 
 def render(sets: Iterable[RRset]) -> str:
@@ -105,38 +123,29 @@ def render(sets: Iterable[RRset]) -> str:
     return "".join(f"{one}\n" for one in sorted(sets, key=lambda one: one.key))
 
 
-def _after(name: str, wanted: Wanted, observed: Observed) -> Dict[str, RRset]:
-    """What would be at a name afterwards, by type."""
-    there = {kind: found for (owner, kind), found in observed.items() if owner == name}
-    for (owner, kind), want in wanted.items():
-        if owner == name:
-            there.pop(kind, None)
-            if want is not None:
-                there[kind] = want
-    return there
-
-
 def _objections(zone: str, name: str, wanted: Wanted, observed: Observed) -> Iterable[str]:
-    after = _after(name, wanted, observed)
+    """Why what would be at a name afterwards cannot be; both mappings hold this name only."""
+    after = {kind: found for (_owner, kind), found in observed.items() if (name, kind) not in wanted}
+    after.update({kind: want for (_owner, kind), want in wanted.items() if want is not None})
     if "CNAME" in after and len(after) > 1:
         others = ", ".join(sorted(kind for kind in after if kind != "CNAME"))
-        yield f"{name} cannot have a CNAME beside {others}: delete one of them in the same call."
+        yield f"{name} cannot have a CNAME beside {others}: name what goes with state=absent in the same call."
     for kind, found in sorted(after.items()):
         if kind in ("CNAME", "DNAME") and len(found.values) > 1:
             yield f"{name} {kind} can have one value only."
     if name == zone and (name, "NS") in wanted and "NS" not in after:
         yield f"{name} NS are the zone's own nameservers and cannot be deleted: replace them."
-    for owner, kind in wanted:
-        if owner == name and kind == "SOA":
-            yield f"{name} SOA belongs to the server, which counts it up by itself."
+    if (name, "SOA") in wanted:
+        yield f"{name} SOA belongs to the server, which counts it up by itself."
 
 
-def _group(zone: str, name: str, wanted: Wanted, observed: Observed) -> Optional[Group]:
-    steps = [_step(observed.get(key), wanted[key]) for key in sorted(wanted) if key[0] == name]
+def _group(zone: str, name: str, wanted: Wanted, observed: Observed, unused: bool) -> Optional[Group]:
+    steps = [_step(observed.get(key), wanted[key]) for key in sorted(wanted)]
     done = [step for step in steps if step is not None]
     if not done:
         return None
-    return Group(name, tuple(done), tuple(_prerequisites(name, done)), tuple(_changes(zone, done)))
+    conditions = (Prerequisite("unused", name),) if unused else tuple(_prerequisites(name, done))
+    return Group(name, tuple(done), conditions, tuple(_changes(zone, done)))
 
 
 def _step(before: Optional[RRset], after: Optional[RRset]) -> Optional[Step]:
@@ -192,9 +201,8 @@ def _server_changes(step: Step) -> Iterable[Change]:
         yield Change("add", *step.key, ttl=after.ttl, value=_PASSING)
     yield from _adds(step)
     if before is not None and after is not None:
-        spelled = {value.lower(): value for value in before.spelled}
         for value in sorted(before.values - after.values):
-            yield Change("drop", *step.key, value=spelled.get(value, value))
+            yield Change("drop", *step.key, value=before.spelling(value))
     if passing:
         yield Change("drop", *step.key, value=_PASSING)
 

@@ -6,14 +6,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from . import names, values
 from .model import Key, RRset
-from .plan import Refused
+from .plan import Refused, Wanted
+from .prune import Ignore, ignored
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
 Pair = Tuple[Dict[Key, Optional[RRset]], Dict[Key, Optional[RRset]]]
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What is wanted of one zone.
+
+    ``given`` are the values that came with sets that must not exist. With ``prune``, what is not in ``wanted`` and not
+    ignored must not exist either.
+    """
+
+    wanted: Wanted
+    given: Wanted
+    prune: bool = False
+    ignore: Tuple[Ignore, ...] = ()
 
 
 def zone_of(text: Any) -> str:
@@ -56,21 +72,72 @@ def read_entries(zone: str, entries: List[Mapping[str, Any]], canonical: Canonic
     return wanted, given
 
 
-def read_zones(asked: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Dict[str, Pair]:
-    """read_entries() for several zones by canonical name. Raises Refused with every reason of every zone."""
-    zones: Dict[str, Pair] = {}
+def read_zones(asked: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Dict[str, Desired]:
+    """What is wanted of several zones, by canonical name. Raises Refused with every reason of every zone.
+
+    An entry has ``zone_name``, ``record_sets``, and may have ``prune`` and ``ignore``.
+    """
+    zones: Dict[str, Desired] = {}
     reasons: List[str] = []
     for entry in asked:
         try:
             zone = zone_of(entry["zone_name"])
             if zone in zones:
                 raise Refused(["is there twice; write each zone once."])
-            zones[zone] = read_entries(zone, entry["record_sets"], canonical, quoted)
+            zones[zone] = _read_zone(zone, entry, canonical, quoted)
         except Refused as refused:
             reasons.extend(f"{entry['zone_name']}: {reason}" for reason in refused.reasons)
     if reasons:
         raise Refused(reasons)
     return zones
+
+
+def _read_zone(zone: str, entry: Mapping[str, Any], canonical: Canonical, quoted: bool) -> Desired:
+    reasons: List[str] = []
+    ignore: Tuple[Ignore, ...] = ()
+    try:
+        ignore = read_ignore(zone, entry.get("ignore") or [])
+    except Refused as refused:
+        reasons.extend(refused.reasons)
+    try:
+        wanted, given = read_entries(zone, entry["record_sets"], canonical, quoted)
+    except Refused as refused:
+        raise Refused([*refused.reasons, *reasons]) from None
+    both = [key for key in wanted if ignored(key, ignore)]
+    reasons += [f"{name} {kind} is in record_sets and in ignore; take it out of one of them." for name, kind in both]
+    if reasons:
+        raise Refused(reasons)
+    return Desired(wanted, given, bool(entry.get("prune")), ignore)
+
+
+def read_ignore(zone: str, entries: List[Mapping[str, Any]]) -> Tuple[Ignore, ...]:
+    """Which sets of a zone are somebody else's. Raises Refused with every reason.
+
+    An entry has ``record``, and may have ``type`` (a type or ANY, the default) and ``match``: ``name`` is exactly this
+    name (the default), ``subdomain`` this and all below, and in a ``pattern`` a star stands for any text.
+    """
+    found, reasons = [], []
+    for index, entry in enumerate(entries):
+        match, kind = entry.get("match") or "name", str(entry.get("type") or "ANY").upper()
+        text = entry["record"]
+        try:
+            if kind != "ANY":
+                kind = values.type_name(kind)
+            name = _pattern(text, zone) if match == "pattern" else names.qualify(text, zone)
+            found.append(Ignore(name, kind, match))
+        except names.BadName as error:
+            reasons.append(f"ignore[{index}].record: '{text}' {error}.")
+        except values.BadValue as error:
+            reasons.append(f"ignore[{index}].type: '{entry['type']}' {error}.")
+    if reasons:
+        raise Refused(reasons)
+    return tuple(found)
+
+
+def _pattern(text: str, zone: str) -> str:
+    """An absolute name with stars in it. Raises BadName."""
+    stand_in = "0star0"
+    return names.qualify(text.replace("*", stand_in), zone).replace(stand_in, "*")
 
 
 def read_values(kind: str, texts: List[str], zone: str, canonical: Canonical, quoted: bool = False) -> FrozenSet[str]:
