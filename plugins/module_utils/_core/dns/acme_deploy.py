@@ -45,6 +45,8 @@ def read_check(asked: Any, path: str, notes: Notes) -> Optional[Dict[str, Any]]:
     if asked is None:
         return None
     options = _dictionary(asked, path, ("address", "port"), "{port: 443}", notes)
+    if not isinstance(asked, Mapping):
+        return None
     port, address = options.get("port"), options.get("address", "localhost")
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         notes.add("", f"{path}.port", f"{shown(port)} is no TCP port", "Write a number from 1 to 65535")

@@ -176,7 +176,8 @@ def _aliases(asked: Any, path: str, wanted: Tuple[str, ...], notes: Notes) -> Di
                 notes.add("", f"{path}.{text}", "is no name of this certificate", "Use the names without '*.'")
             found[base] = names.canonical(target)
         except names.BadName as error:
-            notes.add("", path, f"{shown(text)} or {shown(target)} {error}", "Write whole names, without wildcard")
+            said = f"{shown(text)} or {shown(target)} cannot be used: it {error}"
+            notes.add("", path, said, "Write whole names, without wildcard")
     return found
 
 
