@@ -21,6 +21,7 @@ from .node import resolve as node
 CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
     "lab": lab.resolve,
     "node": node.resolve,
+    "dns_keys": dns.resolve_keys,
     "dns_server": dns.resolve,
     "acme_certificates": acme.resolve,
     "standby": failover.resolve_standby,

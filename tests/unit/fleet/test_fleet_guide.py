@@ -42,7 +42,7 @@ def test_the_inventory_of_the_guide_is_accepted() -> None:
     assert {name: slice_["capabilities"] for name, slice_ in plan.hosts.items()} == {
         "app1": ["node", "standby"],
         "app2": ["node", "standby"],
-        "ns1": ["node", "dns_server"],
+        "ns1": ["node", "dns_keys", "dns_server"],
     }
 
 
