@@ -172,13 +172,14 @@ class Link:
 @dataclass(frozen=True)
 class Observed:
     """The kernel's network. ``addresses`` are in the kernel's order, which decides what is primary; ``routes`` are
-    unicast routes of one next hop, without those the kernel makes by itself.
+    unicast routes of one next hop, without those the kernel makes by itself. ``ipv6``: the kernel speaks IPv6 at all.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     addresses: Mapping[str, Tuple[Address, ...]] = field(default_factory=dict)
     routes: Tuple[Route, ...] = ()
     rules: Tuple[Rule, ...] = ()
+    ipv6: bool = True
 
 
 @dataclass(frozen=True)
@@ -208,23 +209,25 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The way from what is observed to what is desired, in three parts.
+    """The way from what is observed to what is desired, in four parts.
 
     ``prepare`` makes new interfaces and does not touch what serves. ``switch`` is given to the kernel in one go, once
-    each link of ``carriers`` is operationally up. ``cleanup`` takes away what is then unused. ``notes`` say what a
-    person should know before it is done.
+    each link of ``carriers`` is operationally up. ``cleanup`` follows at once and takes away what helped. ``retire``
+    takes away what nobody wants any more; it is for the time when the change is confirmed, and not taken back.
+    ``notes`` say what a person should know before it is done.
     """
 
     prepare: Tuple[Operation, ...] = ()
     switch: Tuple[Operation, ...] = ()
     cleanup: Tuple[Operation, ...] = ()
+    retire: Tuple[Operation, ...] = ()
     carriers: Tuple[str, ...] = ()
     notes: Tuple[str, ...] = ()
 
     @property
     def operations(self) -> Tuple[Operation, ...]:
         """All of it, in order. Nothing is to be done when this is empty."""
-        return self.prepare + self.switch + self.cleanup
+        return self.prepare + self.switch + self.cleanup + self.retire
 
 
 @dataclass(frozen=True)

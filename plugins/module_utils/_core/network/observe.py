@@ -46,7 +46,8 @@ def observe(printed: Mapping[str, str]) -> Observed:
         rules = [*_rules(entries["rules4"], 4), *_rules(entries["rules6"], 6)]
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"ip -json printed what this version does not know: {error!r}") from error
-    return Observed(links, addresses, tuple(routes), tuple(rules))
+    ipv6 = any("inet6_addr_gen_mode" in entry for entry in entries["links"])
+    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6)
 
 
 def _entries(text: str) -> Iterator[Dict[str, Any]]:
@@ -78,7 +79,7 @@ def _link(entry: Mapping[str, Any]) -> Link:
         stp=kind == "bridge" and bool(int(data.get("stp_state", 0))),
         mode=str(data.get("mode", "")) if kind == "bond" else "",
         options=options,
-        link_local=entry.get("inet6_addr_gen_mode", "eui64") != "none",
+        link_local=entry.get("inet6_addr_gen_mode", "none") != "none",
     )
 
 

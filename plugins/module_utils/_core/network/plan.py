@@ -6,31 +6,80 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from dataclasses import replace
+from typing import Dict, List
 
-from .model import Desired, Observed, Plan
+from ._addresses import plan_addresses, plan_removals
+from ._draft import Draft
+from ._links import in_order, plan_absent, plan_link_local, plan_mac, plan_mtu, plan_new, plan_ports, plan_settings
+from ._routes import note_losses, plan_routes, plan_rules
+from .model import Desired, Interface, Observed, Operation, Plan
 
 
 def pinned(desired: Desired, observed: Observed) -> Desired:
-    """The same with the MAC of every bridge and bond filled in: that of its first port, so that leases stay.
+    """The same with the MAC of every bridge and bond filled in: the one it has, else its first port's.
 
-    Everything below, and the files of the backends, want it so.
+    So leases stay, and so does the address when other ports join (without it a bridge takes the lowest of its ports').
+    Everything else here, and the files of the backends, want it so.
     """
-    raise NotImplementedError
+    found: Dict[str, Interface] = {}
+    for interface in in_order(desired.interfaces):
+        if interface.type in ("bridge", "bond") and not interface.mac and not interface.absent:
+            link = observed.links.get(interface.name)
+            known = [link.mac] if link is not None and link.kind == interface.type else []
+            known += [_mac(port, found, observed) for port in interface.ports]
+            interface = replace(interface, mac=next((mac for mac in known if mac), ""))
+        found[interface.name] = interface
+    return replace(desired, interfaces=tuple(found[one.name] for one in desired.interfaces))
 
 
-def obstacles(
-    desired: Desired, observed: Observed, management: Sequence[str] = (), allow_disconnect: bool = False
-) -> List[str]:
-    """Why this host cannot become what is desired, said before anything is changed: what, where, and a remedy."""
-    raise NotImplementedError
+def _mac(name: str, found: Dict[str, Interface], observed: Observed) -> str:
+    if name in found and found[name].mac:
+        return found[name].mac
+    link = observed.links.get(name)
+    if link is not None:
+        return link.permanent_mac or link.mac
+    base = found[name].base if name in found else ""
+    return _mac(base, found, observed) if base else ""
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
-    """The operations that make the kernel what is desired (``pinned``). Meant for what ``obstacles`` found good."""
-    raise NotImplementedError
+    """The operations that make the kernel what is desired (``pinned``). Meant for what ``obstacles`` found good.
+
+    Deterministic. Invariants: no operation changes an interface that is not asked for; an address or a route that has
+    a successor is there until the successor is; the default route is replaced in one request; what stays is never
+    taken away in between (but an IPv6 address whose prefix length changes, and a port that joins a bond, whose
+    interface must be down for that); ``rollback`` gives back what was observed after any number of operations
+    before ``retire``; planning again from the end gives nothing.
+    """
+    draft = Draft(desired, observed)
+    plan_new(draft)
+    plan_mac(draft)
+    plan_mtu(draft)
+    by_hand = plan_link_local(draft)
+    plan_addresses(draft, by_hand)
+    plan_ports(draft)
+    plan_routes(draft)
+    plan_rules(draft)
+    plan_removals(draft)
+    plan_settings(draft)
+    plan_absent(draft)
+    note_losses(draft)
+    return Plan(
+        tuple(draft.prepare),
+        tuple(draft.switch),
+        tuple(draft.cleanup),
+        tuple(draft.retire),
+        tuple(draft.carriers),
+        tuple(draft.notes),
+    )
 
 
-def rollback(steps: Plan) -> List[str]:
-    """The lines for ``ip -force -batch`` that restore what was observed, wherever the plan was interrupted."""
-    raise NotImplementedError
+def rollback(steps: Plan) -> List[Operation]:
+    """What restores the observed state, wherever the plan was interrupted before ``retire``: backwards, every undo.
+
+    For ``ip -force -batch``: lines that find nothing to do fail, and that is as it should be. Those of ``family`` 6
+    belong into a batch of their own, for ``ip -6``.
+    """
+    done = steps.prepare + steps.switch + steps.cleanup
+    return [Operation("undo", one.link, words, family=one.family) for one in reversed(done) for words in one.undo]

@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the parts of the planner share: the two states, the growing plan, and the words of its operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+from .model import MAIN_TABLE, Address, Desired, Interface, Link, Observed, Operation, Route, Rule
+
+Words = Tuple[str, ...]
+
+
+@dataclass
+class Draft:
+    """A plan while it is written. ``managed`` are the interfaces that are asked for, by name."""
+
+    desired: Desired
+    observed: Observed
+    prepare: List[Operation] = field(default_factory=list)
+    switch: List[Operation] = field(default_factory=list)
+    cleanup: List[Operation] = field(default_factory=list)
+    retire: List[Operation] = field(default_factory=list)
+    carriers: List[str] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+
+    @property
+    def managed(self) -> Dict[str, Interface]:
+        return {interface.name: interface for interface in self.desired.interfaces}
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        return self.observed.links
+
+    def on(self, name: str) -> Tuple[Address, ...]:
+        """The addresses that the interface has now."""
+        return self.observed.addresses.get(name, ())
+
+
+def set_link(name: str, words: Sequence[str], undo: Sequence[Sequence[str]] = ()) -> Operation:
+    """``ip link set`` with its way back."""
+    return Operation("set_link", name, ("link", "set", "dev", name, *words), tuple(tuple(line) for line in undo))
+
+
+def masters(desired: Desired) -> Dict[str, str]:
+    """The bridge or bond of each interface that shall be a port."""
+    return {port: one.name for one in desired.interfaces if not one.absent for port in one.ports}
+
+
+def address_words(verb: str, name: str, address: Address) -> Words:
+    """``ip address VERB``. Detection of duplicates (RFC 4862, 5.4) would leave an address useless for a second."""
+    words: Words = ("address", verb, str(address))
+    if verb != "del":
+        if address.family == 4 and address.prefix_length < 31:
+            words += ("broadcast", "+")
+        if address.link_local:
+            words += ("scope", "link")
+    words += ("dev", name)
+    if verb != "del" and address.valid:
+        words += ("valid_lft", str(address.valid), "preferred_lft", str(min(address.preferred, address.valid)))
+    if verb != "del" and address.family == 6:
+        words += ("nodad",)
+    return words
+
+
+def route_words(verb: str, route: Route) -> Words:
+    """``ip route VERB``; the family follows from the destination, since a line of a batch cannot say ``-6``."""
+    words: Words = ("route", verb, route.destination)
+    if route.gateway:
+        words += ("via", route.gateway)
+    words += ("dev", route.interface)
+    if route.metric:
+        words += ("metric", str(route.metric))
+    if route.table != MAIN_TABLE:
+        words += ("table", str(route.table))
+    words += ("proto", route.protocol)
+    if verb != "del":
+        if route.source:
+            words += ("src", route.source)
+        if route.onlink:
+            words += ("onlink",)
+    return words
+
+
+def rule_words(verb: str, rule: Rule) -> Words:
+    """``ip rule VERB``, for ``ip -6`` where the rule is of that family."""
+    words: Words = ("rule", verb, "priority", str(rule.priority))
+    if rule.source:
+        words += ("from", rule.source)
+    if rule.destination:
+        words += ("to", rule.destination)
+    if rule.iif:
+        words += ("iif", rule.iif)
+    if rule.fwmark:
+        words += ("fwmark", str(rule.fwmark))
+    return (*words, "table", str(rule.table))
+
+
+def route_key(route: Route) -> Tuple[str, int, int]:
+    """What the kernel goes by when it replaces a route."""
+    return (route.destination, route.metric, route.table)
+
+
+def restore(name: str, observed: Observed) -> Tuple[Words, ...]:
+    """The lines that give an interface back every address and route that it had, in the order it had them.
+
+    Routes are part of it because the kernel drops those of an interface with its last address (fib_disable_ip).
+    """
+    lines = [address_words("replace", name, address) for address in observed.addresses.get(name, ())]
+    keys = [route_key(route) for route in observed.routes]
+    for route in observed.routes:
+        if route.interface == name:
+            verb = "append" if keys.count(route_key(route)) > 1 else "replace"
+            lines.append(route_words(verb, route))
+    return tuple(lines)

@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of the plan about interfaces: making them, their ports, their MTU, and taking them away."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ._draft import Draft, address_words, masters, restore, set_link
+from .model import Address, Interface, Link, Operation
+
+CARRIER = re.compile(r"sf-(up|dn)[0-9]+")
+"""Names of the temporary pairs that give a new bridge its carrier before its real port joins."""
+KERNEL_OPTIONS: Mapping[str, str] = {"lacp_rate": "ad_lacp_rate"}
+"""Options of a bond that the kernel shows under another name than the one it is set by."""
+
+
+def in_order(interfaces: Sequence[Interface]) -> List[Interface]:
+    """The same, each after those that it stands on (its ports and its base); what is in a circle comes last."""
+    rest = list(interfaces)
+    found: List[Interface] = []
+    while rest:
+        waiting = {one.name for one in rest}
+        ready = [one for one in rest if not waiting & {*one.ports, one.base} - {one.name}] or rest
+        found += ready
+        rest = [one for one in rest if one not in ready]
+    return found
+
+
+def plan_new(draft: Draft) -> None:
+    """Make what does not exist, up and with a carrier, while everything else goes on as it is."""
+    leftovers = sorted(name for name in draft.links if re.fullmatch(r"sf-up[0-9]+", name))
+    for name in leftovers:
+        draft.prepare.append(Operation("delete_link", name, ("link", "delete", "dev", name)))
+    bonded = {port for one in draft.desired.interfaces if one.type == "bond" for port in one.ports}
+    for interface in in_order(draft.desired.interfaces):
+        link = draft.links.get(interface.name)
+        if interface.absent or (link is None and not interface.virtual):
+            continue
+        if link is None:
+            _make(interface, draft)
+        joins = interface.name in bonded and (link is None or not link.master)
+        if (link is None or not link.up) and not joins:
+            undo = [("link", "set", "dev", interface.name, "down")] if link is not None else []
+            draft.prepare.append(set_link(interface.name, ["up"], undo))
+        if link is None and interface.ports:
+            _carrier(interface, draft)
+
+
+def _make(interface: Interface, draft: Draft) -> None:
+    name = interface.name
+    words = ["link", "add"]
+    words += ["link", interface.base] if interface.type == "vlan" else []
+    words += ["name", name]
+    words += ["address", interface.mac] if interface.mac else []
+    words += ["type", interface.type]
+    if interface.type == "bridge":
+        words += ["stp_state", "0"]  # the ports of a bridge that speaks STP do nothing for 30 seconds: turned on later
+    elif interface.type == "bond":
+        words += ["mode", interface.mode, *_options(interface)]
+    elif interface.type == "vlan":
+        words += ["id", str(interface.vlan_id)]
+    gone = (("link", "delete", "dev", name),)
+    draft.prepare.append(Operation("add_link", name, tuple(words), gone))
+    if interface.mtu is not None and interface.type != "vlan":
+        draft.prepare.append(set_link(name, ["mtu", str(interface.mtu)]))  # said after, so that it stays with any port
+    if not interface.ipv6.enabled and draft.observed.ipv6:
+        draft.prepare.append(set_link(name, ["addrgenmode", "none"]))
+
+
+def _options(interface: Interface) -> List[str]:
+    """The options of a bond but its primary port, which must be there first."""
+    return [word for key, value in sorted(interface.options.items()) if key != "primary" for word in (key, value)]
+
+
+def _carrier(interface: Interface, draft: Draft) -> None:
+    """A temporary pair of which one end is a port: the kernel takes up to a second to notice the first carrier."""
+    number = len(draft.carriers)
+    up, down = f"sf-up{number}", f"sf-dn{number}"
+    known = [draft.links[port].mtu for port in interface.ports if port in draft.links]
+    mtu = str(interface.mtu or min(known, default=1500))
+    made = ("link", "add", "name", up, "mtu", mtu, "type", "veth", "peer", "name", down, "mtu", mtu)
+    draft.prepare.append(Operation("add_link", up, made, (("link", "delete", "dev", up),)))
+    if draft.observed.ipv6:
+        draft.prepare += [set_link(end, ["addrgenmode", "none"]) for end in (up, down)]
+    draft.prepare.append(set_link(up, ["master", interface.name]))
+    draft.prepare += [set_link(end, ["up"]) for end in (up, down)]
+    draft.carriers.append(interface.name)
+    draft.cleanup.append(Operation("delete_link", up, ("link", "delete", "dev", up)))
+
+
+def plan_mtu(draft: Draft) -> None:
+    """Larger from the bottom up, smaller from the top down: what stands on another is never the larger one."""
+    present = {name: link.mtu for name, link in draft.links.items()}
+    for interface in in_order(draft.desired.interfaces):
+        born = present.get(interface.base, 1500) if interface.type == "vlan" else interface.mtu or 1500
+        present.setdefault(interface.name, born)
+    ordered = [one for one in in_order(draft.desired.interfaces) if not one.absent and one.mtu is not None]
+    larger = [one for one in ordered if (one.mtu or 0) > present[one.name]]
+    smaller = [one for one in reversed(ordered) if (one.mtu or 0) < present[one.name]]
+    for interface in [*smaller, *larger]:
+        # the kernel makes the VLANs of an interface smaller with it, but not larger again
+        shrunk = [one for one in draft.links.values() if one.lower == interface.name and one.kind == "vlan"]
+        before = [draft.links[interface.name], *shrunk] if interface.name in draft.links else []
+        undo = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in before]
+        draft.switch.append(set_link(interface.name, ["mtu", str(interface.mtu)], undo))
+
+
+def plan_mac(draft: Draft) -> None:
+    """Only for an interface that exists and for which another address is asked: new ones are born with theirs."""
+    bonded = {port for one in draft.desired.interfaces if one.type == "bond" for port in one.ports}
+    for interface in draft.desired.interfaces:
+        link = draft.links.get(interface.name)
+        if link is None or interface.absent or not interface.mac or interface.mac == link.mac:
+            continue
+        if interface.name in bonded:
+            continue  # its bond gives it its own
+        undo = [("link", "set", "dev", interface.name, "address", link.mac)]
+        draft.switch.append(set_link(interface.name, ["address", interface.mac], undo))
+
+
+def plan_ports(draft: Draft) -> None:
+    """Every port to its bridge or bond; an interface that is asked for and is nobody's port leaves where it was."""
+    wanted = masters(draft.desired)
+    for interface in in_order(draft.desired.interfaces):
+        link = draft.links.get(interface.name, Link(interface.name))
+        master = "" if interface.absent else wanted.get(interface.name, "")
+        if link.master == master or (interface.absent and interface.name not in draft.links):
+            continue
+        kinds = [draft.managed[one].type if one in draft.managed else "" for one in (link.master, master)]
+        back = _back(link)
+        if master and kinds[1] == "bond":
+            _enslave(interface.name, master, link, draft)
+        elif master:
+            draft.switch.append(set_link(interface.name, ["master", master], [back]))
+        else:
+            draft.switch.append(set_link(interface.name, ["nomaster"], [back]))
+        if kinds[0] == "bond" and not interface.absent and kinds[1] != "bond":
+            draft.switch.append(set_link(interface.name, ["up"]))  # a bond closes the port that leaves it
+    for index, name in enumerate(draft.carriers):
+        if draft.managed[name].type == "bond":  # nothing may choose the temporary port to send through
+            draft.switch.append(set_link(f"sf-up{index}", ["nomaster"]))
+
+
+def _back(link: Link) -> Tuple[str, ...]:
+    where = ("master", link.master) if link.master else ("nomaster",)
+    return ("link", "set", "dev", link.name, *where)
+
+
+def _enslave(name: str, bond: str, link: Link, draft: Draft) -> None:
+    """A bond takes no port that is up; going down costs the port its routes and its IPv6 addresses."""
+    up: List[Tuple[str, ...]] = [("link", "set", "dev", name, "up"), *restore(name, draft.observed)] if link.up else []
+    if link.up:
+        draft.switch.append(set_link(name, ["down"], up))
+    draft.switch.append(set_link(name, ["master", bond], [_back(link)]))
+    draft.switch.append(set_link(name, ["up"], [] if link.up else [("link", "set", "dev", name, "down")]))
+
+
+def plan_settings(draft: Draft) -> None:
+    """What can be changed while it serves: STP, and the options of a bond."""
+    for interface in draft.desired.interfaces:
+        link = draft.links.get(interface.name)
+        if interface.absent or (link is None and not interface.virtual):
+            continue
+        if interface.type == "bridge" and interface.stp != (link is not None and link.stp):
+            undo = [] if link is None else _type(interface, ["stp_state", str(int(link.stp))])
+            words = ["type", "bridge", "stp_state", str(int(interface.stp))]
+            draft.cleanup.append(set_link(interface.name, words, undo))
+        if interface.type == "bond":
+            _plan_options(interface, link, draft)
+
+
+def _type(interface: Interface, words: Sequence[str]) -> List[Tuple[str, ...]]:
+    return [("link", "set", "dev", interface.name, "type", interface.type, *words)]
+
+
+def _plan_options(interface: Interface, link: Optional[Link], draft: Draft) -> None:
+    primary = interface.options.get("primary", "")
+    if link is None:
+        if primary:
+            draft.cleanup.append(set_link(interface.name, ["type", "bond", "primary", primary]))
+        return
+    for key, value in sorted(interface.options.items()):
+        before = link.options.get(KERNEL_OPTIONS.get(key, key), "")
+        if before != value:
+            undo = _type(interface, [key, before]) if before else []
+            draft.cleanup.append(set_link(interface.name, ["type", "bond", key, value], undo))
+
+
+def plan_link_local(draft: Draft) -> Dict[str, Address]:
+    """Whether the kernel makes link-local addresses (RFC 4291, 2.5.6). Returns those that must be given by hand:
+    an interface that is up does not make one for being allowed to.
+    """
+    by_hand: Dict[str, Address] = {}
+    for interface in draft.desired.interfaces:
+        link = draft.links.get(interface.name)
+        if link is None or interface.absent or not draft.observed.ipv6:
+            continue
+        has = any(address.link_local for address in draft.on(interface.name))
+        if interface.ipv6.enabled and not link.link_local and not has:
+            mac = interface.mac or link.permanent_mac or link.mac
+            by_hand[interface.name] = link_local(mac)
+            undo = [("link", "set", "dev", interface.name, "addrgenmode", "none")]
+            draft.switch.append(set_link(interface.name, ["addrgenmode", "eui64"], undo))
+            mine = by_hand[interface.name]
+            gone = (address_words("del", interface.name, mine),)
+            words = address_words("add", interface.name, mine)
+            draft.switch.append(Operation("add_address", interface.name, words, gone))
+        elif not interface.ipv6.enabled and link.link_local:
+            undo = [("link", "set", "dev", interface.name, "addrgenmode", "eui64")]
+            draft.cleanup.append(set_link(interface.name, ["addrgenmode", "none"], undo))
+    return by_hand
+
+
+def link_local(mac: str) -> Address:
+    """The link-local address of a MAC (RFC 4291, appendix A)."""
+    octets = [int(part, 16) for part in mac.split(":")]
+    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    groups = [f"{octets[index] << 8 | octets[index + 1]:x}" for index in range(0, 8, 2)]
+    return Address(str(IPv6Address("fe80::" + ":".join(groups))), 64, link_local=True)
+
+
+def plan_absent(draft: Draft) -> None:
+    """Taken away at the end, when the change is confirmed; a card itself cannot be, so it goes down."""
+    for interface in reversed(in_order(draft.desired.interfaces)):
+        link = draft.links.get(interface.name)
+        if not interface.absent or link is None:
+            continue
+        if interface.virtual:
+            words = ("link", "delete", "dev", interface.name)
+            draft.retire.append(Operation("delete_link", interface.name, words))
+        elif link.up:
+            draft.retire.append(set_link(interface.name, ["down"]))
+

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of the plan about routes and rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Set, Tuple
+
+from ._addresses import donors, final
+from ._draft import Draft, restore, route_key, route_words, rule_words
+from .model import DEFAULT_DESTINATIONS, Desired, Observed, Operation, Route
+
+LEASED = ("dhcp", "ra")
+
+
+def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
+    """The routes that are asked for, and those that move along with leased addresses."""
+    found = [route for route in desired.routes if not route.absent]
+    for interface in desired.interfaces:
+        for family in (4, 6):
+            for name in donors(interface, family, desired, observed):
+                for route in observed.routes:
+                    if route.interface == name and route.family == family and _leased(route):
+                        moved = replace(route, interface=interface.name)
+                        if route_key(moved) not in [route_key(one) for one in found]:
+                            found.append(moved)
+    return tuple(found)
+
+
+def _leased(route: Route) -> bool:
+    """dhclient says of a default route only that it was not there at boot (proto boot)."""
+    return route.protocol in LEASED or (route.protocol == "boot" and route.destination in DEFAULT_DESTINATIONS)
+
+
+def plan_routes(draft: Draft) -> None:
+    """Each route replaces, in one request, the one in its place: there is always one of the two."""
+    observed = draft.observed
+    wanted = wanted_routes(draft.desired, observed)
+    replaced: Set[int] = set()
+    for route in wanted:
+        if any(_as_wanted(one, route, draft) for one in observed.routes):
+            continue
+        alike = [index for index, one in enumerate(observed.routes) if route_key(one) == route_key(route)]
+        replaced.update(alike[:1])
+        draft.switch.append(_replace(route, observed, alike[:1]))
+    for index, route in enumerate(observed.routes):
+        if index not in replaced and route not in wanted and _unwanted(route, draft):
+            undo = (*restore(route.interface, observed), route_words("append", route))
+            words = route_words("del", route)
+            draft.switch.append(Operation("delete_route", route.interface, words, undo))
+
+
+def _as_wanted(one: Route, route: Route, draft: Draft) -> bool:
+    """Whether the observed route is the wanted one and stays: the kernel drops a route with its source address."""
+    gone = one.source and one.source not in {
+        address.ip for address in final(draft.desired, draft.observed).get(one.interface, ())
+    }
+    return one == route and not gone
+
+
+def _replace(route: Route, observed: Observed, alike: List[int]) -> Operation:
+    if alike:
+        before = observed.routes[alike[0]]
+        undo: Tuple[Tuple[str, ...], ...] = (route_words("replace", before),)
+    else:
+        undo = (route_words("del", route),)
+    return Operation("replace_route", route.interface, route_words("replace", route), undo)
+
+
+def _unwanted(route: Route, draft: Draft) -> bool:
+    """Whether a route that is not asked for must go.
+
+    Only of interfaces that are asked for, and of these: what is asked to be absent, what was configured by a tool
+    (``proto static``), and a default route that nobody leases. What programs have entered is theirs.
+    """
+    interface = draft.managed.get(route.interface)
+    if any(_like(route, absent) for absent in draft.desired.routes if absent.absent):
+        return True
+    if interface is None or interface.absent:
+        return False  # with its interface
+    if route.protocol == "static":
+        return True
+    dynamic = (interface.ipv4 if route.family == 4 else interface.ipv6).dynamic
+    return route.protocol == "boot" and route.destination in DEFAULT_DESTINATIONS and not dynamic
+
+
+def _like(route: Route, absent: Route) -> bool:
+    return (
+        (route.destination, route.interface, route.table) == (absent.destination, absent.interface, absent.table)
+        and absent.gateway in ("", route.gateway)
+        and absent.metric in (0, 1024, route.metric)
+    )
+
+
+def note_losses(draft: Draft) -> None:
+    """Say which routes of others go, since the kernel drops an interface's routes with its last IPv4 address."""
+    wanted = wanted_routes(draft.desired, draft.observed)
+    keys = [route_key(route) for route in wanted]
+    ends = final(draft.desired, draft.observed)
+    for route in draft.observed.routes:
+        if route.interface not in ends or route in wanted or route_key(route) in keys or _unwanted(route, draft):
+            continue
+        had = [one for one in draft.on(route.interface) if one.family == route.family and not one.link_local]
+        if had and not [one for one in ends[route.interface] if one.family == route.family]:
+            draft.notes.append(f"the route {route} (made by {route.protocol}) is not in the inventory and goes")
+
+
+def plan_rules(draft: Draft) -> None:
+    """Rules are added and taken away one by one; those that are not named stay."""
+    for rule in draft.desired.rules:
+        there = rule in draft.observed.rules
+        if rule.absent == there:
+            verb, back = ("del", "add") if rule.absent else ("add", "del")
+            kind = "delete_rule" if rule.absent else "add_rule"
+            family = 6 if rule.family == 6 else 0
+            operation = Operation(kind, "", rule_words(verb, rule), (rule_words(back, rule),), family)
+            (draft.cleanup if rule.absent else draft.switch).append(operation)
+

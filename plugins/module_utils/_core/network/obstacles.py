@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a host cannot become what is desired: what only the host itself can tell."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, Optional, Sequence
+
+from ._addresses import final
+from ._draft import masters, route_key
+from ._links import CARRIER, in_order
+from ._routes import wanted_routes
+from .model import Desired, Interface, Link, Observed
+
+KINDS = ("bridge", "bond", "vlan")
+NEEDS_CARD_ALONE = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+
+
+def obstacles(
+    desired: Desired, observed: Observed, management: Sequence[str] = (), allow_disconnect: bool = False
+) -> List[str]:
+    """Why this host cannot become what is desired, said before anything is changed: what, where, and a remedy.
+
+    ``management`` are the addresses that the host shall be reached at. At least one of them must be there afterwards,
+    and none that is there now may go, unless ``allow_disconnect``.
+    """
+    managed = {interface.name: interface for interface in desired.interfaces}
+    found: List[str] = []
+    for interface in desired.interfaces:
+        where = f"interfaces.{interface.name}"
+        found += [f"{where}: {said}" for said in _interface(interface, observed, managed)]
+    for port, master in masters(desired).items():
+        found += [f"interfaces.{master}.ports: {said}" for said in _port(port, master, managed, observed)]
+    found += _mtus(desired, observed, managed)
+    found += _shared_routes(desired, observed, managed)
+    if not allow_disconnect:
+        found += _disconnects(desired, observed, management)
+    return list(dict.fromkeys(found))
+
+
+def _interface(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
+    link = observed.links.get(interface.name)
+    if link is not None and link.loopback:
+        yield "is the loopback interface, which is not for this. Remove it"
+        return
+    if interface.absent:
+        yield from _absent(interface, observed, managed)
+        return
+    if link is None and not interface.virtual:
+        cards = sorted(one.name for one in observed.links.values() if one.kind in ("", "veth") and not one.loopback)
+        known = [name for name in cards if not CARRIER.fullmatch(name)]
+        yield f"this host has no such interface. Name one that it has ({', '.join(known) or 'none'})"
+        return
+    if link is not None and (interface.type if interface.virtual else "") != _kind(link):
+        yield f"is {_words(link)} on this host, not {interface.type}. Give the new one a name of its own"
+        return
+    if link is not None and link.master and link.master not in managed and interface.name not in _ports(managed):
+        yield f"is a port of {link.master}, which is not in the inventory. Name {link.master} too, or leave this alone"
+    if interface.ipv6.enabled and not observed.ipv6:
+        yield "asks for IPv6, which this kernel has turned off. Turn it on, or remove ipv6"
+    yield from _unchangeable(interface, link, observed)
+    for address in interface.addresses:
+        for name, others in sorted(observed.addresses.items()):
+            if name not in managed and any(address.ip == other.ip for other in others):
+                yield f"{address.ip} is already on {name}, which is not in the inventory. Name {name} too"
+
+
+def _kind(link: Link) -> str:
+    return link.kind if link.kind in KINDS else ""
+
+
+def _words(link: Link) -> str:
+    return f"a {link.kind}" if link.kind in KINDS else "a card"
+
+
+def _ports(managed: Dict[str, Interface]) -> List[str]:
+    return [port for one in managed.values() if not one.absent for port in one.ports]
+
+
+def _unchangeable(interface: Interface, link: Optional[Link], observed: Observed) -> Iterator[str]:
+    if interface.type == "vlan":
+        if link is not None and (link.lower, link.vlan_id) != (interface.base, interface.vlan_id):
+            yield (
+                f"is VLAN {link.vlan_id} of {link.lower}, which cannot be changed while it exists. "
+                "Give the new VLAN another name, and this one state: absent"
+            )
+        for other in observed.links.values():
+            same = (other.lower, other.vlan_id) == (interface.base, interface.vlan_id)
+            if other.kind == "vlan" and other.name != interface.name and same:
+                yield f"VLAN {interface.vlan_id} of {interface.base} exists already as {other.name}. Use that name"
+    if interface.type == "bond" and link is not None and link.mode and link.mode != interface.mode:
+        yield (
+            f"has the mode {link.mode}, which a bond with ports cannot change. "
+            "Keep it, or give the new bond another name and this one state: absent"
+        )
+
+
+def _absent(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
+    link = observed.links.get(interface.name)
+    if link is None or not interface.virtual:
+        return
+    if link.kind != interface.type:
+        yield f"is {_words(link)} on this host, not a {interface.type}, and would be deleted. Correct its type"
+    for other in sorted(observed.links):
+        one = observed.links[other]
+        if other not in managed and not CARRIER.fullmatch(other) and interface.name in (one.master, one.lower):
+            yield f"is to be absent, but {other} needs it and is not in the inventory. Move {other} away, or name it"
+
+
+def _port(port: str, master: str, managed: Dict[str, Interface], observed: Observed) -> Iterator[str]:
+    link = observed.links.get(port)
+    if link is None or link.master == master:
+        return
+    if link.master and link.master not in managed:
+        yield f"{port} is a port of {link.master}, which is not in the inventory. Name {link.master} too"
+    for other in sorted(observed.links.values(), key=lambda one: one.name):
+        if other.lower == port and other.kind in NEEDS_CARD_ALONE:
+            yield (
+                f"{port} carries the {other.kind} {other.name}, and the kernel lets no such interface join "
+                f"(EBUSY). Move the guests of {port} off {other.kind} first"
+            )
+
+
+def _mtus(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
+    """An interface is never larger than what it stands on. What nobody asks for stays as it is."""
+    size = {name: link.mtu for name, link in observed.links.items()}
+    for interface in in_order(desired.interfaces):
+        if interface.absent:
+            continue
+        where = f"interfaces.{interface.name}.mtu"
+        link = observed.links.get(interface.name)
+        below = [interface.base] if interface.base else list(interface.ports)
+        smallest = min((size[name] for name in below if name in size), default=0)
+        if interface.mtu is not None:
+            if link is not None and link.max_mtu and interface.mtu > link.max_mtu:
+                yield f"{where}: {interface.mtu} is more than this card can do. Write at most {link.max_mtu}"
+            for name in below:
+                if interface.mtu > size.get(name, interface.mtu):
+                    yield (
+                        f"{where}: {interface.mtu} is more than the {size[name]} of {name}, which it stands on. "
+                        f"Give {name} an mtu of {interface.mtu}, or write less"
+                    )
+            for other in observed.links.values():
+                if other.lower == interface.name and other.name not in managed and other.mtu > interface.mtu:
+                    yield (
+                        f"{where}: {other.name} needs {other.mtu} and is not in the inventory. Name {other.name} too"
+                    )
+        size[interface.name] = interface.mtu or (link.mtu if link is not None else smallest or 1500)
+
+
+def _shared_routes(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
+    """A route of an unmanaged interface would be replaced by one with the same destination, metric and table."""
+    present = [route for route in observed.routes if route.interface not in managed]
+    for route in wanted_routes(desired, observed):
+        for other in present:
+            if route_key(other) == route_key(route):
+                yield (
+                    f"routes.{route.destination}: {other.interface}, which is not in the inventory, has this route with "
+                    f"the same metric. Give the new one another metric, or name {other.interface} too"
+                )
+
+
+def _disconnects(desired: Desired, observed: Observed, management: Sequence[str]) -> Iterator[str]:
+    ends = {**observed.addresses, **final(desired, observed)}
+    after = {address.ip for addresses in ends.values() for address in addresses}
+    now = {address.ip for addresses in observed.addresses.values() for address in addresses}
+    remedy = "Give it to an interface, or set network_allow_disconnect: true"
+    lost = [address for address in management if address in now - after]
+    for address in lost:
+        yield f"management: {address} would be on no interface any more, and this host is managed by it. {remedy}"
+    if management and not lost and not after & set(management):
+        wanted = " nor ".join(management)
+        yield f"management: neither {wanted} would be on any interface, but this host is managed there. {remedy}"
