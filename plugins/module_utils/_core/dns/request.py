@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from . import names, values
+from .merge import Values
 from .model import Key, RRset
 from .plan import Refused, Wanted
 from .prune import Ignore, ignored
@@ -70,6 +71,21 @@ def read_entries(zone: str, entries: List[Mapping[str, Any]], canonical: Canonic
     if reasons:
         raise Refused(reasons)
     return wanted, given
+
+
+def read_some(zone: str, entry: Mapping[str, Any], canonical: Canonical, quoted: bool = False) -> Values:
+    """Single values of one set: ``value`` or ``values``, with ``ttl`` that may be None. Raises Refused."""
+    key = (_name(entry, zone), _type(entry))
+    one, ttl = entry.get("value"), entry["ttl"]
+    try:
+        found = read_values(key[1], entry["values"] if one is None else [one], zone, canonical, quoted)
+    except Refused as refused:
+        raise Refused([reason.replace("value[0]", "value", int(one is not None)) for reason in refused.reasons]) from None
+    if not found:
+        raise Refused(["values: is empty; name at least one."])
+    if ttl is not None and not values.is_ttl(ttl):
+        raise Refused([f"ttl: {ttl} is not from 0 to {values.TTL_MAX} seconds."])
+    return Values(key, found, entry["state"] == "present", ttl)
 
 
 def read_zones(asked: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Dict[str, Desired]:

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One call that adds values to a set, or takes them out of it."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Mapping, Optional
+
+from .._core.dns.merge import Values, merge, merged, shows
+from .._core.dns.model import Key, Message, RRset, Seen, Step
+from .._core.dns.plan import describe
+from .dns import NOERROR, DnsClient, DnsFailure
+from .dns_apply import Result, deliver
+from .dns_whole import pause
+
+RACES = 10  # a rival that adds another value makes at most one; the rest are rivals that replace the whole set
+
+
+def converge_values(
+    client: DnsClient, zone: str, asked: Values, check: bool = False, wait: Callable[[int], None] = pause
+) -> Result:
+    """Make the set have the values, or not have them. Raises DnsFailure, and Refused for what cannot be.
+
+    A lost race is always tried again from a new reading, for what is asked does not depend on the other values.
+    """
+    first: Optional[Mapping[Key, RRset]] = None
+    sent = 0
+    for lost in range(1, RACES + 1):
+        observed = client.read(zone, [asked.key])
+        before = _only(asked, observed)
+        first = before if first is None else first
+        groups = merge(zone, asked, observed)
+        steps = tuple(str(step) for group in groups for step in group.steps)
+        if check or not groups:
+            want = merged(asked, observed.get(asked.key))
+            return Result(steps, first, {asked.key: want} if want else {}, (), NOERROR if sent else None, sent)
+        try:
+            sent += 1
+            deliver(client, zone, Message(tuple(groups)), _shows(asked))
+        except DnsFailure as failure:
+            if failure.reason != "lost_race" or lost == RACES:
+                raise
+            wait(lost)
+            continue
+        after = _only(asked, client.read(zone, [asked.key]))
+        return Result(steps, first, after, tuple(_doubts(asked, before, after)), NOERROR, sent)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _only(asked: Values, seen: Seen) -> Dict[Key, RRset]:
+    return {asked.key: seen[asked.key]} if asked.key in seen else {}
+
+
+def _shows(asked: Values) -> Callable[[Step, Optional[RRset]], bool]:
+    def look(step: Step, found: Optional[RRset]) -> bool:
+        return shows(asked, found)
+
+    return look
+
+
+def _doubts(asked: Values, before: Mapping[Key, RRset], after: Mapping[Key, RRset]) -> List[str]:
+    """Nothing when the set is as asked. Raises DnsFailure ``ignored`` when it is what it was before the update."""
+    found = after.get(asked.key)
+    if shows(asked, found):
+        return []
+    name, kind = asked.key
+    if found == before.get(asked.key):
+        text = f"The server answered NOERROR and did not do it: {name} {kind} is still {describe(found)}."
+        raise DnsFailure("ignored", text, NOERROR)
+    return [f"{name} {kind} was changed again by somebody else, and is now {describe(found)}."]
