@@ -66,7 +66,7 @@ class KnotDaemon:
         return False
 
     def _bear(self, zone: ServedZone) -> None:
-        """Let the server read the file once: by a setting that it forgets as soon as it reads its configuration again."""
+        """Let the server read the file once: by a setting that it forgets when it reads its configuration again."""
         self._knotc("conf-abort")
         self._must("conf-begin")
         self._must("conf-set", f"zone[{zone.name}].zonefile-load", "difference")

@@ -152,8 +152,8 @@ TYPES = st.lists(st.sampled_from(["A", "AAAA", "TXT"]), min_size=1, unique=True)
 
 @st.composite
 def grants(draw: Any) -> Grant:
-    name = f"{draw(LABELS)}.demo.example.net."
-    return Grant(draw(st.sampled_from(["k1", "k2"])), draw(st.sampled_from(["name", "subdomain"])), name, tuple(draw(TYPES)))
+    by, match = draw(st.sampled_from(["k1", "k2"])), draw(st.sampled_from(["name", "subdomain"]))
+    return Grant(by, match, f"{draw(LABELS)}.demo.example.net.", tuple(draw(TYPES)))
 
 
 def granted(grant: Grant, by: str, name: str, kind: str) -> bool:

@@ -4,13 +4,13 @@
 
 """Renders the configuration of Knot DNS 3.2 and later in Debian's layout.
 
-Source: knot.conf(5) and the chapters "Operation" and "Modules" of the Knot DNS documentation. Only what 3.2 and 3.4 both
-know is used.
+Source: knot.conf(5) and the chapters "Operation" and "Modules" of the Knot DNS documentation. Only what both 3.2 and
+3.4 know is used.
 
-A zone lives in the server's journal, which is synced to disk before an update is acknowledged. The zone file is what the
-zone was born with: the server reads it once, when it has no such zone (see ``_io/knot_server.py``), and neither reads nor
-writes it later. So neither a file that was cut short by a power cut nor one that was made again after it had been deleted
-can take an update back.
+A zone lives in the server's journal, which is synced to disk before an update is acknowledged. The zone file is what
+the zone was born with: the server reads it once, when it has no such zone (see ``_io/knot_server.py``), and neither
+reads nor writes it later. So neither a file that was cut short by a power cut nor one that was made again after it had
+been deleted can take an update back.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def render_keys(config: ServerConfig) -> str:
     if keys:
         lines.append("key:")
     for key in keys:
-        lines.extend((f"  - id: {_text(key.name)}", f"    algorithm: {key.algorithm}", f"    secret: {_text(key.secret)}"))
+        lines.append(f"  - id: {_text(key.name)}")
+        lines.append(f"    algorithm: {key.algorithm}")
+        lines.append(f"    secret: {_text(key.secret)}")
     return _lines(lines)
 
 
@@ -119,7 +121,7 @@ mod-rrl:
 
 
 def _policy() -> Iterable[str]:
-    """One key that is not rolled over, so that the parent's DS stays right; signatures outlive a primary that is down."""
+    """One key that is never rolled over, so that the parent's DS stays right; a primary may be down for a week."""
     yield f"  - id: {_POLICY}"
     yield "    algorithm: ecdsap256sha256"
     yield "    single-type-signing: on"

@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asking the servers of a zone and of its parent for what DNSSEC hangs on, by dnspython (2.0 or later)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from .._core.dns import ds
+from .clock import Clock
+from .dns import RCODES, DnsFailure
+
+DNSPYTHON_ERROR: Optional[str] = None
+try:
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.query
+    import dns.rcode
+    import dns.rdatatype
+    import dns.resolver
+except ImportError as error:
+    DNSPYTHON_ERROR = str(error)
+
+_ADDRESSES = {"ipv4": "A", "ipv6": "AAAA"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """One look. ``parent_servers`` has the DS and the verdict of each server of the parent that was asked."""
+
+    judgement: ds.Judgement
+    parent_servers: Tuple[Tuple[str, Tuple[ds.Ds, ...], ds.Judgement], ...]
+    child: ds.Child
+    ttl: int
+
+
+@dataclass
+class Asker:
+    """Questions over UDP, and over TCP where the answer does not fit. ``families`` are for servers that are found."""
+
+    port: int = 53
+    timeout: float = 5.0
+    families: Tuple[str, ...] = ("ipv4", "ipv6")
+    resolver: str = ""
+    resolver_port: int = 53
+    now: Callable[[], float] = field(default=time.time)
+
+    def ask(self, server: str, name: str, kind: str, recursive: bool = False) -> Any:
+        """The answer of a server, which is NOERROR or NXDOMAIN. Raises DnsFailure."""
+        question = dns.message.make_query(name, kind, want_dnssec=not recursive)
+        if recursive:
+            question.flags |= dns.flags.CD  # a zone that does not validate is just what is looked for here
+        else:
+            question.flags &= ~dns.flags.RD
+        port = self.resolver_port if recursive else self.port
+        what = f"{server} port {port}"
+        try:
+            answer = dns.query.udp_with_fallback(
+                question, server, timeout=self.timeout, port=port, ignore_unexpected=True
+            )[0]
+        except dns.exception.Timeout:
+            raise DnsFailure("timeout", f"{what} did not answer within {self.timeout:g} s.") from None
+        except OSError as error:
+            raise DnsFailure("unreachable", f"{what} cannot be reached: {error}.") from None
+        except dns.exception.DNSException as error:
+            raise DnsFailure("malformed", f"{what} answered with nonsense: {error}.") from None
+        rcode = int(answer.rcode())
+        if rcode not in (0, 3):
+            reason = {5: "refused", 2: "server_failure"}.get(rcode, "malformed")
+            shown = RCODES.get(rcode, str(rcode))
+            raise DnsFailure(reason, f"{what} answered the question for {name} {kind} with {shown}.", rcode)
+        return answer
+
+    def records(self, server: str, name: str, kind: str) -> Tuple[List[str], int, Any]:
+        """Values and TTL of a set that a server is authoritative for, and the whole answer. Raises DnsFailure."""
+        answer = self.ask(server, name, kind)
+        if not answer.flags & dns.flags.AA:
+            raise DnsFailure("not_auth", f"{server} port {self.port} is not authoritative for {name} {kind}.")
+        for one in answer.answer:
+            if one.name == dns.name.from_text(name) and dns.rdatatype.to_text(one.rdtype) == kind:
+                return [value.to_text() for value in one], int(one.ttl), answer
+        return [], 0, answer
+
+    def child(self, server: str, zone: str) -> ds.Child:
+        """What one of the zone's own servers says at its apex. Raises DnsFailure."""
+        if not self.records(server, zone, "SOA")[0]:
+            raise DnsFailure("not_auth", f"{server} port {self.port} does not serve the zone {zone[:-1]}.")
+        keys, ttl, answer = self.records(server, zone, "DNSKEY")
+        now = self.now()
+        signers = [
+            int(one.key_tag)
+            for found in answer.answer
+            if dns.rdatatype.to_text(found.rdtype) == "RRSIG"
+            for one in found
+            if dns.rdatatype.to_text(one.type_covered) == "DNSKEY" and one.inception <= now <= one.expiration
+        ]
+        cds, cdnskeys = (self.records(server, zone, kind)[0] for kind in ("CDS", "CDNSKEY"))
+        try:
+            return ds.read_child(keys, signers, cds, cdnskeys)
+        except ds.BadRecord as error:
+            message = f"{server} port {self.port} has a record at {zone} that is none: {error}."
+            raise DnsFailure("malformed", message) from None
+
+    def servers_of(self, zone: str) -> List[str]:
+        """The addresses of all servers of a zone, by a resolver. Raises DnsFailure."""
+        addresses: List[str] = []
+        for server in self._found(zone, "NS"):
+            for kind in (_ADDRESSES[family] for family in self.families):
+                addresses.extend(self._found(server, kind))
+        if not addresses:
+            raise DnsFailure("no_servers", f"The resolver knows no server of the zone {zone}; name the servers.")
+        return list(dict.fromkeys(addresses))
+
+    def parent_of(self, zone: str) -> str:
+        """The name of the zone above, by a resolver. Raises DnsFailure."""
+        above = zone
+        while "." in above[:-1]:
+            above = above.split(".", 1)[1]
+            if self._found(above, "SOA"):
+                return above
+        return "."
+
+    def _found(self, name: str, kind: str) -> List[str]:
+        answer = self.ask(self._resolver(), name, kind, recursive=True)
+        owner = dns.name.from_text(name)
+        return [
+            value.to_text()
+            for one in answer.answer
+            if one.name == owner and dns.rdatatype.to_text(one.rdtype) == kind
+            for value in one
+        ]
+
+    def _resolver(self) -> str:
+        if self.resolver:
+            return self.resolver
+        try:
+            return str(dns.resolver.get_default_resolver().nameservers[0])
+        except (dns.exception.DNSException, IndexError, OSError):
+            raise DnsFailure("no_resolver", "This host has no resolver; name the servers, or a resolver.") from None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where to look; empty lists are found by a resolver."""
+
+    zone: str
+    child_servers: Sequence[str] = ()
+    parent_servers: Sequence[str] = ()
+
+
+def look(asker: Asker, where: Look) -> Report:
+    """Ask all servers of the parent and of the child once. Raises DnsFailure."""
+    parents = list(where.parent_servers) or asker.servers_of(asker.parent_of(where.zone))
+    own = list(where.child_servers) or asker.servers_of(where.zone)
+    children = [asker.child(server, where.zone) for server in own]
+    found: List[Tuple[str, Tuple[ds.Ds, ...], ds.Judgement]] = []
+    longest = 0
+    for server in parents:
+        values, ttl, answer = asker.records(server, where.zone, "DS")
+        _check_parent(server, where.zone, answer)
+        held = tuple(ds.read_ds(value) for value in values)
+        judgements = [ds.judge(where.zone, held, child) for child in children]
+        found.append((server, held, ds.worst(judgements)))
+        longest = max(longest, ttl)
+    return Report(ds.worst([one for server, held, one in found]), tuple(found), children[0], longest)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """What verdicts to wait for, for how many seconds, and how many between two looks."""
+
+    expected: Sequence[str]
+    seconds: float
+    pause: float
+
+
+def wait_for(asker: Asker, where: Look, patience: Patience, clock: Clock) -> Report:
+    """Look until the verdict is an expected one. Raises DnsFailure ``deadline``, with the last one."""
+    end = clock.monotonic() + patience.seconds
+    while True:
+        failure: Optional[DnsFailure] = None
+        try:
+            report = look(asker, where)
+            if report.judgement.verdict in patience.expected:
+                return report
+            said = f"it is {report.judgement.verdict}: the zone is {report.judgement.why}"
+        except DnsFailure as caught:
+            failure, said = caught, str(caught)
+        left = end - clock.monotonic()
+        if left <= 0:
+            wanted = " or ".join(patience.expected)
+            said = f"The DS of {where.zone[:-1]} did not become {wanted} in {patience.seconds:g} s; {said.rstrip('.')}."
+            raise DnsFailure("deadline", said) from failure
+        clock.sleep(min(patience.pause, left))
+
+
+def _check_parent(server: str, zone: str, answer: Any) -> None:
+    """A server of the child alone answers too, from the child's own apex, where no DS can be."""
+    for one in answer.authority:
+        if dns.rdatatype.to_text(one.rdtype) == "SOA" and one.name == dns.name.from_text(zone):
+            message = f"{server} serves {zone[:-1]} but not the zone above it; name servers of the parent."
+            raise DnsFailure("not_auth", message)
+
+
+def as_result(zone: str, report: Report) -> Dict[str, Any]:
+    """The report as the module returns it."""
+    lines = ds.ds_lines(zone, report.judgement.wanted, report.ttl or 3600)
+    parents = [
+        {"server": server, "ds": [str(one) for one in held], "verdict": judgement.verdict}
+        for server, held, judgement in report.parent_servers
+    ]
+    return {
+        "verdict": report.judgement.verdict,
+        "why": f"The zone is {report.judgement.why}.",
+        "wanted": [str(one) for one in report.judgement.wanted],
+        "removal": report.child.removal,
+        "ds_lines": lines,
+        "ttl": report.ttl,
+        "parent_servers": parents,
+        "keys": [
+            {"tag": key.tag, "flags": key.flags, "algorithm": key.algorithm, "signs": key.tag in report.child.signers}
+            for key in report.child.keys
+        ],
+    }
