@@ -13,10 +13,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from .._core.dns import names, values
 from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
 from .._core.dns.imported import DNSSEC, Canonical
-from .._core.dns.model import Key, RRset
+from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
 from .._core.dns.zonefile import BadZoneFile, LeftOut, prepare
-from .dns_transfer import ZoneContents
 from .dns_wire import canonical_text, kind_of
 from .files import FileStore
 

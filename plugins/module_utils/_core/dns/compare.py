@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a zone's new servers answer other than its old ones, record set by record set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+
+from . import values
+from .imported import DNSSEC, joined
+from .model import Key, RRset
+
+EXPECTED, TTL, EXTRA = "expected", "ttl", "extra"
+_WORDS = {
+    "missing": "is missing",
+    "values": "has other data",
+    EXTRA: "is only there",
+    TTL: "has another TTL",
+    EXPECTED: "differs as expected",
+    "unreachable": "could not be asked",
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one server answered for all record sets, or why it did not."""
+
+    server: str
+    sets: Mapping[Key, RRset]
+    failure: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One record set that one server answers differently.
+
+    ``kind`` is missing, values, extra (the reference has no such set), ttl (only that), expected (``note`` says why),
+    or unreachable (for the whole server; ``note`` says why, ``key`` is the zone's SOA).
+    """
+
+    kind: str
+    server: str
+    key: Key
+    old: Optional[RRset] = None
+    new: Optional[RRset] = None
+    note: str = ""
+
+
+def compare(zone: str, reference: Mapping[Key, RRset], others: Iterable[Said]) -> List[Difference]:
+    """What each of the others answers other than the reference, in a stable order."""
+    found: List[Difference] = []
+    for said in others:
+        if said.failure:
+            found.append(Difference("unreachable", said.server, (zone, "SOA"), note=said.message))
+            continue
+        own = nameserver_names(zone, said.sets)
+        for key in sorted({*reference, *said.sets}, key=lambda one: (one[0] != zone, one)):
+            kind, note = _judge(zone, key, reference.get(key), said.sets.get(key), own)
+            if kind:
+                found.append(Difference(kind, said.server, key, reference.get(key), said.sets.get(key), note))
+    return found
+
+
+def nameserver_names(zone: str, sets: Mapping[Key, RRset]) -> FrozenSet[str]:
+    """The names of the zone's own nameservers."""
+    servers = sets.get((zone, "NS"))
+    return servers.values if servers else frozenset()
+
+
+def _judge(
+    zone: str, key: Key, old: Optional[RRset], new: Optional[RRset], own: FrozenSet[str]
+) -> Tuple[str, str]:
+    """The kind of a difference and why it is expected; empty when there is none."""
+    name, kind = key
+    if old is not None and new is not None and _text(old) == _text(new):
+        return (TTL, "") if old.ttl != new.ttl and kind != "SOA" else ("", "")
+    if kind == "SOA":
+        return EXPECTED, "each server keeps its own"
+    if kind == "NS" and name == zone:
+        return EXPECTED, "the nameservers are what changes"
+    if kind in DNSSEC:
+        return EXPECTED, "each server signs with its own keys"
+    if old is None and kind in ("A", "AAAA") and name in own:
+        return EXPECTED, "the address of a new nameserver"
+    if new is None:
+        return "missing", ""
+    return (EXTRA, "") if old is None else ("values", "")
+
+
+def _text(one: RRset) -> FrozenSet[str]:
+    """The values, wherever their long texts are split."""
+    return frozenset(joined(value) for value in one.values) if one.type == "TXT" else one.values
+
+
+def counted(differences: Iterable[Difference], ignore_extra: bool = False) -> List[Difference]:
+    """Those that a resolver would notice in an answer's data."""
+    harmless = (EXPECTED, TTL, EXTRA) if ignore_extra else (EXPECTED, TTL)
+    return [one for one in differences if one.kind not in harmless]
+
+
+def as_data(one: Difference) -> Dict[str, Any]:
+    """A difference as a module returns it."""
+    name, kind = one.key
+    return {
+        "record": name[:-1],
+        "type": kind,
+        "server": one.server,
+        "kind": one.kind,
+        "old": _shown(one.old),
+        "new": _shown(one.new),
+        "old_ttl": one.old.ttl if one.old else None,
+        "new_ttl": one.new.ttl if one.new else None,
+        "note": one.note,
+    }
+
+
+def _shown(one: Optional[RRset]) -> List[str]:
+    if one is None:
+        return []
+    return sorted(values.unquote(value) if one.type == "TXT" else value for value in one.values)
+
+
+def table(differences: Iterable[Difference]) -> str:
+    """The differences for people, one block for each record set and kind, with the servers it is true of."""
+    blocks: Dict[Tuple[str, Key, str, str, str], List[str]] = {}
+    for one in differences:
+        before, after = _told(one.old), _told(one.new)
+        blocks.setdefault((one.kind, one.key, before, after, one.note), []).append(one.server)
+    lines = []
+    for (kind, key, before, after, note), servers in blocks.items():
+        if kind == "unreachable":
+            lines.append(f"{', '.join(servers)} {_WORDS[kind]}: {note}")
+            continue
+        lines.append(f"{key[0]} {key[1]} {_WORDS[kind]} at {', '.join(servers)}{f' ({note})' if note else ''}")
+        lines.extend([f"    old: {before}", f"    new: {after}"])
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _told(one: Optional[RRset]) -> str:
+    return f"{one.ttl} {' | '.join(_shown(one))}" if one else "nothing"
+
+
+def diff(differences: Iterable[Difference]) -> Dict[str, str]:
+    """The sets that differ as lines of a zone file, of the reference and of each server."""
+    before: Dict[str, List[str]] = {}
+    after: Dict[str, List[str]] = {}
+    for one in differences:
+        if one.kind in (EXPECTED, "unreachable"):
+            continue
+        before.setdefault(one.server, []).append(f"{one.old}\n" if one.old else "")
+        after.setdefault(one.server, []).append(f"{one.new}\n" if one.new else "")
+    return {
+        "before": "".join(f"==> {server} <==\n{''.join(lines)}" for server, lines in before.items()),
+        "after": "".join(f"==> {server} <==\n{''.join(lines)}" for server, lines in after.items()),
+    }

@@ -1,0 +1,242 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compares what a zone's old and new servers answer."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_zone_compare
+short_description: Compare a DNS zone's old and new servers, answer by answer
+version_added: 0.2.0
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+description:
+  - Asks every server of both sides, each of its addresses over IPv4 and IPv6, for every record set of the zone, and
+    tells where an answer is not that of the first old server.
+  - The sets come from transfers of the sides with C(transfer), and from O(record_sets).
+  - Expected to differ, and said so, are the SOA, the zone's own nameservers and their addresses, and what a server
+    makes for DNSSEC. Differences of the TTL alone are told apart. Where a long text is split does not matter.
+attributes:
+  check_mode:
+    support: full
+    description: Only questions are ever sent.
+  diff_mode:
+    support: full
+    description: The sets that differ, as lines of a zone file.
+  idempotent:
+    support: full
+    description: Nothing is changed.
+options:
+  zone_name:
+    description: The zone.
+    type: str
+    required: true
+    aliases: [zone]
+  old:
+    description: The servers that the zone has now. Without it, the new ones are compared with O(record_sets).
+    type: dict
+    suboptions: &side
+      servers:
+        description: Addresses or names of the servers. Of a name, all addresses are asked.
+        type: list
+        elements: str
+        required: true
+      port:
+        description: Port of the servers.
+        type: int
+        default: 53
+      transfer:
+        description: Whether to find out what there is by zone transfer (AXFR) from the first server that gives it.
+        type: bool
+        default: false
+      key_name:
+        description: Name of the TSIG key for the transfer.
+        type: str
+      key_secret:
+        description: Secret of the key, in base64.
+        type: str
+      key_algorithm:
+        description: Algorithm of the key.
+        type: str
+        choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha1, hmac-md5]
+        default: hmac-sha256
+      key_file:
+        description: Path, on the host where the module runs, of a file that holds the key as C(tsig-keygen) prints it.
+        type: path
+  new:
+    description: The servers that the zone shall have.
+    type: dict
+    required: true
+    suboptions: *side
+  record_sets:
+    description: Record sets to ask for too, as M(smallfleet.infra.dns_zone_import) returns them.
+    type: list
+    elements: dict
+    default: []
+  families:
+    description: Over what to ask. Leave out V(ipv6) where the host that runs the module has none.
+    type: list
+    elements: str
+    choices: [ipv4, ipv6]
+    default: [ipv4, ipv6]
+  protocol:
+    description: How questions are sent.
+    type: str
+    choices: [tcp, udp]
+    default: tcp
+  timeout:
+    description: Seconds to wait for the connection, and for the answer to each question.
+    type: float
+    default: 10.0
+  ignore_extra:
+    description: Whether a set that only the new servers have is no reason to fail.
+    type: bool
+    default: false
+  fail_on_difference:
+    description: Whether to fail when an answer differs in its data, or a server could not be asked.
+    type: bool
+    default: false
+requirements:
+  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython))
+seealso:
+  - module: smallfleet.infra.dns_zone_import
+  - module: smallfleet.infra.dns_wait
+"""
+
+EXAMPLES = r"""
+- name: See that our servers answer as the provider's do
+  smallfleet.infra.dns_zone_compare:
+    zone_name: example.net
+    old: {servers: [ns1.provider.example.com, ns2.provider.example.com], transfer: true}
+    new: {servers: [192.0.2.53, "2001:db8::53"]}
+    fail_on_difference: true
+"""
+
+RETURN = r"""
+table:
+  description: All differences, for people.
+  returned: success or failure
+  type: str
+  sample: |
+    www.example.net. A has other data at new 192.0.2.53
+        old: 60 192.0.2.80
+        new: 60 192.0.2.81
+steps:
+  description: Always empty, since nothing is changed.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+state:
+  description: What was compared, and what differs.
+  returned: success or failure
+  type: dict
+  contains:
+    record_sets:
+      description: How many record sets were asked for.
+      returned: always
+      type: int
+      sample: 40
+    servers:
+      description: The servers that were compared with the first old one.
+      returned: always
+      type: list
+      elements: str
+      sample: [new 192.0.2.53]
+    same:
+      description: Whether no answer differs in its data, and every server was asked.
+      returned: always
+      type: bool
+      sample: false
+    differences:
+      description:
+        - Every difference. C(kind) is C(missing), C(values), C(extra), C(ttl), C(expected) or C(unreachable).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{record: www.example.net, type: A, server: new 192.0.2.53, kind: values, old: [192.0.2.80],
+                new: [192.0.2.81], old_ttl: 60, new_ttl: 60, note: ""}]
+reason:
+  description: V(different), or why it could not be compared, as one word. See M(smallfleet.infra.dns_record_set).
+  returned: failure
+  type: str
+  sample: different
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import as_data, counted, diff, table
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES, Asking
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE, compare_sides, side_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import failure_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR, WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+
+
+def run(module: AnsibleModule) -> None:
+    """Ask all, and tell the differences."""
+    options = module.params
+    files = SystemFiles()
+    zone = zone_of(options["zone_name"])
+    asking = Asking(53, options["protocol"], options["timeout"], tuple(options["families"]))
+    old = side_of("old", options["old"], asking, files) if options["old"] else None
+    try:
+        given = as_sets(zone, options["record_sets"], WireClient(Server("")).canonical)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused([f"record_sets: holds what dns_zone_import does not return: {error}."]) from None
+    found = compare_sides(zone, old, side_of("new", options["new"], asking, files), given)
+    wrong = counted(found.differences, options["ignore_extra"])
+    result = {
+        "changed": False,
+        "steps": [],
+        "table": table(found.differences),
+        "diff": diff(found.differences),
+        "state": {
+            "record_sets": len(found.keys),
+            "servers": list(found.servers),
+            "same": not wrong,
+            "differences": [as_data(one) for one in found.differences],
+        },
+    }
+    if wrong and options["fail_on_difference"]:
+        module.fail_json(
+            msg=f"The servers of {zone[:-1]} do not answer alike:\n{table(wrong)}", reason="different", **result
+        )
+    module.exit_json(**result)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "zone_name": {"type": "str", "required": True, "aliases": ["zone"]},
+            "old": dict(SIDE),
+            "new": {**SIDE, "required": True},
+            "record_sets": {"type": "list", "elements": "dict", "default": []},
+            "families": {"type": "list", "elements": "str", "choices": list(FAMILIES), "default": list(FAMILIES)},
+            "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+            "timeout": {"type": "float", "default": 10.0},
+            "ignore_extra": {"type": "bool", "default": False},
+            "fail_on_difference": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    if DNSPYTHON_ERROR:
+        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
+    try:
+        run(module)
+    except (DnsFailure, Refused) as failure:
+        module.fail_json(**failure_result(failure))
+
+
+if __name__ == "__main__":
+    main()
