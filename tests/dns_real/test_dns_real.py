@@ -6,60 +6,27 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Iterator, List
 
 import dns.flags
 import dns.message
 import dns.query
 import dns.update
 import pytest
+from asking import ZONE, at, entry, failure_of, names, raw, write
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Change, Group, Key, Message, RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries, read_values, show
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries, read_values
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, Result, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
-
-ZONE = "example.net."
-names = (f"t{number}" for number in itertools.count())
-
-
-def entry(record: str, kind: str, *values: str, ttl: int = 300, state: str = "present") -> Dict[str, Any]:
-    return {"record": record, "type": kind, "ttl": ttl, "value": list(values), "state": state}
-
-
-def write(client: WireClient, *entries: Dict[str, Any], check: bool = False, **more: Any) -> Result:
-    wanted, given = read_entries(ZONE, list(entries), client.canonical)
-    return converge(client, Request(ZONE, wanted, given, **more), check)
-
-
-def raw(server: Any, *changes: Any) -> None:
-    """What another tool would send: no prerequisites, letters as it likes."""
-    update = dns.update.UpdateMessage(ZONE)
-    for name, *rest in changes:
-        update.add(name, *rest)
-    update.use_tsig(server.client().key)
-    assert dns.query.tcp(update, "127.0.0.1", port=server.port, timeout=5).rcode() == 0
-
-
-def at(client: WireClient, record: str, kind: str) -> Optional[Dict[str, Any]]:
-    key = (f"{record}.{ZONE}", kind)
-    return show(client.read(ZONE, [key]).get(key))
-
-
-def reason(call: Any) -> DnsFailure:
-    with pytest.raises(DnsFailure) as caught:
-        call()
-    return caught.value
-
 
 KINDS = {
     "A": (["192.0.2.1", "192.0.2.2"], ["192.0.2.3"]),
@@ -73,8 +40,19 @@ KINDS = {
     "PTR": (["ns1"], ["host.example.com."]),
     "SSHFP": (["4 2 " + "AB" * 32], ["1 2 " + "cd" * 32]),
     "TLSA": (["3 1 1 " + "AB" * 32], ["3 1 1 " + "ef" * 32]),
+    "DS": (["12345 13 2 " + "AB" * 32], ["12346 13 2 " + "cd" * 32, "12346 13 4 " + "cd" * 48]),
+    "DNAME": (["ns1"], ["x.example.com."]),
     "TYPE65280": ([r"\# 2 ABCD"], [r"\# 0"]),
-    "HTTPS": (["1 . alpn=h2"], ["0 svc.example.com."]),
+    "TYPE108": ([r"\# 6 00005E005301"], [r"\# 6 00005E005302"]),
+    "TYPE1": ([r"\# 4 C0000201"], ["192.0.2.2"]),
+    "SVCB": (["1 svc.example.com. alpn=dot port=853"], ["0 other.example.com.", "2 . ipv6hint=2001:db8::1"]),
+    "HTTPS": (["1 . alpn=h2,h3 ipv4hint=192.0.2.1"], ["0 svc.example.com."]),
+    "URI": (['10 1 "https://example.net/"'], ['10 1 "https://example.org/  a"']),
+    "CERT": (["PKIX 1 8 AQIDBA=="], ["PGP 0 0 AQID"]),
+    "HINFO": (['"a  b" "c"'], ["x y"]),
+    "RP": (["a.example.net. t.example.net."], [". ."]),
+    "OPENPGPKEY": (["AQIDBA=="], ["AQIDBQ=="]),
+    "SMIMEA": (["3 0 1 " + "ab" * 32], ["3 1 1 " + "cd" * 32]),
     "NAPTR": (
         ['100 10 "U" "E2U+sip" "!^.*$!sip:info@example.net!" .'],
         ['100 10 "S" "SIP+D2U" "" _sip._udp.example.net.'],
@@ -86,14 +64,17 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_type_is_created_replaced_and_deleted_and_each_second_run_is_silent(server: Any, kind: str) -> None:
     client, name = server.client(), next(names)
+    held_as = "A" if kind == "TYPE1" else kind
+    if kind == "DS":
+        write(client, entry(name, "NS", "ns1"))
     for values in KINDS[kind]:
         assert write(client, entry(name, kind, *values)).changed
         again = write(client, entry(name, kind, *values))
         assert (again.changed, again.rcode) == (False, None)
-        assert len((at(client, name, kind) or {})["value"]) == len(values)
+        assert len((at(client, name, held_as) or {})["value"]) == len(values)
     assert write(client, entry(name, kind, state="absent")).changed
     assert not write(client, entry(name, kind, state="absent")).changed
-    assert at(client, name, kind) is None
+    assert at(client, name, held_as) is None
 
 
 def test_text_comes_back_as_it_was_given(server: Any) -> None:
@@ -259,46 +240,46 @@ def test_a_message_of_the_largest_size_is_taken(server: Any) -> None:
 
 
 def test_an_unknown_key_is_named(server: Any) -> None:
-    failure = reason(lambda: write(server.client("stranger"), entry("x", "A", "192.0.2.1")))
+    failure = failure_of(lambda: write(server.client("stranger"), entry("x", "A", "192.0.2.1")))
     assert failure.reason == "bad_key" and "stranger" in str(failure)
 
 
 def test_a_key_with_another_algorithm_is_named(server: Any) -> None:
-    failure = reason(lambda: write(server.client(algorithm="hmac-md5"), entry("x", "A", "192.0.2.1")))
+    failure = failure_of(lambda: write(server.client(algorithm="hmac-md5"), entry("x", "A", "192.0.2.1")))
     assert failure.reason == "bad_key" and "hmac-md5" in str(failure)
 
 
 def test_a_wrong_secret_is_named_and_not_shown(server: Any) -> None:
     secret = "d3JvbmcgYnV0IGxvbmcgZW5vdWdoIHRvIGJlIHVzZWQ="
-    failure = reason(lambda: write(server.client(secret=secret), entry("x", "A", "192.0.2.1")))
+    failure = failure_of(lambda: write(server.client(secret=secret), entry("x", "A", "192.0.2.1")))
     assert failure.reason == "bad_sig" and secret not in str(failure)
 
 
 def test_a_clock_that_is_off_is_named(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client, real = server.client(), time.time
     monkeypatch.setattr("time.time", lambda: real() + 3600)
-    assert reason(lambda: write(client, entry("x", "A", "192.0.2.1"))).reason == "bad_time"
+    assert failure_of(lambda: write(client, entry("x", "A", "192.0.2.1"))).reason == "bad_time"
 
 
 def test_what_the_key_may_not_do_is_refused(server: Any) -> None:
     client = server.client("txt-only")
-    failure = reason(lambda: write(client, entry(next(names), "A", "192.0.2.1")))
+    failure = failure_of(lambda: write(client, entry(next(names), "A", "192.0.2.1")))
     assert failure.reason == "refused" and "txt-only" in str(failure)
     assert write(client, entry(next(names), "TXT", "may")).changed
 
 
 def test_an_update_without_a_key_is_refused(server: Any) -> None:
     client = WireClient(Server("127.0.0.1", server.port, timeout=5.0))
-    assert reason(lambda: write(client, entry(next(names), "TXT", "x"))).reason == "refused"
+    assert failure_of(lambda: write(client, entry(next(names), "TXT", "x"))).reason == "refused"
 
 
 def test_a_zone_that_is_served_elsewhere_is_named(server: Any) -> None:
     client = server.client()
     wanted, given = read_entries("example.edu.", [entry("x", "A", "192.0.2.1")], client.canonical)
-    failure = reason(lambda: converge(client, Request("example.edu.", wanted, given)))
+    failure = failure_of(lambda: converge(client, Request("example.edu.", wanted, given)))
     assert failure.reason in ("refused", "not_auth")
     below, given = read_entries("sub.example.net.", [entry("x", "A", "192.0.2.1")], client.canonical)
-    assert reason(lambda: converge(client, Request("sub.example.net.", below, given))).reason == "not_auth"
+    assert failure_of(lambda: converge(client, Request("sub.example.net.", below, given))).reason == "not_auth"
 
 
 def test_what_a_cache_says_is_not_believed(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,14 +292,14 @@ def test_what_a_cache_says_is_not_believed(server: Any, monkeypatch: pytest.Monk
         return answer
 
     monkeypatch.setattr(client, "_transmit", from_a_cache)
-    failure = reason(lambda: at(client, "ns1", "A"))
+    failure = failure_of(lambda: at(client, "ns1", "A"))
     assert failure.reason == "not_auth" and "is not authoritative for example.net" in str(failure)
 
 
 def test_a_name_outside_the_zone_is_notzone(server: Any) -> None:
     change = Change("add", "x.example.com.", "A", 5, "192.0.2.1")
     message = Message((Group("x.example.com.", (), (), (change,)),))
-    failure = reason(lambda: server.client().send(ZONE, message))
+    failure = failure_of(lambda: server.client().send(ZONE, message))
     assert (failure.reason, failure.rcode) == ("not_zone", 10)
 
 
@@ -326,8 +307,8 @@ def test_nobody_listening_is_unreachable(server: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         client = WireClient(Server("127.0.0.1", closed.getsockname()[1], timeout=2.0))
-        assert reason(lambda: at(client, "x", "A")).reason == "unreachable"
-    assert reason(lambda: at(WireClient(Server("no-such-host.invalid")), "x", "A")).reason == "unreachable"
+        assert failure_of(lambda: at(client, "x", "A")).reason == "unreachable"
+    assert failure_of(lambda: at(WireClient(Server("no-such-host.invalid")), "x", "A")).reason == "unreachable"
 
 
 @pytest.fixture
@@ -340,7 +321,7 @@ def mute() -> Iterator[int]:
 
 
 def test_no_answer_is_a_timeout(mute: int) -> None:
-    assert reason(lambda: at(WireClient(Server("127.0.0.1", mute, timeout=0.3)), "x", "A")).reason == "timeout"
+    assert failure_of(lambda: at(WireClient(Server("127.0.0.1", mute, timeout=0.3)), "x", "A")).reason == "timeout"
 
 
 def test_a_lost_answer_to_an_update_is_looked_for(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +347,7 @@ def test_over_udp_small_things_work_and_a_cut_answer_is_named(server: Any) -> No
         write(udp, entry(name, "CNAME", "ns1"))
     assert write(udp, *(entry(f"u{i}.{name}", "TXT", "t" * 200) for i in range(9))).messages == 3
     write(tcp, entry(name, "TXT", "x" * 2000))
-    assert reason(lambda: at(udp, name, "TXT")).reason == "truncated"
+    assert failure_of(lambda: at(udp, name, "TXT")).reason == "truncated"
 
 
 def test_a_server_that_hangs_up_between_questions_is_asked_again(server: Any) -> None:
@@ -383,7 +364,7 @@ def test_an_unsigned_answer_is_not_believed(server: Any, monkeypatch: pytest.Mon
     plain = WireClient(Server("127.0.0.1", server.port, timeout=5.0))
     question = dns.message.make_query(ZONE, "SOA")
     monkeypatch.setattr(client, "_transmit", lambda message: plain._transmit(question))
-    assert reason(lambda: at(client, "x", "A")).reason == "bad_sig"
+    assert failure_of(lambda: at(client, "x", "A")).reason == "bad_sig"
 
 
 def test_a_value_the_library_refuses_is_a_plain_reason(server: Any) -> None:

@@ -18,7 +18,7 @@ from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents
 from .._core.dns.plan import LIMIT
 from .._core.dns.prune import without_server_sets
-from .._core.dns.values import SERVER_OWNED
+from .._core.dns.values import SERVER_OWNED, type_of
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
@@ -329,7 +329,8 @@ def _rrset(key: Key, ttl: int, spellings: Dict[str, str]) -> RRset:
 
 
 def kind_of(one: Any) -> str:
-    return dns.rdatatype.to_text(one.rdtype)
+    """The type of a set by the name it has here, whatever other names this version of the library knows."""
+    return type_of(int(one.rdtype))
 
 
 def _asks_any(message: Any) -> bool:

@@ -18,8 +18,24 @@ from . import names
 
 TTL_MAX = 2**31 - 1  # RFC 2181 section 8
 _GENERIC = re.compile(r"TYPE([0-9]{1,5})")
+# Types whose values are passed through, with the numbers of all types that have a name here (IANA, DNS parameters).
 _OPAQUE = ("NAPTR", "LOC", "SVCB", "HTTPS", "URI", "CDS", "CDNSKEY", "CERT", "HINFO", "OPENPGPKEY", "RP", "SMIMEA")
-SERVER_OWNED = ("SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "ANY", "AXFR", "IXFR", "TSIG", "OPT", "TKEY")
+_NUMBERS: Mapping[int, str] = {
+    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 17: "RP", 28: "AAAA", 29: "LOC",
+    33: "SRV", 35: "NAPTR", 37: "CERT", 39: "DNAME", 41: "OPT", 43: "DS", 44: "SSHFP", 46: "RRSIG", 47: "NSEC",
+    48: "DNSKEY", 50: "NSEC3", 51: "NSEC3PARAM", 52: "TLSA", 53: "SMIMEA", 59: "CDS", 60: "CDNSKEY", 61: "OPENPGPKEY",
+    63: "ZONEMD", 64: "SVCB", 65: "HTTPS", 249: "TKEY", 250: "TSIG", 251: "IXFR", 252: "AXFR", 255: "ANY", 256: "URI",
+    257: "CAA",
+}  # fmt: skip
+SERVER_OWNED = (
+    *("SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "ZONEMD"),
+    *("ANY", "AXFR", "IXFR", "TSIG", "OPT", "TKEY"),
+)
+
+
+def type_of(number: int) -> str:
+    """The name of a type, ``TYPE<number>`` (RFC 3597) for one that is not known here."""
+    return _NUMBERS.get(number, f"TYPE{number}")
 
 
 class BadValue(ValueError):
@@ -31,9 +47,11 @@ def type_name(text: Any) -> str:
     if not isinstance(text, str):
         raise BadValue("is not the name of a record type")
     name = text.upper()
+    number = _GENERIC.fullmatch(name)
+    if number:
+        name = type_of(int(number[1]))
     if name in SERVER_OWNED:
         raise BadValue("is a type that the server itself looks after")
-    number = _GENERIC.fullmatch(name)
     if name in _CHECKS or name in _OPAQUE or (number and 0 < int(number[1]) < 65536):
         return name
     raise BadValue(f"is not a record type; known are {', '.join(sorted([*_CHECKS, *_OPAQUE]))} and TYPE<number>")
@@ -47,13 +65,15 @@ def is_ttl(number: Any) -> bool:
 def present(kind: str, value: Any, zone: str) -> str:
     """The presentation form of one value of a type that type_name() accepted, its names absolute. Raises BadValue.
 
-    A TXT value is the text itself, without quotes, of any length.
+    A TXT value is the text itself, without quotes, of any length. Of any other type, a value may be in the generic form
+    of RFC 3597, such as ``\\# 4 C0000201``.
     """
     if not isinstance(value, str):
         raise BadValue("is not a text; put it in quotes")
     if kind != "TXT" and ("\n" in value or "\r" in value):
         raise BadValue("has a line break")
-    return _CHECKS.get(kind, _opaque)(value, zone)
+    generic = kind != "TXT" and value.lstrip().startswith("\\#")
+    return _opaque(value, zone) if generic else _CHECKS.get(kind, _opaque)(value, zone)
 
 
 def quote(text: str) -> str:
@@ -79,7 +99,7 @@ def _escape(byte: int) -> str:
 
 
 def _opaque(value: str, zone: str) -> str:
-    text = " ".join(value.split())
+    text = value.strip()
     if not text:
         raise BadValue("is empty")
     return text
