@@ -92,8 +92,8 @@ options:
     default: []
   questions:
     description:
-      - With O(state=observed), questions to ask, each signed with a key of the store. It is an error when a server does not
-        know the key, or gives no answer.
+      - With O(state=observed), questions to ask, each signed with a key of the store, in its C(next) generation where there
+        is one. It is an error when a server does not know the key, or gives no answer.
     type: list
     elements: dict
     default: []
@@ -102,11 +102,6 @@ options:
         description: Name of the key.
         type: str
         required: true
-      generation:
-        description: Which generation to sign with.
-        type: str
-        choices: [current, next]
-        default: current
       server:
         description: Address of the server.
         type: str
@@ -240,7 +235,6 @@ def argument_spec() -> dict:
     }
     question = {
         "key": {"type": "str", "required": True, "no_log": False},
-        "generation": {"type": "str", "choices": ["current", "next"], "default": "current"},
         "server": {"type": "str", "required": True},
         "port": {"type": "int", "default": 53},
         "zone": {"type": "str", "required": True},

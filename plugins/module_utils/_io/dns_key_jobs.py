@@ -155,10 +155,11 @@ def _state(host: KeyHost, job: Job, store: Store, plan: StorePlan) -> Dict[str, 
 def _prove(host: KeyHost, job: Job, ask: Ask) -> None:
     store = host.observe(job.keys)
     for question in job.questions:
-        key = arrangement(store, question["key"]).get(question["generation"])
+        held = arrangement(store, question["key"])
+        key = held.get("next") or held.get("current")
         if key is None:
-            said = f"The {question['generation']} generation of the key {question['key']} is not on {job.host}."
-            raise KeyFailure(f"{said} Run the role dns_keys, and then this again.", "missing")
+            said = f"The key {question['key']} is not on {job.host}. Run the role dns_keys, and then this again."
+            raise KeyFailure(said, "missing")
         ask(question, key)
 
 

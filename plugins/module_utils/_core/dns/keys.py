@@ -210,21 +210,30 @@ def _at_home(key: AskedKey, held: Arrangement, store: Store, move: Move) -> Arra
 
 
 def _rearrange(name: str, store: Store, wanted: Arrangement) -> Iterable[KeyStep]:
-    """What is kept for later is written first, then what to sign with, and what is no longer needed goes last."""
-    for slot in ("previous", "next", "current"):
-        file = name + SLOTS[slot]
-        stored, key = store.files.get(file), wanted.get(slot)
-        if key is None:
-            continue
-        if stored is None or stored.key != key:
-            before = describe(stored.key) if stored else ""
-            yield KeyStep("write" if key.secret else "make", file, key, before, describe(key))
-        elif not stored.private:
-            yield KeyStep("protect", file, before="readable by others\n", after="readable by root\n")
-    for slot in ("next", "previous"):
-        file = name + SLOTS[slot]
-        if slot not in wanted and file in store.files:
-            yield KeyStep("remove", file, before=describe(store.files[file].key))
+    """Writes, each where nothing that is wanted later is lost by it, and then removals."""
+    held = {slot: store.files[name + suffix] for slot, suffix in SLOTS.items() if name + suffix in store.files}
+    now = {slot: one.key for slot, one in held.items()}
+    for slot in _write_order(now, wanted):
+        key = wanted[slot]
+        before = describe(now[slot]) if slot in now else ""
+        yield KeyStep("write" if key.secret else "make", name + SLOTS[slot], key, before, describe(key))
+    for slot, one in held.items():
+        if slot in wanted and one.key == wanted[slot] and not one.private:
+            yield KeyStep("protect", name + SLOTS[slot], None, "readable by others\n", "readable by root\n")
+        elif slot not in wanted:
+            yield KeyStep("remove", name + SLOTS[slot], before=describe(one.key))
+
+
+def _write_order(before: Mapping[str, Optional[TsigKey]], wanted: Arrangement) -> Iterable[str]:
+    """What to keep for later first, then what to sign with; but a key that is wanted is never overwritten by its last."""
+    now = dict(before)
+    waiting = [slot for slot in ("previous", "next", "current") if slot in wanted and now.get(slot) != wanted[slot]]
+    while waiting:
+        free = (slot for slot in waiting if now.get(slot) not in wanted.values() or list(now.values()).count(now[slot]) > 1)
+        slot = next(free, waiting[0])
+        waiting.remove(slot)
+        now[slot] = wanted[slot]
+        yield slot
 
 
 def describe(key: Optional[TsigKey]) -> str:
