@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Dict, List, Mapping, Tuple
 
-from ._draft import Draft, address_words, restore
+from ._draft import Draft, address_words, goes_down, restore
 from .model import Address, Desired, Interface, Observed, Operation
 
 
@@ -77,6 +77,8 @@ def plan_removals(draft: Draft) -> None:
         have = draft.on(name)
         keep_local = interface.ipv6.enabled and not interface.absent
         gone = [one for one in have if one not in wanted[name] and not (one.link_local and keep_local)]
+        if goes_down(name, draft):
+            gone = [one for one in gone if one.family == 4]  # the others went before it was let in
         heirs = _heirs(wanted[name], have)
         for heir in heirs:
             draft.switch.append(_bridge_over(name, heir))
@@ -112,9 +114,13 @@ def _heirs(wanted: Tuple[Address, ...], have: Tuple[Address, ...]) -> List[Addre
     The kernel deletes them with it unless the sysctl promote_secondaries is set, so for that moment each is there a
     second time, alone in a prefix of 32 bits.
     """
-    leaving = {ip_interface(str(one)).network for one in have if one.family == 4 and one not in wanted}
-    return [
-        one
-        for one in wanted
-        if one.family == 4 and one.prefix_length < 32 and ip_interface(str(one)).network in leaving
-    ]
+    primary: Dict[str, Address] = {}
+    for one in have:
+        if one.family == 4:
+            primary.setdefault(_network(one), one)
+    leaving = {network for network, one in primary.items() if one not in wanted}
+    return [one for one in wanted if one.family == 4 and one.prefix_length < 32 and _network(one) in leaving]
+
+
+def _network(address: Address) -> str:
+    return str(ip_interface(str(address)).network)

@@ -50,6 +50,23 @@ def masters(desired: Desired) -> Dict[str, str]:
     return {port: one.name for one in desired.interfaces if not one.absent for port in one.ports}
 
 
+def in_bond(link: Link, draft: Draft) -> bool:
+    """Whether the interface is a port of a bond now."""
+    return link.master in draft.links and draft.links[link.master].kind == "bond"
+
+
+def goes_down(name: str, draft: Draft) -> bool:
+    """Whether an interface that is up must go down for a moment, to join a bond."""
+    return joins_bond(name, draft) and name in draft.links and draft.links[name].up
+
+
+def joins_bond(name: str, draft: Draft) -> bool:
+    """Whether the interface becomes a port of a bond that it is not a port of yet."""
+    master = masters(draft.desired).get(name, "")
+    there = draft.links[name].master if name in draft.links else ""
+    return bool(master) and draft.managed[master].type == "bond" and there != master
+
+
 def address_words(verb: str, name: str, address: Address) -> Words:
     """``ip address VERB``. Detection of duplicates (RFC 4862, 5.4) would leave an address useless for a second."""
     words: Words = ("address", verb, str(address))
@@ -105,14 +122,22 @@ def route_key(route: Route) -> Tuple[str, int, int]:
 
 
 def restore(name: str, observed: Observed) -> Tuple[Words, ...]:
-    """The lines that give an interface back every address and route that it had, in the order it had them.
+    """The lines that give an interface back every address that it had.
 
-    Routes are part of it because the kernel drops those of an interface with its last address (fib_disable_ip).
+    The order is that which makes the kernel's lists what they were: it puts a new IPv6 address before the others.
     """
-    lines = [address_words("replace", name, address) for address in observed.addresses.get(name, ())]
+    had = observed.addresses.get(name, ())
+    ordered = [one for one in had if one.family == 4] + [one for one in reversed(had) if one.family == 6]
+    return tuple(address_words("replace", name, address) for address in ordered)
+
+
+def restore_routes(observed: Observed, interfaces: Sequence[str]) -> Tuple[Words, ...]:
+    """The lines that give interfaces back their routes: the kernel drops them with the last IPv4 address
+    (fib_disable_ip), with the address they are sent from, and when the interface goes down.
+    """
     keys = [route_key(route) for route in observed.routes]
-    for route in observed.routes:
-        if route.interface == name:
-            verb = "append" if keys.count(route_key(route)) > 1 else "replace"
-            lines.append(route_words(verb, route))
-    return tuple(lines)
+    return tuple(
+        route_words("append" if keys.count(route_key(route)) > 1 else "replace", route)
+        for route in observed.routes
+        if route.interface in interfaces
+    )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ._draft import Draft, address_words, masters, restore, set_link
+from ._draft import Draft, address_words, in_bond, joins_bond, masters, restore, set_link
 from .model import Address, Interface, Link, Operation
 
 CARRIER = re.compile(r"sf-(up|dn)[0-9]+")
@@ -36,15 +36,13 @@ def plan_new(draft: Draft) -> None:
     leftovers = sorted(name for name in draft.links if re.fullmatch(r"sf-up[0-9]+", name))
     for name in leftovers:
         draft.prepare.append(Operation("delete_link", name, ("link", "delete", "dev", name)))
-    bonded = {port for one in draft.desired.interfaces if one.type == "bond" for port in one.ports}
     for interface in in_order(draft.desired.interfaces):
         link = draft.links.get(interface.name)
         if interface.absent or (link is None and not interface.virtual):
             continue
         if link is None:
             _make(interface, draft)
-        joins = interface.name in bonded and (link is None or not link.master)
-        if (link is None or not link.up) and not joins:
+        if (link is None or not link.up) and not joins_bond(interface.name, draft):
             undo = [("link", "set", "dev", interface.name, "down")] if link is not None else []
             draft.prepare.append(set_link(interface.name, ["up"], undo))
         if link is None and interface.ports:
@@ -123,27 +121,44 @@ def plan_mac(draft: Draft) -> None:
         draft.switch.append(set_link(interface.name, ["address", interface.mac], undo))
 
 
-def plan_ports(draft: Draft) -> None:
-    """Every port to its bridge or bond; an interface that is asked for and is nobody's port leaves where it was."""
-    wanted = masters(draft.desired)
-    for interface in in_order(draft.desired.interfaces):
-        link = draft.links.get(interface.name, Link(interface.name))
-        master = "" if interface.absent else wanted.get(interface.name, "")
-        if link.master == master or (interface.absent and interface.name not in draft.links):
-            continue
-        kinds = [draft.managed[one].type if one in draft.managed else "" for one in (link.master, master)]
-        back = _back(link)
-        if master and kinds[1] == "bond":
-            _enslave(interface.name, master, link, draft)
+def plan_leaving_bonds(draft: Draft) -> None:
+    """First of all: a bond closes the port that leaves it, which costs the port what was given to it before."""
+    for name, link, master in _moving(draft):
+        if in_bond(link, draft):
+            back = [("link", "set", "dev", name, "down"), _back(link), ("link", "set", "dev", name, "up")]
+            draft.switch.append(set_link(name, ["nomaster"], back))
+            if not (master and draft.managed[master].type == "bond"):
+                draft.switch.append(set_link(name, ["up"]))
+
+
+def plan_joining(draft: Draft) -> None:
+    """Every port to its bridge or bond, before the routes: one can still send through a port, but receives above it."""
+    for name, link, master in _moving(draft):
+        if master and draft.managed[master].type == "bond":
+            _enslave(name, master, link, draft)
         elif master:
-            draft.switch.append(set_link(interface.name, ["master", master], [back]))
-        else:
-            draft.switch.append(set_link(interface.name, ["nomaster"], [back]))
-        if kinds[0] == "bond" and not interface.absent and kinds[1] != "bond":
-            draft.switch.append(set_link(interface.name, ["up"]))  # a bond closes the port that leaves it
+            back = ("link", "set", "dev", name, "nomaster") if in_bond(link, draft) else _back(link)
+            draft.switch.append(set_link(name, ["master", master], [back]))
     for index, name in enumerate(draft.carriers):
         if draft.managed[name].type == "bond":  # nothing may choose the temporary port to send through
             draft.switch.append(set_link(f"sf-up{index}", ["nomaster"]))
+
+
+def plan_leaving(draft: Draft) -> None:
+    """After the routes, for the same reason."""
+    for name, link, master in _moving(draft):
+        if not master and not in_bond(link, draft):
+            draft.switch.append(set_link(name, ["nomaster"], [_back(link)]))
+
+
+def _moving(draft: Draft) -> Iterator[Tuple[str, Link, str]]:
+    """Name, observed link and master to be of each interface that is the port of another than it shall be."""
+    wanted = masters(draft.desired)
+    for interface in in_order(draft.desired.interfaces):
+        link = draft.links.get(interface.name, Link(interface.name, up=False))
+        master = "" if interface.absent else wanted.get(interface.name, "")
+        if link.master != master and not (interface.absent and interface.name not in draft.links):
+            yield interface.name, link, master
 
 
 def _back(link: Link) -> Tuple[str, ...]:
@@ -153,10 +168,15 @@ def _back(link: Link) -> Tuple[str, ...]:
 
 def _enslave(name: str, bond: str, link: Link, draft: Draft) -> None:
     """A bond takes no port that is up; going down costs the port its routes and its IPv6 addresses."""
-    up: List[Tuple[str, ...]] = [("link", "set", "dev", name, "up"), *restore(name, draft.observed)] if link.up else []
-    if link.up:
-        draft.switch.append(set_link(name, ["down"], up))
-    draft.switch.append(set_link(name, ["master", bond], [_back(link)]))
+    if link.up and not in_bond(link, draft):
+        for address in draft.on(name):
+            if address.family == 6:
+                words = address_words("del", name, address)
+                draft.switch.append(Operation("delete_address", name, words, restore(name, draft.observed)))
+        back = [("link", "set", "dev", name, "up"), *restore(name, draft.observed)]
+        draft.switch.append(set_link(name, ["down"], back))
+    out = [("link", "set", "dev", name, "nomaster")]
+    draft.switch.append(set_link(name, ["master", bond], out if in_bond(link, draft) else [*out, _back(link)]))
     draft.switch.append(set_link(name, ["up"], [] if link.up else [("link", "set", "dev", name, "down")]))
 
 
@@ -226,7 +246,8 @@ def link_local(mac: str) -> Address:
 
 def plan_absent(draft: Draft) -> None:
     """Taken away at the end, when the change is confirmed; a card itself cannot be, so it goes down."""
-    for interface in reversed(in_order(draft.desired.interfaces)):
+    # the kernel deletes a VLAN with what it stands on
+    for interface in sorted(draft.desired.interfaces, key=lambda one: -_height(one.name, draft.links)):
         link = draft.links.get(interface.name)
         if not interface.absent or link is None:
             continue
@@ -236,3 +257,9 @@ def plan_absent(draft: Draft) -> None:
         elif link.up:
             draft.retire.append(set_link(interface.name, ["down"]))
 
+
+
+def _height(name: str, links: Mapping[str, Link]) -> int:
+    """How many interfaces the interface stands on."""
+    lower = links[name].lower if name in links else ""
+    return 1 + _height(lower, links) if lower and lower != name else 0

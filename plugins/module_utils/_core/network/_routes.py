@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import List, Set, Tuple
 
 from ._addresses import donors, final
-from ._draft import Draft, restore, route_key, route_words, rule_words
+from ._draft import Draft, goes_down, route_key, route_words, rule_words
 from .model import DEFAULT_DESTINATIONS, Desired, Observed, Operation, Route
 
 LEASED = ("dhcp", "ra")
@@ -48,9 +48,8 @@ def plan_routes(draft: Draft) -> None:
         draft.switch.append(_replace(route, observed, alike[:1]))
     for index, route in enumerate(observed.routes):
         if index not in replaced and route not in wanted and _unwanted(route, draft):
-            undo = (*restore(route.interface, observed), route_words("append", route))
-            words = route_words("del", route)
-            draft.switch.append(Operation("delete_route", route.interface, words, undo))
+            undo = (route_words("append", route),)
+            draft.switch.append(Operation("delete_route", route.interface, route_words("del", route), undo))
 
 
 def _as_wanted(one: Route, route: Route, draft: Draft) -> bool:
@@ -79,8 +78,8 @@ def _unwanted(route: Route, draft: Draft) -> bool:
     interface = draft.managed.get(route.interface)
     if any(_like(route, absent) for absent in draft.desired.routes if absent.absent):
         return True
-    if interface is None or interface.absent:
-        return False  # with its interface
+    if interface is None or interface.absent or goes_down(route.interface, draft):
+        return False  # not ours, or it goes with its interface
     if route.protocol == "static":
         return True
     dynamic = (interface.ipv4 if route.family == 4 else interface.ipv6).dynamic

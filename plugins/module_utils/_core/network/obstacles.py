@@ -61,6 +61,7 @@ def _interface(interface: Interface, observed: Observed, managed: Dict[str, Inte
     if interface.ipv6.enabled and not observed.ipv6:
         yield "asks for IPv6, which this kernel has turned off. Turn it on, or remove ipv6"
     yield from _unchangeable(interface, link, observed)
+    yield from _strangers(interface, observed, managed)
     for address in interface.addresses:
         for name, others in sorted(observed.addresses.items()):
             if name not in managed and any(address.ip == other.ip for other in others):
@@ -95,6 +96,15 @@ def _unchangeable(interface: Interface, link: Optional[Link], observed: Observed
             f"has the mode {link.mode}, which a bond with ports cannot change. "
             "Keep it, or give the new bond another name and this one state: absent"
         )
+
+
+def _strangers(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
+    """Ports that nobody asks for. Those of guests and containers are theirs; a card must not be left over."""
+    for name, link in sorted(observed.links.items()):
+        if link.master != interface.name or name in managed or CARRIER.fullmatch(name):
+            continue
+        if interface.type == "bond" or link.kind in ("", *KINDS):
+            yield f"has the port {name}, which is not in the inventory. Add it to the ports, or name {name} so it leaves"
 
 
 def _absent(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:

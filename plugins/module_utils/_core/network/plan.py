@@ -7,11 +7,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from ._addresses import plan_addresses, plan_removals
-from ._draft import Draft
-from ._links import in_order, plan_absent, plan_link_local, plan_mac, plan_mtu, plan_new, plan_ports, plan_settings
+from ._draft import Draft, restore_routes
+from ._links import (
+    in_order,
+    plan_absent,
+    plan_joining,
+    plan_leaving,
+    plan_leaving_bonds,
+    plan_link_local,
+    plan_mac,
+    plan_mtu,
+    plan_new,
+    plan_settings,
+)
 from ._routes import note_losses, plan_routes, plan_rules
 from .model import Desired, Interface, Observed, Operation, Plan
 
@@ -48,23 +59,26 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 
     Deterministic. Invariants: no operation changes an interface that is not asked for; an address or a route that has
     a successor is there until the successor is; the default route is replaced in one request; what stays is never
-    taken away in between (but an IPv6 address whose prefix length changes, and a port that joins a bond, whose
-    interface must be down for that); ``rollback`` gives back what was observed after any number of operations
+    taken away in between (but an IPv6 address whose prefix length changes, and what is on a card that joins or leaves a
+    bond, since it must be down for that); ``rollback`` gives back what was observed after any number of operations
     before ``retire``; planning again from the end gives nothing.
     """
     draft = Draft(desired, observed)
     plan_new(draft)
+    plan_leaving_bonds(draft)
     plan_mac(draft)
     plan_mtu(draft)
     by_hand = plan_link_local(draft)
     plan_addresses(draft, by_hand)
-    plan_ports(draft)
+    plan_joining(draft)
     plan_routes(draft)
+    plan_leaving(draft)
     plan_rules(draft)
     plan_removals(draft)
     plan_settings(draft)
     plan_absent(draft)
     note_losses(draft)
+    _restore_routes_at_last(draft)
     return Plan(
         tuple(draft.prepare),
         tuple(draft.switch),
@@ -75,6 +89,16 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     )
 
 
+def _restore_routes_at_last(draft: Draft) -> None:
+    """A rollback ends with the undo of the first operation: by then all else is in its place again."""
+    for part in (draft.prepare, draft.switch, draft.cleanup):
+        for index, operation in enumerate(part):
+            if operation.link:
+                lines = restore_routes(draft.observed, list(draft.managed))
+                part[index] = replace(operation, undo=operation.undo + lines)
+                return
+
+
 def rollback(steps: Plan) -> List[Operation]:
     """What restores the observed state, wherever the plan was interrupted before ``retire``: backwards, every undo.
 
@@ -82,4 +106,10 @@ def rollback(steps: Plan) -> List[Operation]:
     belong into a batch of their own, for ``ip -6``.
     """
     done = steps.prepare + steps.switch + steps.cleanup
-    return [Operation("undo", one.link, words, family=one.family) for one in reversed(done) for words in one.undo]
+    return [
+        Operation("undo", _link(words), words, family=one.family) for one in reversed(done) for words in one.undo
+    ]
+
+
+def _link(words: Tuple[str, ...]) -> str:
+    return words[words.index("dev") + 1] if "dev" in words else ""

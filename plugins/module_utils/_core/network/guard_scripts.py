@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps of a guarded change as shell scripts, for they must run when nothing but the node itself is left."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import Dict, List, Sequence
+
+from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, Change, Step, adopt, finish, leave, recover, restore, switch
+
+TOO_LATE = 3
+"""Exit status of a script that found the change taken back already."""
+_HEAD = """\
+#!/bin/sh
+# {title} Part of a change of this host's network made by smallfleet.infra.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH LC_ALL
+umask 022
+cd {folder} || exit 1
+exec 9>>../lock
+
+put() {{
+    cmp -s "$1" "$2" && return 0
+    mkdir -p "$(dirname "$2")" && cp "$1" "$2.smallfleet-new" && chmod "$3" "$2.smallfleet-new" &&
+        sync "$2.smallfleet-new" && mv -f "$2.smallfleet-new" "$2" && sync "$(dirname "$2")"
+}}
+drop() {{
+    [ -e "$1" ] || [ -L "$1" ] || return 0
+    rm -f "$1" && sync "$(dirname "$1")"
+}}
+enable() {{
+    mkdir -p "$(dirname "$2")" && ln -sfn "$1" "$2" && sync "$(dirname "$2")"
+}}
+mark() {{
+    : > "$1" && sync "$1" .
+}}
+reload() {{
+    if systemctl is-active --quiet systemd-networkd.service; then timeout 20 networkctl reload; fi
+}}
+wait_for() {{
+    for turn in $(seq 100); do
+        [ "$(cat "/sys/class/net/$1/$2" 2>&1)" = "$3" ] && return 0
+        sleep 0.05
+    done
+    echo "$1 did not come up within 5 seconds"
+    return 1
+}}
+link() {{
+    for turn in $(seq 100); do
+        [ -e "/sys/class/net/$1" ] && return 0
+        sleep 0.05
+    done
+    echo "the network service did not make $1 within 5 seconds"
+    return 1
+}}
+"""
+_FAIL = """\
+fail() {
+    echo "$1"
+    exec 9>&-
+    exec /bin/sh ./restore.sh "$1"
+}
+"""
+_WORDS = {
+    "batch": "the kernel refused a request of {file}",
+    "carrier": "no carrier",
+    "link": "an interface is missing",
+    "put": "{file} could not be written",
+    "drop": "{file} could not be removed",
+    "enable": "{file} could not be made",
+    "mark": "the mark {file} could not be made",
+    "reload": "systemd-networkd did not take its files",
+}
+
+
+def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
+    """File name -> content of each script."""
+    return {
+        "switch.sh": _switch(change),
+        "adopt.sh": _adopt(change),
+        "finish.sh": _finish(change),
+        "restore.sh": _restore(change, boot_id, timeout),
+    }
+
+
+def _head(title: str, change: Change) -> str:
+    return _HEAD.format(title=title, folder=quote(change.folder))
+
+
+def command(step: Step) -> str:
+    """One step as one command of the shell."""
+    ip = f"timeout 20 ip{' -6' if step.family == 6 else ''}"
+    words = {
+        "batch": f"{ip} -batch {quote(step.file)}",
+        "undo": f"{ip} -force -batch {quote(step.file)} >undo.log 2>&1",
+        "carrier": f"wait_for {quote(step.file)} operstate up",
+        "link": f"link {quote(step.file)}",
+        "put": f"put {quote(step.source)} {quote(step.file)} {step.mode:o}",
+        "drop": f"drop {quote(step.file)}",
+        "enable": f"enable {quote(step.source)} {quote(step.file)}",
+        "mark": f"mark {quote(step.file)}",
+        "reload": "reload",
+        "disarm": f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1",
+        "pause": "sleep 0.5",
+    }
+    return words[step.kind]
+
+
+def _strict(steps: Sequence[Step]) -> str:
+    """Every step must succeed; what it said goes into the reason why the change was taken back."""
+    found: List[str] = []
+    for step in steps:
+        why = _WORDS[step.kind].format(file=step.file)
+        found.append(f'said=$({command(step)} 2>&1) || fail {quote(why)}": $said"\n')
+    return "".join(found)
+
+
+def _lenient(steps: Sequence[Step], indent: str) -> str:
+    """Go on whatever happens. But what was not put back is not called restored, so that it is tried again."""
+    found: List[str] = []
+    for index, step in enumerate(steps):
+        if step.kind == "mark":
+            rest = _lenient(steps[index + 1 :], indent)
+            found.append(f'{indent}[ -z "$bad" ] || exit 1\n{indent}{command(step)} || exit 1\n{rest}')
+            break
+        found.append(f"{indent}{command(step)}{' || bad=1' if step.kind in ('put', 'drop') else ' || :'}\n")
+    return "".join(found)
+
+
+def _switch(change: Change) -> str:
+    body = f"flock -w 20 9 || fail 'another step of this change does not end'\n[ -e {RESTORED} ] && exit {TOO_LATE}\n"
+    return _head("Makes the change.", change) + _FAIL + "\n" + body + f"[ -e {APPLIED} ] && exit 0\n" + _strict(switch(change))
+
+
+def _adopt(change: Change) -> str:
+    body = f"flock -w 20 9 || exit 1\n[ -e {RESTORED} ] && exit {TOO_LATE}\n[ -e {CONFIRMED} ] && exit 0\n"
+    body += f"[ -e {APPLIED} ] || exit 1\n"
+    return _head("Makes the change the boot configuration.", change) + _FAIL + "\n" + body + _strict(adopt(change))
+
+
+def _finish(change: Change) -> str:
+    body = f"flock -w 20 9 || exit 1\n[ -e {RESTORED} ] && exit {TOO_LATE}\n[ -e {ADOPTING} ] || exit 1\nbad=\n"
+    return _head("Makes the change final.", change) + "\n" + body + _lenient(finish(change), "")
+
+
+def _restore(change: Change, boot_id: str, timeout: int) -> str:
+    given = quote(f"nobody confirmed it within {timeout} s")
+    return (
+        _head("Takes the change back, unless it was confirmed.", change)
+        + f"\nflock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n"
+        + _lenient(finish(change), "    ")
+        + f"    exit 0\nfi\nif [ -e {RESTORED} ]; then\n"
+        + _lenient(leave(), "    ")
+        + f"    exit 0\nfi\nbecause={given}\nprintf '%s\\n' \"${{1:-$because}}\" > reason\n"
+        + f'if [ "$(cat /proc/sys/kernel/random/boot_id)" = {quote(boot_id)} ]; then\n'
+        + f"    if [ -e {ADOPTING} ]; then\n"
+        + _lenient(restore(change, True), "        ")
+        + "    else\n"
+        + _lenient(restore(change, False), "        ")
+        + f"    fi\nelif [ -e {ADOPTING} ]; then\n"
+        + _lenient(recover(change, True), "    ")
+        + "else\n"
+        + _lenient(recover(change, False), "    ")
+        + "fi\n"
+    )

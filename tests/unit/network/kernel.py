@@ -1,0 +1,321 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A kernel's network as far as the planner uses it. test_network_kernel.py compares it with the real one.
+
+It has the habits that make a change of the network hard: secondary addresses go with their primary, routes with the
+last IPv4 address or with their source address, everything of IPv6 when an interface goes down; a bond takes no
+port that is up, a card with a macvtap joins nothing, a VLAN is not larger than what it stands on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface
+from typing import Dict, Iterable, List, Sequence, Tuple
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+    MAIN_TABLE,
+    Address,
+    Link,
+    Observed,
+    Operation,
+    Route,
+    Rule,
+)
+
+
+class Failed(Exception):
+    """The kernel refused."""
+
+
+class Kernel:
+    """``promote`` is the sysctl net.ipv4.conf.all.promote_secondaries."""
+
+    def __init__(self, observed: Observed, promote: bool = False) -> None:
+        self.links: Dict[str, Link] = dict(observed.links)
+        self.addresses: Dict[str, List[Address]] = {name: list(observed.addresses.get(name, ())) for name in self.links}
+        self.routes: List[Route] = list(observed.routes)
+        self.rules: List[Rule] = list(observed.rules)
+        self.pairs: Dict[str, str] = {}
+        self.promote = promote
+
+    def observed(self) -> Observed:
+        addresses = {name: tuple(self.addresses.get(name, ())) for name in self.links}
+        return Observed(dict(self.links), addresses, tuple(self.routes), tuple(self.rules))
+
+    def run(self, operations: Iterable[Operation]) -> None:
+        for operation in operations:
+            self.step(operation)
+
+    def force(self, operations: Iterable[Operation]) -> None:
+        """As ``ip -force -batch``: a line that fails does not stop the rest."""
+        for operation in operations:
+            try:
+                self.step(operation)
+            except Failed:
+                continue
+
+    def step(self, operation: Operation) -> None:
+        words = list(operation.words)
+        what, verb, rest = words[0], words[1], words[2:]
+        if what == "link":
+            {"add": self._add_link, "set": self._set_link, "delete": self._delete_link}[verb](rest)
+        elif what == "address":
+            self._address(verb, rest)
+        elif what == "route":
+            self._route(verb, rest)
+        elif what == "rule":
+            self._rule(verb, rest, operation.family or 4)
+        else:
+            raise AssertionError(f"no such line: {operation.line}")
+
+    def _link(self, name: str) -> Link:
+        if name not in self.links:
+            raise Failed(f"no device {name}")
+        return self.links[name]
+
+    def _add_link(self, words: List[str]) -> None:
+        kind = words[words.index("type") + 1]
+        head, tail = words[: words.index("type")], words[words.index("type") + 2 :]
+        given = dict(zip(head[::2], head[1::2]))
+        options = dict(zip(tail[::2], tail[1::2])) if kind != "veth" else {}
+        name = given["name"]
+        if name in self.links:
+            raise Failed(f"{name} exists")
+        lower = given.get("link", "")
+        if lower:
+            self._link(lower)
+            if any((one.lower, one.vlan_id) == (lower, int(options["id"])) for one in self.links.values()):
+                raise Failed("this VLAN exists")
+        mtu = int(given.get("mtu", self.links[lower].mtu if lower else 1500))
+        mac = given.get("address", self.links[lower].mac if lower else "02:00:00:00:00:fe")
+        stp = options.get("stp_state", "0") == "1"
+        mode = options.pop("mode", "")
+        self.links[name] = Link(
+            name, kind, mac, mtu=mtu, up=False, carrier=False, lower=lower, stp=stp, mode=mode,
+            vlan_id=int(options.get("id", 0)), options=options if kind == "bond" else {},
+        )  # fmt: skip
+        self.addresses[name] = []
+        if kind == "veth":
+            peer = tail[tail.index("name") + 1]
+            self.links[peer] = Link(peer, kind, mac, mtu=int(tail[tail.index("mtu") + 1]), up=False)
+            self.addresses[peer] = []
+            self.pairs.update({name: peer, peer: name})
+
+    def _delete_link(self, words: List[str]) -> None:
+        name = words[1]
+        self._link(name)
+        for gone in [name, self.pairs.get(name, ""), *(one.name for one in self.links.values() if one.lower == name)]:
+            if gone in self.links:
+                del self.links[gone]
+                self.addresses.pop(gone)
+                self.routes = [route for route in self.routes if route.interface != gone]
+        for port in [one for one in self.links.values() if one.master == name]:
+            self.links[port.name] = replace(port, master="", up=port.up and not self._is(name, "bond"))
+
+    def _is(self, name: str, kind: str) -> bool:
+        return name in self.links and self.links[name].kind == kind
+
+    def _set_link(self, words: List[str]) -> None:
+        name, verb = words[1], words[2]
+        link = self._link(name)
+        if verb == "up":
+            if link.lower and not self.links[link.lower].up and link.kind == "vlan":
+                raise Failed(f"{link.lower} is down")
+            self.links[name] = replace(link, up=True)
+        elif verb == "down":
+            self._down(link)
+        elif verb == "master":
+            self._enslave(link, words[3])
+        elif verb == "nomaster":
+            bonded = self._is(link.master, "bond")
+            self.links[name] = replace(link, master="")
+            if bonded:
+                self._down(self.links[name])
+        elif verb == "mtu":
+            self._mtu(link, int(words[3]))
+        elif verb == "address":
+            self.links[name] = replace(link, mac=words[3])
+        elif verb == "addrgenmode":
+            self.links[name] = replace(link, link_local=words[3] != "none")
+        elif verb == "type":
+            if words[4] == "stp_state":
+                self.links[name] = replace(link, stp=words[5] == "1")
+            else:
+                self.links[name] = replace(link, options={**link.options, words[4]: words[5]})
+        else:
+            raise AssertionError(words)
+
+    def _enslave(self, link: Link, master: str) -> None:
+        self._link(master)
+        if any(one.lower == link.name and one.kind == "macvtap" for one in self.links.values()):
+            raise Failed("EBUSY")
+        if link.kind == "bridge" and self._is(master, "bridge"):
+            raise Failed("ELOOP")
+        if self._is(master, "bond") and link.up and link.master != master:
+            raise Failed(f"{link.name} is up")
+        self.links[link.name] = replace(link, master=master, up=link.up or self._is(master, "bond"))
+
+    def _mtu(self, link: Link, mtu: int) -> None:
+        if link.kind == "vlan" and mtu > self.links[link.lower].mtu:
+            raise Failed("ERANGE")
+        self.links[link.name] = replace(link, mtu=mtu)
+        for one in list(self.links.values()):
+            if one.lower == link.name and one.kind == "vlan" and one.mtu > mtu:
+                self.links[one.name] = replace(one, mtu=mtu)
+
+    def _down(self, link: Link) -> None:
+        self.links[link.name] = replace(link, up=False)
+        self.routes = [route for route in self.routes if route.interface != link.name]
+        self.addresses[link.name] = [one for one in self.addresses[link.name] if one.family == 4]
+
+    def _address(self, verb: str, words: List[str]) -> None:
+        text, name = words[0], words[words.index("dev") + 1]
+        self._link(name)
+        face = ip_interface(text)
+        valid = int(words[words.index("valid_lft") + 1]) if "valid_lft" in words else 0
+        address = Address(
+            str(face.ip), face.network.prefixlen, dynamic=bool(valid), valid=valid, preferred=valid,
+            link_local=face.version == 6 and face.ip.is_link_local,
+        )  # fmt: skip
+        have = self.addresses[name]
+        if verb == "del":
+            if address not in have:
+                raise Failed(f"no {text} on {name}")
+            self._remove(name, address)
+            return
+        there = address in have or any(one.ip == address.ip and address.family == 6 for one in have)
+        if there and (verb == "add" or address not in have):
+            raise Failed(f"{text} is on {name} already")
+        if not there:
+            self._insert(name, address)
+
+    def _insert(self, name: str, address: Address) -> None:
+        """Primary addresses stand before secondary ones, IPv4 before IPv6; a new IPv6 address of the same scope
+        comes first, and link-local ones last.
+        """
+        have = self.addresses[name]
+        four = [one for one in have if one.family == 4]
+        six = [one for one in have if one.family == 6]
+        if address.family == 6:
+            wide, local = [[one for one in six if one.link_local is flag] for flag in (False, True)]
+            (local if address.link_local else wide).insert(0, address)
+            self.addresses[name] = [*four, *wide, *local]
+        elif self._primary(four, address) is None:
+            count = len([one for one in four if self._primary(four, one) is None])
+            self.addresses[name] = [*four[:count], address, *four[count:], *six]
+        else:
+            self.addresses[name] = [*four, address, *six]
+
+    @staticmethod
+    def _primary(four: Sequence[Address], address: Address) -> "Address | None":
+        """The address of the same network that stands before this one."""
+        network = ip_interface(str(address)).network
+        for one in four:
+            if one == address:
+                return None
+            if ip_interface(str(one)).network == network:
+                return one
+        return None
+
+    def _remove(self, name: str, address: Address) -> None:
+        have = self.addresses[name]
+        gone = [address]
+        four = [one for one in have if one.family == 4]
+        if address.family == 4 and not self.promote and self._primary(four, address) is None:
+            gone += [one for one in four if self._primary(four, one) == address]
+        left = [one for one in have if one not in gone]
+        ips = {one.ip for one in gone} - {one.ip for many in self.addresses.values() for one in many if one in left}
+        self.addresses[name] = left
+        self.routes = [route for route in self.routes if not (route.source in ips and route.interface == name)]
+        if address.family == 4 and not [one for one in left if one.family == 4]:
+            self.routes = [route for route in self.routes if route.interface != name or route.family == 6]
+
+    def _route(self, verb: str, words: List[str]) -> None:
+        pairs = dict(zip(words[1::2], words[2::2]))
+        six = ":" in words[0]
+        route = Route(
+            words[0],
+            pairs["dev"],
+            pairs.get("via", ""),
+            int(pairs.get("metric", 1024 if six else 0)),
+            int(pairs.get("table", MAIN_TABLE)),
+            "onlink" in words,
+            protocol=pairs["proto"],
+            source=pairs.get("src", ""),
+        )
+        self._link(route.interface)
+        key = (route.destination, route.metric, route.table)
+        alike = [one for one in self.routes if (one.destination, one.metric, one.table) == key]
+        if verb == "del":
+            plain = [
+                one for one in alike if replace(one, onlink=False) == route and one.protocol == route.protocol
+            ]  # fmt: skip
+            if not plain:
+                raise Failed(f"no route {route}")
+            self.routes.remove(plain[0])
+            return
+        self._check_next_hop(route)
+        if verb == "append" and route in alike:
+            raise Failed("EEXIST")
+        if verb == "replace" and route in alike[1:]:
+            raise Failed("EEXIST")
+        if verb == "replace" and alike:
+            self.routes[self.routes.index(alike[0])] = route
+        else:
+            self.routes.append(route)
+
+    def _check_next_hop(self, route: Route) -> None:
+        if not self.links[route.interface].up:
+            raise Failed(f"{route.interface} is down")
+        mine = self.addresses[route.interface]
+        if route.source and route.source not in [one.ip for many in self.addresses.values() for one in many]:
+            raise Failed("invalid source address")
+        if not route.gateway or route.onlink or ip_address(route.gateway).is_link_local:
+            return
+        if not any(ip_address(route.gateway) in ip_interface(str(one)).network for one in mine):
+            raise Failed(f"{route.gateway} is not to be reached")
+
+    def _rule(self, verb: str, words: List[str], family: int) -> None:
+        pairs = dict(zip(words[::2], words[1::2]))
+        rule = Rule(
+            int(pairs["priority"]), family, int(pairs["table"]), pairs.get("from", ""), pairs.get("to", ""),
+            pairs.get("iif", ""), int(pairs.get("fwmark", 0)),
+        )  # fmt: skip
+        if verb == "add":
+            if rule in self.rules:
+                raise Failed("EEXIST")
+            self.rules.append(rule)
+        else:
+            if rule not in self.rules:
+                raise Failed("no such rule")
+            self.rules.remove(rule)
+
+
+def card(name: str, number: int, **given: object) -> Link:
+    return Link(name, mac=f"02:00:00:00:00:{number:02x}", permanent_mac=f"02:00:00:00:00:{number:02x}", **given)  # type: ignore[arg-type]
+
+
+def bare(*names: str) -> Observed:
+    """A host with these cards, and nothing on them."""
+    links = {"lo": Link("lo", loopback=True), **{name: card(name, index) for index, name in enumerate(names)}}
+    return Observed(links, {"lo": (Address("127.0.0.1", 8),), **{name: () for name in names}})
+
+
+def state(observed: Observed) -> Tuple[object, ...]:
+    """What a rollback must give back: all of it, but for orders that have no meaning.
+
+    These are the order of routes with different keys, of addresses of different networks, and of secondary ones.
+    """
+    routes = sorted((str(route), route.onlink, route.protocol, route.source) for route in observed.routes)
+    rules = sorted(map(str, observed.rules))
+    addresses: Dict[str, object] = {}
+    for name, have in observed.addresses.items():
+        primary: Dict[object, Address] = {}
+        for one in have:
+            if one.family == 4:
+                primary.setdefault(ip_interface(str(one)).network, one)
+        addresses[name] = (sorted(map(str, primary.values())), sorted(map(str, have)))
+    return (dict(observed.links), addresses, routes, rules)
