@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
 from .._core.dns.knot import MAIN_FILE, addresses, beside
+from .._core.dns.server import Trouble
+from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .command import CommandResult, CommandRunner
 from .dns_server import ServerFailure
@@ -64,6 +66,14 @@ class KnotDaemon:
         if f"{zone.name}." not in journals.stdout.split():
             self._bear(zone)
         return False
+
+    def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
+        """The journal is the zone here, and its database is safe against crashes: there is no file to disagree with."""
+        return None
+
+    def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
+        """None: the journal is a database that a crash leaves whole, and no file is read that might not fit it."""
+        return None
 
     def _bear(self, zone: ServedZone) -> None:
         """Let the server read the file once: by a setting that it forgets when it reads its configuration again."""

@@ -169,6 +169,7 @@ def _acls(config: ServerConfig) -> Iterable[str]:
     if config.update_key:
         yield from _acl("update", config.key_names(config.update_key), ("update", "transfer"))
     given = {zone.transfer.key for zone in config.primaries if zone.transfer.key}
+    given.update(catalog.key for catalog in _consumed(config))
     taken = {zone.transfer.key for zone in config.zones if zone not in config.primaries}
     taken.update(catalog.key for catalog in _consumed(config))
     for key in sorted(given):
@@ -210,8 +211,9 @@ def _zones(config: ServerConfig) -> Iterable[str]:
         yield f"  - domain: {_text(zone.name)}"
         if zone not in config.primaries:
             yield f"    master: {_list(_remote_ids(zone.transfer.peers, zone.transfer.key))}"
-            yield f"    acl: {_list([_notify_id(zone.transfer.key)])}"
-            if zone.name in catalogs:
+            asking = [_transfer_id(zone.transfer.key)] if zone.name in catalogs else []
+            yield f"    acl: {_list([_notify_id(zone.transfer.key), *asking])}"
+            if zone.name in catalogs:  # which Knot answers to nobody who may not have the whole of it
                 yield "    catalog-role: interpret"
                 yield f"    catalog-template: {_list([_members(catalogs[zone.name])])}"
             continue
