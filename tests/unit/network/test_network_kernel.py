@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner and the model of the kernel against the real one, in a network namespace of this machine.
+
+Bridges only: the kernels of test machines often have neither bonds nor VLANs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import replace
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+    Address,
+    Desired,
+    Interface,
+    Observed,
+    Operation,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
+
+from .kernel import Kernel
+from .test_network_plan import CARDS, MANAGEMENT, UNMANAGED, layouts, move
+
+UNSHARE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+ENTER = ["--net"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--net"]
+
+
+class Namespace:
+    """A network namespace with nothing in it, for as long as its process lives."""
+
+    def __init__(self) -> None:
+        self.holder = subprocess.Popen([*UNSHARE, "cat"], stdin=subprocess.PIPE)
+        while True:
+            own = os.readlink(f"/proc/{self.holder.pid}/ns/net")
+            if own != os.readlink("/proc/self/ns/net") or self.holder.poll() is not None:
+                break
+
+    def run(self, *words: str, text: str = "", check: bool = True) -> str:
+        inside = ["nsenter", "--target", str(self.holder.pid), *ENTER, *words]
+        done = subprocess.run(inside, input=text, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"{words}: {done.stderr}\n{text}"
+        return done.stdout
+
+    def batch(self, operations: Sequence[Operation], force: bool = False) -> None:
+        for family in (0, 6):
+            lines = [one.line for one in operations if one.family == family]
+            words = [*(["-6"] if family else []), *(["-force"] if force else []), "-batch", "-"]
+            if lines:
+                self.run("ip", *words, text="".join(f"{line}\n" for line in lines), check=not force)
+
+    def observed(self) -> Observed:
+        return observe({key: self.run(*words) for key, words in COMMANDS.items()})
+
+    def clear(self, promote: bool) -> None:
+        """Only the cards, each of which is one end of a pair, and are up."""
+        there = re.findall(r"^\d+: ([^@:]+)", self.run("ip", "-o", "link"), re.MULTILINE)
+        lines = [f"link delete dev {name}" for name in there if name != "lo"]
+        self.run("ip", "-force", "-batch", "-", text="".join(f"{line}\n" for line in lines), check=False)
+        lines = []
+        for name in (*CARDS, UNMANAGED):
+            lines += [f"link add name {name} type veth peer name {name}-far"]
+            lines += [f"link set dev {end} up" for end in (name, f"{name}-far")]
+        lines += [f"address add 203.0.113.9/24 dev {UNMANAGED}", "link set dev lo up"]
+        self.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+        for rule in self.observed().rules:
+            if rule.priority in (100, 101):
+                self.run("ip", f"-{rule.family}", "rule", "del", "priority", str(rule.priority))
+        self.run("sh", "-c", f"echo {int(promote)} > /proc/sys/net/ipv4/conf/all/promote_secondaries")
+
+    def close(self) -> None:
+        self.holder.kill()
+        self.holder.wait()
+
+
+@pytest.fixture(scope="module", name="namespace")
+def fixture_namespace() -> Iterator[Namespace]:
+    found = Namespace()
+    if found.holder.poll() is not None:
+        pytest.skip("this user may not make a network namespace")
+    yield found
+    found.close()
+
+
+def seen(observed: Observed) -> Tuple[object, ...]:
+    """What the model claims to know: not what the kernel does by and by (carrier, link-local addresses), nor the MTU
+    of a bridge, which follows its ports.
+    """
+    links = {
+        name: (link.kind, link.mac, link.master, link.up, link.stp, link.link_local, link.mtu * (link.kind != "bridge"))
+        for name, link in observed.links.items()
+        if not name.startswith("sf-")
+    }
+    addresses: Dict[str, List[str]] = {
+        name: [str(one) for one in observed.addresses.get(name, ()) if not one.link_local] for name in links
+    }
+    routes = sorted((str(route), route.onlink, route.protocol, route.source) for route in observed.routes)
+    return (links, addresses, routes, sorted(map(str, observed.rules)))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(layouts(tagged=False), layouts(tagged=False), st.booleans(), st.data())
+def test_the_real_kernel_goes_where_the_model_goes_and_comes_back_from_everywhere(
+    namespace: Namespace, before: Desired, after: Desired, promote: bool, data: st.DataObject
+) -> None:
+    namespace.clear(promote)
+    before = pinned(before, namespace.observed())
+    namespace.batch(plan(before, namespace.observed()).operations)
+    observed = namespace.observed()
+    assert plan(before, observed).operations == ()
+    named = {one.name for one in after.interfaces}
+    gone = [Interface(one.name, one.type, absent=True) for one in before.interfaces if one.name not in named]
+    after = replace(after, interfaces=(*after.interfaces, *[one for one in gone if one.virtual]))
+    after = pinned(after, observed)
+    assume(not obstacles(after, observed, MANAGEMENT))
+    steps = plan(after, observed)
+    done = steps.prepare + steps.switch + steps.cleanup
+
+    stopped = data.draw(st.integers(0, len(done)), label="the change stops")
+    model = Kernel(observed, promote)
+    namespace.batch(done[:stopped])
+    model.run(done[:stopped])
+    assert seen(namespace.observed()) == seen(model.observed())
+    namespace.batch(rollback(steps), force=True)
+    model.force(rollback(steps))
+    assert seen(namespace.observed()) == seen(model.observed())
+    assert plan(before, namespace.observed()).operations == ()
+
+    namespace.batch(steps.operations)
+    assert plan(after, namespace.observed()).operations == ()
+
+
+def test_a_leased_address_moves_to_the_bridge_with_what_is_left_of_its_time(namespace: Namespace) -> None:
+    namespace.clear(False)
+    lines = ["address add 192.0.2.10/24 dev eth0 valid_lft 3600 preferred_lft 1800"]
+    lines += ["route add default via 192.0.2.1 dev eth0 proto dhcp src 192.0.2.10 metric 1024"]
+    namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+    desired, _unused = move()
+    bridge = replace(desired.interfaces[1], ipv4=replace(desired.interfaces[1].ipv4, dhcp=True, addresses=()))
+    desired = Desired((desired.interfaces[0], bridge))
+    observed = namespace.observed()
+    desired = pinned(replace(desired, interfaces=(desired.interfaces[0], replace(bridge, mac=""))), observed)
+    assert obstacles(desired, observed, ["192.0.2.10"]) == []
+    steps = plan(desired, observed)
+    namespace.batch(steps.operations)
+    after = namespace.observed()
+    assert after.links["br0"].mac == observed.links["eth0"].mac
+    (leased,) = [one for one in after.addresses["br0"] if one.family == 4]
+    assert leased == Address("192.0.2.10", 24) and leased.dynamic and 3590 < leased.valid <= 3600
+    assert [(str(one), one.protocol, one.source) for one in after.routes if one.interface == "br0"] == [
+        ("0.0.0.0/0 via 192.0.2.1 dev br0 metric 1024", "dhcp", "192.0.2.10")
+    ]
+    assert plan(desired, after).operations == ()
+    namespace.batch(rollback(steps), force=True)
+    back = namespace.observed()
+    assert [str(one) for one in back.addresses["eth0"] if not one.link_local] == ["192.0.2.10/24"]
+    assert "br0" not in back.links and [one.protocol for one in back.routes if one.interface == "eth0"] == ["dhcp"]
