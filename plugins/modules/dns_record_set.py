@@ -50,7 +50,8 @@ options:
   type:
     description:
       - Type of the set, such as V(A), V(AAAA), V(CNAME), V(MX), V(NS), V(PTR), V(SRV), V(TXT), V(CAA), V(TLSA),
-        V(SSHFP), V(DS), or V(TYPE65534) for one without a name (RFC 3597).
+        V(SSHFP), V(DS), V(SVCB), V(HTTPS), V(NAPTR), V(LOC), or V(TYPE65280) for one without a name, whose values are
+        then in the form V(\\# 4 C0000201) (RFC 3597).
     type: str
     required: true
   ttl:
@@ -94,6 +95,7 @@ options:
     choices: [unquoted, quoted]
     default: unquoted
 seealso:
+  - module: smallfleet.infra.dns_record
   - module: smallfleet.infra.dns_record_sets
 """
 
@@ -169,7 +171,8 @@ reason:
     - V(bad_request), V(bad_key) (unknown key), V(bad_sig), V(bad_time), V(refused), V(not_auth), V(not_zone),
       V(unreachable), V(timeout), V(broken) (connection), V(truncated), V(malformed), V(server_failure),
       V(exists) (O(on_existing=keep_and_fail)), V(not_expected), V(lost_race), V(ignored) (answered with C(NOERROR) but
-      not done), or V(unknown) (the answer to an update was lost, and the server does not show it).
+      not done), V(unknown) (the answer to an update was lost, and the server does not show it), or V(hidden_zone) (a
+      whole zone cannot be compared, for the server shows another than it updates).
   returned: failure
   type: str
   sample: lost_race

@@ -153,6 +153,7 @@ options:
     choices: [unquoted, quoted]
     default: unquoted
 seealso:
+  - module: smallfleet.infra.dns_record
   - module: smallfleet.infra.dns_record_set
 """
 
