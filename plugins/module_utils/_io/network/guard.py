@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Starting, confirming and taking back a guarded change of this host's network."""
+
+from __future__ import annotations
+
+import fcntl
+import hmac
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from ..._core.network.guard import (
+    ADOPTING,
+    APPLIED,
+    CONFIRMED,
+    LOCK,
+    OPEN,
+    RESTORED,
+    ROLLBACK,
+    ROOT,
+    SWITCH,
+    Change,
+    batches,
+    sources,
+)
+from ..._core.network.guard_scripts import TOO_LATE, scripts
+from ..clock import Clock
+from ..command import CommandResult, CommandRunner
+from ..files import FileStore
+
+LAST = f"{ROOT}/last"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+UPTIME = "/proc/uptime"
+
+
+class Refused(Exception):
+    """The guard does not do it. ``reason`` is one word for programs."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a change. ``phase`` is started, applied, adopting, confirmed or restored."""
+
+    id: str
+    holder: str
+    phase: str
+    reason: str
+    seconds_left: float
+    steps: Tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"change {self.id} of {self.holder}"
+
+
+def change_id(token: str) -> str:
+    """The public name of the change that a token belongs to. The token itself is written nowhere."""
+    return sha256(f"smallfleet change {token}".encode()).hexdigest()[:12]
+
+
+def _digest(token: str) -> str:
+    return sha256(f"smallfleet token {token}".encode()).hexdigest()
+
+
+class Guard:
+    """One change at a time. ``folder(id)`` holds all that a change needs; the file OPEN names the one under way."""
+
+    def __init__(self, runner: CommandRunner, files: FileStore, clock: Clock) -> None:
+        self._runner = runner
+        self._files = files
+        self._clock = clock
+
+    def folder(self, name: str) -> str:
+        return f"{ROOT}/{name}"
+
+    def under_way(self) -> Optional[Record]:
+        """The change that waits for its confirmation, or None."""
+        name = (self._files.read(OPEN) or "").strip()
+        return self._record(name) if name and self._watched(name) else None
+
+    def last(self) -> Optional[Record]:
+        """The change that was made or taken back last."""
+        name = (self._files.read(LAST) or "").strip()
+        return self._record(name) if name else None
+
+    def clear(self) -> None:
+        """Take back what somebody began and nothing watches over any more, as after a power cut. Raises Refused."""
+        name = (self._files.read(OPEN) or "").strip()
+        if not name or self._watched(name):
+            return
+        if not os.path.exists(f"{self.folder(name)}/restore.sh"):
+            self._files.remove(OPEN)
+            return
+        answer = self._script(name, "restore.sh", "its node was switched off before it was confirmed")
+        if answer.rc != 0:
+            raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[-2]} by hand")
+
+    def start(self, token: str, holder: str, timeout: int, delay: float, make: Callable[[str], Change]) -> Record:
+        """Write everything, arm the timer, and let the change begin in ``delay`` seconds. Raises Refused.
+
+        ``make`` gives the change for a folder. Raise Refused when another change is under way.
+        """
+        with self._lock():
+            busy = self.under_way()
+            if busy is not None:
+                left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
+                raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
+        self.clear()
+        name = change_id(token)
+        with self._lock():
+            self._claim(name)
+            try:
+                change = make(self.folder(name))
+                self._write(name, token, holder, timeout, change)
+                self._arm(name, timeout)
+            except BaseException:
+                self._files.remove(OPEN)
+                raise
+            self._files.write(LAST, f"{name}\n", 0o600)
+        self._transient(SWITCH, delay, [f"{self.folder(name)}/switch.sh"])
+        return self._record(name)
+
+    def demand(self, token: str) -> Record:
+        """The change under way, for whoever has its token. Raises Refused."""
+        record = self.under_way()
+        if record is None:
+            mine = self._record(change_id(token)) if os.path.exists(self.folder(change_id(token))) else None
+            if mine is not None and mine.phase == CONFIRMED:
+                return mine
+            if mine is not None:
+                why = mine.reason or "nobody watched over it any more"
+                raise Refused("expired", f"The change was taken back: {why}. Find out why, then make it again")
+            raise Refused("none", "No change of the network is under way here. Make it first")
+        known = json.loads(self._files.read(f"{self.folder(record.id)}/change.json") or "{}")
+        if not hmac.compare_digest(str(known.get("token", "")), _digest(token)):
+            raise Refused("token", f"This is not the token of {record}. Only who began it can confirm it or take it back")
+        return record
+
+    def confirm(self, token: str, settled: Callable[[], str]) -> Record:
+        """Make it final. ``settled`` says what is wrong after the boot configuration was changed; "" for nothing."""
+        record = self.demand(token)
+        if record.phase == CONFIRMED:
+            return record
+        if record.phase not in (APPLIED, ADOPTING):
+            raise Refused("early", f"{record} has not been carried out yet. Try again in a moment")
+        self._final(record, self._script(record.id, "adopt.sh"))
+        wrong = settled()
+        if wrong:
+            self.roll_back(token, f"with the new boot configuration {wrong}")
+            raise Refused("unsettled", f"The change was taken back, for with the new boot configuration {wrong}")
+        self._final(record, self._script(record.id, "finish.sh"))
+        return self._record(record.id)
+
+    def roll_back(self, token: str, reason: str) -> Record:
+        """Take it back now. Raises Refused."""
+        record = self.demand(token)
+        if record.phase == CONFIRMED:
+            raise Refused("confirmed", f"{record} was confirmed already. Change the inventory back and run again")
+        answer = self._script(record.id, "restore.sh", reason)
+        if answer.rc != 0:
+            raise Refused("stuck", f"{record} could not be taken back: {_said(answer)}")
+        return self._record(record.id)
+
+    def _final(self, record: Record, answer: CommandResult) -> None:
+        now = self._record(record.id)
+        if answer.rc == 0 and now.phase != RESTORED:
+            return
+        if answer.rc == TOO_LATE or now.phase == RESTORED:
+            why = now.reason or _said(answer)
+            raise Refused("expired", f"The change was taken back: {why}. Find out why, then make it again")
+        raise Refused("stuck", f"{record} could not be confirmed: {_said(answer)}. It is taken back when its time is up")
+
+    def _script(self, name: str, script: str, *words: str) -> CommandResult:
+        return self._runner.run(["/bin/sh", f"{self.folder(name)}/{script}", *words], check=False)
+
+    def _claim(self, name: str) -> None:
+        """Only one can make the file, whatever happens to locks."""
+        for entry in os.listdir(ROOT):
+            if entry != name and os.path.isdir(self.folder(entry)):
+                shutil.rmtree(self.folder(entry))
+        try:
+            handle = os.open(OPEN, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError as error:
+            raise Refused("busy", "Another change of the network has just begun here. Wait for its end") from error
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(f"{name}\n")
+
+    def _write(self, name: str, token: str, holder: str, timeout: int, change: Change) -> None:
+        folder = self.folder(name)
+        os.makedirs(folder, mode=0o700)
+        boot_id = (self._files.read(BOOT_ID) or "").strip()
+        record = {
+            "holder": holder,
+            "token": _digest(token),
+            "boot_id": boot_id,
+            "ends": self._uptime() + timeout,
+            "steps": describe(change),
+        }
+        self._files.write(f"{folder}/change.json", json.dumps(record, indent=1), 0o600)
+        for file, text in batches(change).items():
+            self._files.write(f"{folder}/{file}", text, 0o600)
+        for file, (text, mode) in sources(change).items():
+            self._files.write(f"{folder}/{file}", text, mode)
+        for file, text in scripts(change, boot_id, timeout).items():
+            self._files.write(f"{folder}/{file}", text, 0o700)
+
+    def _arm(self, name: str, timeout: int) -> None:
+        self._transient(ROLLBACK, timeout, [f"{self.folder(name)}/restore.sh", f"nobody confirmed it within {timeout} s"])
+        if not self._armed():
+            raise Refused("timer", "The timer that would take the change back did not start. Nothing was changed")
+
+    def _transient(self, unit: str, delay: float, script: List[str]) -> None:
+        for left in (f"{unit}.timer", f"{unit}.service"):
+            self._runner.run(["systemctl", "stop", "--", left], check=False)
+            self._runner.run(["systemctl", "reset-failed", "--", left], check=False)
+        argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={delay:g}s"]
+        argv += ["--timer-property=AccuracySec=50ms", "--service-type=oneshot", "--", "/bin/sh", *script]
+        self._runner.run(argv)
+
+    def _armed(self) -> bool:
+        """The timer waits, or what it starts is at work."""
+        answer = self._runner.run(["systemctl", "is-active", f"{ROLLBACK}.timer", f"{ROLLBACK}.service"], check=False)
+        return any(line in ("active", "activating", "deactivating") for line in answer.stdout.split())
+
+    def _watched(self, name: str) -> bool:
+        known = json.loads(self._files.read(f"{self.folder(name)}/change.json") or "{}")
+        same_boot = known.get("boot_id") == (self._files.read(BOOT_ID) or "").strip()
+        return same_boot and self._armed()
+
+    def _record(self, name: str) -> Record:
+        folder = self.folder(name)
+        known: Dict[str, Any] = json.loads(self._files.read(f"{folder}/change.json") or "{}")
+        marks = [mark for mark in (CONFIRMED, RESTORED, ADOPTING, APPLIED) if os.path.exists(f"{folder}/{mark}")]
+        phase = marks[0] if marks else "started"
+        reason = (self._files.read(f"{folder}/reason") or "").strip() if phase == RESTORED else ""
+        left = max(0.0, float(known.get("ends", 0.0)) - self._uptime()) if phase not in (CONFIRMED, RESTORED) else 0.0
+        steps = tuple(str(step) for step in known.get("steps", []))
+        return Record(name, str(known.get("holder", "somebody")), phase, reason, left, steps)
+
+    def _uptime(self) -> float:
+        return float((self._files.read(UPTIME) or "0").split()[0])
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        os.makedirs(ROOT, mode=0o700, exist_ok=True)
+        with open(LOCK, "a", encoding="utf-8") as stream:
+            ends = self._clock.monotonic() + 30
+            while True:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if self._clock.monotonic() > ends:
+                        raise Refused("busy", "Another change of the network is at work here. Wait for its end") from error
+                    self._clock.sleep(0.1)
+            yield
+
+
+def describe(change: Change) -> List[str]:
+    """What the change does, for people: requests to the kernel as ip(8) takes them, then the files."""
+    found = [str(one) for one in change.operations.operations]
+    words = {True: "remove", False: "write"}
+    return found + [f"{words[one.after is None]} {one.path}" for one in change.boot]
+
+
+def _said(answer: CommandResult) -> str:
+    return (answer.stdout + answer.stderr).strip()[-600:] or f"exit status {answer.rc}"

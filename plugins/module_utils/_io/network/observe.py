@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking at this host's network: the kernel by ip(8), and the files of its boot configuration."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Dict, Sequence
+
+from ..._core.network.model import Observed
+from ..._core.network.observe import COMMANDS, observe
+from ..command import CommandRunner
+
+
+def read_kernel(runner: CommandRunner) -> Observed:
+    """Raises CommandFailed and observe.Unreadable. A kernel without IPv6 has no routes and no rules of it."""
+    printed: Dict[str, str] = {}
+    for key, argv in COMMANDS.items():
+        printed[key] = runner.run(argv, check=not key.endswith("6")).stdout
+    return observe(printed)
+
+
+def read_files(patterns: Sequence[str]) -> Dict[str, str]:
+    """Path -> content of every file that matches one of the patterns."""
+    found: Dict[str, str] = {}
+    for pattern in patterns:
+        for path in sorted(glob.glob(pattern)):
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+                    found[path] = stream.read()
+    return found
+
+
+def active(runner: CommandRunner, unit: str) -> bool:
+    """Whether systemd runs a unit."""
+    return runner.run(["systemctl", "is-active", "--quiet", "--", unit], check=False).rc == 0

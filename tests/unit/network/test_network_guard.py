@@ -1,0 +1,296 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guarded change against a model of the node, cut off after every step, once more while it is taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from subprocess import run
+from typing import Dict, List, Sequence, Set, Tuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
+    ADOPTING,
+    APPLIED,
+    CONFIRMED,
+    OPEN,
+    RECOVER_LINK,
+    RECOVER_UNIT,
+    RESTORED,
+    Change,
+    Step,
+    adopt,
+    batches,
+    finish,
+    prepare,
+    recover,
+    restore,
+    sources,
+    switch,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+    Desired,
+    FileChange,
+    Observed,
+    Operation,
+    Plan,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan
+
+from .kernel import Failed, Kernel, state
+from .test_network_plan import changes
+
+NETWORKD = "/etc/systemd/network"
+OLD = {f"{NETWORKD}/10-eth0.network": "old", f"{NETWORKD}/20-gone.network": "old", "/etc/other": "theirs"}
+BOOT = (
+    FileChange(f"{NETWORKD}/10-eth0.network", "old", "new"),
+    FileChange(f"{NETWORKD}/20-gone.network", "old", None),
+    FileChange(f"{NETWORKD}/30-br0.netdev", None, "[NetDev]\nName=br0\nKind=bridge\n"),
+)
+NEW = {BOOT[0].path: BOOT[0].after, BOOT[2].path: BOOT[2].after, "/etc/other": "theirs"}
+
+
+class Node:
+    """A node that carries out steps: what is on its disk, below /run, and in its kernel."""
+
+    def __init__(self, change: Change, observed: Observed, promote: bool) -> None:
+        self.change = change
+        self.disk: Dict[str, str] = {**OLD, OPEN: "this"}
+        self.volatile: Dict[str, str] = {}
+        self.marks: Set[str] = set()
+        self.kernel = Kernel(observed, promote)
+        self.armed = True
+
+    def carry_out(self, steps: Sequence[Step], at_most: int = 10**6) -> int:
+        """Do the first steps; return how many there were left to do."""
+        for step in steps[:at_most]:
+            self.step(step)
+        return max(0, at_most - len(steps))
+
+    def step(self, step: Step) -> None:
+        if step.kind in ("batch", "undo"):
+            for line in batches(self.change)[step.file].splitlines():
+                self.request(Operation("", "", tuple(line.split()), family=step.family), step.kind == "undo")
+        elif step.kind == "link":
+            made = [one for one in self.change.operations.prepare if one.kind == "add_link" and one.link == step.file]
+            self.kernel.force(made)
+        elif step.kind in ("put", "enable"):
+            text = sources(self.change).get(step.source, (step.source, 0))[0]
+            (self.volatile if step.file.startswith("/run/") else self.disk)[step.file] = text
+        elif step.kind == "drop":
+            (self.volatile if step.file.startswith("/run/") else self.disk).pop(step.file, None)
+        elif step.kind == "mark":
+            self.marks.add(step.file)
+        elif step.kind == "disarm":
+            self.armed = False
+
+    def request(self, operation: Operation, force: bool) -> None:
+        try:
+            self.kernel.step(operation)
+        except Failed:
+            if not force:
+                raise
+
+    def restoring(self) -> List[Step]:
+        """What restore.sh does on the running node."""
+        if CONFIRMED in self.marks:
+            return finish(self.change)
+        return restore(self.change, ADOPTING in self.marks)
+
+    def boots(self) -> List[Step]:
+        """What a boot does before the network comes up, after the power failed."""
+        self.volatile.clear()
+        self.armed = False
+        if RECOVER_LINK not in self.disk or CONFIRMED in self.marks:
+            return []
+        return recover(self.change, ADOPTING in self.marks)
+
+    def boot_files(self) -> Dict[str, str]:
+        ours = (OPEN, RECOVER_LINK, RECOVER_UNIT)
+        return {path: text for path, text in self.disk.items() if path not in ours}
+
+
+Case = Tuple[Desired, Observed, bool]
+
+
+def node_of(case: Case, networkd: bool) -> Node:
+    desired, observed, promote = case
+    return Node(prepare("/x", plan(desired, observed), BOOT, observed, networkd), observed, promote)
+
+
+def everything(change: Change) -> List[Step]:
+    return [*switch(change), *adopt(change), *finish(change)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes(), st.booleans(), st.data())
+def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: Case, networkd: bool, data: st.DataObject) -> None:
+    node = node_of(case, networkd)
+    steps = everything(node.change)
+    node.carry_out(steps, data.draw(st.integers(0, len(steps))))
+    confirmed = CONFIRMED in node.marks
+    node.carry_out(node.restoring(), data.draw(st.integers(0, 60)))
+    node.carry_out(node.restoring())
+    assert node.boot_files() == (NEW if confirmed else OLD)
+    assert OPEN not in node.disk and RECOVER_LINK not in node.disk and not node.armed
+    assert node.volatile == {}
+    if confirmed:
+        end = Kernel(case[1], case[2])
+        end.run(plan(case[0], case[1]).operations)
+        assert state(node.kernel.observed()) == state(end.observed())
+    else:
+        assert state(node.kernel.observed()) == state(case[1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes(), st.booleans(), st.data())
+def test_a_power_cut_anywhere_boots_the_old_configuration_or_the_confirmed_one(
+    case: Case, networkd: bool, data: st.DataObject
+) -> None:
+    node = node_of(case, networkd)
+    steps = everything(node.change)
+    node.carry_out(steps, data.draw(st.integers(0, len(steps))))
+    if data.draw(st.booleans()):
+        node.carry_out(node.restoring(), data.draw(st.integers(0, 60)))
+    confirmed = CONFIRMED in node.marks
+    node.carry_out(node.boots(), data.draw(st.integers(0, 20)))
+    node.carry_out(node.boots())
+    assert node.boot_files() == (NEW if confirmed else OLD)
+
+
+@settings(max_examples=30, deadline=None)
+@given(changes(), st.booleans())
+def test_a_confirmed_change_leaves_nothing_behind(case: Case, networkd: bool) -> None:
+    node = node_of(case, networkd)
+    node.carry_out(everything(node.change))
+    assert node.boot_files() == NEW
+    assert node.volatile == {}
+    assert node.marks == {APPLIED, ADOPTING, CONFIRMED}
+    assert plan(case[0], node.kernel.observed()).operations == ()
+
+
+def bridge_plan() -> Plan:
+    add = Operation("add_link", "br0", tuple("link add name br0 type bridge".split()), (("link", "delete", "dev", "br0"),))
+    up = Operation("set_link", "br0", tuple("link set dev br0 up".split()))
+    rule = Operation("add_rule", "", tuple("rule add priority 9 table 7".split()), (("rule", "del", "priority", "9"),), 6)
+    return Plan(prepare=(add, up), switch=(rule,), carriers=("br0",))
+
+
+def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> None:
+    change = prepare("/x", bridge_plan(), BOOT, Observed(), networkd=True)
+    assert change.made == ("br0",)
+    assert batches(change)["prepare"] == "link set dev br0 up\n"
+    kinds = [step.kind for step in switch(change)]
+    assert kinds[:3] == ["put", "reload", "link"]
+    assert "link delete dev br0" in batches(change)["undo"]
+    assert prepare("/x", bridge_plan(), BOOT, Observed(), networkd=False).made == ()
+
+
+def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
+    change = prepare("/x", bridge_plan(), (), Observed(), networkd=False)
+    assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
+    assert "switch" not in batches(change)
+    assert "ip -6 -batch switch6" in scripts(change, "boot", 90)["switch.sh"]
+
+
+@pytest.mark.parametrize("name", ["switch.sh", "adopt.sh", "finish.sh", "restore.sh"])
+def test_the_shell_understands_every_script(name: str) -> None:
+    text = scripts(prepare("/x y", bridge_plan(), BOOT, Observed(), networkd=True), "boot", 90)[name]
+    assert run(["sh", "-n"], input=text, text=True, capture_output=True, check=False).stderr == ""
+
+
+def laid_out(folder: Path, boot: Sequence[FileChange], undo: str = "") -> Change:
+    """A change on the disk of this machine whose requests to the kernel do nothing."""
+    here = folder / "change"
+    here.mkdir()
+    change = Change(str(here), Plan(), tuple(boot))
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    for name, text in scripts(change, undo or boot_id, 90).items():
+        for path in (OPEN, RECOVER_LINK, RECOVER_UNIT):
+            text = text.replace(path, f"{folder}/aside{path}")
+        text = text.replace("systemctl", "true")
+        (here / name).write_text(text, encoding="utf-8")
+    for name, (text, _mode) in sources(change).items():
+        (here / name).write_text(text, encoding="utf-8")
+    return change
+
+
+def script(change: Change, name: str, *words: str) -> "tuple[int, str]":
+    done = run(["sh", f"{change.folder}/{name}", *words], text=True, capture_output=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(name="boot")
+def boot_files(tmp_path: Path) -> Tuple[FileChange, ...]:
+    (tmp_path / "kept").write_text("old", encoding="utf-8")
+    (tmp_path / "gone").write_text("old", encoding="utf-8")
+    return (
+        FileChange(str(tmp_path / "kept"), "old", "new", 0o600),
+        FileChange(str(tmp_path / "gone"), "old", None),
+        FileChange(str(tmp_path / "deep" / "born"), None, "new"),
+    )
+
+
+def contents(boot: Sequence[FileChange]) -> List[object]:
+    return [Path(one.path).read_text(encoding="utf-8") if Path(one.path).exists() else None for one in boot]
+
+
+def test_the_scripts_change_and_confirm_the_files_of_this_machine(tmp_path: Path, boot: Tuple[FileChange, ...]) -> None:
+    change = laid_out(tmp_path, boot)
+    assert script(change, "switch.sh") == (0, "")
+    assert contents(boot) == ["old", "old", None]
+    assert script(change, "adopt.sh") == (0, "")
+    assert contents(boot) == ["new", None, "new"]
+    assert Path(boot[0].path).stat().st_mode & 0o777 == 0o600
+    assert Path(f"{tmp_path}/aside{RECOVER_LINK}").is_symlink()
+    assert script(change, "finish.sh") == (0, "")
+    assert not Path(f"{tmp_path}/aside{RECOVER_LINK}").is_symlink()
+    assert script(change, "restore.sh") == (0, "")
+    assert contents(boot) == ["new", None, "new"]
+
+
+@pytest.mark.parametrize("boot_id", ["", "another boot"])
+def test_what_was_adopted_and_not_finished_is_put_back_with_the_reason(
+    tmp_path: Path, boot: Tuple[FileChange, ...], boot_id: str
+) -> None:
+    change = laid_out(tmp_path, boot, boot_id)
+    script(change, "switch.sh")
+    script(change, "adopt.sh")
+    assert script(change, "restore.sh", "we said so") == (0, "")
+    assert contents(boot) == ["old", "old", None]
+    assert (Path(change.folder) / "reason").read_text(encoding="utf-8") == "we said so\n"
+    assert script(change, "finish.sh")[0] == 3
+    assert script(change, "adopt.sh")[0] == 3
+    assert contents(boot) == ["old", "old", None]
+
+
+def test_what_cannot_be_put_back_is_not_called_restored(tmp_path: Path, boot: Tuple[FileChange, ...]) -> None:
+    change = laid_out(tmp_path, boot)
+    script(change, "switch.sh")
+    script(change, "adopt.sh")
+    (Path(change.folder) / "old-0").unlink()
+    assert script(change, "restore.sh")[0] == 1
+    assert not (Path(change.folder) / RESTORED).exists()
+
+
+def test_a_file_that_cannot_be_written_takes_all_back(tmp_path: Path, boot: Tuple[FileChange, ...]) -> None:
+    (tmp_path / "deep").write_text("a file where a folder is needed", encoding="utf-8")
+    change = laid_out(tmp_path, boot)
+    script(change, "switch.sh")
+    said = script(change, "adopt.sh")[1]
+    assert "could not be written" in said
+    assert contents(boot)[:2] == ["old", "old"]
+    assert (Path(change.folder) / RESTORED).exists()
+
+
+def test_nothing_is_adopted_that_was_not_carried_out(tmp_path: Path, boot: Tuple[FileChange, ...]) -> None:
+    change = laid_out(tmp_path, boot)
+    assert script(change, "adopt.sh")[0] == 1
+    assert script(change, "finish.sh")[0] == 1
+    assert contents(boot) == ["old", "old", None]
