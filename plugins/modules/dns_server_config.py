@@ -4,30 +4,35 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration of a BIND server with dynamic zones."""
+"""The configuration of a DNS server with dynamic zones."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dns_server_config
-short_description: Configure BIND as the primary of dynamic zones
+short_description: Configure BIND or Knot for dynamic zones
 version_added: 0.1.0
 author:
   - The smallfleet.infra contributors (@smallfleet)
 description:
-  - Makes the key for updates, creates zones that are not there yet, writes C(named.conf.options) and
-    C(named.conf.local) in Debian's layout, and has the server running, enabled and up to date with them.
-  - The secret of the key is made on this host once, goes into a file that only root and the server can read, and is in
-    no argument vector, log or result.
+  - Creates zones that are not there yet, writes the server's configuration in Debian's layout, and has the server running,
+    enabled and up to date with it. Of a zone it is the primary or a secondary.
+  - Each key may change exactly the names and types that its grants say. All generations of a key that are on the host
+    have the same rights, so that keys can be rotated while clients go on. Their secrets are copied into one file that only
+    root and the server can read, and are in no argument vector, log or result.
   - A zone file is written once, when there is none, with all records of the zone. From then on it belongs to the
-    server, and records are changed by update only. A zone that is no longer in O(zones) is no longer served, but its
-    file stays.
-  - New files are checked by C(named-checkzone) and C(named-checkconf) before they are put in place. The server is told
-    by C(rndc reconfig), which does not disturb the zones it serves.
+    server, and records are changed by update only, which is never suspended. A zone that is no longer in O(zones) is no
+    longer served, but its file stays.
+  - New files are checked by the server's own tools before they are put in place. The server is told without a restart, and
+    goes on serving. Afterwards it is asked at its own address, signed with its own key, so that another program on its
+    port is noticed.
+  - The SOA record of a zone that exists is changed by an update when the time to live or a nameserver asks for it.
 attributes:
   check_mode:
     support: full
-    description: Only looks. A new configuration is checked by BIND's own tools only when it is written.
+    description:
+      - Only looks. A new configuration is checked by the server's own tools only when it is written. A key that is not on
+        the host yet is taken as if it were.
   diff_mode:
     support: full
     description: All files before and after. The secret is not in it.
@@ -43,7 +48,7 @@ options:
   provider:
     description: The program.
     type: str
-    choices: [bind]
+    choices: [bind, knot]
     default: bind
     version_added: 0.2.0
   keys:
@@ -86,9 +91,20 @@ options:
     description: Equal answers per second to one network before the server limits them.
     type: int
     default: 50
+  discard_journals:
+    description:
+      - What to do when the journal of a zone no longer follows its file, so that BIND does not load the zone, as after the
+        file was put back from an older backup.
+      - By default nothing is touched, and the error names the changes that are in the journal only. With V(true) the
+        journal is renamed, never deleted, and the server goes on with the file.
+    type: bool
+    default: false
+    version_added: 0.2.0
 requirements:
-  - BIND 9.18 or later in Debian's layout (package C(bind9)); in check mode it may be missing
+  - BIND 9.18 or later or Knot 3.2 or later, in Debian's layout; in check mode it may be missing
+  - dnspython 2.0 or later on the host (package C(python3-dnspython)); in check mode it may be missing
 seealso:
+  - module: smallfleet.infra.dns_key_store
   - module: smallfleet.infra.dns_record_sets
   - module: smallfleet.infra.fleet_plan
 """
@@ -100,9 +116,12 @@ EXAMPLES = r"""
 
 - name: Serve its zones
   smallfleet.infra.dns_server_config:
+    provider: "{{ plan.slice.dns_server.provider }}"
     listen: "{{ plan.slice.dns_server.listen }}"
-    update_key: "{{ plan.slice.dns_server.update_key }}"
+    keys: "{{ plan.slice.dns_server['keys'] }}"
+    update_key: "{{ plan.slice.dns_server.update_key | default(omit) }}"
     zones: "{{ plan.slice.dns_server.zones }}"
+    catalogs: "{{ plan.slice.dns_server.catalogs }}"
 """
 
 RETURN = r"""
@@ -118,7 +137,7 @@ state:
   type: dict
   contains:
     serving:
-      description: Whether the server runs with this key and these zones, and so can take updates.
+      description: Whether the server itself answers, with these keys and these zones, and so can take updates.
       type: bool
       returned: always
       sample: true
@@ -129,6 +148,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
     can_take_updates,
     diff_texts,
+    obstacles,
     plan_server,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, read_config
@@ -148,6 +168,9 @@ def run(module: AnsibleModule) -> None:
     state = host.observe(config)
     if not (state.installed or module.check_mode):
         raise ServerFailure(f"The server is not installed on this host. Install the Debian package {package} first.")
+    blocked = obstacles(config, state)
+    if blocked:
+        raise ServerFailure(" ".join(blocked))
     steps = plan_server(provider, config, state)
     if not module.check_mode:
         host.apply(config, steps)
@@ -172,13 +195,14 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "provider": {"type": "str", "choices": ["bind"], "default": "bind"},
+            "provider": {"type": "str", "choices": ["bind", "knot"], "default": "bind"},
             "listen": {"type": "list", "elements": "str", "required": True},
             "keys": {"type": "list", "elements": "dict", "options": key, "default": [], "no_log": False},
             "update_key": {"type": "dict", "options": key, "no_log": False},
             "zones": {"type": "list", "elements": "dict", "required": True},
             "catalogs": {"type": "list", "elements": "dict", "default": []},
             "responses_per_second": {"type": "int", "default": 50},
+            "discard_journals": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -12,9 +12,10 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
-from .._core.dns.bind import MAIN_FILE, beside, missing_includes
-from .._core.dns.serving import ServedZone, ServerConfig
-from .command import CommandRunner
+from .._core.dns.bind import MAIN_FILE, beside, missing_includes, zone_file
+from .._core.dns.server import Trouble
+from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
+from .command import CommandResult, CommandRunner
 from .dns_server import ServerFailure
 from .files import FileStore
 
@@ -26,6 +27,7 @@ class BindDaemon:
     runner: CommandRunner
     store: FileStore
     find: Callable[[str], Optional[str]] = field(default=shutil.which)
+    exists: Callable[[str], bool] = field(default=os.path.exists)
 
     def installed(self) -> bool:
         return self.find("named") is not None
@@ -62,4 +64,37 @@ class BindDaemon:
             )
 
     def zone_ready(self, zone: ServedZone) -> bool:
-        return self.runner.run(["rndc", "zonestatus", zone.name], check=False).rc == 0
+        return self._status(zone).rc == 0 or (zone.role != PRIMARY and self._unloaded(zone))
+
+    def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
+        """Its tools load the zone as named would, with its journal, and once more without."""
+        if active and not self._unloaded(zone):
+            return None
+        path = zone_file(zone.name)
+        journal = f"{path}.jnl"
+        alone = self._load(zone, path)
+        if alone.rc != 0:
+            return Trouble(zone.name, _words(alone))
+        if not self.exists(journal):
+            return None
+        together = self._load(zone, path, "-j")
+        if together.rc == 0:
+            return None
+        printed = self.runner.run(["named-journalprint", journal], check=False)
+        lost = tuple(line for line in printed.stdout.splitlines() if line.startswith(("add ", "del ")))
+        return Trouble(zone.name, _words(together), journal, lost)
+
+    def _status(self, zone: ServedZone) -> CommandResult:
+        return self.runner.run(["rndc", "zonestatus", zone.name], check=False)
+
+    def _unloaded(self, zone: ServedZone) -> bool:
+        """Whether the running server knows the zone and has not loaded it."""
+        said = self._status(zone)
+        return said.rc != 0 and "not loaded" in said.stdout + said.stderr
+
+    def _load(self, zone: ServedZone, path: str, *options: str) -> CommandResult:
+        return self.runner.run(["named-checkzone", "-i", "none", *options, zone.name, path], check=False)
+
+
+def _words(said: CommandResult) -> str:
+    return " ".join((said.stdout + said.stderr).split())

@@ -14,6 +14,7 @@ from .._core.dns.serving import Provider
 from .bind_server import BindDaemon
 from .clock import SystemClock
 from .command import CommandRunner, SystemRunner
+from .dns_asker import WireAsker
 from .dns_server import Daemon, ServerHost, SystemOwners
 from .files import FileStore, SystemFiles
 from .knot_server import KnotDaemon
@@ -37,4 +38,5 @@ def server_host(name: str) -> ServerHost:
     """This host's server of that provider, with the real effects."""
     program = PROVIDERS[name]
     runner, store = SystemRunner(), SystemFiles()
-    return ServerHost(program.provider, program.daemon(runner, store), runner, store, SystemOwners(), SystemClock())
+    daemon = program.daemon(runner, store)
+    return ServerHost(program.provider, daemon, runner, store, SystemOwners(), SystemClock(), WireAsker())

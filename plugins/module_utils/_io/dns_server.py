@@ -6,32 +6,34 @@
 
 from __future__ import annotations
 
-import base64
 import grp
 import os
 import pwd
-import secrets
 import time
 from dataclasses import dataclass, field, replace
-from typing import Callable, Dict, List, Mapping, Protocol
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
-from .._core.dns.keyfile import TsigKey, generation_files, render
+from .._core.dns.keyfile import generation_files
+from .._core.dns.model import RRset
 from .._core.dns.server import (
     SECRETS_MODE,
     STAMP_FILE,
     FileState,
     ServerState,
     ServerStep,
+    Trouble,
     digest,
+    soa_after,
     with_generations,
 )
-from .._core.dns.serving import Provider, ServedZone, ServerConfig
+from .._core.dns.serving import PRIMARY, Provider, ServedZone, ServerConfig
 from .clock import Clock
 from .command import CommandRunner
 from .files import FileStore
 
-KEY_BYTES = {"hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64}
 LOAD_TIMEOUT = 20.0  # seconds for the server to load its zones
+ANSWER_TIMEOUT = 5.0  # seconds for it to answer at its address
+SOA_TRIES = 5
 
 
 class ServerFailure(Exception):
@@ -62,6 +64,25 @@ class Daemon(Protocol):
 
     def zone_ready(self, zone: ServedZone) -> bool:
         """Whether the running program serves a primary zone, or knows of a secondary one."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
+        """Why a primary zone, whose file is there, does not load, or would not at the next start. Only reads."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+
+class Asker(Protocol):
+    """The server as its clients see it: asked over the network, at an address it listens on."""
+
+    def ask(self, config: ServerConfig) -> Tuple[Dict[str, RRset], str]:
+        """The SOA of each primary zone that this very server answers, and why one is missing or "".
+
+        Questions are signed with a key that only this server knows, so that no other program can answer for it.
+        """
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
+        """Replace an SOA by an update that says what was seen; False when the zone has changed meanwhile."""
         ...  # pylint: disable=unnecessary-ellipsis
 
 
@@ -113,8 +134,10 @@ class ServerHost:
     store: FileStore
     owners: Owners
     clock: Clock
+    asker: Asker
     exists: Callable[[str], bool] = field(default=os.path.exists)
     now: Callable[[], float] = field(default=time.time)
+    rename: Callable[[str, str], None] = field(default=os.replace)
 
     def complete(self, config: ServerConfig) -> ServerConfig:
         """The configuration with the generations of its keys that are in the key store. Only reads."""
@@ -131,20 +154,32 @@ class ServerHost:
         unit = self._unit()
         path, content = self.provider.secrets(config)
         held = self.store.read(path)
-        files = [self.provider.zone_file(zone.name) for zone in config.primaries]
+        active = unit.get("ActiveState") in ("active", "reloading")
+        files = {self.provider.zone_file(zone.name): zone for zone in config.primaries}
+        there = tuple(path for path in files if self.exists(path))
+        troubles = [self.daemon.trouble(files[path], active) for path in there]
+        soas, silence = self.asker.ask(config) if active else ({}, "it does not run")
         return ServerState(
             installed=True,
-            active=unit.get("ActiveState") in ("active", "reloading"),
+            active=active,
             enabled=unit.get("UnitFileState", "").startswith("enabled"),
             secrets=None if held is None else self.owners.state(path, held),
             config={path: self.store.read(path) or "" for path in self.provider.files(config)},
-            zone_files=tuple(path for path in files if self.exists(path)),
+            zone_files=there,
             stamp=(self.store.read(STAMP_FILE) or "").strip(),
             serial=int(self.now()),
+            troubles=tuple(one for one in troubles if one is not None),
+            soas=soas,
+            silence=silence,
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:
         """Do the steps. Raises ServerFailure, CommandFailed or OSError; what is done stays done, in any case valid."""
+        if config.missing:
+            names = ", ".join(key.file for key in config.missing)
+            raise ServerFailure(
+                f"These keys are not on this host: {names}. Run the role dns_keys first, which makes or fetches them."
+            )
         placed = False
         for step in steps:
             if step.action not in ("write_keys", "configure"):
@@ -152,15 +187,17 @@ class ServerHost:
             elif not placed:  # all files are checked together, with their last word, and then put in place
                 self._place(config, steps)
                 placed = True
+        self._await_answers(config)
 
     def _do(self, config: ServerConfig, step: ServerStep) -> None:
         actions: Mapping[str, Callable[[], object]] = {
             "unstamp": lambda: self.store.remove(STAMP_FILE),
-            "make_key": lambda: self._make_key(config),
+            "set_aside": lambda: self.rename(step.subject, f"{step.subject}.set-aside-{int(self.now())}"),
             "create_zone": lambda: self._create_zone(config, step),
             "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
             "start": lambda: self._start(config),
             "reload": lambda: self._reload(config),
+            "set_soa": lambda: self._set_soa(config, step.subject),
             "stamp": lambda: self.store.write(STAMP_FILE, digest(self.provider, config) + "\n", 0o644),
         }
         actions[step.action]()
@@ -169,12 +206,6 @@ class ServerHost:
         asked = ["systemctl", "show", self.provider.unit, "--property=ActiveState,UnitFileState"]
         said = self.runner.run(asked, check=False)
         return dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
-
-    def _make_key(self, config: ServerConfig) -> None:
-        (key,) = (key for key in config.keys if key.name == config.update_key)
-        secret = base64.b64encode(secrets.token_bytes(KEY_BYTES[key.algorithm])).decode("ascii")
-        self.store.write(key.file, render(TsigKey(key.name, key.algorithm, secret)), 0o600)
-        self.owners.give(os.path.dirname(key.file), "root", "root", 0o700)
 
     def _create_zone(self, config: ServerConfig, step: ServerStep) -> None:
         (zone,) = (zone for zone in config.primaries if self.provider.zone_file(zone.name) == step.subject)
@@ -189,7 +220,7 @@ class ServerHost:
 
     def _place(self, config: ServerConfig, steps: List[ServerStep]) -> None:
         """Check all new files as they would be together, then put them in place, the keys first."""
-        path, content = self.provider.secrets(self.complete(config))
+        path, content = self.provider.secrets(config)
         changed = {step.subject: step.after for step in steps if step.action == "configure"}
         self.daemon.check({path: content, **self.provider.files(config)})
         if any(step.action == "write_keys" for step in steps):
@@ -209,6 +240,28 @@ class ServerHost:
         self.daemon.reload(config)
         self._await_zones(config)
 
+    def _set_soa(self, config: ServerConfig, name: str) -> None:
+        """Other writers move the serial all the time; each try says what it has seen, so that none is undone."""
+        (zone,) = (zone for zone in config.primaries if zone.name == name)
+        for _try in range(SOA_TRIES):
+            seen = self.asker.ask(config)[0].get(name)
+            if seen is not None and self.asker.replace(config, seen, soa_after(zone, seen)):
+                return
+        raise ServerFailure(f"The SOA of {name} could not be changed, because others change the zone all the time")
+
+    def _await_answers(self, config: ServerConfig) -> None:
+        end = self.clock.monotonic() + ANSWER_TIMEOUT
+        while True:
+            silence = self.asker.ask(config)[1]
+            if not silence:
+                return
+            if self.clock.monotonic() >= end:
+                raise ServerFailure(
+                    f"The server runs, but it is not what answers at its address: {silence}"
+                    f" 'ss -lnp sport = 53' shows which program has its port."
+                )
+            self.clock.sleep(0.2)
+
     def _await_zones(self, config: ServerConfig) -> None:
         end = self.clock.monotonic() + LOAD_TIMEOUT
         waiting = list(config.zones)
@@ -217,6 +270,9 @@ class ServerHost:
                 waiting.pop(0)
             elif self.clock.monotonic() >= end:
                 unit = self.provider.unit
+                trouble = self.daemon.trouble(waiting[0], True) if waiting[0].role == PRIMARY else None
+                if trouble is not None:
+                    raise ServerFailure(str(trouble))
                 raise ServerFailure(f"The server does not serve the zone {waiting[0].name}; see 'journalctl -u {unit}'")
             else:
                 self.clock.sleep(0.1)

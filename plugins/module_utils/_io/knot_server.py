@@ -68,10 +68,6 @@ class KnotDaemon:
         return False
 
     def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
-        """The journal is the zone here, and its database is safe against crashes: there is no file to disagree with."""
-        return None
-
-    def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
         """None: the journal is a database that a crash leaves whole, and no file is read that might not fit it."""
         return None
 

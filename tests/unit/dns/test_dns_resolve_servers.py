@@ -159,7 +159,8 @@ def test_pruning_leaves_alone_what_others_may_change() -> None:
         "dyn": {"grants": [{"zone": ZONE, "name": "dyn", "match": "subdomain", "types": ["ANY"]}]},
         **OWN,
     }
-    asked = zone(prune=True, ignore=[{"record": "keep", "type": "TXT"}, {"record": "old", "match": "subdomain"}])
+    ignore = [{"record": "keep", "type": "TXT"}, {"record": "old", "match": "subdomain"}, {"record": "x*", "match": "pattern"}]
+    asked = zone(prune=True, ignore=ignore)
     update = slices(dns_zones=asked, standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
     assert update["prune"] is True
     assert update["ignore"] == [
@@ -168,7 +169,10 @@ def test_pruning_leaves_alone_what_others_may_change() -> None:
         {"record": "keep", "type": "TXT", "match": "name"},
         {"record": "old", "type": "ANY", "match": "subdomain"},
         {"record": "www", "type": "ANY", "match": "name"},
+        {"record": "x*", "type": "ANY", "match": "pattern"},
     ]
+    plain = slices(dns_zones=zone(), standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
+    assert (plain["prune"], plain["ignore"]) == (False, [])
 
 
 def test_a_catalog_lists_exactly_the_zones_that_have_secondaries() -> None:
@@ -242,6 +246,16 @@ BROKEN: Dict[str, Tuple[Dict[str, Any], str]] = {
     "ignore an unknown type": ({"dns_zones": zone(ignore=[{"record": "a", "type": "X"}])}, ".ignore[0].type"),
     "ignore an unknown match": ({"dns_zones": zone(ignore=[{"record": "a", "match": "all"}])}, ".ignore[0].match"),
     "ignore an unknown option": ({"dns_zones": zone(ignore=[{"record": "a", "typ": "A"}])}, ".ignore[0].typ"),
+    "ignore what the zone has": ({"dns_zones": zone(ignore=[{"record": "app1", "type": "A"}])}, ".ignore[0]"),
+    "ignore the nameservers": ({"dns_zones": zone(ignore=[{"record": "@"}])}, ".ignore[0]"),
+    "ignore a pattern of what the zone has": (
+        {"dns_zones": zone(ignore=[{"record": "app*", "match": "pattern"}])},
+        ".ignore[0]",
+    ),
+    "prune where a key may change what the zone has": (
+        {"dns_zones": zone(prune=True), **key(name="app1", match="subdomain")},
+        "dns_keys.k.grants",
+    ),
     "keys a list": ({"dns_zones": zone(), "dns_keys": ["k"]}, "dns_keys"),
     "key name with a slash": ({"dns_zones": zone(), "dns_keys": {"../k": OWN["app1-own"]}}, "dns_keys.../k"),
     "key name of a file of the store": ({"dns_zones": zone(), "dns_keys": {"k.next": OWN["app1-own"]}}, "k.next"),
@@ -343,7 +357,7 @@ zones_asked = st.dictionaries(
         hidden_primary=st.booleans(),
         dnssec=st.booleans(),
         prune=st.booleans(),
-        ignore=st.lists(nearly(record=words, type=words, match=words), max_size=2),
+        ignore=st.lists(nearly(record=words, type=words, match=words | st.just("pattern")), max_size=2),
     ),
     max_size=3,
 )

@@ -4,22 +4,23 @@
 
 """Renders the configuration of BIND 9.18 and later in Debian's layout.
 
-Sources: named.conf(5), the BIND 9 Administrator Reference Manual (chapters "Configuration Reference" and "Dynamic
-Update").
+Sources: named.conf(5), the BIND 9 Administrator Reference Manual (chapters "Configuration Reference", "Dynamic Update",
+"DNSSEC" and "Catalog Zones"). Only what both 9.18 and 9.20 know is used, and where their defaults differ it is said.
 """
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Tuple
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .keyfile import render
-from .serving import ServedZone, ServerConfig, render_zone
+from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 
 MAIN_FILE = "/etc/bind/named.conf"
 OPTIONS_FILE = "/etc/bind/named.conf.options"
 ZONES_FILE = "/etc/bind/named.conf.local"
 KEYS_FILE = "/etc/bind/smallfleet.keys"
 ZONE_FOLDER = "/var/lib/bind"
+LONGEST_TTL = 86400
 _NOTICE = "Written by smallfleet.infra.dns_server_config. Changes made here are lost at its next run."
 
 
@@ -44,6 +45,8 @@ class Bind:
         return render_zone(zone, serial)
 
     def problems(self, config: ServerConfig) -> List[str]:
+        if config.primaries and not config.update_key:
+            return ["BIND needs an update_key for the zones that it is the primary of."]
         return []
 
 
@@ -75,23 +78,125 @@ options {{
         responses-per-second {config.responses_per_second};
         exempt-clients {{ localhost; }};
     }};
-}};
+{_catalogs(config)}}};
 """
 
 
 def render_zones(config: ServerConfig) -> str:
-    """The keys, and each zone as a dynamic one that its key may change."""
-    parts = [f'// {_NOTICE}\ninclude "{KEYS_FILE}";\n']
-    for zone in sorted(config.zones, key=lambda one: one.name):
-        grants = " ".join(f'grant "{key}" zonesub ANY;' for key in config.key_names(config.update_key))
-        parts.append(f"""
+    """The keys, how zones are signed, and the zones: primaries that keys may change, and secondaries."""
+    zones = sorted(config.zones, key=lambda one: one.name)
+    policies = sorted({_longest(zone) for zone in zones if zone.dnssec and zone.role == PRIMARY})
+    return "".join(
+        [
+            f'// {_NOTICE}\ninclude "{KEYS_FILE}";\n',
+            *(_policy(ttl) for ttl in policies),
+            *(_primary(zone, config) if zone.role == PRIMARY else _secondary(zone, config) for zone in zones),
+        ]
+    )
+
+
+def _primary(zone: ServedZone, config: ServerConfig) -> str:
+    """A zone that is changed by update only.
+
+    With ``dnssec-policy insecure`` a zone that was signed once is unsigned in the order that resolvers need, and one that
+    never was is left as it is. With inline signing, 9.20's default, the server would answer with another SOA than the
+    one that prerequisites of updates are compared with.
+    """
+    signing = config.key_names(zone.transfer.key) if zone.transfer.key else ()
+    told = [*_remotes(zone.transfer.peers, signing), *(f"{address};" for address in zone.transfer.addresses)]
+    given = [
+        *(f'key "{name}";' for name in config.key_names(config.update_key)),
+        *(f'key "{name}";' for name in signing),
+        *(f"{address};" for address in zone.transfer.addresses),
+    ]
+    return f"""
 zone "{zone.name}" {{
     type primary;
     file "{zone_file(zone.name)}";
-    update-policy {{ {grants} }};
+    update-policy {{{_block(_rules(zone, config))}}};
+    allow-transfer {{{_block(given)}}};
+{_notify(told)}    dnssec-policy {_policy_name(_longest(zone)) if zone.dnssec else "insecure"};
+    inline-signing no;
+    key-directory "{ZONE_FOLDER}";
 }};
-""")
-    return "".join(parts)
+"""
+
+
+def _rules(zone: ServedZone, config: ServerConfig) -> Iterable[str]:
+    """What each key may change; all generations of a key may change the same."""
+    for name in config.key_names(config.update_key):
+        yield f'grant "{name}" zonesub ANY;'
+    for grant in zone.grants:
+        for name in config.key_names(grant.key):
+            yield f'grant "{name}" {grant.match} "{grant.name}" {" ".join(grant.types)};'
+
+
+def _notify(told: Sequence[str]) -> str:
+    return f"    notify explicit;\n    also-notify {{{_block(told)}}};\n" if told else ""
+
+
+def _secondary(zone: ServedZone, config: ServerConfig) -> str:
+    """A copy of a primary's zone. Its file is text, so that a secondary can become the primary of what it has."""
+    known = config.key_names(zone.transfer.key) if zone.transfer.key else ()
+    keys = [f'key "{name}";' for name in known]
+    notify = f"    allow-notify {{{_block(keys)}}};\n" if keys else ""
+    return f"""
+zone "{zone.name}" {{
+    type secondary;
+    file "{zone_file(zone.name)}";
+    masterfile-format text;
+    primaries {{{_block(_remotes(zone.transfer.peers, known))}}};
+{notify}}};
+"""
+
+
+def _catalogs(config: ServerConfig) -> str:
+    """Whence the zones that a catalog lists are taken (RFC 9432)."""
+    consumed = sorted((one for one in config.catalogs if one.role == CONSUME), key=lambda one: one.name)
+    return f"    catalog-zones {{\n{''.join(_catalog(one, config) for one in consumed)}    }};\n" if consumed else ""
+
+
+def _catalog(catalog: Catalog, config: ServerConfig) -> str:
+    remotes = " ".join(_remotes(catalog.peers, config.key_names(catalog.key)))
+    return f"""        zone "{catalog.name}"
+            default-primaries {{ {remotes} }}
+            zone-directory "{ZONE_FOLDER}"
+            in-memory no;
+"""
+
+
+def _remotes(peers: Iterable[Peer], keys: Sequence[str]) -> List[str]:
+    """Servers of the fleet, with the key to sign with."""
+    signed = f' key "{keys[0]}"' if keys else ""
+    return [f"{address}{signed};" for peer in peers for address in peer.addresses]
+
+
+def _longest(zone: ServedZone) -> int:
+    """The longest TTL that a record of a signed zone may have; a record that lives longer would be cut or refused."""
+    return max([LONGEST_TTL, zone.ttl, *(int(one["ttl"]) for one in zone.record_sets)])
+
+
+def _policy_name(ttl: int) -> str:
+    return f'"smallfleet-{ttl}"'
+
+
+def _policy(ttl: int) -> str:
+    """One key that is never rolled over on a schedule, so that the parent's DS stays right.
+
+    CDS and CDNSKEY come when the zone's signatures are sure to be in every cache: after the longest TTL, and an hour.
+    """
+    return f"""
+dnssec-policy {_policy_name(ttl)} {{
+    keys {{ csk key-directory lifetime unlimited algorithm ecdsap256sha256; }};
+    max-zone-ttl {ttl};
+}};
+"""
+
+
+def _block(lines: Iterable[str]) -> str:
+    """Lines in braces: none of them, or each on its own."""
+    text = "".join(f"\n        {line}" for line in lines)
+    return f"{text}\n    " if text else " "
 
 
 def _addresses(addresses: Iterable[str]) -> str:

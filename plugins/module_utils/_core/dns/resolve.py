@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.values import shown, truth
 from . import names
+from .prune import Ignore
 from .records import Table
 from .resolve_keys import FleetKey, label, read_keys, transfer_key_name
 from .resolve_tables import fqdn, nameservers, read_table, standby_claims
@@ -169,29 +170,51 @@ def _update(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -
     """The zone as an entry of the option ``zones`` of the module dns_record_sets: its own nameservers with the rest."""
     sets = table.as_data(skip=((zone.name, "NS"),))
     own = {"record": "@", "type": "NS", "ttl": zone.ttl, "value": list(nameservers(zone, table))}
-    ignored = [dict(one) for one in zone.ignore]
-    ignored.extend(_of_others(zone, table, model, claims))
-    unique = {(one["record"], one["type"], one["match"]): one for one in ignored}
     return {
         "zone_name": zone.name[:-1],
         "record_sets": [own, *sets],
         "prune": zone.prune,
-        "ignore": [unique[key] for key in sorted(unique)],
+        "ignore": _ignored(zone, table, model, claims),
     }
 
 
-def _of_others(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> Iterable[Dict[str, str]]:
-    """What a run that prunes leaves alone besides what the zone ignores: names that are others' to change.
+def _ignored(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> List[Dict[str, str]]:
+    """What a run that prunes leaves alone: what the zone ignores, and what is others' to change.
 
-    Those are the records that standby services swap, and whatever a key other than the update key may write.
+    Those are the records that standby services swap, and whatever a key other than the update key may write and the
+    zone itself does not have.
     """
-    for name in claims:
+    found = [(dict(one), one["path"]) for one in zone.ignore]
+    if zone.prune:
+        found.extend(_of_others(zone, table, model, claims))
+    held = [*table.entries, (zone.name, "NS")]
+    unique: Dict[Tuple[str, ...], Dict[str, str]] = {}
+    for entry, path in found:
+        ignore = {option: entry[option] for option in ("record", "type", "match")}
+        name = zone.name if entry["record"] == "@" else f"{entry['record']}.{zone.name}"
+        rule = Ignore(name, entry["type"], entry["match"])
+        covered = next((key for key in held if rule.covers(key)), None)
+        if covered is None:
+            unique[tuple(ignore.values())] = ignore
+        else:
+            said = f"covers {covered[0][:-1]} {covered[1]}, which the zone itself has"
+            model.notes.add(path, said, "Name less, or take that record out of the zone, or do without prune")
+    return [unique[key] for key in sorted(unique)]
+
+
+def _of_others(
+    zone: Zone, table: Table, model: Model, claims: Mapping[str, str]
+) -> Iterable[Tuple[Dict[str, str], str]]:
+    for name, path in claims.items():
         if names.within(name, zone.name):
-            yield {"record": names.relative(name, zone.name), "type": "ANY", "match": "name"}
-    for grant in (grant for key in model.keys for grant in key.grants if grant.zone is zone):
-        for kind in grant.types:
-            if grant.match == "subdomain" or (grant.name, kind) not in table.entries:
-                yield {"record": names.relative(grant.name, zone.name), "type": kind, "match": grant.match}
+            yield {"record": names.relative(name, zone.name), "type": "ANY", "match": "name"}, path
+    for key in model.keys:
+        for grant in (grant for grant in key.grants if grant.zone is zone):
+            record = names.relative(grant.name, zone.name)
+            for kind in grant.types:
+                # A record set of the zone at exactly that name is the inventory's: keys for a host's name are common.
+                if grant.match == "subdomain" or (grant.name, kind) not in table.entries:
+                    yield {"record": record, "type": kind, "match": grant.match}, f"{key.path}.grants"
 
 
 def _add_catalogs(model: Model, slices: Mapping[str, Dict[str, Any]]) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host
 from ..fleet.problems import Problem
 from ..fleet.values import shown
 from . import names, values
+from .prune import MATCHES as IGNORE_MATCHES
 
 DEFAULT_TTL = 300
 ZONE_OPTIONS = (
@@ -30,6 +31,7 @@ ZONE_OPTIONS = (
 )
 IGNORE_OPTIONS = ("record", "type", "match")
 MATCHES = ("name", "subdomain")
+_STAR = "0star0"  # stands in for the stars of a pattern while it is read as a name
 
 
 @dataclass(frozen=True)
@@ -224,11 +226,15 @@ def _ignore(given: Any, zone: str, path: str, notes: Notes) -> Tuple[Mapping[str
         for option in one:
             if option not in IGNORE_OPTIONS:
                 notes.add(f"{here}.{option}", "is no option of what is ignored", f"Use {', '.join(IGNORE_OPTIONS)}")
-        name = record_name(one["record"], zone, f"{here}.record", notes)
         kind = record_type(one.get("type", "ANY"), f"{here}.type", notes)
-        match = match_word(one.get("match", MATCHES[0]), f"{here}.match", notes)
+        match = match_word(one.get("match", MATCHES[0]), f"{here}.match", notes, IGNORE_MATCHES)
+        text = one["record"]
+        if match == "pattern" and isinstance(text, str):
+            text = text.replace("*", _STAR)
+        name = record_name(text, zone, f"{here}.record", notes)
         if name and kind and match:
-            found.append({"record": names.relative(name, zone), "type": kind, "match": match})
+            record = names.relative(name, zone).replace(_STAR, "*")
+            found.append({"record": record, "type": kind, "match": match, "path": here})
     return tuple(found)
 
 
@@ -252,9 +258,10 @@ def record_type(given: Any, path: str, notes: Notes) -> Optional[str]:
         return None
 
 
-def match_word(given: Any, path: str, notes: Notes) -> Optional[str]:
-    """``name`` or ``subdomain``; None and a note for anything else."""
-    if isinstance(given, str) and given in MATCHES:
+def match_word(given: Any, path: str, notes: Notes, known: Sequence[str] = MATCHES) -> Optional[str]:
+    """One of the words for what a name stands for; None and a note for anything else."""
+    if isinstance(given, str) and given in known:
         return given
-    notes.add(path, f"{shown(given)} is not accepted", "Use name, or subdomain for the name and all below it")
+    remedy = "Use name, or subdomain for the name and all below it"
+    notes.add(path, f"{shown(given)} is not accepted", f"{remedy}, or pattern" if "pattern" in known else remedy)
     return None

@@ -7,7 +7,7 @@
 Invariants, each with a property test that interrupts after every step:
 
 - a zone file that exists is never written;
-- the update key is made at most once, and again only when what is there is no usable key;
+- a journal is never set aside without consent, and always kept;
 - a file is replaced only by one that was checked, and the server is told only after all files are in place;
 - the stamp, a digest of what the server was last told, goes first and comes back last: a run that dies in between
   leaves the rest to the next.
@@ -20,10 +20,12 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
-from .serving import KnownKey, Provider, ServerConfig
+from .model import RRset
+from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
 
 STAMP_FILE = "/var/lib/smallfleet/dns_server.applied"
 SECRETS_MODE = 0o640
+LOST_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,37 @@ class FileState:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """A primary zone that does not load. ``journal`` is the path of a journal without which it would, or "".
+
+    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last.
+    """
+
+    zone: str
+    reason: str
+    journal: str = ""
+    lost: Tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.journal:
+            return f"The zone {self.zone} does not load: {self.reason}. Mend its file, or put one back from a backup."
+        more = len(self.lost) - LOST_SHOWN
+        shown = "; ".join(self.lost[-LOST_SHOWN:]) + (f"; and {more} before these" if more > 0 else "")
+        return (
+            f"The zone {self.zone} does not load, because its journal {self.journal} does not follow its file:"
+            f" {self.reason}. Put back the zone file that belongs to the journal; or set discard_journals (of the role:"
+            " dns_server_discard_journals) to true, which keeps the journal under another name and goes on with the"
+            f" file alone. The journal has these changes, which may be lost by that: {shown or 'none that can be read'}."
+        )
+
+
+@dataclass(frozen=True)
 class ServerState:
     """A server as it is.
 
     ``secrets`` is the file with all keys, ``config`` has the content of the other files by path, ``zone_files`` are the
     paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
+    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing.
     """
 
     installed: bool
@@ -52,11 +80,14 @@ class ServerState:
     zone_files: Tuple[str, ...] = ()
     stamp: str = ""
     serial: int = 1
+    troubles: Tuple[Trouble, ...] = ()
+    soas: Mapping[str, RRset] = field(default_factory=dict)
+    silence: str = ""
 
 
 @dataclass(frozen=True)
 class ServerStep:
-    """``action`` is unstamp, make_key, write_keys, create_zone, configure, enable, start, reload or stamp."""
+    """``action`` is one of those below; ``before`` and ``after`` are for the diff."""
 
     action: str
     subject: str
@@ -66,13 +97,14 @@ class ServerStep:
     def __str__(self) -> str:
         return {
             "unstamp": "note that the server is to be told",
-            "make_key": f"make the key {self.subject}",
+            "set_aside": f"set {self.subject} aside",
             "write_keys": f"write {self.subject}",
             "create_zone": f"create {self.subject}",
             "configure": f"write {self.subject}",
             "enable": "enable the server at boot",
             "start": "start the server",
             "reload": "have the server read its configuration",
+            "set_soa": f"change the SOA of {self.subject}",
             "stamp": "note that the server was told",
         }[self.action]
 
@@ -86,7 +118,11 @@ def digest(provider: Provider, config: ServerConfig) -> str:
 def plan_server(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:
     """The steps from ``state`` to ``config``, in order; none when there is nothing to do."""
     told = state.stamp == digest(provider, config)
-    written = [*_make_steps(config), *_zone_steps(provider, config, state), *_file_steps(provider, config, state)]
+    written = [
+        *_journal_steps(config, state),
+        *_zone_steps(provider, config, state),
+        *_file_steps(provider, config, state),
+    ]
     steps = [ServerStep("unstamp", STAMP_FILE)] if written and state.stamp else []
     steps.extend(written)
     if not state.enabled:
@@ -95,16 +131,24 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
         steps.append(ServerStep("start", provider.unit))
     elif written or not told:
         steps.append(ServerStep("reload", provider.unit))
+    steps.extend(_soa_steps(config, state))
     if written or not told:
         steps.append(ServerStep("stamp", STAMP_FILE))
     return steps
 
 
+def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
+    """Why nothing can be done: zones that do not load and cannot be mended, or not without consent."""
+    return [str(one) for one in state.troubles if not (one.journal and config.discard_journals)]
+
+
 def can_take_updates(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
-    """Whether, before any step, the server runs with these keys and has all zones that it is the primary of."""
-    if not (state.installed and state.active and state.stamp and _secrets_fit(provider, config, state)):
+    """Whether, before any step, the server itself answers, knows these keys and has all zones it is the primary of."""
+    if not (state.installed and state.active and state.stamp) or config.missing or state.silence:
         return False
-    return not _make_steps(config) and not _zone_steps(provider, config, state)
+    if not _secrets_fit(provider, config, state) or _zone_steps(provider, config, state):
+        return False
+    return all(zone.name in state.soas for zone in config.primaries)
 
 
 def with_generations(key: KnownKey, contents: Sequence[str]) -> KnownKey:
@@ -120,12 +164,36 @@ def with_generations(key: KnownKey, contents: Sequence[str]) -> KnownKey:
     return KnownKey(key.name, key.algorithm, key.file, tuple(found))
 
 
-def _make_steps(config: ServerConfig) -> List[ServerStep]:
+def _journal_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
+    if not config.discard_journals:
+        return []
     return [
-        ServerStep("make_key", key.file, after=f'key "{key.name}" algorithm {key.algorithm}, secret made on this host\n')
-        for key in config.keys
-        if not key.generations and key.name == config.update_key
+        ServerStep("set_aside", one.journal, before="".join(f"{change}\n" for change in one.lost))
+        for one in state.troubles
+        if one.journal
     ]
+
+
+def _soa_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
+    steps = []
+    for zone in config.primaries:
+        seen = state.soas.get(zone.name)
+        if seen is not None and (seen.ttl, _without_serial(seen)) != (zone.ttl, soa_values(zone)):
+            steps.append(ServerStep("set_soa", zone.name, f"{seen}\n", f"{soa_after(zone, seen)}\n"))
+    return steps
+
+
+def _without_serial(soa: RRset) -> Tuple[str, ...]:
+    mname, rname, _serial, *timers = next(iter(soa.values)).split()
+    return (mname, rname, *timers)
+
+
+def soa_after(zone: ServedZone, seen: RRset) -> RRset:
+    """The SOA that replaces ``seen``: as asked for, with the next serial (RFC 1982; 0 is not used)."""
+    serial = int(next(iter(seen.values)).split()[2])
+    mname, rname, *timers = soa_values(zone)
+    value = " ".join([mname, rname, str((serial + 1) % 2**32 or 1), *timers])
+    return RRset(seen.name, "SOA", zone.ttl, frozenset([value]))
 
 
 def _secrets_fit(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
@@ -154,7 +222,7 @@ def _zone_steps(provider: Provider, config: ServerConfig, state: ServerState) ->
 
 def _file_steps(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:
     steps = []
-    if _make_steps(config) or not _secrets_fit(provider, config, state):
+    if config.missing or not _secrets_fit(provider, config, state):
         path = provider.secrets(config)[0]
         steps.append(ServerStep("write_keys", path, _shown(state.secrets), _wanted(provider, config)))
     for path, content in provider.files(config).items():

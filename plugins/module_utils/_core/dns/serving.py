@@ -101,7 +101,11 @@ class Catalog:
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """What one server is asked to be. ``update_key`` is the name of a key in ``keys`` that may change everything, or ""."""
+    """What one server is asked to be.
+
+    ``update_key`` is the name of a key in ``keys`` that may change everything, or "". ``discard_journals`` is the consent
+    to go on without what a journal has that no longer fits its zone.
+    """
 
     listen: Tuple[str, ...]
     keys: Tuple[KnownKey, ...]
@@ -109,11 +113,17 @@ class ServerConfig:
     zones: Tuple[ServedZone, ...]
     catalogs: Tuple[Catalog, ...] = ()
     responses_per_second: int = 50
+    discard_journals: bool = False
 
     @property
     def primaries(self) -> Tuple[ServedZone, ...]:
         """The zones whose content is made here."""
         return tuple(zone for zone in self.zones if zone.role == PRIMARY)
+
+    @property
+    def missing(self) -> Tuple[KnownKey, ...]:
+        """The keys that are not in the host's key store."""
+        return tuple(key for key in self.keys if not key.generations)
 
     def key_names(self, name: str) -> Tuple[str, ...]:
         """The TSIG names of all generations of a key, the one to sign with first."""
@@ -182,6 +192,7 @@ def read_config(options: Mapping[str, Any]) -> ServerConfig:
         zones=zones,
         catalogs=catalogs,
         responses_per_second=options.get("responses_per_second", 50),
+        discard_journals=bool(options.get("discard_journals", False)),
     )
     found.extend(_unsafe(config))
     found.extend(_unknown_keys(config))
@@ -274,16 +285,21 @@ def _unknown_keys(config: ServerConfig) -> Iterable[str]:
 def render_zone(zone: ServedZone, serial: int) -> str:
     """A primary zone as it is born, with all its records (RFC 1035 section 5). Afterwards the file is the server's own."""
     origin = names.canonical(zone.name)
-    timers = " ".join(str(int(zone.soa[timer])) for timer in ("refresh", "retry", "expire", "minimum"))
-    mname, rname = (names.canonical(zone.soa[one]) for one in ("mname", "rname"))
+    mname, rname, *timers = soa_values(zone)
     lines = [
         f"$ORIGIN {origin}",
         f"$TTL {zone.ttl}",
-        f"@ {zone.ttl} SOA {mname} {rname} {serial} {timers}",
+        f"@ {zone.ttl} SOA {mname} {rname} {serial} {' '.join(timers)}",
         *(f"@ {zone.ttl} NS {names.canonical(server)}" for server in zone.nameservers),
         *_records(zone.record_sets, origin),
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def soa_values(zone: ServedZone) -> Tuple[str, ...]:
+    """What is asked of the zone's SOA, as text: mname, rname, refresh, retry, expire and minimum."""
+    mname, rname = (names.canonical(zone.soa[one]) for one in ("mname", "rname"))
+    return (mname, rname, *(str(int(zone.soa[timer])) for timer in ("refresh", "retry", "expire", "minimum")))
 
 
 def _records(record_sets: Sequence[Mapping[str, Any]], origin: str) -> Iterable[str]:

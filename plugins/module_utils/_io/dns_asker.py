@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server of this host, asked as its clients ask it: at its own address, with a key that only it knows."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Dict, Optional, Tuple
+
+from .._core.dns.model import Change, Group, Message, Prerequisite, RRset
+from .._core.dns.serving import PRIMARY, KnownKey, ServedZone, ServerConfig
+from .dns import NOERROR, DnsFailure
+from .dns_wire import DNSPYTHON_ERROR, Server, WireClient, make_key
+
+TIMEOUT = 5.0
+
+
+class WireAsker:
+    """The real network. Without dnspython, which comes with the role's packages, nothing is known."""
+
+    def ask(self, config: ServerConfig) -> Tuple[Dict[str, RRset], str]:
+        found: Dict[str, RRset] = {}
+        if DNSPYTHON_ERROR is not None:
+            return found, "The Python library dnspython is not installed."
+        for zone in config.zones:
+            key = _key_for(config, zone)
+            if key is None:
+                return found, f"The key for {zone.name} is not on this host."
+            with closing(_client(config, key)) as client:
+                try:
+                    answer = client.read(f"{zone.name}.", [(f"{zone.name}.", "SOA")])
+                except DnsFailure as failure:
+                    # A secondary has no answer before its first transfer, and says so with its signature.
+                    if zone.role == PRIMARY or failure.reason not in ("server_failure", "not_auth"):
+                        return found, str(failure)
+                    continue
+            soa = answer.get((f"{zone.name}.", "SOA"))
+            if zone.role == PRIMARY and soa is not None:
+                found[zone.name] = soa
+        return found, ""
+
+    def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
+        (value,) = wanted.values
+        group = Group(
+            seen.name,
+            (),
+            (Prerequisite("equals", seen.name, "SOA", seen.spelled),),
+            (Change("add", seen.name, "SOA", wanted.ttl, value),),
+        )
+        key = next(key for key in config.keys if key.name == config.update_key)
+        with closing(_client(config, key)) as client:
+            return client.send(seen.name, Message((group,))) == NOERROR
+
+
+def _key_for(config: ServerConfig, zone: ServedZone) -> Optional[KnownKey]:
+    name = config.update_key if zone.role == PRIMARY else zone.transfer.key
+    return next((key for key in config.keys if key.name == name and key.generations), None)
+
+
+def _client(config: ServerConfig, key: KnownKey) -> WireClient:
+    made = key.generations[0]
+    return WireClient(
+        Server(config.listen[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm)
+    )
