@@ -2,24 +2,75 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each backend (the program that configures the network at boot) must be able to say."""
+"""What each backend (the program that configures the network at boot) must be able to say, and what they share."""
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Protocol, Tuple
+from typing import Dict, Iterable, List, Mapping, Protocol, Tuple
 
-from ..model import Desired, Files
+from ..model import Desired, FileChange, Files, Interface, Route, Rule
+
+HEAD = "# Written from the inventory by smallfleet.infra.\n"
 
 
 class Backend(Protocol):
-    """The boot configuration of one program, as pure functions."""
+    """The boot configuration of one program, as pure functions of what is ``pinned``.
+
+    Each interface has files of its own, so that what is no longer in the inventory is left alone until it is asked to
+    be absent.
+    """
 
     name: str
     reads: Tuple[str, ...]
     """Patterns (glob) of the files whose contents ``changes`` must see."""
+    reload: Tuple[Tuple[str, ...], ...]
+    """The commands that make the running program read its files again."""
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """Path and content of each file that configures the desired interfaces at boot."""
 
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
         """What becomes of the files that exist (path and content): written, rewritten, or taken away."""
+
+
+def present(desired: Desired) -> List[Interface]:
+    return [interface for interface in desired.interfaces if not interface.absent]
+
+
+def routes_of(interface: Interface, desired: Desired) -> List[Route]:
+    return [route for route in desired.routes if route.interface == interface.name and not route.absent]
+
+
+def rules_of(interface: Interface, desired: Desired) -> List[Rule]:
+    """A rule belongs to no interface, but every backend keeps it with one: here that of the first route of its table,
+    else the first interface with addresses.
+    """
+    found: List[Rule] = []
+    first = next((one.name for one in present(desired) if one.addresses or one.ipv4.dynamic or one.ipv6.dynamic), "")
+    for rule in desired.rules:
+        homes = [route.interface for route in desired.routes if route.table == rule.table and not route.absent]
+        if not rule.absent and interface.name == (homes[0] if homes else first):
+            found.append(rule)
+    return found
+
+
+def dns_home(interface: Interface, desired: Desired) -> bool:
+    """Whether the name servers belong to this interface: that of the first default route, else as for a rule."""
+    homes = [one.interface for one in desired.routes if one.destination in ("0.0.0.0/0", "::/0") and not one.absent]
+    homes += [one.name for one in present(desired) if one.addresses or one.ipv4.dynamic or one.ipv6.dynamic]
+    return bool(homes) and interface.name == homes[0]
+
+
+def compare(
+    wanted: Mapping[str, str], existing: Mapping[str, str], gone: Iterable[str], mode: int = 0o644
+) -> Tuple[FileChange, ...]:
+    """The changes that make the wanted files, and take away those of ``gone`` that exist and are not wanted."""
+    found = [
+        FileChange(path, existing.get(path), content, mode)
+        for path, content in sorted(wanted.items())
+        if existing.get(path) != content
+    ]
+    for path in sorted(set(gone)):
+        if path in existing and path not in wanted:
+            found.append(FileChange(path, existing[path], None, mode))
+    return tuple(found)

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""systemd-networkd: systemd.netdev(5) and systemd.network(5), for systemd 247 and later."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Dict, List, Mapping, Tuple
+
+from ..model import MAIN_TABLE, Desired, Files, Interface, Route, Rule
+from .base import HEAD, compare, dns_home, present, routes_of, rules_of
+
+FOLDER = "/etc/systemd/network"
+PREFIX = "05-smallfleet-"
+"""The first file whose [Match] fits wins: ours come before those of installers (10-, 50-) and of netplan (10-)."""
+BOND_KEYS = {
+    "miimon": "MIIMonitorSec",
+    "updelay": "UpDelaySec",
+    "downdelay": "DownDelaySec",
+    "min_links": "MinLinks",
+    "lacp_rate": "LACPTransmitRate",
+    "xmit_hash_policy": "TransmitHashPolicy",
+    "ad_select": "AdSelect",
+}
+_MILLISECONDS = ("miimon", "updelay", "downdelay")
+Section = Tuple[str, List[Tuple[str, str]]]
+
+
+class Networkd:
+    """See ``Backend``."""
+
+    name = "networkd"
+    reads = tuple(
+        f"{folder}/*.{kind}"
+        for folder in (FOLDER, "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
+        for kind in ("network", "netdev")
+    )
+    reload = (("networkctl", "reload"),)
+
+    def files(self, desired: Desired) -> Dict[str, str]:
+        found: Dict[str, str] = {}
+        for interface in present(desired):
+            if interface.virtual:
+                found[_path(interface.name, "netdev")] = _text(_netdev(interface))
+            found[_path(interface.name, "network")] = _text(_network(interface, desired))
+        return found
+
+    def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
+        """Files of others stay: ours come first. One that would come before ours is a problem."""
+        mine = [_path(one.name, kind) for one in desired.interfaces for kind in ("netdev", "network")]
+        return Files(compare(self.files(desired), existing, mine), tuple(_problems(desired, existing)))
+
+
+def _path(name: str, kind: str) -> str:
+    return f"{FOLDER}/{PREFIX}{name}.{kind}"
+
+
+def _text(sections: List[Section]) -> str:
+    blocks = [f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines) for name, lines in sections]
+    return HEAD + "\n".join(blocks)
+
+
+def _netdev(interface: Interface) -> List[Section]:
+    head = [("Name", interface.name), ("Kind", interface.type)]
+    head += [("MTUBytes", str(interface.mtu))] if interface.mtu is not None else []
+    head += [("MACAddress", interface.mac)] if interface.mac else []
+    if interface.type == "bridge":
+        return [("NetDev", head), ("Bridge", [("STP", _yes(interface.stp))])]
+    if interface.type == "vlan":
+        return [("NetDev", head), ("VLAN", [("Id", str(interface.vlan_id))])]
+    lines = [("Mode", interface.mode)]
+    for key, value in sorted(interface.options.items()):
+        if key in BOND_KEYS:
+            lines.append((BOND_KEYS[key], f"{value}ms" if key in _MILLISECONDS else value))
+    return [("NetDev", head), ("Bond", lines)]
+
+
+def _network(interface: Interface, desired: Desired) -> List[Section]:
+    link: List[Tuple[str, str]] = []
+    if interface.mtu is not None:
+        link.append(("MTUBytes", str(interface.mtu)))
+    if interface.mac and not interface.virtual:
+        link.append(("MACAddress", interface.mac))
+    found: List[Section] = [("Match", [("Name", interface.name)])]
+    found += [("Link", link)] if link else []
+    found.append(("Network", _general(interface, desired)))
+    if interface.ipv4.dhcp:
+        # the same to the server wherever the address moves: networkd's own identifier depends on the interface
+        found.append(("DHCPv4", [("ClientIdentifier", "mac")]))
+    for address in interface.addresses:
+        lines = [("Address", str(address))]
+        lines += [("DuplicateAddressDetection", "none")] if address.family == 6 else []
+        found.append(("Address", lines))
+    found += [("Route", _route(route)) for route in routes_of(interface, desired)]
+    found += [("RoutingPolicyRule", _rule(rule)) for rule in rules_of(interface, desired)]
+    return found
+
+
+def _general(interface: Interface, desired: Desired) -> List[Tuple[str, str]]:
+    lines: List[Tuple[str, str]] = []
+    for other in present(desired):
+        if interface.name in other.ports:
+            lines.append(("Bridge" if other.type == "bridge" else "Bond", other.name))
+            if other.options.get("primary") == interface.name:
+                lines.append(("PrimarySlave", "yes"))
+    lines += [("VLAN", other.name) for other in present(desired) if other.base == interface.name]
+    four, six = interface.ipv4.dhcp, interface.ipv6.dhcp
+    lines.append(("DHCP", "yes" if four and six else "ipv4" if four else "ipv6" if six else "no"))
+    lines.append(("IPv6AcceptRA", _yes(interface.ipv6.autoconf or interface.ipv6.dhcp)))
+    lines.append(("LinkLocalAddressing", "ipv6" if interface.ipv6.enabled else "no"))
+    if interface.type == "bridge":
+        lines.append(("ConfigureWithoutCarrier", "yes"))  # the host keeps its address when the last port is gone
+    if dns_home(interface, desired):
+        lines += [("DNS", server) for server in desired.dns.servers]
+        lines += [("Domains", " ".join(desired.dns.search))] if desired.dns.search else []
+    return lines
+
+
+def _route(route: Route) -> List[Tuple[str, str]]:
+    lines = [("Destination", route.destination)]
+    lines += [("Gateway", route.gateway)] if route.gateway else [("Scope", "link")] if route.family == 4 else []
+    lines += [("GatewayOnLink", "yes")] if route.onlink else []
+    lines += [("Metric", str(route.metric))] if route.metric else []
+    lines += [("Table", str(route.table))] if route.table != MAIN_TABLE else []
+    return lines
+
+
+def _rule(rule: Rule) -> List[Tuple[str, str]]:
+    lines = [("Priority", str(rule.priority)), ("Table", str(rule.table))]
+    lines += [("From", rule.source)] if rule.source else []
+    lines += [("To", rule.destination)] if rule.destination else []
+    lines += [("IncomingInterface", rule.iif)] if rule.iif else []
+    lines += [("FirewallMark", str(rule.fwmark))] if rule.fwmark else []
+    if not rule.source and not rule.destination:
+        lines.append(("Family", f"ipv{rule.family}"))
+    return lines
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _problems(desired: Desired, existing: Mapping[str, str]) -> List[str]:
+    """A file that sorts before ours and may match one of our interfaces would be used in its place."""
+    found: List[str] = []
+    for path in sorted(existing, key=_base):
+        if _base(path).startswith(PREFIX) or _base(path) > PREFIX:
+            continue
+        for interface in present(desired):
+            kind, text = path.rpartition(".")[2], existing[path]
+            if _matches(interface.name, text, "Match" if kind == "network" else "NetDev"):
+                found.append(
+                    f"{path}: comes before {_base(_path(interface.name, kind))} and may match {interface.name}. "
+                    "Rename it so that it sorts later, or remove it"
+                )
+    return found
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _matches(name: str, text: str, section: str) -> bool:
+    """Whether a file is, or may be, about the interface. One that matches by other things than names may be."""
+    lines = [line.strip() for line in text.splitlines()]
+    here = ""
+    keys: Dict[str, str] = {}
+    for line in lines:
+        if line.startswith("["):
+            here = line.strip("[]")
+        elif here == section and "=" in line and not line.startswith(("#", ";")):
+            key, value = line.split("=", maxsplit=1)
+            keys[key.strip()] = f"{keys.get(key.strip(), '')} {value.strip()}"
+    if not keys:
+        return False
+    if "Name" not in keys:
+        return section == "Match"
+    patterns = keys["Name"].split()
+    if patterns and patterns[0].startswith("!"):
+        return not any(fnmatchcase(name, one.lstrip("!")) for one in patterns)
+    return any(fnmatchcase(name, one) for one in patterns)

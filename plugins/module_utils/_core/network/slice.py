@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is desired as plain data, for the way from the plan of the fleet to the host, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+from .model import MAIN_TABLE, Address, Desired, Dns, Family, Interface, Route, Rule
+
+
+class BadSlice(ValueError):
+    """The data is not what ``as_data`` gives."""
+
+
+def as_data(desired: Desired) -> Dict[str, Any]:
+    """nmstate's words with underscores, every default filled in, and of an interface only what its type has."""
+    return {
+        "interfaces": [_interface(one) for one in desired.interfaces],
+        "routes": [_route(one) for one in desired.routes],
+        "rules": [_rule(one) for one in desired.rules],
+        "dns": {"server": list(desired.dns.servers), "search": list(desired.dns.search)},
+    }
+
+
+def _interface(one: Interface) -> Dict[str, Any]:
+    data: Dict[str, Any] = {"name": one.name, "type": one.type, "state": "absent" if one.absent else "up"}
+    if one.absent:
+        return data
+    data.update(mac_address=one.mac, mtu=one.mtu, ipv4=_family(one.ipv4), ipv6=_family(one.ipv6))
+    data["ipv6"]["autoconf"] = one.ipv6.autoconf
+    if one.type == "bridge":
+        options = {"stp": {"enabled": one.stp}}
+        data["bridge"] = {"options": options, "port": [{"name": port} for port in one.ports]}
+    elif one.type == "bond":
+        data["link_aggregation"] = {"mode": one.mode, "port": list(one.ports), "options": dict(one.options)}
+    elif one.type == "vlan":
+        data["vlan"] = {"base_iface": one.base, "id": one.vlan_id}
+    return data
+
+
+def _family(one: Family) -> Dict[str, Any]:
+    addresses = [{"ip": address.ip, "prefix_length": address.prefix_length} for address in one.addresses]
+    return {"enabled": one.enabled, "dhcp": one.dhcp, "address": addresses}
+
+
+def _route(one: Route) -> Dict[str, Any]:
+    return {
+        "destination": one.destination,
+        "next_hop_interface": one.interface,
+        "next_hop_address": one.gateway,
+        "metric": one.metric,
+        "table_id": one.table,
+        "onlink": one.onlink,
+        "state": "absent" if one.absent else "present",
+    }
+
+
+def _rule(one: Rule) -> Dict[str, Any]:
+    return {
+        "priority": one.priority,
+        "family": f"ipv{one.family}",
+        "route_table": one.table,
+        "ip_from": one.source,
+        "ip_to": one.destination,
+        "iif": one.iif,
+        "fwmark": one.fwmark,
+        "state": "absent" if one.absent else "present",
+    }
+
+
+def from_data(data: Mapping[str, Any]) -> Desired:
+    """The inverse of ``as_data``. Raises BadSlice; what the data means was checked when the fleet was planned."""
+    try:
+        return Desired(
+            tuple(_read_interface(one) for one in data.get("interfaces") or ()),
+            tuple(_read_route(one) for one in data.get("routes") or ()),
+            tuple(_read_rule(one) for one in data.get("rules") or ()),
+            _read_dns(data.get("dns") or {}),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadSlice(f"is not what smallfleet.infra.fleet_plan makes: {error!r}") from error
+
+
+def _read_interface(one: Mapping[str, Any]) -> Interface:
+    bridge, bond, vlan = (one.get(key) or {} for key in ("bridge", "link_aggregation", "vlan"))
+    stp = ((bridge.get("options") or {}).get("stp") or {}).get("enabled", False)
+    return Interface(
+        name=str(one["name"]),
+        type=str(one.get("type", "ethernet")),
+        absent=one.get("state") == "absent",
+        mac=str(one.get("mac_address") or ""),
+        mtu=_integer(one.get("mtu")),
+        ipv4=_read_family(one.get("ipv4") or {}),
+        ipv6=_read_family(one.get("ipv6") or {}),
+        ports=(*(str(port["name"]) for port in bridge.get("port") or ()), *map(str, bond.get("port") or ())),
+        stp=bool(stp),
+        mode=str(bond.get("mode", "")),
+        options={str(key): str(value) for key, value in (bond.get("options") or {}).items()},
+        base=str(vlan.get("base_iface", "")),
+        vlan_id=int(vlan.get("id", 0)),
+    )
+
+
+def _integer(value: Any) -> Optional[int]:
+    return None if value in (None, "") else int(value)
+
+
+def _read_family(one: Mapping[str, Any]) -> Family:
+    entries: Sequence[Mapping[str, Any]] = one.get("address") or ()
+    addresses = tuple(Address(str(entry["ip"]), int(entry["prefix_length"])) for entry in entries)
+    return Family(bool(one.get("enabled")), bool(one.get("dhcp")), bool(one.get("autoconf")), addresses)
+
+
+def _read_route(one: Mapping[str, Any]) -> Route:
+    return Route(
+        destination=str(one["destination"]),
+        interface=str(one["next_hop_interface"]),
+        gateway=str(one.get("next_hop_address") or ""),
+        metric=int(one.get("metric") or 0),
+        table=int(one.get("table_id") or MAIN_TABLE),
+        onlink=bool(one.get("onlink")),
+        absent=one.get("state") == "absent",
+    )
+
+
+def _read_rule(one: Mapping[str, Any]) -> Rule:
+    return Rule(
+        priority=int(one["priority"]),
+        family=6 if one.get("family") == "ipv6" else 4,
+        table=int(one.get("route_table") or MAIN_TABLE),
+        source=str(one.get("ip_from") or ""),
+        destination=str(one.get("ip_to") or ""),
+        iif=str(one.get("iif") or ""),
+        fwmark=int(one.get("fwmark") or 0),
+        absent=one.get("state") == "absent",
+    )
+
+
+def _read_dns(one: Mapping[str, Any]) -> Dns:
+    return Dns(tuple(map(str, one.get("server") or ())), tuple(map(str, one.get("search") or ())))
