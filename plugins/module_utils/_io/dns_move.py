@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking at a moving zone's old servers, new servers and parent, and keeping what cannot be seen later."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+from .._core.dns import names
+from .._core.dns.ds import BadRecord, fits, read_dnskey, read_ds
+from .._core.dns.model import Key, RRset
+from .._core.dns.move import BadMemory, Memory, OldZone, Position, Seen, look, recall, store
+from .._core.dns.plan import Refused
+from .clock import Clock
+from .dns import DnsFailure
+from .dns_agree import Endpoint, ask_each, question, zone_endpoints
+from .dns_compare import Side
+from .dns_reading import serial_of, soa_of
+from .files import FileStore
+
+WAITS = ("wait_ttl", "wait_ds", "settle", "wait_ns")
+NEEDS_OLD = ("lower", "wait_ttl", "publish", "unsign", "wait_ds", "switch")
+_STATE_FOLDER = "/var/lib/smallfleet/dns_move"
+
+
+@dataclass(frozen=True)
+class Move:
+    """What is moved from where to where. ``keys`` name the old zone's sets where they cannot be transferred."""
+
+    zone: str
+    old: Side
+    new: Side
+    parent_zone: str
+    parent: Side
+    low: int
+    keys: Tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """One look: what the planner needs, the new servers' own addresses by name, and why the old zone is not there."""
+
+    seen: Seen
+    addresses: Mapping[str, FrozenSet[str]]
+    delegated: Mapping[str, str]
+    failure: Optional[DnsFailure] = None
+
+
+def observe(move: Move, now: int) -> View:
+    """Ask everybody. Failures are part of what is seen; those of the old zone are kept apart."""
+    old, failure = None, None
+    try:
+        old = _old_zone(move)
+    except DnsFailure as found:
+        failure = found
+    served, keys, addresses = _new_zone(move)
+    delegations, delegation_ttl, ds, said = _delegations(move, addresses)
+    unmatched = ds if ds is not None and not _matched(move.zone, ds, keys) else None
+    seen = Seen(now, old, served, delegations, delegation_ttl, unmatched)
+    return View(seen, addresses, said, failure)
+
+
+def _old_zone(move: Move) -> OldZone:
+    places = move.old.places()
+    answers = ask_each(places, question(move.zone, None, move.old.asking))
+    serials = frozenset(answer.serial for answer in answers if answer.serial is not None)
+    if move.old.options["transfer"]:
+        contents = move.old.transfer(move.zone)
+        return OldZone(contents.sets, _negative(contents.soa), serials)
+    if not move.keys:
+        raise Refused(["old: set transfer, or give record_sets, so that it is known what is in the zone."])
+    for place, answer in zip(places, answers):
+        if not answer.failure:
+            client = move.old.asking.client(place)
+            soa = soa_of(client, move.zone)
+            found = client.read(move.zone, [(move.zone, "NS"), *move.keys])
+            client.close()
+            return OldZone(found, _negative(soa), serials)
+    raise DnsFailure("unreachable", "; ".join(answer.message for answer in answers) or "The zone has no old server.")
+
+
+def _negative(soa: RRset) -> int:
+    """For how long resolvers keep that a name does not exist (RFC 2308 section 5)."""
+    return min(soa.ttl, int(soa.spelled[0].split()[6]))
+
+
+def _new_zone(move: Move) -> Tuple[FrozenSet[str], FrozenSet[str], Dict[str, FrozenSet[str]]]:
+    """Nameservers (none unless all new servers serve the zone alike), DNSKEYs, and addresses of names in the zone."""
+
+    def ask(place: Endpoint) -> Dict[Key, RRset]:
+        if not place.address:
+            return {}
+        client = move.new.asking.client(place)
+        try:
+            found = client.read(move.zone, [(move.zone, "NS"), (move.zone, "DNSKEY")])
+            servers = found.get((move.zone, "NS"))
+            inside = [name for name in (servers.values if servers else ()) if names.within(name, move.zone)]
+            found.update(client.read(move.zone, [(name, kind) for name in inside for kind in ("A", "AAAA")]))
+        except DnsFailure:
+            return {}
+        finally:
+            client.close()
+        return found
+
+    answers = ask_each(move.new.places(), ask)
+    served = {_values(one, (move.zone, "NS")) for one in answers}
+    first = answers[0] if answers else {}
+    nameservers = next(iter(served)) if len(served) == 1 else frozenset()
+    addresses = {
+        name: _values(first, (name, "A")) | _values(first, (name, "AAAA"))
+        for name in nameservers
+        if names.within(name, move.zone)
+    }
+    return nameservers, _values(first, (move.zone, "DNSKEY")), addresses
+
+
+def _values(sets: Mapping[Key, RRset], key: Key) -> FrozenSet[str]:
+    found = sets.get(key)
+    return found.values if found else frozenset()
+
+
+Delegations = Tuple[Tuple[FrozenSet[str], ...], int, Optional[RRset], Dict[str, str]]
+
+
+def _delegations(move: Move, addresses: Mapping[str, FrozenSet[str]]) -> Delegations:
+    """What each server of the parent names, the longest TTL, the DS, and for people by server what it says."""
+    places = move.parent.places() or zone_endpoints(move.parent_zone, move.parent.asking)
+    wanted = [(move.zone, "NS"), (move.zone, "DS")]
+    wanted += [(name, kind) for name in sorted(addresses) for kind in ("A", "AAAA")]
+
+    def ask(place: Endpoint) -> Tuple[Dict[Key, RRset], str]:
+        if not place.address:
+            return {}, "has no address"
+        client = move.parent.asking.client(place)
+        try:
+            return client.read(move.parent_zone, wanted), ""
+        except DnsFailure as failure:
+            return {}, str(failure)
+        finally:
+            client.close()
+
+    answers = ask_each(places, ask)
+    named = tuple(_named(move.zone, sets, addresses) for sets, _message in answers)
+    ttl = max((sets[move.zone, "NS"].ttl for sets, _message in answers if (move.zone, "NS") in sets), default=0)
+    ds = next((sets[move.zone, "DS"] for sets, _message in answers if (move.zone, "DS") in sets), None)
+    said = {
+        str(place): message or ", ".join(sorted(one)) or "nothing"
+        for place, (_sets, message), one in zip(places, answers, named)
+    }
+    return named, ttl, ds, said
+
+
+def _named(zone: str, sets: Mapping[Key, RRset], addresses: Mapping[str, FrozenSet[str]]) -> FrozenSet[str]:
+    """The nameservers, told apart from equal names that lead to other addresses."""
+    shown = []
+    for name in _values(sets, (zone, "NS")):
+        glue = _values(sets, (name, "A")) | _values(sets, (name, "AAAA"))
+        if name in addresses and (not glue or not glue <= addresses[name]):
+            name = f"{name} ({', '.join(sorted(glue)) or 'without an address'})"
+        shown.append(name)
+    return frozenset(shown)
+
+
+def _matched(zone: str, ds: RRset, keys: FrozenSet[str]) -> bool:
+    """Whether a resolver that has this DS can believe the new servers."""
+    try:
+        return any(fits(zone, read_ds(one), read_dnskey(key)) for one in ds.values for key in keys)
+    except BadRecord:
+        return False
+
+
+class MemoryFile:
+    """The memory of a move as a file of the host where the module runs."""
+
+    def __init__(self, files: FileStore, path: Optional[str], zone: str) -> None:
+        self._files = files
+        self.path = path or f"{_STATE_FOLDER}/{zone[:-1].replace('/', '-')}.json"
+
+    def read(self) -> Memory:
+        """Raises Refused for a file that cannot be read."""
+        try:
+            text = self._files.read(self.path)
+            return recall(None if text is None else json.loads(text))
+        except (BadMemory, OSError, ValueError) as error:
+            remedy = "Move it away to begin anew, which waits the TTLs out again."
+            raise Refused([f"state_file: {self.path} cannot be used. {error} {remedy}"]) from None
+
+    def write(self, memory: Memory) -> None:
+        self._files.write(self.path, json.dumps(store(memory), indent=1) + "\n", 0o644)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The last look of a call, the position it gives, and whether the memory has changed since before."""
+
+    view: View
+    position: Position
+    changed: bool
+
+
+def proceed(
+    move: Move, file: MemoryFile, clock: Clock, now: Callable[[], int], patience: float, check: bool
+) -> Progress:
+    """Look, and while only time is needed, look again for at most ``patience`` seconds. Raises DnsFailure, Refused."""
+    first = memory = file.read()
+    end = clock.monotonic() + (0 if check else patience)
+    while True:
+        view = observe(move, now())
+        position = look(view.seen, memory, move.low)
+        if position.memory != memory and not check:
+            file.write(position.memory)
+        memory = position.memory
+        if position.next in NEEDS_OLD and view.failure is not None:
+            raise view.failure
+        rest = end - clock.monotonic()
+        if position.next not in WAITS or rest <= 0:
+            return Progress(view, position, memory != first)
+        needed = position.until - view.seen.now if position.until is not None else 1
+        clock.sleep(max(0.2, min(rest, needed, 10)))
+
+
+def missing_delegation(move: Move, view: View) -> List[Dict[str, Any]]:
+    """What the parent shall hold, as dns_record_sets takes it: the nameservers, and their addresses in the zone."""
+    ttl = view.seen.delegation_ttl or 3600
+    sets: List[Dict[str, Any]] = [
+        {"record": move.zone, "type": "NS", "ttl": ttl, "value": sorted(view.seen.nameservers)}
+    ]
+    for name, found in sorted(view.addresses.items()):
+        for kind, mark in (("A", "."), ("AAAA", ":")):
+            chosen = sorted(one for one in found if mark in one)
+            if chosen:
+                sets.append({"record": name, "type": kind, "ttl": ttl, "value": chosen})
+    return sets

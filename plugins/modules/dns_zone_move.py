@@ -1,0 +1,266 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sees where the move of a zone to other servers stands."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_zone_move
+short_description: See where the move of a DNS zone to other servers stands, and what comes next
+version_added: 0.2.0
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+description:
+  - Looks at the zone's old servers, its new servers, and the servers of its parent, and says which step comes next. It
+    changes nothing in DNS; the playbook C(smallfleet.infra.move_zone) does, by what this module returns.
+  - The TTLs that the zone had, and since when they are low, the DS is gone and the parent names the new servers,
+    cannot be seen later. They are kept in a file, so that no wait is begun again.
+  - Where the next step is to wait, it waits itself, as long as O(wait) allows.
+attributes:
+  check_mode:
+    support: full
+    description: Looks once, and does not write the file.
+  diff_mode:
+    support: none
+    description: Nothing but the file of what is remembered is changed.
+  idempotent:
+    support: full
+    description: A look that sees nothing new leaves the file as it is.
+options:
+  zone_name:
+    description: The zone.
+    type: str
+    required: true
+    aliases: [zone]
+  old:
+    description: The servers that the zone has had.
+    type: dict
+    required: true
+    suboptions: &side
+      servers:
+        description: Addresses or names of the servers. Of a name, all addresses are asked.
+        type: list
+        elements: str
+        required: true
+      port:
+        description: Port of the servers.
+        type: int
+        default: 53
+      transfer:
+        description: Whether they allow a zone transfer (AXFR). It is only used of the old servers.
+        type: bool
+        default: false
+      key_name:
+        description: Name of the TSIG key for the transfer.
+        type: str
+      key_secret:
+        description: Secret of the key, in base64.
+        type: str
+      key_algorithm:
+        description: Algorithm of the key.
+        type: str
+        choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha1, hmac-md5]
+        default: hmac-sha256
+      key_file:
+        description: Path, on the host where the module runs, of a file that holds the key as C(tsig-keygen) prints it.
+        type: path
+  new:
+    description: The servers that the zone shall have.
+    type: dict
+    required: true
+    suboptions: *side
+  parent_zone:
+    description: The zone in which O(zone_name) is delegated. Without it, the name without its first label.
+    type: str
+  parent:
+    description: The servers of O(parent_zone). Without it, those that the system's resolver finds.
+    type: dict
+    suboptions: *side
+  record_sets:
+    description:
+      - What is in the zone, as M(smallfleet.infra.dns_zone_import) returns it, where the old servers allow no transfer.
+      - The old servers are asked for these sets; TTLs and values are taken from their answers.
+    type: list
+    elements: dict
+    default: []
+  ttl:
+    description: The longest TTL in seconds that the zone may have at its old servers while it is switched.
+    type: int
+    default: 300
+  state_file:
+    description: >-
+      Path of the file, on the host where the module runs. Without it,
+      C(/var/lib/smallfleet/dns_move/), the zone's name and C(.json).
+    type: path
+  wait:
+    description: For how many seconds it may wait.
+    type: float
+    default: 0.0
+  families:
+    description: Over what to ask. Leave out V(ipv6) where the host that runs the module has none.
+    type: list
+    elements: str
+    choices: [ipv4, ipv6]
+    default: [ipv4, ipv6]
+  timeout:
+    description: Seconds to wait for the connection, and for the answer to each question.
+    type: float
+    default: 10.0
+requirements:
+  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython))
+seealso:
+  - module: smallfleet.infra.dns_zone_compare
+  - module: smallfleet.infra.dns_zone_import
+"""
+
+EXAMPLES = r"""
+- name: See where the move stands
+  smallfleet.infra.dns_zone_move:
+    zone_name: example.net
+    old: {servers: [ns1.provider.example.com], transfer: true}
+    new: {servers: [192.0.2.53]}
+  register: move
+
+- name: Show it
+  ansible.builtin.debug:
+    var: move.plan
+"""
+
+RETURN = r"""
+next:
+  description:
+    - The next step, one of V(lower), V(wait_ttl), V(publish), V(unsign), V(wait_ds), V(switch), V(settle), V(wait_ns)
+      and V(done).
+  returned: success
+  type: str
+  sample: wait_ttl
+until:
+  description: When the wait is over, in UTC; empty when the next step is no wait.
+  returned: success
+  type: str
+  sample: "2026-11-21T01:00:00Z"
+seconds:
+  description: For how many seconds there is still to wait.
+  returned: success
+  type: int
+  sample: 1200
+to_do:
+  description: What a human has to do for the next step, where it cannot be done by update. Empty when nothing.
+  returned: success
+  type: str
+  sample: ""
+plan:
+  description: One line for each step, marked as done, next or later.
+  returned: success
+  type: list
+  elements: str
+  sample: ["done   lower the TTLs at the old provider to 300 s"]
+lower:
+  description: The old zone's sets whose TTL is to be lowered, as M(smallfleet.infra.dns_record_sets) takes them with
+    C(txt_transformation=quoted).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{record: www.example.net., type: A, ttl: 300, value: [192.0.2.80]}]
+delegation:
+  description: What the parent's zone shall hold, as M(smallfleet.infra.dns_record_sets) takes it.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{record: example.net., type: NS, ttl: 3600, value: [ns1.example.net.]}]
+nameservers:
+  description: The zone's own nameservers as the new servers give them; empty when not all serve the zone.
+  returned: success
+  type: list
+  elements: str
+  sample: [ns1.example.net.]
+variables:
+  description: A file of variables with the old zone's record sets and the TTLs they had before they were lowered, as
+    M(smallfleet.infra.dns_zone_import) writes it. Empty when no old server answers.
+  returned: success
+  type: str
+  sample: "---\nimported_example_net:\n  ttl: 3600\n  records: []\n"
+left_out:
+  description: What was not taken over into RV(variables), and why.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{record: "@", type: NS, reason: names the servers of the old provider}]
+steps:
+  description: What was done, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [remember /var/lib/smallfleet/dns_move/example.net.json]
+state:
+  description: What was seen.
+  returned: success
+  type: dict
+  sample: {next: wait_ttl, parents: {192.0.2.1: ns1.provider.example.com.}, longest_ttl: 3600}
+reason:
+  description: Why it failed, as one word. See M(smallfleet.infra.dns_record_set).
+  returned: failure
+  type: str
+  sample: unreachable
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile, proceed
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import move_of, result_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import failure_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR, WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+
+
+def run(module: AnsibleModule) -> None:
+    """Look, wait if that is what is needed, and say what comes next."""
+    options = module.params
+    files = SystemFiles()
+    canonical = WireClient(Server("")).canonical
+    move = move_of(options, files, canonical)
+    memory = MemoryFile(files, options["state_file"], move.zone)
+    progress = proceed(move, memory, SystemClock(), lambda: int(time.time()), options["wait"], module.check_mode)
+    module.exit_json(**result_of(move, progress, canonical, memory.path))
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "zone_name": {"type": "str", "required": True, "aliases": ["zone"]},
+            "old": {**SIDE, "required": True},
+            "new": {**SIDE, "required": True},
+            "parent_zone": {"type": "str"},
+            "parent": dict(SIDE),
+            "record_sets": {"type": "list", "elements": "dict", "default": []},
+            "ttl": {"type": "int", "default": 300},
+            "state_file": {"type": "path"},
+            "wait": {"type": "float", "default": 0.0},
+            "families": {"type": "list", "elements": "str", "choices": list(FAMILIES), "default": list(FAMILIES)},
+            "timeout": {"type": "float", "default": 10.0},
+        },
+        supports_check_mode=True,
+    )
+    if DNSPYTHON_ERROR:
+        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
+    try:
+        run(module)
+    except (DnsFailure, Refused) as failure:
+        module.fail_json(**failure_result(failure))
+
+
+if __name__ == "__main__":
+    main()
