@@ -13,6 +13,7 @@ that updates go to.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import secrets
 import shutil
@@ -113,10 +114,14 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that is free for both protocols at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free for both protocols at this moment, and not one that a connection may come from."""
+    while True:
+        port = secrets.randbelow(20000) + 10000
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            with contextlib.suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                tcp.bind(("127.0.0.1", port))
+                return port
 
 
 def program(name: str) -> str:

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .._core.dns.model import Group, Key, Message, Prerequisite, RRset, Seen, Step
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
 
 ATTEMPTS = 5
+PATIENCE = (0.1, 0.3, 0.9)  # BIND with inline-signing shows an update a moment after it took it
 _TOLD = 8  # sets in one sentence
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,7 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
             if failure.reason == "lost_race" and request.expected is None and attempt < ATTEMPTS:
                 continue
             raise
-        found = client.read(request.zone, list(request.wanted))
-        after = {key: found[key] for key in request.wanted if key in found}
-        refuse_ignored(remaining, before, after, done)
+        after = patiently(lambda: _read_back(client, request, remaining, before, done))
         return Result(tuple(done), first, after, tuple(kept + changed_since(remaining, after)), NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")
 
@@ -185,6 +187,27 @@ def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailur
         "unknown",
         f"{failure} The server does not show the update, but may still make it. Run it again.",
     )
+
+
+def _read_back(
+    client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: Sequence[str]
+) -> Dict[Key, RRset]:
+    found = client.read(request.zone, list(request.wanted))
+    after = {key: found[key] for key in request.wanted if key in found}
+    refuse_ignored(remaining, before, after, done)
+    return after
+
+
+def patiently(look: Callable[[], Found]) -> Found:
+    """Look again a few times, until an update shows; then what look() raises is true."""
+    for seconds in PATIENCE:
+        try:
+            return look()
+        except DnsFailure as failure:
+            if failure.reason != "ignored":
+                raise
+        time.sleep(seconds)
+    return look()
 
 
 def refuse_ignored(

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Mapping, Optional
+from functools import partial
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from .._core.dns.merge import Values, merge, merged, shows
 from .._core.dns.model import Key, Message, RRset, Seen, Step
 from .._core.dns.plan import describe
 from .dns import NOERROR, DnsClient, DnsFailure
-from .dns_apply import Result, deliver
+from .dns_apply import Result, deliver, patiently
 from .dns_whole import pause
 
 RACES = 10  # a rival that adds another value makes at most one; the rest are rivals that replace the whole set
@@ -44,8 +45,8 @@ def converge_values(
                 raise
             wait(lost)
             continue
-        after = _only(asked, client.read(zone, [asked.key]))
-        return Result(steps, first, after, tuple(_doubts(asked, before, after)), NOERROR, sent)
+        after, notes = patiently(partial(_read_back, client, zone, asked, before))
+        return Result(steps, first, after, tuple(notes), NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -60,13 +61,16 @@ def _shows(asked: Values) -> Callable[[Step, Optional[RRset]], bool]:
     return look
 
 
-def _doubts(asked: Values, before: Mapping[Key, RRset], after: Mapping[Key, RRset]) -> List[str]:
-    """Nothing when the set is as asked. Raises DnsFailure ``ignored`` when it is what it was before the update."""
+def _read_back(
+    client: DnsClient, zone: str, asked: Values, before: Mapping[Key, RRset]
+) -> Tuple[Dict[Key, RRset], List[str]]:
+    """What is there now, and what to tell of it. Raises DnsFailure ``ignored`` when it is what it was."""
+    after = _only(asked, client.read(zone, [asked.key]))
     found = after.get(asked.key)
     if shows(asked, found):
-        return []
+        return after, []
     name, kind = asked.key
     if found == before.get(asked.key):
         text = f"The server answered NOERROR and did not do it: {name} {kind} is still {describe(found)}."
         raise DnsFailure("ignored", text, NOERROR)
-    return [f"{name} {kind} was changed again by somebody else, and is now {describe(found)}."]
+    return after, [f"{name} {kind} was changed again by somebody else, and is now {describe(found)}."]

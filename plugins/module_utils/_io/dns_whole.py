@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from .._core.dns.model import Key, Message, Prerequisite, RRset, Seen, ZoneContents
@@ -28,6 +29,7 @@ from .dns_apply import (
     converge,
     deliver,
     messages_for,
+    patiently,
     refuse_ignored,
     refuse_kept,
     state_after,
@@ -91,9 +93,8 @@ class Pruning:
         written: Wanted = {}
         before: Mapping[Key, RRset] = {}
         while self.sent < MESSAGES:
-            contents = self.client.transfer(self.request.zone)
+            contents = patiently(partial(self._read, written, before))
             now = self._ours(contents)
-            refuse_ignored(written, before, now, self.done)
             if sent_all:
                 return self._result(self.done, now, [*kept, *changed_since(remaining, now)])
             self.first = now if self.first is None else self.first
@@ -114,6 +115,11 @@ class Pruning:
             lost, sent_all, before = 0, len(messages) == 1, now
             written = {step.key: step.after for step in messages[0].steps}
         raise DnsFailure("lost_race", f"The zone {self.request.zone} is written to as fast as it can be read.")
+
+    def _read(self, written: Wanted, before: Mapping[Key, RRset]) -> ZoneContents:
+        contents = self.client.transfer(self.request.zone)
+        refuse_ignored(written, before, self._ours(contents), self.done)
+        return contents
 
     def _ours(self, contents: ZoneContents) -> Dict[Key, RRset]:
         return {key: one for key, one in contents.sets.items() if not ignored(key, self.ignore)}

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import ATTEMPTS, Request, converge
 
@@ -19,6 +20,14 @@ WWW = ("www.example.net.", "CNAME")
 OLD = RRset(*WWW, 5, frozenset({"app1.example.net."}))
 NEW = RRset(*WWW, 5, frozenset({"app2.example.net."}))
 THIRD = RRset(*WWW, 5, frozenset({"app3.example.net."}))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def impatient() -> Iterator[None]:
+    """A server in memory shows at once what it does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dns_apply, "PATIENCE", ())
+        yield
 
 
 def swap(want: Optional[RRset] = NEW, **more: Any) -> Request:

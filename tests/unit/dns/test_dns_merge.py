@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, Optional
+from typing import Any, Dict, FrozenSet, Iterator, Optional
 
 import pytest
 from hypothesis import given, settings
@@ -16,12 +16,21 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.merge i
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_some
+from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import RACES, converge_values
 
 ZONE = "example.net."
 TXT: Key = ("a.example.net.", "TXT")
 VALUES = st.frozensets(st.sampled_from(["v1", "v2", "v3", "v4"]), max_size=3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def impatient() -> Iterator[None]:
+    """A server in memory shows at once what it does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dns_apply, "PATIENCE", ())
+        yield
 
 
 def held(values: FrozenSet[str], key: Key = TXT, ttl: int = 300) -> Dict[Key, RRset]:

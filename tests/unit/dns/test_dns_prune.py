@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 import pytest
 from hypothesis import assume, given, settings
@@ -21,6 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.prune i
     without_server_sets,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired, read_ignore, read_zones
+from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import RACES, Pruning, converge_all
@@ -29,6 +30,14 @@ ZONE = "example.net."
 NAMES = [ZONE, "a.example.net.", "x.a.example.net.", "b.example.net.", "*.example.net."]
 TYPES = ["A", "AAAA", "TXT", "CNAME", "NS"]
 Zone = Dict[Key, RRset]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def impatient() -> Iterator[None]:
+    """A server in memory shows at once what it does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dns_apply, "PATIENCE", ())
+        yield
 
 
 def some(name: str, kind: str, *values: str, ttl: int = 300) -> RRset:
