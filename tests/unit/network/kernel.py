@@ -294,8 +294,9 @@ class Kernel:
             self.rules.remove(rule)
 
 
-def card(name: str, number: int, **given: object) -> Link:
-    return Link(name, mac=f"02:00:00:00:00:{number:02x}", permanent_mac=f"02:00:00:00:00:{number:02x}", **given)  # type: ignore[arg-type]
+def card(name: str, number: int) -> Link:
+    mac = f"02:00:00:00:00:{number:02x}"
+    return Link(name, mac=mac, permanent_mac=mac)
 
 
 def bare(*names: str) -> Observed:

@@ -31,7 +31,12 @@ CARDS = ("eth0", "eth1", "eth2")
 HOME4, HOME6 = Address("192.0.2.10", 24), Address("2001:db8::10", 64)
 MANAGEMENT = (HOME4.ip, HOME6.ip)
 GATEWAYS = (Route("0.0.0.0/0", "", "192.0.2.1"), Route("::/0", "", "2001:db8::1", metric=1024))
-OTHERS = [Address("192.0.2.11", 24), Address("192.0.2.12", 24), Address("198.51.100.7", 25), Address("2001:db8::11", 64)]
+OTHERS = [
+    Address("192.0.2.11", 24),
+    Address("192.0.2.12", 24),
+    Address("198.51.100.7", 25),
+    Address("2001:db8::11", 64),
+]
 UNMANAGED = "eth9"
 
 
@@ -80,7 +85,11 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
     return Desired(tuple(draw(st.permutations(found))), tuple(routes), tuple(rules))
 
 
-RULES = [Rule(100, 4, 77, source="198.51.100.0/24"), Rule(100, 6, 77, source="2001:db8:7::/64"), Rule(101, 4, 78, fwmark=5)]
+RULES = [
+    Rule(100, 4, 77, source="198.51.100.0/24"),
+    Rule(100, 6, 77, source="2001:db8:7::/64"),
+    Rule(101, 4, 78, fwmark=5),
+]
 
 
 @st.composite
@@ -88,7 +97,9 @@ def changes(draw: st.DrawFn, tagged: bool = True) -> Tuple[Desired, Observed, bo
     """A host in one order, which shall be in another; what the second does not name is absent or nobody's business."""
     promote = draw(st.booleans())
     nothing = bare(*CARDS, UNMANAGED)
-    kernel = Kernel(replace(nothing, addresses={**nothing.addresses, UNMANAGED: (Address("203.0.113.9", 24),)}), promote)
+    kernel = Kernel(
+        replace(nothing, addresses={**nothing.addresses, UNMANAGED: (Address("203.0.113.9", 24),)}), promote
+    )
     kernel.routes.append(Route("203.0.113.64/26", UNMANAGED, "203.0.113.1"))
     before = pinned(draw(layouts(tagged)), kernel.observed())
     kernel.run(plan(before, kernel.observed()).operations)
@@ -186,7 +197,9 @@ def reaches(kernel: Kernel, address: Address) -> bool:
         way.append(kernel.links[way[-1]].master)
     if not all(kernel.links[name].up for name in way):
         return False
-    if not any(address.ip == one.ip for name in kernel.links if kernel.links[name].up for one in kernel.addresses[name]):
+    if not any(
+        address.ip == one.ip for name in kernel.links if kernel.links[name].up for one in kernel.addresses[name]
+    ):
         return False
     default = "0.0.0.0/0" if address.family == 4 else "::/0"
     routes = [one for one in kernel.routes if one.destination == default]

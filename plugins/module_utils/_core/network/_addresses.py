@@ -99,9 +99,7 @@ def plan_removals(draft: Draft) -> None:
 
 
 def _add(name: str, address: Address) -> Operation:
-    return Operation(
-        "add_address", name, address_words("add", name, address), (address_words("del", name, address),)
-    )
+    return Operation("add_address", name, address_words("add", name, address), (address_words("del", name, address),))
 
 
 def _bridge_over(name: str, heir: Address) -> Operation:

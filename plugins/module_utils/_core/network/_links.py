@@ -258,7 +258,6 @@ def plan_absent(draft: Draft) -> None:
             draft.retire.append(set_link(interface.name, ["down"]))
 
 
-
 def _height(name: str, links: Mapping[str, Link]) -> int:
     """How many interfaces the interface stands on."""
     lower = links[name].lower if name in links else ""

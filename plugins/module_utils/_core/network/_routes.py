@@ -117,4 +117,3 @@ def plan_rules(draft: Draft) -> None:
             family = 6 if rule.family == 6 else 0
             operation = Operation(kind, "", rule_words(verb, rule), (rule_words(back, rule),), family)
             (draft.cleanup if rule.absent else draft.switch).append(operation)
-

@@ -104,7 +104,7 @@ def _strangers(interface: Interface, observed: Observed, managed: Dict[str, Inte
         if link.master != interface.name or name in managed or CARRIER.fullmatch(name):
             continue
         if interface.type == "bond" or link.kind in ("", *KINDS):
-            yield f"has the port {name}, which is not in the inventory. Add it to the ports, or name {name} so it leaves"
+            yield f"has the port {name}, which is not in the inventory. Add it to the ports, or name it"
 
 
 def _absent(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
@@ -167,8 +167,8 @@ def _shared_routes(desired: Desired, observed: Observed, managed: Dict[str, Inte
         for other in present:
             if route_key(other) == route_key(route):
                 yield (
-                    f"routes.{route.destination}: {other.interface}, which is not in the inventory, has this route with "
-                    f"the same metric. Give the new one another metric, or name {other.interface} too"
+                    f"routes.{route.destination}: {other.interface}, which is not in the inventory, has this route "
+                    f"with the same metric. Give the new one another metric, or name {other.interface} too"
                 )
 
 

@@ -106,9 +106,7 @@ def rollback(steps: Plan) -> List[Operation]:
     belong into a batch of their own, for ``ip -6``.
     """
     done = steps.prepare + steps.switch + steps.cleanup
-    return [
-        Operation("undo", _link(words), words, family=one.family) for one in reversed(done) for words in one.undo
-    ]
+    return [Operation("undo", _link(words), words, family=one.family) for one in reversed(done) for words in one.undo]
 
 
 def _link(words: Tuple[str, ...]) -> str:

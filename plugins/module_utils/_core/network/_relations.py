@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the interfaces of a host must be to each other: ports, bases, circles, MTU, addresses that are there once."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence, Tuple
+
+from ._read import Place
+from .model import Interface
+
+Written = Sequence[Tuple[Interface, Place]]
+_PORTS = {"bridge": ("ethernet", "bond", "vlan"), "bond": ("ethernet",)}
+_PORT_KEY = {"bridge": "bridge", "bond": "link-aggregation"}
+
+
+def check_relations(written: Written) -> None:
+    """Note everything that is wrong between interfaces that are each right by themselves."""
+    managed = {interface.name: interface for interface, _unused in written}
+    master: Dict[str, str] = {}
+    for interface, place in written:
+        if not interface.absent:
+            _check_ports(interface, place, managed, master)
+            _check_base(interface, place, managed)
+            _check_mtu(interface, place, managed)
+    for interface, place in written:
+        if interface.name in master and (interface.ipv4.enabled or interface.ipv6.enabled):
+            place.note(
+                f"{interface.name} is a port of {master[interface.name]}, and a port has no addresses",
+                f"Move its ipv4 and ipv6 to {master[interface.name]}",
+            )
+    _check_circles(written, managed)
+    _check_addresses(written)
+    _check_twins(written)
+
+
+def _check_ports(interface: Interface, place: Place, managed: Dict[str, Interface], master: Dict[str, str]) -> None:
+    for index, port in enumerate(interface.ports):
+        where = place / _PORT_KEY[interface.type] / "port" / index
+        other = managed[port]
+        if port == interface.name:
+            where.note(f"{port} cannot be a port of itself", "Name another interface")
+        elif other.absent:
+            where.note(f"{port} is to be absent", "Remove the port, or its state")
+        elif port in master:
+            where.note(f"{port} is already a port of {master[port]}", "An interface is the port of one other only")
+        elif other.type not in _PORTS[interface.type]:
+            kinds = " or ".join(_PORTS[interface.type])
+            where.note(
+                f"{port} is of type {other.type}, which cannot be a port of a {interface.type}", f"Name one of {kinds}"
+            )
+        master.setdefault(port, interface.name)
+
+
+def _check_base(interface: Interface, place: Place, managed: Dict[str, Interface]) -> None:
+    base = interface.base
+    where = place / "vlan" / "base-iface"
+    if not base:
+        return
+    if base == interface.name:
+        where.note(f"{base} cannot stand on itself", "Name another interface")
+    elif base not in managed:
+        where.note(f"{base} is not among the interfaces", f"Name {base} too, with the addresses that it has")
+    elif managed[base].absent:
+        where.note(f"{base} is to be absent", "Remove the VLAN, or that state")
+
+
+def _check_mtu(interface: Interface, place: Place, managed: Dict[str, Interface]) -> None:
+    for below in (interface.base, *interface.ports):
+        other = managed.get(below)
+        if other is None or other is interface or other.mtu is None or interface.mtu is None:
+            continue
+        if interface.mtu > other.mtu:
+            (place / "mtu").note(
+                f"{interface.mtu} is more than the {other.mtu} of {below}, which it stands on",
+                f"Write at most {other.mtu}, or raise that of {below}",
+            )
+
+
+def _check_circles(written: Written, managed: Dict[str, Interface]) -> None:
+    """Note each interface that stands on itself by way of others."""
+    for interface, place in written:
+        seen: List[str] = []
+        ahead = [one for one in (*interface.ports, interface.base) if one]
+        while ahead:
+            below = ahead.pop()
+            if below == interface.name and seen:
+                place.note(f"{interface.name} stands on itself, by way of {seen[0]}", "Break the circle")
+                break
+            if below in managed and below not in seen and below != interface.name:
+                seen.append(below)
+                ahead += [one for one in (*managed[below].ports, managed[below].base) if one]
+
+
+def _check_addresses(written: Written) -> None:
+    owner: Dict[str, str] = {}
+    for interface, place in written:
+        for address in interface.addresses:
+            if address.ip in owner:
+                where = place / f"ipv{address.family}" / "address"
+                where.note(f"{address.ip} is already on {owner[address.ip]}", "Write each address once")
+            owner.setdefault(address.ip, interface.name)
+
+
+def _check_twins(written: Written) -> None:
+    seen: Dict[Tuple[str, int], str] = {}
+    for interface, place in written:
+        if interface.base and interface.vlan_id:
+            key = (interface.base, interface.vlan_id)
+            if key in seen:
+                (place / "vlan").note(f"VLAN {key[1]} of {key[0]} is already {seen[key]}", "Write each VLAN once")
+            seen.setdefault(key, interface.name)
