@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from ipaddress import IPv4Interface
+from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +32,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_ho
     wanted_host,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 
 ZONES = {
     "example.net": {"primary": "ns1", "secondaries": ["ns2"]},
@@ -350,3 +354,46 @@ def test_the_diff_of_a_new_name_shows_both_lists_of_names() -> None:
         "names: old.example.net\nends: later\n",
         "names: web.example.net\nends: later\n",
     )
+
+
+# --- The guide ---
+
+ROOT = Path(__file__).resolve().parents[3]
+GUIDE = (ROOT / "docs" / "certificates.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"<!-- file: (?P<name>[^>]+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+
+
+def planned(certificates: Any) -> Any:
+    blocks = {found["name"]: found["text"] for found in BLOCK.finditer(GUIDE)}
+    common = yaml.safe_load(blocks["group_vars/all.yml"])
+    hosts = yaml.safe_load(blocks["hosts.yml"])["all"]["hosts"]
+    common["acme_certificates"] = certificates or common["acme_certificates"]
+    plan_ = plan_fleet({name: {**common, **own} for name, own in hosts.items()}, {})
+    assert not plan_.problems
+    return plan_.hosts["app1"]["acme_certificates"]
+
+
+def test_the_inventory_of_the_guide_is_accepted_and_begins_with_the_staging_server() -> None:
+    part = planned(None)
+    assert part["directory"] == "https://acme-staging-v02.api.letsencrypt.org/directory"
+    assert part["certificates"][0]["names"] == ["demo.example.net", "*.demo.example.net"]
+
+
+def test_every_other_example_of_the_guide_is_accepted() -> None:
+    found = re.findall(r"^```yaml\n(acme_certificates:.*?)```", GUIDE, re.DOTALL | re.MULTILINE)
+    assert len(found) == 2
+    for text in found:
+        planned(yaml.safe_load(text)["acme_certificates"])
+
+
+def test_every_failure_that_the_guide_explains_is_one_that_the_programs_tell() -> None:
+    folder = ROOT / "roles" / "acme_certificates" / "files"
+    texts = "".join((folder / name).read_text(encoding="utf-8") for name in ("smallfleet-acme", "smallfleet-acme-dns"))
+    texts = texts.replace("{action}", "reload")
+    table = GUIDE.split("| what it says |")[1].split("\n\n")[0]
+    quoted = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
+    assert len(quoted) >= 10
+    for sentence in quoted:
+        ours = sentence.split(" 1: ...")[0] if sentence.startswith("Certbot") else sentence
+        for part in re.split(r"\s*\.\.\.:?\s*|the update", ours):
+            assert part.strip() in texts or part == "No TXT record found", (sentence, part)
