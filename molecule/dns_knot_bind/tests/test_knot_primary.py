@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What could take updates back from a primary that is Knot, and does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from test_dns_pair import SCENARIO, UPDATE_KEY, ZONE, converge, dig, nsupdate
+
+FILE = f"/var/lib/knot/{ZONE}.zone"
+
+testinfra_hosts = ["ansible://ns1"]
+
+
+def write(host, name: str) -> None:
+    assert nsupdate(host, ZONE, f"update add {name}.{ZONE} 60 TXT x", UPDATE_KEY) == ""
+
+
+def has(host, name: str) -> bool:
+    return dig(host, f"{name}.{ZONE} TXT", "127.0.0.1") == ['"x"']
+
+
+def test_records_survive_a_server_that_was_killed(host):
+    write(host, "killed")
+    host.check_output("systemctl kill --signal=KILL knot; systemctl start knot")
+    assert has(host, "killed")
+
+
+def test_the_server_never_writes_the_zone_file(host):
+    write(host, "unwritten")
+    host.check_output("systemctl restart knot")
+    assert "unwritten" not in host.file(FILE).content_string
+
+
+def test_a_zone_file_that_is_lost_and_made_again_takes_no_update_back(host):
+    write(host, "lost")
+    host.check_output(f"rm {FILE}; systemctl restart knot")
+    assert has(host, "lost")
+    assert "changed=1" in converge("--limit", "ns1")
+    assert host.file(FILE).exists
+    host.check_output("systemctl restart knot")
+    assert has(host, "lost")
+
+
+def test_a_configuration_that_was_changed_by_hand_is_put_back_without_a_restart_or_a_lost_record(host):
+    pid = host.check_output("systemctl show knot --property=MainPID --value")
+    host.check_output("echo '# mine' >> /etc/knot/knot.conf")
+    write(host, "late")
+    assert "changed=1" in converge("--limit", "ns1")
+    assert has(host, "late")
+    assert host.check_output("systemctl show knot --property=MainPID --value") == pid
+
+
+def test_a_configuration_that_knot_refuses_is_never_put_in_place(host, tmp_path):
+    before = host.check_output("sha256sum /etc/knot/knot.conf")
+    task = {"smallfleet.infra.dns_server_config": {"provider": "knot", "listen": ["198.18.0.999"], "zones": []}}
+    playbook = tmp_path / "broken.yml"
+    playbook.write_text(json.dumps([{"hosts": "ns1", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
+    command = ["ansible-playbook", "-i", str(SCENARIO / "inventory"), str(playbook)]
+    done = subprocess.run(command, cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "the old one stays in place" in done.stdout, done.stdout + done.stderr
+    assert host.check_output("sha256sum /etc/knot/knot.conf") == before
+    assert has(host, "late")
+    converge("--limit", "ns1")
