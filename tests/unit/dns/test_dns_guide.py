@@ -42,7 +42,9 @@ def test_the_record_sets_of_the_guide_are_accepted() -> None:
         for module in ("smallfleet.infra.dns_record_set", "smallfleet.infra.dns_record_sets"):
             options = task.get(module)
             entries.extend((options.get("record_sets") or [options]) if options else [])
-    assert len(entries) == 5
+        single = task.get("smallfleet.infra.dns_record")
+        entries.extend([{**single, "value": [single["value"]]}] if single else [])
+    assert len(entries) == 6
     for entry in entries:
         read_entries("demo.example.net.", [{"ttl": 3600, "state": "present", **entry}], lambda kind, text: text)
 
