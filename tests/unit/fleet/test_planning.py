@@ -71,6 +71,9 @@ GROUPS = {"all": ["h1", "h2", "h3", "h4"], "compute": ["h2", "h3"]}
 def sound() -> Dict[str, Dict[str, Any]]:
     hosts = {f"h{number}": {**copy.deepcopy(COMMON), "fleet_host_number": number} for number in range(1, 5)}
     hosts["h4"]["fleet_host_networks"] = {"main": {"interface": "nic0", "ipv4": "198.18.0.99", "mtu": 1400}}
+    address = {"ip": "198.18.0.99", "prefix-length": 24}
+    bridge = {"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "nic0"}]}}
+    hosts["h4"]["network_interfaces"] = [{"name": "nic0"}, {**bridge, "ipv4": {"enabled": True, "address": [address]}}]
     hosts["h2"]["lab_memory"] = 512
     return hosts
 

@@ -32,12 +32,12 @@ class Networkd:
     """See ``Backend``."""
 
     name = "networkd"
-    reads = tuple(
+    reads: Tuple[str, ...] = tuple(
         f"{folder}/*.{kind}"
         for folder in (FOLDER, "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
         for kind in ("network", "netdev")
     )
-    reload = (("networkctl", "reload"),)
+    reload: Tuple[Tuple[str, ...], ...] = (("networkctl", "reload"),)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         found: Dict[str, str] = {}
