@@ -47,13 +47,15 @@ from .kernel import Failed, Kernel, state
 from .test_network_plan import changes
 
 NETWORKD = "/etc/systemd/network"
-OLD = {f"{NETWORKD}/10-eth0.network": "old", f"{NETWORKD}/20-gone.network": "old", "/etc/other": "theirs"}
+OLD = {f"{NETWORKD}/10-eth0.network": "old", f"{NETWORKD}/20-gone.network": "old", f"{NETWORKD}/br9.netdev": "old", "/etc/other": "theirs"}
 BOOT = (
     FileChange(f"{NETWORKD}/10-eth0.network", "old", "new"),
     FileChange(f"{NETWORKD}/20-gone.network", "old", None),
+    FileChange(f"{NETWORKD}/br9.netdev", "old", None),
     FileChange(f"{NETWORKD}/30-br0.netdev", None, "[NetDev]\nName=br0\nKind=bridge\n"),
 )
-NEW = {BOOT[0].path: BOOT[0].after, BOOT[2].path: BOOT[2].after, "/etc/other": "theirs"}
+SHOWN = {BOOT[0].path: "new", BOOT[3].path: "[NetDev]\nName=br0\nKind=bridge\n"}
+NEW = {BOOT[0].path: BOOT[0].after, BOOT[3].path: BOOT[3].after, "/etc/other": "theirs"}
 
 
 class Node:
@@ -107,8 +109,10 @@ class Node:
         """What a boot does before the network comes up, after the power failed."""
         self.volatile.clear()
         self.armed = False
-        if RECOVER_LINK not in self.disk or CONFIRMED in self.marks:
+        if RECOVER_LINK not in self.disk:
             return []
+        if CONFIRMED in self.marks:
+            return [step for step in finish(self.change) if step.kind not in ("batch", "undo")]
         return recover(self.change, ADOPTING in self.marks)
 
     def boot_files(self) -> Dict[str, str]:
@@ -121,7 +125,8 @@ Case = Tuple[Desired, Observed, bool]
 
 def node_of(case: Case, networkd: bool) -> Node:
     desired, observed, promote = case
-    return Node(prepare("/x", plan(desired, observed), BOOT, observed, networkd), observed, promote)
+    shown = SHOWN if networkd else {}
+    return Node(prepare("/x", plan(desired, observed), BOOT, shown, observed), observed, promote)
 
 
 def everything(change: Change) -> List[Step]:
@@ -183,17 +188,17 @@ def bridge_plan() -> Plan:
 
 
 def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> None:
-    change = prepare("/x", bridge_plan(), BOOT, Observed(), networkd=True)
+    change = prepare("/x", bridge_plan(), BOOT, SHOWN, Observed())
     assert change.made == ("br0",)
     assert batches(change)["prepare"] == "link set dev br0 up\n"
     kinds = [step.kind for step in switch(change)]
     assert kinds[:3] == ["put", "reload", "link"]
     assert "link delete dev br0" in batches(change)["undo"]
-    assert prepare("/x", bridge_plan(), BOOT, Observed(), networkd=False).made == ()
+    assert prepare("/x", bridge_plan(), BOOT, {}, Observed()).made == ()
 
 
 def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
-    change = prepare("/x", bridge_plan(), (), Observed(), networkd=False)
+    change = prepare("/x", bridge_plan(), (), {}, Observed())
     assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
     assert "switch" not in batches(change)
     assert "ip -6 -batch switch6" in scripts(change, "boot", 90)["switch.sh"]
@@ -201,7 +206,7 @@ def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
 
 @pytest.mark.parametrize("name", ["switch.sh", "adopt.sh", "finish.sh", "restore.sh"])
 def test_the_shell_understands_every_script(name: str) -> None:
-    text = scripts(prepare("/x y", bridge_plan(), BOOT, Observed(), networkd=True), "boot", 90)[name]
+    text = scripts(prepare("/x y", bridge_plan(), BOOT, SHOWN, Observed()), "boot", 90)[name]
     assert run(["sh", "-n"], input=text, text=True, capture_output=True, check=False).stderr == ""
 
 

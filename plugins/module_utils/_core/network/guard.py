@@ -20,7 +20,7 @@ Invariants, which the tests look at after every step:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from .model import FileChange, Observed, Operation, Plan
 from .plan import rollback
@@ -34,7 +34,7 @@ RECOVER = "smallfleet-network-recover.service"
 RECOVER_UNIT = f"/etc/systemd/system/{RECOVER}"
 RECOVER_LINK = f"/etc/systemd/system/sysinit.target.wants/{RECOVER}"
 APPLIED, ADOPTING, CONFIRMED, RESTORED = "applied", "adopting", "confirmed", "restored"
-ETC_NETWORKD, RUN_NETWORKD = "/etc/systemd/network/", "/run/systemd/network/"
+RUN_NETWORKD = "/run/systemd/network/"
 # Sorts before what people call their files: networkd takes the first file that matches, in the order of the names.
 FIRST = "00-0-smallfleet-trial-"
 
@@ -45,7 +45,7 @@ class Step:
 
     ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` (likewise, each may fail), ``carrier`` and
     ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``, whole and synced), ``drop``
-    (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file of that name beside the scripts, synced), ``reload`` (networkd reads its files),
+    (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file of that name beside the scripts, synced), ``reload`` (networkd reads its files), ``generate`` (netplan makes them),
     ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
     """
 
@@ -62,6 +62,7 @@ class Change:
 
     ``trial`` are files below /run, gone at the next boot; those of ``devices`` among them are shown to the service first,
     and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make.
+    ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
     """
 
     folder: str
@@ -71,22 +72,42 @@ class Change:
     devices: Tuple[str, ...] = ()
     made: Tuple[str, ...] = ()
     reloads: bool = False
+    generates: bool = False
 
 
-def prepare(folder: str, operations: Plan, boot: Sequence[FileChange], observed: Observed, networkd: bool) -> Change:
-    """The change in ``folder``. ``networkd``: systemd-networkd runs and watches the network."""
-    if not networkd:
-        return Change(folder, operations, tuple(boot))
-    shown = [
-        (f"{RUN_NETWORKD}{FIRST}{one.path[len(ETC_NETWORKD):]}", one.after)
-        for one in boot
-        if one.path.startswith(ETC_NETWORKD) and one.after is not None
-    ]
-    added = {one.link for one in operations.prepare if one.kind == "add_link"}
-    names = {path: device_name(text) for path, text in shown if path.endswith(".netdev")}
-    made = tuple(sorted(name for name in names.values() if name in added and name not in observed.links))
-    devices = tuple(path for path, name in names.items() if name in made)
-    return Change(folder, operations, tuple(boot), tuple(shown), devices, made, True)
+def prepare(
+    folder: str,
+    operations: Plan,
+    boot: Sequence[FileChange],
+    shown: Mapping[str, str],
+    observed: Observed,
+    leaving: Sequence[str] = (),
+) -> Change:
+    """The change in ``folder``. ``shown`` are the files (path and content) of systemd-networkd that say the same as the
+    boot configuration, whoever reads that; none where networkd does not run. It is to forget the interfaces ``leaving``.
+    """
+    added = {one.link for one in operations.prepare if one.kind == "add_link" and one.link not in observed.links}
+    trial: Dict[str, str] = {}
+    made: Dict[str, str] = {}
+    for path, text in sorted(shown.items()):
+        place = f"{RUN_NETWORKD}{FIRST}{path.rsplit('/', 1)[1]}"
+        if path.endswith(".netdev") and device_name(text) in added:
+            made[place] = device_name(text)
+        if not path.endswith(".netdev") or place in made:  # what exists stays whose it is
+            trial[place] = text
+    for name in leaving if shown else ():
+        trial[f"{RUN_NETWORKD}{FIRST}{name}.network"] = f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
+    netplan = any(one.path.startswith("/etc/netplan/") for one in boot)
+    return Change(
+        folder,
+        operations,
+        tuple(boot),
+        tuple(trial.items()),
+        tuple(made),
+        tuple(made.values()),
+        bool(shown),
+        bool(shown) and netplan,
+    )
 
 
 def device_name(netdev: str) -> str:
@@ -143,13 +164,21 @@ def _trial(change: Change, devices: bool) -> List[Step]:
 def _boot(change: Change, new: bool) -> List[Step]:
     found: List[Step] = []
     for number, one in enumerate(change.boot):
+        if new and _late(one):
+            continue
         content, name = (one.after, "new") if new else (one.before, "old")
         found.append(Step("drop", one.path) if content is None else Step("put", one.path, f"{name}-{number}", one.mode))
     return found
 
 
+def _late(one: FileChange) -> bool:
+    """An interface that networkd made goes last: given back, it would be a stranger to networkd that it cannot make."""
+    return one.after is None and one.path.endswith(".netdev")
+
+
 def _end_trial(change: Change) -> List[Step]:
-    return [Step("drop", path) for path, _text in change.trial] + ([Step("reload")] if change.reloads else [])
+    steps = [Step("drop", path) for path, _text in change.trial]
+    return steps + ([Step("generate")] if change.generates else []) + ([Step("reload")] if change.reloads else [])
 
 
 def leave() -> List[Step]:
@@ -178,7 +207,9 @@ def adopt(change: Change) -> List[Step]:
 
 def finish(change: Change) -> List[Step]:
     """From here on it is the network of this host."""
-    return [Step("mark", CONFIRMED), *_batch(change, "retire", "undo"), *leave()]
+    late = [Step("drop", one.path) for one in change.boot if _late(one)]
+    late += [Step("reload")] if late and change.reloads else []
+    return [Step("mark", CONFIRMED), *late, *_batch(change, "retire", "undo"), *leave()]
 
 
 def restore(change: Change, adopting: bool) -> List[Step]:

@@ -73,6 +73,7 @@ _WORDS = {
     "enable": "{file} could not be made",
     "mark": "the mark {file} could not be made",
     "reload": "systemd-networkd did not take its files",
+    "generate": "netplan refused its file",
 }
 
 
@@ -103,6 +104,7 @@ def command(step: Step) -> str:
         "enable": f"enable {quote(step.source)} {quote(step.file)}",
         "mark": f"mark {quote(step.file)}",
         "reload": "reload",
+        "generate": "timeout 20 netplan generate",
         "disarm": f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1",
         "pause": "sleep 0.5",
     }

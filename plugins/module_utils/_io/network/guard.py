@@ -14,7 +14,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..._core.network.guard import (
     ADOPTING,
@@ -105,10 +105,19 @@ class Guard:
         if answer.rc != 0:
             raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[-2]} by hand")
 
-    def start(self, token: str, holder: str, timeout: int, delay: float, make: Callable[[str], Change]) -> Record:
-        """Write everything, arm the timer, and let the change begin in ``delay`` seconds. Raises Refused.
+    def start(
+        self,
+        token: str,
+        holder: str,
+        timeout: int,
+        delay: float,
+        make: Callable[[str], Change],
+        beside: Mapping[str, str],
+    ) -> Record:
+        """Write everything, arm the timer, and let the change begin in ``delay`` seconds.
 
-        ``make`` gives the change for a folder. Raise Refused when another change is under way.
+        ``make`` gives the change for a folder; ``beside`` are further files to keep there. Raises Refused when another
+        change is under way.
         """
         with self._lock():
             busy = self.under_way()
@@ -122,6 +131,8 @@ class Guard:
             try:
                 change = make(self.folder(name))
                 self._write(name, token, holder, timeout, change)
+                for file, text in beside.items():
+                    self._files.write(f"{self.folder(name)}/{file}", text, 0o600)
                 self._arm(name, timeout)
             except BaseException:
                 self._files.remove(OPEN)

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's half of a confirmed change: begin it, come back by a new connection, and confirm it or see it undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Protocol
+
+from ..clock import Clock
+
+HOPELESS = ("expired", "none", "token", "stuck", "unsettled")
+"""Reasons of a refusal that another try cannot change."""
+AFTER = 30.0
+"""Seconds that a node gets to answer again after its time is up."""
+
+
+class Unreachable(Exception):
+    """The node gave no answer over this connection."""
+
+
+class Host(Protocol):
+    """The node, asked over a connection of its own for each call. Raises Unreachable."""
+
+    def call(self, arguments: Dict[str, Any], fresh: bool, moved: bool = False) -> Dict[str, Any]:
+        """The module's result. ``fresh``: over a new connection; ``moved``: at the address that the change gives it."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+
+@dataclass
+class Commit:
+    """One change of one host, from the controller. ``tries`` are what was said by each attempt to confirm it."""
+
+    host: Host
+    clock: Clock
+    token: str
+    timeout: float
+    delay: float = 1.0
+    pause: float = 1.0
+    tries: List[str] = field(default_factory=list)
+
+    def run(self, arguments: Dict[str, Any], checks: Dict[str, Any]) -> Dict[str, Any]:
+        """The module's result for ``arguments``, confirmed, or failed with what was tried, restored and why."""
+        begun = self.clock.monotonic()
+        result = self.host.call({**arguments, "state": "applied", "token": self.token, "delay": self.delay}, fresh=False)
+        if result.get("failed") or not result.get("changed"):
+            return result
+        self.clock.sleep(self.delay)
+        confirmed = self._confirm(checks, result, begun + self.timeout / 2)
+        if confirmed is not None and not confirmed.get("failed"):
+            took = {"confirmed_after": round(self.clock.monotonic() - begun - self.delay, 1)}
+            merged = {**confirmed.get("state", {}), **took}
+            warnings = [*result.get("warnings", []), *confirmed.get("warnings", [])]
+            return {**result, "changed": True, "state": merged, "warnings": warnings}
+        return self._failed(result, confirmed, begun)
+
+    def _confirm(self, checks: Dict[str, Any], result: Dict[str, Any], until: float) -> Optional[Dict[str, Any]]:
+        """Try again until it is confirmed, refused for good, or half of the time is over. None: it never answered."""
+        arguments = {"state": "confirmed", "token": self.token, "checks": checks, "passed": result["state"]["checks"]}
+        answer: Optional[Dict[str, Any]] = None
+        while True:
+            try:
+                answer = self.host.call(arguments, fresh=True, moved=True)
+                said = "" if not answer.get("failed") else _reason(answer)
+                if not said or answer.get("reason") in HOPELESS:
+                    return answer
+            except Unreachable as error:
+                said = f"no new connection: {error}"
+            if said not in self.tries:
+                self.tries.append(said)
+            if self.clock.monotonic() >= until:
+                return answer
+            self.clock.sleep(self.pause)
+
+    def _failed(self, result: Dict[str, Any], answer: Optional[Dict[str, Any]], begun: float) -> Dict[str, Any]:
+        """Have it taken back at once where the node answers, else wait until it has done so by itself."""
+        why = "; ".join(self.tries) or _reason(answer or {})
+        last: Dict[str, Any] = {}
+        ends = begun + self.delay + self.timeout + AFTER
+        asked = False
+        while self.clock.monotonic() < ends:
+            try:
+                if not asked and answer is not None and answer.get("reason") not in HOPELESS:
+                    undo = {"state": "rolled_back", "token": self.token, "because": f"the controller did not confirm it: {why}"}
+                    self.host.call(undo, fresh=True, moved=True)
+                    asked = True
+                last = self.host.call({"state": "observed"}, fresh=True)
+                if not last.get("failed") and not last["state"]["under_way"]:
+                    return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(result, why, last)}
+            except Unreachable as error:
+                last = {"msg": str(error)}
+            asked = True
+            self.clock.sleep(self.pause)
+        text = f"The change was not confirmed ({why}), and the host does not answer {AFTER:g} s after its time was up"
+        remedy = "Look at its console: journalctl --unit=smallfleet-network-rollback.service says what it did"
+        return {**result, "failed": True, "reason": "lost", "msg": f"{text}: {last.get('msg', 'no reason')}. {remedy}."}
+
+
+def _told(result: Dict[str, Any], why: str, last: Dict[str, Any]) -> Dict[str, Any]:
+    """What was tried, what was restored, and why."""
+    restored = (last["state"].get("last") or {}).get("reason") or "nobody watched over it"
+    tried = "; ".join(result.get("steps", []))
+    text = f"The network of this host is as it was before: the change was taken back, for {restored}"
+    more = "" if why in restored else f" What stood in the way of confirming it: {why}."
+    return {"state": last["state"], "msg": f"{text}.{more} Tried: {tried}."}
+
+
+def _reason(answer: Dict[str, Any]) -> str:
+    return str(answer.get("msg", "it gave no reason")).rstrip(".")

@@ -1,0 +1,314 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_network
+short_description: Change a host's network while it serves, and confirm it by a new connection
+version_added: 0.2.0
+description:
+  - Makes the interfaces, addresses, routes and rules of a host what O(desired) says, in the running kernel by one batch
+    in an order that interrupts nothing, and in the configuration that is read at boot. What is not named is not touched.
+  - The change confirms itself or goes away. Before anything is touched, the host writes a script that takes the change
+    back, and starts a timer for it. Then the controller opens a I(new) connection, has the checks made, and confirms the
+    change with a token that nobody else has. Only then the boot configuration is replaced.
+  - When no confirmation comes within O(rollback_timeout), the host takes the change back by itself, also when the
+    controller is gone. A host that is switched off or loses its power before boots with the old configuration.
+  - Only one change can be under way; a second one is refused and told whose the first one is.
+author:
+  - The smallfleet.infra contributors (@smallfleet)
+options:
+  state:
+    description:
+      - V(present) does everything, with the controller's half. The others are its parts, for programs of their own.
+      - V(applied) begins the change and returns at once; it is carried out O(delay) seconds later.
+      - V(confirmed) makes the checks and then makes the change final. V(rolled_back) takes it back. Both need O(token).
+      - V(observed) changes nothing and says what is under way and what was last.
+    type: str
+    choices: [present, applied, confirmed, rolled_back, observed]
+    default: present
+  desired:
+    description:
+      - Keys C(interfaces), C(routes), C(rules) and C(dns), in the form in which the slice C(network.desired) of
+        M(smallfleet.infra.fleet_plan) gives them, which are nmstate's words with underscores.
+    type: dict
+    default: {}
+  backend:
+    description:
+      - The program that configures the network at boot. V(auto) is the one that the host uses.
+    type: str
+    choices: [auto, networkd]
+    default: auto
+  rollback_timeout:
+    description:
+      - Seconds after which the host takes back what nobody confirmed.
+    type: int
+    default: 90
+  management:
+    description:
+      - The addresses by which the host is reached. One of them must be there after the change, and none that is there
+        may go, unless O(allow_disconnect).
+    type: list
+    elements: str
+    default: []
+  allow_disconnect:
+    description:
+      - Whether an address of O(management) may go.
+    type: bool
+    default: false
+  checks:
+    description:
+      - What must work before the change is confirmed. What did not work before the change either is a warning only.
+    type: dict
+    default: {}
+    suboptions:
+      gateway:
+        description: Whether the gateway of each default route must answer, if only with its hardware address.
+        type: bool
+        default: true
+      hosts:
+        description: Names of other hosts, each with the list of addresses that must answer a ping or on the SSH port.
+        type: dict
+        default: {}
+      names:
+        description: Names that the host must be able to resolve.
+        type: list
+        elements: str
+        default: []
+  connect_to:
+    description:
+      - The address for the new connection, when the change gives the host another one. With O(state=present) only.
+      - SSH looks for the host's key by the name or address that is used otherwise.
+    type: str
+  holder:
+    description:
+      - Who makes the change, for those who find it under way. The user and the controller where it is not given.
+    type: str
+    default: somebody
+  token:
+    description:
+      - A secret of at least 16 characters that whoever begins a change chooses, and shows again to confirm it.
+      - Needed for all parts but V(observed); O(state=present) makes one of its own.
+    type: str
+  delay:
+    description:
+      - Seconds between the answer to O(state=applied) and the change, so that the answer still arrives.
+    type: float
+    default: 1.0
+  passed:
+    description:
+      - What RV(state.checks) was before the change, for O(state=confirmed).
+    type: dict
+    default: {}
+  because:
+    description:
+      - Why it is taken back, for O(state=rolled_back).
+    type: str
+    default: somebody asked for it
+attributes:
+  check_mode:
+    description: Whether the module can say what it would change without changing it.
+    support: full
+    details:
+      - The steps are the requests to the kernel, as C(ip(8\)) takes them, and the files.
+  diff_mode:
+    description: Whether the module shows what differs.
+    support: full
+notes:
+  - Needs root, Linux with iproute2, and systemd 247 or later.
+  - A new connection is certain with the connection plugin P(ansible.builtin.ssh#connection). Others are reset.
+"""
+
+EXAMPLES = r"""
+- name: Move the address of a host from its card to a bridge
+  smallfleet.infra.host_network:
+    desired:
+      interfaces:
+        - {name: eth0}
+        - name: br0
+          type: bridge
+          bridge: {port: [{name: eth0}]}
+          ipv4: {enabled: true, address: [{ip: 192.0.2.10, prefix_length: 24}]}
+          ipv6: {enabled: true, address: [{ip: "2001:db8::10", prefix_length: 64}]}
+      routes:
+        - {destination: 0.0.0.0/0, next_hop_interface: br0, next_hop_address: 192.0.2.1}
+    management: [192.0.2.10, "2001:db8::10"]
+    checks:
+      hosts: {ns1: [192.0.2.53]}
+      names: [example.net]
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be in check mode.
+  returned: when state is present or applied
+  type: list
+  elements: str
+  sample: ["ip link set dev eth0 master br0", "write /etc/systemd/network/05-smallfleet-br0.network"]
+diff:
+  description: The requests to the kernel, and each file before and after.
+  returned: when state is present or applied
+  type: list
+  elements: dict
+reason:
+  description:
+    - One word for why it failed. V(rolled_back) says that the host is as it was before; V(lost) that it does not answer.
+  returned: failure
+  type: str
+  sample: busy
+state:
+  description: What is under way and what was last.
+  returned: success
+  type: dict
+  contains:
+    backend:
+      description: The program that configures the network at boot.
+      type: str
+    under_way:
+      description: The change that waits for its confirmation, with C(id), C(holder), C(phase) and C(seconds_left).
+      type: dict
+    last:
+      description: The change that was made last, with C(id), C(holder), C(phase), and C(reason) when it was taken back.
+      type: dict
+    checks:
+      description: Each check that was made, and what was wrong, empty when nothing was.
+      type: dict
+    confirmed_after:
+      description: Seconds from the begin of the change until it was confirmed.
+      type: float
+"""
+
+from typing import Any, Dict, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.checks import Checks
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Record, Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
+
+CHECKS: Dict[str, Dict[str, Any]] = {
+    "gateway": {"type": "bool", "default": True},
+    "hosts": {"type": "dict", "default": {}},
+    "names": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "state": {
+        "type": "str",
+        "choices": ["present", "applied", "confirmed", "rolled_back", "observed"],
+        "default": "present",
+    },
+    "desired": {"type": "dict", "default": {}},
+    "backend": {"type": "str", "choices": ["auto", "networkd"], "default": "auto"},
+    "rollback_timeout": {"type": "int", "default": 90},
+    "management": {"type": "list", "elements": "str", "default": []},
+    "allow_disconnect": {"type": "bool", "default": False},
+    "checks": {"type": "dict", "default": {}, "options": CHECKS, "apply_defaults": True},
+    "connect_to": {"type": "str"},
+    "holder": {"type": "str", "default": "somebody"},
+    "token": {"type": "str", "no_log": True},
+    "delay": {"type": "float", "default": 1.0},
+    "passed": {"type": "dict", "default": {}},
+    "because": {"type": "str", "default": "somebody asked for it"},
+}
+
+
+def plain(record: Optional[Record]) -> Optional[Dict[str, Any]]:
+    """A record for the result."""
+    if record is None:
+        return None
+    found = {"id": record.id, "holder": record.holder, "phase": record.phase, "reason": record.reason}
+    return {**found, "seconds_left": round(record.seconds_left, 1)}
+
+
+def state_of(network: HostNetwork) -> Dict[str, Any]:
+    return {"under_way": plain(network.guard.under_way()), "last": plain(network.guard.last())}
+
+
+def demand_token(params: Dict[str, Any]) -> str:
+    token = str(params["token"] or "")
+    if len(token) < 16:
+        raise Refused("token", f"state={params['state']} needs a token of at least 16 characters. Give one that nobody else has")
+    return token
+
+
+def run_checks(network: HostNetwork, params: Dict[str, Any]) -> Dict[str, str]:
+    asked = params["checks"]
+    return Checks(SystemRunner(20.0)).run(asked["gateway"], asked["hosts"], asked["names"], network.observe())
+
+
+def apply(module: AnsibleModule, network: HostNetwork) -> None:
+    params = module.params
+    if params["rollback_timeout"] < 5:
+        raise Refused("timeout", "rollback_timeout is too short for anybody to confirm. Give at least 5 seconds")
+    backend = network.backend(params["backend"])
+    busy = network.guard.under_way()
+    if not module.check_mode:
+        if busy is not None:
+            left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
+            raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
+        network.guard.clear()
+    work = network.work(params["desired"], backend, params["management"], params["allow_disconnect"])
+    if work.wrong:
+        raise Refused("refused", "Nothing was changed: " + "; ".join(work.wrong))
+    for note in work.operations.notes:
+        module.warn(note)
+    result = {"changed": work.needed, "steps": work.steps(), "diff": work.diff()}
+    checks: Dict[str, str] = {}
+    if work.needed and not module.check_mode:
+        token = demand_token(params)
+        checks = run_checks(network, params)
+        network.begin(work, params["desired"], token, params["holder"], params["rollback_timeout"], params["delay"])
+    module.exit_json(**result, state={"backend": backend.name, "checks": checks, **state_of(network)})
+
+
+def confirm(module: AnsibleModule, network: HostNetwork) -> None:
+    """The checks come first: what fails them stays under way and may be tried again."""
+    token = demand_token(module.params)
+    network.guard.demand(token)
+    checks = run_checks(network, module.params)
+    passed = module.params["passed"]
+    for name, wrong in checks.items():
+        if wrong and passed.get(name):
+            module.warn(f"{name}: {wrong}, which was so before the change too")
+    failed = [wrong for name, wrong in checks.items() if wrong and not passed.get(name)]
+    if failed:
+        raise Refused("check", "; ".join(failed))
+    if not module.check_mode:
+        network.confirm(token)
+    module.exit_json(changed=True, state={"checks": checks, **state_of(network)})
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    network = HostNetwork(SystemRunner(60.0), SystemFiles(), SystemClock())
+    state = module.params["state"]
+    try:
+        if state in ("present", "applied"):
+            apply(module, network)
+        elif state == "confirmed":
+            confirm(module, network)
+        elif state == "rolled_back":
+            token = demand_token(module.params)
+            network.guard.demand(token)
+            if not module.check_mode:
+                network.guard.roll_back(token, module.params["because"])
+            module.exit_json(changed=True, state=state_of(network))
+        module.exit_json(changed=False, state=state_of(network))
+    except Refused as refusal:
+        module.fail_json(msg=f"{refusal}.", reason=refusal.reason)
+    except BadSlice as error:
+        module.fail_json(msg=f"The option desired {error}. Take it from fleet_plan.", reason="desired")
+    except (CommandFailed, Unreadable, OSError) as error:
+        module.fail_json(msg=f"{error}. Mend it and run again.", reason="failed")
+
+
+if __name__ == "__main__":
+    main()
