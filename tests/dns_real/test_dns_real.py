@@ -26,7 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import MANY, WireClient
 
 KINDS = {
     "A": (["192.0.2.1", "192.0.2.2"], ["192.0.2.3"]),
@@ -230,6 +230,15 @@ def test_a_thousand_sets_are_one_message_and_the_second_run_sends_none(server: A
     assert len(first.steps) == 1000
     assert first.messages == 1
     assert write(client, *entries).messages == 0
+
+
+def test_many_sets_are_read_one_by_one_where_a_transfer_is_refused(server: Any) -> None:
+    client, name = server.client("txt-only"), next(names)
+    entries = [entry(f"q{i}.{name}", "TXT", f"text {i}") for i in range(MANY + 20)]
+    assert len(write(client, *entries).steps) == len(entries)
+    assert not write(client, *entries).changed
+    by_transfer = server.client().read(ZONE, [(f"q{i}.{name}.{ZONE}", "TXT") for i in range(MANY + 20)])
+    assert by_transfer == client.read(ZONE, list(by_transfer))
 
 
 def test_a_message_of_the_largest_size_is_taken(server: Any) -> None:

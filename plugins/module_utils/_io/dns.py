@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.dns.model import Change, Key, Message, Prerequisite, RRset, Seen, ZoneContents
+from .._core.dns.model import Change, Key, Message, Prerequisite, RRset, Seen, ZoneContents, seen_among
 from .._core.dns.plan import LIMIT, estimate
 from .._core.dns.prune import without_server_sets
 
@@ -109,15 +109,7 @@ class FakeDns:
         return text
 
     def read(self, zone: str, keys: Sequence[Key]) -> Seen:
-        found = Seen()
-        found.unused = frozenset(name for name, _kind in keys) - {name for name, _kind in self.sets}
-        for name, kind in keys:
-            for key in ((name, kind), (name, "CNAME")):
-                if key in self.sets:
-                    found[key] = self.sets[key]
-            if kind == "CNAME":
-                found.update({key: one for key, one in self.sets.items() if key[0] == name})
-        return found
+        return seen_among(self.sets, keys)
 
     def send(self, zone: str, message: Message) -> int:
         self.meddle(self)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 Key = Tuple[str, str]  # canonical name, type in upper case
 
@@ -49,6 +49,16 @@ class Seen(Dict[Key, RRset]):
     """Sets that exist, by key. ``unused`` are names known to have no record of any type."""
 
     unused: FrozenSet[str] = frozenset()
+
+
+def seen_among(sets: Mapping[Key, RRset], keys: Sequence[Key]) -> Seen:
+    """What of a whole zone is about these keys: the sets, CNAMEs in their place, and all that is beside a CNAME."""
+    names = {name for name, _kind in sets}
+    alone = {name for name, kind in keys if kind == "CNAME"}
+    wanted = {*keys, *((name, "CNAME") for name, _kind in keys), *(key for key in sets if key[0] in alone)}
+    found = Seen((key, sets[key]) for key in sorted(wanted) if key in sets)
+    found.unused = frozenset(name for name, _kind in keys if name not in names)
+    return found
 
 
 @dataclass(frozen=True)
