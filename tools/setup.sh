@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Makes this machine ready for the demo or the tests: Debian packages that are missing, and the locked Python tools in the cache.
-# Usage: tools/setup.sh demo|test|oldest|newest      prints the folder of the Python environment as its last line.
+# Usage: tools/setup.sh demo|test|oldest|newest|peers      prints the folder of the Python environment as its last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:?say what for: demo, test, oldest or newest}
@@ -56,12 +56,13 @@ environment() { # python, lock file
     printf '%s\n' "$folder"
 }
 
-[ "$purpose" = oldest ] || [ "$purpose" = newest ] || install_packages
+case $purpose in demo | test) install_packages ;; esac
 mkdir -p "$cache"
 case $purpose in
 demo) environment /usr/bin/python3 requirements/lock.txt ;;
 test) unpack_servers && environment /usr/bin/python3 requirements/lock.txt ;;
 oldest) environment /usr/bin/python3 requirements/oldest.txt ;;
+peers) environment /usr/bin/python3 requirements/peers.txt ;;
 newest)
     python=$(tools/pythons.sh | sort -t. -k2 -n | tail -n 1 | cut -d' ' -f2)
     environment "$python" requirements/lock.txt

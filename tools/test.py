@@ -31,7 +31,7 @@ class Phase(NamedTuple):
 def environments() -> Dict[str, str]:
     """Purpose -> folder of its Python environment, installed when it is not there yet."""
     found: Dict[str, str] = {}
-    for purpose in ("test", "oldest", "newest"):
+    for purpose in ("test", "oldest", "newest", "peers"):
         said = subprocess.run([ROOT / "tools/setup.sh", purpose], check=True, stdout=subprocess.PIPE, text=True).stdout
         found[purpose] = said.split()[-1]
     return found
@@ -48,6 +48,7 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     found.append(Phase("sanity", [["tools/sanity.sh", usual]], usual))
     found += [Phase(f"sanity:{purpose}", [["tools/sanity.sh", envs[purpose]]], envs[purpose]) for purpose in others]
     found.append(Phase("perf", [["python", "tests/perf/fleet_plan.py"]], usual))
+    found.append(Phase("perf:dns", [["python", "tests/perf/dns_updates.py"]], envs["peers"]))
     found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
     found.append(Phase("dns", [["pytest", "tests/dns_real"]], usual))
     for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
