@@ -1,0 +1,220 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The key store on a real file system, and the exchange with the real OpenSSL: home and holder in two folders."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import Job, run_job
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+
+KEYS = [{"name": "app1-own", "algorithm": "hmac-sha256", "home": "ns1", "file": None}]
+
+
+class Recording(SystemRunner):
+    """The real thing, which remembers what anybody could see in the list of processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: List[str] = []
+
+    def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
+        self.seen.extend(argv)
+        return super().run(argv, stdin=stdin, check=check)
+
+
+def key_host(folder: Path) -> KeyHost:
+    former = str(folder.parent / "former")
+    return KeyHost(str(folder), Recording(), SystemFiles(), SystemRights(os.getuid()), former)
+
+
+def job(host: str, check: bool = False, **options: Any) -> Job:
+    given: Dict[str, Any] = {
+        "host": host, "keys": KEYS, "state": "present", "sealed": None, "recipient": "", "move_to": None, "move": [],
+        "questions": [], "folder": "/etc/smallfleet/dns",
+    }
+    return Job.read({**given, **options}, check)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A holder's key pair, made once: it takes a second."""
+    holder = key_host(tmp_path_factory.mktemp("pair") / "store")
+    run_job(holder, job("app1"))
+    return holder.files.read(f"{holder.folder}/exchange.pem") or ""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> KeyHost:
+    return key_host(tmp_path / "home" / "store")
+
+
+@pytest.fixture
+def holder(tmp_path: Path, pair: str) -> KeyHost:
+    made = key_host(tmp_path / "holder" / "store")
+    made.rights.protect(made.folder)
+    made.files.write(f"{made.folder}/exchange.pem", pair, 0o600)
+    return made
+
+
+def content(host: KeyHost, name: str = "app1-own.key") -> str:
+    return host.files.read(f"{host.folder}/{name}") or ""
+
+
+def exchange(home: KeyHost, holder: KeyHost) -> Dict[str, Any]:
+    here = run_job(holder, job("app1"))
+    sent = run_job(home, job("ns1", state="sealed", recipient=here["state"]["certificate"]))
+    assert "BEGIN CMS" in sent["sealed"]
+    return run_job(holder, job("app1", sealed=[sent["sealed"]]))
+
+
+def test_a_key_comes_from_home_to_holder_and_no_process_and_no_result_shows_it(home: KeyHost, holder: KeyHost) -> None:
+    done = exchange(home, holder)
+    assert done["changed"] and done["steps"] == ["write the key app1-own to app1-own.key"]
+    key = parse(content(holder))
+    assert key == parse(content(home)) and key.name == "app1-own"
+    visible = repr(done) + " ".join(home.runner.seen + holder.runner.seen)  # type: ignore[attr-defined]
+    assert key.secret not in visible and "PRIVATE" not in visible
+    assert run_job(holder, job("app1"))["changed"] is False
+    assert exchange(home, holder)["changed"] is False
+
+
+def test_only_root_can_look_into_the_store_and_its_files(home: KeyHost, holder: KeyHost) -> None:
+    exchange(home, holder)
+    for store in (home.folder, holder.folder):
+        assert stat.S_IMODE(os.stat(store).st_mode) == 0o700
+        assert {stat.S_IMODE(os.stat(os.path.join(store, name)).st_mode) for name in os.listdir(store)} == {0o600}
+    os.chmod(f"{holder.folder}/app1-own.key", 0o644)
+    assert run_job(holder, job("app1"))["steps"] == ["let only root read app1-own.key"]
+    assert stat.S_IMODE(os.stat(f"{holder.folder}/app1-own.key").st_mode) == 0o600
+
+
+def test_a_key_pair_that_others_could_read_is_made_anew(holder: KeyHost, pair: str) -> None:
+    os.chmod(f"{holder.folder}/exchange.pem", 0o644)
+    assert run_job(holder, job("app1"))["steps"] == ["make the key pair exchange.pem"]
+    assert content(holder, "exchange.pem") != pair
+
+
+def test_what_was_sealed_for_another_cannot_be_opened(home: KeyHost, holder: KeyHost, tmp_path: Path) -> None:
+    other = key_host(tmp_path / "other" / "store")
+    here = run_job(other, job("app1"))
+    sent = run_job(home, job("ns1", state="sealed", recipient=here["state"]["certificate"]))
+    with pytest.raises(KeyFailure, match="cannot be opened with its private key"):
+        run_job(holder, job("app1", sealed=[sent["sealed"]]))
+    assert content(holder) == ""
+
+
+def test_what_was_changed_on_its_way_is_refused(home: KeyHost, holder: KeyHost) -> None:
+    here = run_job(holder, job("app1"))
+    lines = run_job(home, job("ns1", state="sealed", recipient=here["state"]["certificate"]))["sealed"].splitlines()
+    last = lines[-3]
+    lines[-3] = ("A" if last[0] != "A" else "B") + last[1:]
+    with pytest.raises(KeyFailure):
+        run_job(holder, job("app1", sealed=["\n".join(lines) + "\n"]))
+    assert content(holder) == ""
+
+
+def test_a_key_from_the_wrong_home_is_refused(home: KeyHost, holder: KeyHost) -> None:
+    here = run_job(holder, job("app1"))
+    theirs = [{**KEYS[0], "home": "ns2"}]
+    sent = run_job(home, job("ns2", keys=theirs, state="sealed", recipient=here["state"]["certificate"]))
+    with pytest.raises(KeyFailure, match="did not ask ns2 for"):
+        run_job(holder, job("app1", sealed=[sent["sealed"]]))
+
+
+def test_check_mode_writes_nothing_and_says_the_same(home: KeyHost, holder: KeyHost) -> None:
+    told = run_job(home, job("ns1", check=True))
+    assert told["changed"] and not os.path.exists(home.folder)
+    sent = run_job(home, job("ns1", check=True, state="sealed"))
+    assert sent["sealed"] == "" and not os.path.exists(home.folder)
+    would = run_job(holder, job("app1", check=True, sealed=[""]))
+    assert would["steps"] == ["take the key app1-own from ns1"] and content(holder) == ""
+    assert run_job(home, job("ns1"))["steps"] == told["steps"]
+
+
+def test_a_key_that_home_did_not_send_is_an_error(holder: KeyHost) -> None:
+    with pytest.raises(KeyFailure, match="ns1 has not given app1-own"):
+        run_job(holder, job("app1", sealed=[]))
+
+
+def test_holders_that_ask_at_the_same_moment_get_the_same_key(home: KeyHost, holder: KeyHost) -> None:
+    recipient = run_job(holder, job("app1"))["state"]["certificate"]
+    seen: List[Mapping[str, Any]] = []
+
+    def ask() -> None:
+        mine = key_host(Path(home.folder))
+        seen.append(run_job(mine, job("ns1", state="sealed", recipient=recipient))["state"]["offers"])
+
+    askers = [threading.Thread(target=ask) for _number in range(4)]
+    for one in askers:
+        one.start()
+    for one in askers:
+        one.join()
+    assert len(seen) == 4 and all(one == seen[0] for one in seen)
+
+
+def test_a_rotation_goes_through_both_stores(home: KeyHost, holder: KeyHost) -> None:
+    exchange(home, holder)
+    for move, files in (("prepared", [".key", ".next.key"]), ("promoted", [".key", ".previous.key"]), ("settled", [".key"])):
+        run_job(home, job("ns1", move_to=move, move=["app1-own"]))
+        exchange(home, holder)
+        held = [name for name in sorted(os.listdir(holder.folder)) if name.startswith("app1-own")]
+        assert held == [f"app1-own{suffix}" for suffix in files]
+        assert all(content(holder, name) == content(home, name) for name in held)
+    assert parse(content(holder)).name == "app1-own-2"
+
+
+def test_questions_are_signed_with_the_newest_generation(home: KeyHost) -> None:
+    run_job(home, job("ns1"))
+    run_job(home, job("ns1", move_to="prepared", move=["app1-own"]))
+    asked: List[TsigKey] = []
+    question = {"key": "app1-own", "server": "192.0.2.1", "port": 53, "zone": "example.net"}
+    run_job(home, job("ns1", state="observed", questions=[question]), lambda _question, key: asked.append(key))
+    assert [key.name for key in asked] == ["app1-own-2"]
+    with pytest.raises(KeyFailure, match="The key other is not on ns1"):
+        run_job(home, job("ns1", state="observed", questions=[{**question, "key": "other"}]))
+
+
+def test_a_key_of_an_earlier_version_is_taken_from_its_old_place(home: KeyHost) -> None:
+    old = 'key "app1-own" { algorithm hmac-sha256; secret "' + "QUJD" * 11 + '"; };\n'
+    home.files.write(f"{home.former}/app1-own.key", old, 0o640)
+    run_job(home, job("ns1"))
+    assert parse(content(home)) == parse(old)
+
+
+def test_somebodys_file_that_is_no_text_is_left_alone(home: KeyHost) -> None:
+    run_job(home, job("ns1"))
+    path = Path(home.folder) / "theirs.key"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert run_job(home, job("ns1"))["changed"] is False and path.exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "said"),
+    [
+        ("ns1", {"keys": [{**KEYS[0], "file": "/elsewhere/app1-own.key"}]}, "is not app1-own.key in"),
+        ("app1", {"state": "sealed"}, "is made on ns1, not here"),
+        ("ns1", {"keys": [*KEYS, {**KEYS[0], "name": "app1-own-2"}]}, "has the name of a generation of app1-own"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(host: str, options: Dict[str, Any], said: str) -> None:
+    with pytest.raises(KeyFailure, match=said):
+        job(host, **options)
+
+
+def test_a_host_without_openssl_is_told_so(home: KeyHost, holder: KeyHost) -> None:
+    home.find = lambda name: None
+    with pytest.raises(KeyFailure, match="Install the Debian package openssl"):
+        exchange(home, holder)
