@@ -82,7 +82,8 @@ class BindDaemon:
             return None
         printed = self.runner.run(["named-journalprint", journal], check=False)
         lost = tuple(line for line in printed.stdout.splitlines() if line.startswith(("add ", "del ")))
-        return Trouble(zone.name, _words(together), journal, lost)
+        serials = [line.split()[7] for line in lost if line.startswith("add ") and line.split()[4:5] == ["SOA"]]
+        return Trouble(zone.name, _words(together), journal, lost, int(serials[-1]) if serials else 0)
 
     def _status(self, zone: ServedZone) -> CommandResult:
         return self.runner.run(["rndc", "zonestatus", zone.name], check=False)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import grp
 import os
 import pwd
@@ -22,6 +23,7 @@ from .._core.dns.server import (
     ServerState,
     ServerStep,
     Trouble,
+    aside,
     digest,
     soa_after,
     with_generations,
@@ -138,6 +140,7 @@ class ServerHost:
     exists: Callable[[str], bool] = field(default=os.path.exists)
     now: Callable[[], float] = field(default=time.time)
     rename: Callable[[str, str], None] = field(default=os.replace)
+    find: Callable[[str], List[str]] = field(default=glob.glob)
 
     def complete(self, config: ServerConfig) -> ServerConfig:
         """The configuration with the generations of its keys that are in the key store. Only reads."""
@@ -171,6 +174,7 @@ class ServerHost:
             troubles=tuple(one for one in troubles if one is not None),
             soas=soas,
             silence=silence,
+            floors=self._floors(config),
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:
@@ -188,11 +192,13 @@ class ServerHost:
                 self._place(config, steps)
                 placed = True
         self._await_answers(config)
+        for name in self._floors(config) if any(step.action == "set_aside" for step in steps) else ():
+            self._set_soa(config, name)  # its SOA could not be seen when the steps were planned
 
     def _do(self, config: ServerConfig, step: ServerStep) -> None:
         actions: Mapping[str, Callable[[], object]] = {
             "unstamp": lambda: self.store.remove(STAMP_FILE),
-            "set_aside": lambda: self.rename(step.subject, f"{step.subject}.set-aside-{int(self.now())}"),
+            "set_aside": lambda: self.rename(step.subject, step.after.strip()),
             "create_zone": lambda: self._create_zone(config, step),
             "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
             "start": lambda: self._start(config),
@@ -201,6 +207,17 @@ class ServerHost:
             "stamp": lambda: self.store.write(STAMP_FILE, digest(self.provider, config) + "\n", 0o644),
         }
         actions[step.action]()
+
+    def _floors(self, config: ServerConfig) -> Dict[str, int]:
+        """The last serials of the journals that were set aside."""
+        found: Dict[str, int] = {}
+        for zone in config.primaries:
+            start = aside(f"{self.provider.zone_file(zone.name)}.jnl")
+            for path in self.find(f"{glob.escape(start)}*"):
+                serial = path[len(start) :].split("-")[0]
+                if serial.isdigit():
+                    found[zone.name] = max(int(serial), found.get(zone.name, 0))
+        return found
 
     def _unit(self) -> Dict[str, str]:
         asked = ["systemctl", "show", self.provider.unit, "--property=ActiveState,UnitFileState"]
@@ -243,9 +260,10 @@ class ServerHost:
     def _set_soa(self, config: ServerConfig, name: str) -> None:
         """Other writers move the serial all the time; each try says what it has seen, so that none is undone."""
         (zone,) = (zone for zone in config.primaries if zone.name == name)
+        floor = self._floors(config).get(name)
         for _try in range(SOA_TRIES):
             seen = self.asker.ask(config)[0].get(name)
-            if seen is not None and self.asker.replace(config, seen, soa_after(zone, seen)):
+            if seen is not None and self.asker.replace(config, seen, soa_after(zone, seen, floor)):
                 return
         raise ServerFailure(f"The SOA of {name} could not be changed, because others change the zone all the time")
 

@@ -376,9 +376,12 @@ def bind_host(refuse: str = "", journal: bool = False) -> ServerHost:
     def rename(path: str, other: str) -> None:
         store.files[other] = store.files.pop(path)
 
-    return ServerHost(
-        BIND, daemon, runner, store, owners, clock, FakeAsker(), lambda path: path in store.files, lambda: BORN, rename
-    )
+    def find(pattern: str) -> List[str]:
+        return [path for path in store.files if path.startswith(pattern[:-1])]
+
+    asker = FakeAsker()
+    exists = store.files.__contains__
+    return ServerHost(BIND, daemon, runner, store, owners, clock, asker, exists, lambda: BORN, rename, find)
 
 
 def apply(host: ServerHost, wanted: ServerConfig) -> List[str]:
@@ -440,6 +443,12 @@ def test_an_soa_is_changed_against_rivals_and_nobodys_change_is_undone() -> None
         apply(host, config())
 
 
+PRINTED = f"""del demo.example.net. 300 IN SOA ns1.demo.example.net. h. {BORN + 6} 3600 600 1209600 300
+add demo.example.net. 300 IN SOA ns1.demo.example.net. h. {BORN + 7} 3600 600 1209600 300
+add x.demo.example.net. 60 IN A 192.0.2.9
+"""
+
+
 class Unloaded(Accepting):
     """named has not loaded a zone because its journal does not fit, until that is gone."""
 
@@ -451,7 +460,7 @@ class Unloaded(Accepting):
             self.answer(argv, 1, "zone not loaded")
             return FakeRunner.run(self, argv, stdin=stdin, check=check)
         if argv[0] == "named-journalprint":
-            self.answer(argv, 0, "Transaction\nadd x.demo.example.net. 60 IN A 192.0.2.9\n")
+            self.answer(argv, 0, PRINTED)
             return FakeRunner.run(self, argv, stdin=stdin, check=check)
         return super().run(argv, stdin=stdin, check=check)
 
@@ -462,11 +471,22 @@ def test_a_journal_is_set_aside_with_consent_only_and_kept() -> None:
     runner.store = host.store  # type: ignore[assignment]
     host.runner = host.daemon.runner = runner  # type: ignore[attr-defined]
     state = host.observe(host.complete(config()))
-    assert state.troubles[0].lost == ("add x.demo.example.net. 60 IN A 192.0.2.9",)
+    assert state.troubles[0].lost[-1] == "add x.demo.example.net. 60 IN A 192.0.2.9"
     assert obstacles(config(), state)
     assert "set_aside" in apply(host, config(discard_journals=True))
-    assert host.store.read(f"{ZONE_FILE}.jnl.set-aside-{BORN}") == ""
+    assert host.store.read(f"{ZONE_FILE}.jnl.set-aside-{BORN + 7}-{BORN}") == ""
     assert host.observe(host.complete(config())).troubles == ()
+    # The secondaries have the serial that is no more, and would take nothing older.
+    assert f" {BORN + 8} " in host.asker.replaced[0].split("->")[1]  # type: ignore[attr-defined]
+    assert host.observe(host.complete(config())).floors == {"demo.example.net": BORN + 7}
+
+
+def test_a_zone_whose_journal_was_set_aside_gets_past_the_serial_that_its_secondaries_have() -> None:
+    wanted = keyed(config())
+    for serial, said in ((BORN, BORN + 8), (BORN + 7, BORN + 8), (BORN + 8, None), (BORN - 1, BORN + 8)):
+        state = ServerState(True, True, True, floors={"demo.example.net": BORN + 7}, soas={"demo.example.net": soa(serial=serial)})
+        steps = [step for step in plan_server(BIND, wanted, state) if step.action == "set_soa"]
+        assert [f" {said} " in step.after for step in steps] == ([] if said is None else [True])
 
 
 def test_a_configuration_that_is_refused_leaves_the_good_one() -> None:

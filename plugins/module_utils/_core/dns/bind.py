@@ -132,7 +132,7 @@ def _rules(zone: ServedZone, config: ServerConfig) -> Iterable[str]:
 
 
 def _notify(told: Sequence[str]) -> str:
-    return f"    notify explicit;\n    also-notify {{{_block(told)}}};\n" if told else ""
+    return f"    notify explicit;\n    notify-delay 1;\n    also-notify {{{_block(told)}}};\n" if told else ""
 
 
 def _secondary(zone: ServedZone, config: ServerConfig) -> str:

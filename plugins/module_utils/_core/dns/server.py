@@ -42,13 +42,15 @@ class FileState:
 class Trouble:
     """A primary zone that does not load. ``journal`` is the path of a journal without which it would, or "".
 
-    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last.
+    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last, and ``serial`` is
+    that of the zone with all of them.
     """
 
     zone: str
     reason: str
     journal: str = ""
     lost: Tuple[str, ...] = ()
+    serial: int = 0
 
     def __str__(self) -> str:
         if not self.journal:
@@ -69,7 +71,8 @@ class ServerState:
 
     ``secrets`` is the file with all keys, ``config`` has the content of the other files by path, ``zone_files`` are the
     paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
-    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing.
+    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``floors`` are
+    serials that a zone had and must get past, by zone: its secondaries have them, and would take nothing older.
     """
 
     installed: bool
@@ -83,6 +86,7 @@ class ServerState:
     troubles: Tuple[Trouble, ...] = ()
     soas: Mapping[str, RRset] = field(default_factory=dict)
     silence: str = ""
+    floors: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,11 +168,21 @@ def with_generations(key: KnownKey, contents: Sequence[str]) -> KnownKey:
     return KnownKey(key.name, key.algorithm, key.file, tuple(found))
 
 
+def aside(journal: str) -> str:
+    """What the paths of a zone's journals begin with that were set aside; the serial they end with follows."""
+    return f"{journal}.set-aside-"
+
+
 def _journal_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
     if not config.discard_journals:
         return []
     return [
-        ServerStep("set_aside", one.journal, before="".join(f"{change}\n" for change in one.lost))
+        ServerStep(
+            "set_aside",
+            one.journal,
+            "".join(f"{change}\n" for change in one.lost),
+            f"{aside(one.journal)}{one.serial}-{state.serial}\n",
+        )
         for one in state.troubles
         if one.journal
     ]
@@ -177,20 +191,30 @@ def _journal_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]
 def _soa_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
     steps = []
     for zone in config.primaries:
-        seen = state.soas.get(zone.name)
-        if seen is not None and (seen.ttl, _without_serial(seen)) != (zone.ttl, soa_values(zone)):
-            steps.append(ServerStep("set_soa", zone.name, f"{seen}\n", f"{soa_after(zone, seen)}\n"))
+        seen, floor = state.soas.get(zone.name), state.floors.get(zone.name)
+        if seen is None:
+            continue
+        mname, rname, serial, *timers = _soa_fields(seen)
+        behind = floor is not None and not _later(int(serial), floor)
+        if behind or (seen.ttl, (mname, rname, *timers)) != (zone.ttl, soa_values(zone)):
+            steps.append(ServerStep("set_soa", zone.name, f"{seen}\n", f"{soa_after(zone, seen, floor)}\n"))
     return steps
 
 
-def _without_serial(soa: RRset) -> Tuple[str, ...]:
-    mname, rname, _serial, *timers = next(iter(soa.values)).split()
-    return (mname, rname, *timers)
+def _soa_fields(soa: RRset) -> List[str]:
+    return next(iter(soa.values)).split()
 
 
-def soa_after(zone: ServedZone, seen: RRset) -> RRset:
-    """The SOA that replaces ``seen``: as asked for, with the next serial (RFC 1982; 0 is not used)."""
-    serial = int(next(iter(seen.values)).split()[2])
+def _later(serial: int, other: int) -> bool:
+    """RFC 1982."""
+    return 0 < (serial - other) % 2**32 < 2**31
+
+
+def soa_after(zone: ServedZone, seen: RRset, floor: Optional[int] = None) -> RRset:
+    """The SOA that replaces ``seen``: as asked for, with a serial after that one and ``floor``. 0 is not used."""
+    serial = int(_soa_fields(seen)[2])
+    if floor is not None and _later(floor, serial):
+        serial = floor
     mname, rname, *timers = soa_values(zone)
     value = " ".join([mname, rname, str((serial + 1) % 2**32 or 1), *timers])
     return RRset(seen.name, "SOA", zone.ttl, frozenset([value]))
