@@ -112,6 +112,12 @@ def test_the_authority_validated_for_real_and_nothing_of_the_challenges_is_left(
         assert host.check_output(f"dig +short +tries=1 +time=3 @{server} {name} TXT") == ""
 
 
+def test_the_values_went_to_the_secondary_too(host):
+    log = other(host, "ns2").check_output("journalctl -u named -o cat --no-pager")
+    assert log.count("transfer of 'acme.example.net/IN'") >= 2 and "Transfer status: success" in log
+    assert f"ns2.{ZONE}." in host.check_output(f"dig +short +tries=1 +time=3 @198.18.0.11 {ZONE} NS")
+
+
 def test_nobody_but_root_can_read_account_key_private_keys_and_logs(host):
     for folder in ("/var/lib/smallfleet/acme", "/etc/smallfleet/acme", "/var/log/smallfleet-acme"):
         readable = host.check_output(f"find -L {folder} -perm /007 -type f \\( -name '*key*' -o -name '*.log*' \\)")
