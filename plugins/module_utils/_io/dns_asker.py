@@ -15,6 +15,8 @@ from .dns import NOERROR, DnsFailure
 from .dns_wire import DNSPYTHON_ERROR, Server, WireClient, make_key
 
 TIMEOUT = 5.0
+# What a server says of a zone that it does not serve, or not yet.
+OF_ONE_ZONE = ("refused", "not_auth", "server_failure")
 
 
 class WireAsker:
@@ -22,24 +24,21 @@ class WireAsker:
 
     def ask(self, config: ServerConfig) -> Tuple[Dict[str, RRset], str]:
         found: Dict[str, RRset] = {}
+        silence = ""
         if DNSPYTHON_ERROR is not None:
             return found, "The Python library dnspython is not installed."
         for zone in config.zones:
             key = _key_for(config, zone)
             if key is None:
-                return found, f"The key for {zone.name} is not on this host."
-            with closing(_client(config, key)) as client:
-                try:
-                    answer = client.read(f"{zone.name}.", [(f"{zone.name}.", "SOA")])
-                except DnsFailure as failure:
-                    # A secondary has no answer before its first transfer, and says so with its signature.
-                    if zone.role == PRIMARY or failure.reason not in ("server_failure", "not_auth"):
-                        return found, str(failure)
-                    continue
-            soa = answer.get((f"{zone.name}.", "SOA"))
-            if zone.role == PRIMARY and soa is not None:
-                found[zone.name] = soa
-        return found, ""
+                silence = silence or f"The key for {zone.name} is not on this host."
+                continue
+            try:
+                found.update(_soa(config, key, zone))
+            except DnsFailure as failure:
+                silence = silence or str(failure)
+                if failure.reason not in OF_ONE_ZONE:
+                    break  # the next question would fail as well, some only after a while
+        return found, silence
 
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
         (value,) = wanted.values
@@ -52,6 +51,19 @@ class WireAsker:
         key = next(key for key in config.keys if key.name == config.update_key)
         with closing(_client(config, key)) as client:
             return client.send(seen.name, Message((group,))) == NOERROR
+
+
+def _soa(config: ServerConfig, key: KnownKey, zone: ServedZone) -> Dict[str, RRset]:
+    """The SOA of a primary zone. A secondary has no answer before its first transfer, and says so with its signature."""
+    name = f"{zone.name}."
+    with closing(_client(config, key)) as client:
+        try:
+            soa = client.read(name, [(name, "SOA")]).get((name, "SOA"))
+        except DnsFailure as failure:
+            if zone.role == PRIMARY or failure.reason not in ("server_failure", "not_auth"):
+                raise
+            return {}
+    return {zone.name: soa} if zone.role == PRIMARY and soa is not None else {}
 
 
 def _key_for(config: ServerConfig, zone: ServedZone) -> Optional[KnownKey]:
