@@ -10,12 +10,20 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from .._core.dns.acme_host import FOLDER, Content, Observed, Step, Wanted, config_path, service, timer
+from .._core.dns.acme_host import (
+    FOLDER,
+    INTERPRETER,
+    Content,
+    Observed,
+    Step,
+    Wanted,
+    config_path,
+    service,
+    timer,
+)
 from .command import CommandRunner
 from .files import FileStore
 from .systemd import Systemd
-
-INTERPRETER = "/usr/bin/python3"
 
 
 class AcmeFailure(Exception):

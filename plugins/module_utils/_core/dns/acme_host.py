@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 FOLDER = "/etc/smallfleet/acme"
 PROGRAM = "/usr/local/sbin/smallfleet-acme"
 HOOK = "/usr/local/sbin/smallfleet-acme-dns"
+INTERPRETER = "/usr/bin/python3"
 UNIT = "smallfleet-acme@"
 UNITS = "/etc/systemd/system"
 
@@ -129,7 +130,7 @@ def wanted_host(certificates: Mapping[str, Mapping[str, Any]], programs: Mapping
     """The whole host. Without certificates it needs no programs; what is there of them stays."""
     files: Dict[str, Content] = {}
     if certificates:
-        files = {path: Content(programs[path], 0o755) for path in sorted(programs)}
+        files = {path: Content(f"#!{INTERPRETER}\n{programs[path]}", 0o755) for path in sorted(programs)}
         files[f"{UNITS}/{UNIT}.service"] = Content(SERVICE, 0o644)
         files[f"{UNITS}/{UNIT}.timer"] = Content(TIMER, 0o644)
     for name in sorted(certificates):
