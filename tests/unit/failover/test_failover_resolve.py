@@ -131,6 +131,15 @@ def test_a_probe_asks_the_fleets_own_servers_for_the_fleets_own_zones() -> None:
     }
 
 
+def test_a_probe_asks_secondaries_too_and_is_none_of_them() -> None:
+    zones = {DOMAIN: {"primary": "ns1", "secondaries": ["app2", 5, "nobody"]}}
+    found = resolve_probe(fleet({**GOOD, "dns_zones": zones}))
+    assert len(found.slices["watch1"]["resolver"]["forward_zones"][0]["addresses"]) == 2
+    zones[DOMAIN]["secondaries"] = ["watch1"]
+    refused = resolve_probe(fleet({**GOOD, "dns_zones": zones})).problems
+    assert ["serves DNS" in problem.message for problem in refused] == [True]
+
+
 def test_a_fleet_without_services_and_probes_costs_nothing() -> None:
     for variables in ({}, {"standby_services": {}, "probe_targets": {}}, {"standby_services": None}):
         assert resolve_both(variables) == (Resolution(), Resolution())

@@ -41,6 +41,11 @@ class Zone:
     name: str
     primary: Host
     taken: Mapping[str, str]
+    secondaries: Tuple[Host, ...] = ()
+
+    @property
+    def servers(self) -> Tuple[Host, ...]:
+        return (self.primary, *self.secondaries)
 
 
 def resolve_standby(fleet: Fleet) -> Resolution:
@@ -73,14 +78,17 @@ def resolve_probe(fleet: Fleet) -> Resolution:
     """
     problems: List[Problem] = []
     zones = _zones(fleet)
-    forward = [{"name": zone.name, "addresses": list(zone.primary.addresses)} for zone in zones.values()]
-    primaries = {zone.primary.name for zone in zones.values()}
+    forward = [
+        {"name": zone.name, "addresses": [address for host in zone.servers for address in host.addresses]}
+        for zone in zones.values()
+    ]
+    servers = {host.name for zone in zones.values() for host in zone.servers}
     slices: Dict[str, Dict[str, Any]] = {}
     for name, reader in readers("probe_targets", fleet.variables.get("probe_targets"), problems, "targets"):
         host, target = _target(name, reader, fleet)
-        if host in primaries:
+        if host in servers:
             said = f"{host} serves DNS, and the probe's caching resolver needs the same port there"
-            reader.refuse("from", said, "Name a host that is not the primary of a zone")
+            reader.refuse("from", said, "Name a host that serves no zone")
         elif host is not None and target is not None:
             place = slices.setdefault(host, {"resolver": {"forward_zones": forward}, "targets": []})
             place["targets"].append(target)
@@ -97,7 +105,13 @@ def _zones(fleet: Fleet) -> Dict[str, Zone]:
         primary = value.get("primary")
         name = key.rstrip(".").lower()
         if isinstance(primary, str) and primary in fleet.hosts and fleet.hosts[primary].addresses:
-            found[name] = Zone(name, fleet.hosts[primary], _taken(name, value, fleet))
+            given_secondaries = value.get("secondaries")
+            secondaries = tuple(
+                fleet.hosts[one]
+                for one in (given_secondaries if isinstance(given_secondaries, (list, tuple)) else ())
+                if isinstance(one, str) and one in fleet.hosts
+            )
+            found[name] = Zone(name, fleet.hosts[primary], _taken(name, value, fleet), secondaries)
     return found
 
 
