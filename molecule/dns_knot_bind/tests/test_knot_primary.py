@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 
 from test_dns_pair import SCENARIO, UPDATE_KEY, ZONE, converge, dig, nsupdate
@@ -66,3 +67,20 @@ def test_a_configuration_that_knot_refuses_is_never_put_in_place(host, tmp_path)
     assert host.check_output("sha256sum /etc/knot/knot.conf") == before
     assert has(host, "late")
     converge("--limit", "ns1")
+
+
+def test_a_zone_that_is_signed_no_more_is_served_without_signatures_and_keeps_its_records(host, tmp_path):
+    zone = "pair.example.net"
+    assert nsupdate(host, zone, f"update add kept.{zone} 60 TXT x", UPDATE_KEY) == ""
+    shutil.copytree(SCENARIO / "inventory", tmp_path / "inventory")
+    variables = tmp_path / "inventory/group_vars/all.yml"
+    text = variables.read_text(encoding="utf-8")
+    variables.write_text(text.replace("dnssec: true", "dnssec: false"), encoding="utf-8")
+    key = dig(host, f"{zone} DNSKEY", "127.0.0.1")
+    converge("--limit", "ns1", inventory=tmp_path / "inventory")
+    for kind in ("DNSKEY", "CDS", "CDNSKEY", "NSEC"):
+        assert dig(host, f"{zone} {kind}", "127.0.0.1") == []
+    assert "RRSIG" not in host.check_output(f"dig +dnssec @127.0.0.1 kept.{zone} TXT")
+    assert dig(host, f"kept.{zone} TXT", "127.0.0.1") == ['"x"']
+    converge("--limit", "ns1")
+    assert dig(host, f"{zone} DNSKEY", "127.0.0.1") == key, "the key is the one that the parent knew"

@@ -13,8 +13,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
-from .._core.dns.knot import MAIN_FILE, addresses, beside
-from .._core.dns.server import Trouble
+from .._core.dns.knot import MAIN_FILE, addresses, beside, unsigning
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .command import CommandResult, CommandRunner
@@ -51,10 +50,13 @@ class KnotDaemon:
         """Updates go on while it reads its configuration. Only to listen elsewhere it has to be started again."""
         if self._knotc("conf-read", "server.listen").stdout.split()[2:] == list(addresses(config)):
             self._must("reload")
-            return
-        said = self.runner.run(["systemctl", "restart", "knot.service"], check=False)
-        if said.rc != 0:
-            raise ServerFailure(f"knot.service does not start: {_words(said)}; see 'journalctl -u knot'")
+        else:
+            said = self.runner.run(["systemctl", "restart", "knot.service"], check=False)
+            if said.rc != 0:
+                raise ServerFailure(f"knot.service does not start: {_words(said)}; see 'journalctl -u knot'")
+        for zone in config.primaries:
+            if not zone.dnssec:
+                self._unsign(zone, config)
 
     def zone_ready(self, zone: ServedZone) -> bool:
         """A primary zone that the server has never had is born here, from its file."""
@@ -79,6 +81,17 @@ class KnotDaemon:
         self._must("conf-commit")
         self._must("--blocking", "zone-reload", zone.name)
         self._must("reload")
+
+    def _unsign(self, zone: ServedZone, config: ServerConfig) -> None:
+        """Take away what Knot leaves in a zone that it signed; by updates, since a transaction would block them."""
+        keys = [key for known in config.keys if known.name == config.update_key for key in known.generations]
+        if not keys or self._knotc("zone-read", zone.name, "@", "RRSIG").rc != 0:
+            return
+        said = self._knotc("zone-read", zone.name)
+        for script in unsigning(zone, said.stdout, keys[0]):
+            done = self.runner.run(["knsupdate", "-v"], stdin=script, check=False)
+            if done.rc != 0:
+                raise ServerFailure(f"The records of DNSSEC could not be taken out of {zone.name}: {_words(done)}")
 
     def _knotc(self, *arguments: str) -> CommandResult:
         return self.runner.run(["knotc", *arguments], check=False)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from .keyfile import TsigKey
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
 
 MAIN_FILE = "/etc/knot/knot.conf"
@@ -31,6 +32,8 @@ _KEPT = (
     "    zonefile-load: none",
     "    zonefile-sync: -1",
 )
+_SIGNING = ("RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY")
+_AT_ONCE = 200  # deletions in one message of at most 64 KiB, each of a name of at most 255 bytes
 _MATCHES: Mapping[str, str] = {"name": "equal", "subdomain": "sub-or-equal"}
 
 
@@ -271,6 +274,27 @@ def _section(name: str, lines: Iterable[str]) -> str:
 
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+def unsigning(zone: ServedZone, read: str, key: TsigKey) -> Iterable[str]:
+    """What to tell knsupdate so that a zone loses its signatures. ``read`` is what ``knotc zone-read`` says of it.
+
+    The secret is in it. The apex comes last: as long as it has signatures, the rest is not done.
+    """
+    lines = [line.split() for line in read.splitlines()]
+    apex = f"{zone.name}."
+    found = {(one[1], one[3]) for one in lines if len(one) > 4 and one[3] in _SIGNING}
+    ordered = sorted(found, key=lambda one: (one[0] == apex, one))
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield _lines(
+            [
+                "server 127.0.0.1",
+                f"zone {apex}",
+                f"key {key.algorithm}:{key.name} {key.secret}",
+                *(f"update delete {owner} {kind}" for owner, kind in ordered[start : start + _AT_ONCE]),
+                "send",
+            ]
+        )
 
 
 def beside(text: str, moved: Mapping[str, str]) -> str:
