@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 from typing import Any, Tuple
 
 import dns.dnssec
 import dns.rdata
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +24,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds impo
     OK,
     STALE,
     UNSIGNED,
+    VERDICTS,
     BadRecord,
     Child,
     Dnskey,
@@ -154,3 +158,20 @@ def test_the_worst_of_several_servers_counts() -> None:
     zone = child(NEW)
     found = [judge(ZONE, parent, zone) for parent in (ds_of(NEW), (), ds_of(OLD))]
     assert worst(found[:1]).verdict == OK and worst(found[:2]).verdict == MISSING and worst(found).verdict == MISMATCH
+
+
+GUIDE = (Path(__file__).resolve().parents[3] / "docs/dnssec.md").read_text(encoding="utf-8")
+MODULE = (Path(__file__).resolve().parents[3] / "plugins/modules/dns_ds_info.py").read_text(encoding="utf-8")
+
+
+def test_the_guide_has_every_verdict_and_its_plays_use_options_that_exist() -> None:
+    table = GUIDE.split("## Check")[1].split("## Stop")[0]
+    assert tuple(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)[1:]) == VERDICTS
+    options = yaml.safe_load(MODULE.split('DOCUMENTATION = r"""')[1].split('"""')[0])["options"]
+    plays = re.findall(r"<!-- file: \S+ -->\n```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    tasks = [task for text in plays for play in yaml.safe_load(text) for task in play["tasks"]]
+    asked = [task["smallfleet.infra.dns_ds_info"] for task in tasks if "smallfleet.infra.dns_ds_info" in task]
+    assert len(plays) == 3 and len(asked) == 4
+    for one in asked:
+        assert set(one) <= set(options)
+        assert set(one.get("expected", [])) <= set(VERDICTS)
