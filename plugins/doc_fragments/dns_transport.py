@@ -39,9 +39,14 @@ options:
     description: Secret of the key, in base64.
     type: str
   key_algorithm:
-    description: Algorithm of the key. Servers answer BADKEY when it is not the one they know the key by.
+    description:
+      - Algorithm of the key. Servers answer BADKEY when it is not the one they know the key by.
+      - With V(gss-tsig) there is no key to name, for it is agreed on by Kerberos (RFC 3645). O(server) must then be the
+        server's whole name, and the environment of the module must lead to credentials (C(KRB5CCNAME), or
+        C(KRB5_CLIENT_KTNAME) for a keytab). It needs the Python library gssapi (Debian package C(python3-gssapi)) on
+        the host where the module runs. Since version 0.2.0.
     type: str
-    choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha1, hmac-md5]
+    choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha1, hmac-md5, gss-tsig]
     default: hmac-sha256
   key_file:
     description:

@@ -11,6 +11,8 @@ from typing import Any, Dict, List, Mapping, Tuple, Union
 from .._core.dns.keyfile import BadKeyFile, TsigKey, parse
 from .._core.dns.plan import Refused
 from .dns import RCODES, DnsFailure
+from .dns_gss import ALGORITHM as GSS
+from .dns_gss import agree
 from .dns_socket import Server
 from .dns_wire import WireClient, make_key
 from .files import FileStore
@@ -25,7 +27,7 @@ TRANSPORT: Mapping[str, Dict[str, Any]] = {
     "timeout": {"type": "float", "default": 10.0},
     "key_name": {"type": "str"},
     "key_secret": {"type": "str", "no_log": True},
-    "key_algorithm": {"type": "str", "choices": list(ALGORITHMS), "default": "hmac-sha256"},
+    "key_algorithm": {"type": "str", "choices": [*ALGORITHMS, GSS], "default": "hmac-sha256"},
     "key_file": {"type": "path", "no_log": False},
 }
 TRANSPORT_RULES: Mapping[str, List[Tuple[str, ...]]] = {
@@ -37,6 +39,10 @@ TRANSPORT_RULES: Mapping[str, List[Tuple[str, ...]]] = {
 def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
     """The client for a module's options. Raises Refused for a key file that holds no key."""
     server = Server(params["server"], params["port"], params["protocol"], params["timeout"])
+    if params["key_algorithm"] == GSS:
+        if params["key_file"] or params["key_name"]:
+            raise Refused([f"key_algorithm: with {GSS} the key is agreed on; leave out its name, secret and file."])
+        return WireClient(server, agree(server))
     if params["key_file"]:
         key = _key_of(params["key_file"], files)
     elif params["key_name"]:
