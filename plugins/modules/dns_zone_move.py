@@ -172,6 +172,12 @@ delegation:
   type: list
   elements: dict
   sample: [{record: example.net., type: NS, ttl: 3600, value: [ns1.example.net.]}]
+old_delegation:
+  description: The same with the TTL in O(ttl), for the old zone, so that caches that ask there learn it too.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{record: example.net., type: NS, ttl: 300, value: [ns1.example.net.]}]
 nameservers:
   description: The zone's own nameservers as the new servers give them; empty when not all serve the zone.
   returned: success

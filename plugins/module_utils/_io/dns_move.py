@@ -223,9 +223,11 @@ def proceed(
         clock.sleep(max(0.2, min(rest, needed, 10)))
 
 
-def missing_delegation(move: Move, view: View) -> List[Dict[str, Any]]:
-    """What the parent shall hold, as dns_record_sets takes it: the nameservers, and their addresses in the zone."""
-    ttl = view.seen.delegation_ttl or 3600
+def delegation(move: Move, view: View, ttl: int) -> List[Dict[str, Any]]:
+    """What the parent, or the old zone, shall hold, as dns_record_sets takes it: nameservers, and addresses of theirs.
+
+    Addresses only of names in the zone: servers refuse a nameserver there that has none.
+    """
     sets: List[Dict[str, Any]] = [
         {"record": move.zone, "type": "NS", "ttl": ttl, "value": sorted(view.seen.nameservers)}
     ]

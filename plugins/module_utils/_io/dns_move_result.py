@@ -16,7 +16,7 @@ from .._core.dns.plan import Refused
 from .._core.dns.request import zone_of
 from .dns_agree import Asking
 from .dns_compare import side_of
-from .dns_move import Move, Progress, missing_delegation
+from .dns_move import Move, Progress, delegation
 from .files import FileStore
 
 _NOBODY: Mapping[str, Any] = {"servers": [], "port": 53, "transfer": False}
@@ -39,7 +39,7 @@ def result_of(move: Move, progress: Progress, canonical: Canonical, path: str) -
     """What the module returns."""
     position, seen = progress.position, progress.view.seen
     high = sorted(high_sets(seen.old, move.low).values(), key=str) if seen.old else []
-    delegation = missing_delegation(move, progress.view) if seen.nameservers else []
+    named = delegation(move, progress.view, seen.delegation_ttl or 3600) if seen.nameservers else []
     variables, left_out = _imported(move, progress, canonical)
     until = position.until if position.next != "done" else None
     said = progress.view.delegated
@@ -49,12 +49,13 @@ def result_of(move: Move, progress: Progress, canonical: Canonical, path: str) -
         "next": position.next,
         "until": moment(until),
         "seconds": max(0, until - seen.now) if until else 0,
-        "to_do": to_do(move.zone, position, move.low, high, delegation, said),
+        "to_do": to_do(move.zone, position, move.low, high, named, said),
         "plan": plan_lines(move.zone, position, move.low),
         "lower": [
             {"record": one.name, "type": one.type, "ttl": one.ttl, "value": sorted(one.values)} for one in high
         ],
-        "delegation": delegation,
+        "delegation": named,
+        "old_delegation": delegation(move, progress.view, move.low) if seen.nameservers else [],
         "nameservers": sorted(seen.nameservers),
         "variables": variables,
         "left_out": left_out,
