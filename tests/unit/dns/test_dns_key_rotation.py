@@ -21,7 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_rot
     questions,
     read_rotated,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import SLOTS, TsigKey, generation
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import SLOTS, TsigKey
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import (
     MOVES,
     PREPARED,
@@ -153,11 +153,6 @@ class World:
             self.mirror(hosts, turn.moves, to)
             seen = self.proven(hosts)
 
-    def made_for(self, name: str) -> int:
-        """How many generations of a key there have been."""
-        held = [one.name for host in KEYS[name][1] for one in self.held(host, name).values()]
-        return max(generation(one, name) or 0 for one in held)
-
     def current(self, name: str) -> Set[TsigKey]:
         return {self.held(host, name)["current"] for host in KEYS[name][1]}
 
@@ -211,11 +206,21 @@ def test_a_rotation_that_is_cut_off_is_finished_by_the_next_and_no_other_is_begu
     except CutOff:
         pass
     busy = {name for name in KEYS if any(phase(world.held(host, name)) != "idle" for host in KEYS[name][1])}
-    under_way = {name: world.made_for(name) for name in busy}
+    made = world.made
     world.budget = 10**6
     world.rotate(list(HOSTS))
-    for name, made in under_way.items():
-        assert world.made_for(name) == made
+    assert all(phase(world.held(host, name)) == "idle" for name in KEYS for host in KEYS[name][1])
+    assert (world.made == made) == bool(busy)
+
+
+def test_while_one_rotation_is_under_way_no_other_is_begun() -> None:
+    world = settled()
+    world.rotate(list(HOSTS))
+    world.do("ns1", {}, Move(PREPARED, ("transfer",)))
+    seen = {host: {key.name: shown(world.held(host, key.name)) for key in ROTATED} for host in HOSTS}
+    turn = plan_turn(PREPARED, ROTATED, seen)
+    assert turn.steps == ["finish the rotation of transfer that is under way on ns1"] and not turn.moves
+    assert "No rotation of app-own, update is begun" in turn.notes[0]
 
 
 def test_a_rotation_makes_one_secret_for_each_key() -> None:

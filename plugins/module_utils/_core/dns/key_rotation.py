@@ -101,38 +101,54 @@ def plan_turn(to: str, keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[st
     sign with.
     """
     turn = Turn()
+    if to == PREPARED:
+        _begin_or_finish(keys, seen, turn)
+        return turn
     for key in keys:
         at_home = seen.get(key.home, {}).get(key.name, {})
         if "current" not in at_home:
-            turn.refusals.append(
-                f"The key {key.name} is not seen on {key.home}, where it is made. Run site.yml, and then this again; do"
-                " not leave that host out with --limit."
-            )
-            continue
-        {PREPARED: _begin, PROMOTED: _switch}.get(to, _forget)(key, at_home, seen, turn)
+            turn.refusals.append(_unseen_home(key))
+        elif to == PROMOTED:
+            _switch(key, at_home, seen, turn)
+        else:
+            _forget(key, at_home, seen, turn)
     return turn
 
 
-def _begin(key: RotatedKey, at_home: Shown, seen: Mapping[str, Mapping[str, Shown]], turn: Turn) -> None:
-    unseen = [host for host in key.servers if host not in seen]
-    if unseen:
-        turn.refusals.append(
-            f"{_listed(unseen)} cannot be reached or was left out with --limit, and must know the next generation of"
-            f" {key.name} before anybody signs with it. Bring it back, and run this again."
-        )
-        return
-    busy = [host for host in key.holders if phase(seen.get(host, {}).get(key.name, {})) != IDLE]
-    if busy:
-        turn.steps.append(f"finish the rotation of {key.name} that is under way on {_listed(busy)}")
-    else:
-        turn.steps.append(f"rotate {key.name}, made on {key.home}, on {_listed(key.holders)}")
-        turn.moves.setdefault(key.home, []).append(key.name)
-    later = [host for host in key.holders if host not in seen]
-    if later:
-        turn.notes.append(
-            f"{_listed(later)} cannot be reached or was left out with --limit. The servers will accept both generations"
-            f" of {key.name} until that host has the new one."
-        )
+def _begin_or_finish(keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], turn: Turn) -> None:
+    """Where any rotation is under way, those are finished, and none is begun: the rest is done already, or new."""
+    busy = {key: [host for host in key.holders if phase(seen.get(host, {}).get(key.name, {})) != IDLE] for key in keys}
+    under_way = [key for key in keys if busy[key]]
+    for key in under_way or keys:
+        unseen = [host for host in key.servers if host not in seen]
+        if "current" not in seen.get(key.home, {}).get(key.name, {}):
+            turn.refusals.append(_unseen_home(key))
+        elif unseen:
+            turn.refusals.append(
+                f"{_listed(unseen)} cannot be reached or was left out with --limit, and must know the next generation of"
+                f" {key.name} before anybody signs with it. Bring it back, and run this again."
+            )
+        elif busy[key]:
+            turn.steps.append(f"finish the rotation of {key.name} that is under way on {_listed(busy[key])}")
+        else:
+            turn.steps.append(f"rotate {key.name}, made on {key.home}, on {_listed(key.holders)}")
+            turn.moves.setdefault(key.home, []).append(key.name)
+        later = [host for host in key.holders if host not in seen]
+        if later and not turn.refusals:
+            turn.notes.append(
+                f"{_listed(later)} cannot be reached or was left out with --limit. The servers will accept both"
+                f" generations of {key.name} until that host has the new one."
+            )
+    waiting = [key.name for key in keys if under_way and not busy[key]]
+    if waiting:
+        turn.notes.append(f"No rotation of {_listed(waiting)} is begun, since another is finished first. Run this again.")
+
+
+def _unseen_home(key: RotatedKey) -> str:
+    return (
+        f"The key {key.name} is not seen on {key.home}, where it is made. Run site.yml, and then this again; do not leave"
+        " that host out with --limit."
+    )
 
 
 def _switch(key: RotatedKey, at_home: Shown, seen: Mapping[str, Mapping[str, Shown]], turn: Turn) -> None:
