@@ -17,8 +17,8 @@ author:
 description:
   - Makes each record set in the list what it says, in as few messages as possible. Sets that are not in the list are
     not touched, except with O(prune).
-  - One message holds up to 64 kilobytes, which is more than a thousand simple sets. The server does a message as a whole
-    or not at all. What does not fit goes into further messages of the same kind, each atomic in itself and never
+  - One message holds up to 64 kilobytes, which is more than a thousand simple sets. The server does a message as a
+    whole or not at all. What does not fit goes into further messages of the same kind, each atomic in itself and never
     splitting the sets of one name; what is added comes before what goes. When a later one fails, the earlier ones stay
     done and RV(steps) names them; running it again does the rest.
   - A race lost to another writer is tried again from a new reading.
@@ -34,7 +34,8 @@ attributes:
   diff_mode:
     support: full
     description:
-      - The named sets before and after, as lines of a zone file. With O(prune), all sets of the zone that are not ignored.
+      - The named sets before and after, as lines of a zone file. With O(prune), all sets of the zone that are not
+        ignored.
   idempotent:
     support: full
     description: A second run finds nothing to change and sends no update.
@@ -122,9 +123,9 @@ options:
       - The zone is read by transfer (AXFR), which the key must be allowed. Every message carries the condition that the
         zone's SOA record is still the one of that reading, so nothing that another writer did in between can be lost;
         with several messages the zone is read anew before each.
-      - Never touched are the SOA record and what the server makes for DNSSEC. Left alone, if they are not in the list, are
-        the nameservers of the zone itself, and the addresses of names that a remaining nameserver record refers to (such
-        as the glue of a delegation).
+      - Never touched are the SOA record and what the server makes for DNSSEC. Left alone, if they are not in the list,
+        are the nameservers of the zone itself, and the addresses of names that a remaining nameserver record refers to
+        (such as the glue of a delegation).
     type: bool
     default: false
     aliases: [purge]

@@ -6,8 +6,8 @@
 
 They need BIND, Knot and dnspython. ``pytest tests/dns_real`` fails, and does not skip, where they are missing.
 Zones: ``example.net`` for single names (tests take names of their own), ``example.org`` for tests that look at a whole
-zone (each empties it first), ``example.com`` signed by the server, and ``inline.example`` signed by BIND beside the zone
-that updates go to.
+zone (each empties it first), ``example.com`` signed by the server, and ``inline.example`` signed by BIND beside the
+zone that updates go to.
 """
 
 from __future__ import annotations
@@ -152,9 +152,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "example.com": "dnssec-policy default; inline-signing no;",
         "inline.example": "dnssec-policy default; inline-signing yes;",
     }
-    zones = "".join(
-        BIND_ZONE.format(zone=zone, folder=made.folder, more=signing.get(zone, "")) for zone in ZONES
-    )
+    zones = "".join(BIND_ZONE.format(zone=zone, folder=made.folder, more=signing.get(zone, "")) for zone in ZONES)
     keys = "".join(render(TsigKey(name, "hmac-sha256", made.secret)) for name in KEYS)
     config = BIND.format(folder=made.folder, port=made.port, keys=keys, zones=zones)
     (made.folder / "named.conf").write_text(config)
@@ -164,9 +162,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def knotd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     made = Running("knot", free_port(), tmp_path_factory.mktemp("knotd"), random_secret())
-    keys = "".join(
-        f"  - id: {name}\n    algorithm: hmac-sha256\n    secret: {made.secret}\n" for name in KEYS
-    )
+    keys = "".join(f"  - id: {name}\n    algorithm: hmac-sha256\n    secret: {made.secret}\n" for name in KEYS)
     zones = "".join(
         f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if zone == "example.com" else "") for zone in ZONES
     )

@@ -32,7 +32,9 @@ def keys(server: Any) -> set[str]:
 
 def test_what_is_not_named_goes_and_the_second_run_is_silent(server: Any) -> None:
     client = server.client()
-    write(client, entry("old", "A", "192.0.2.1"), entry("old", "TXT", "x"), entry("stays", "A", "192.0.2.2"), zone=WHOLE)
+    write(
+        client, entry("old", "A", "192.0.2.1"), entry("old", "TXT", "x"), entry("stays", "A", "192.0.2.2"), zone=WHOLE
+    )
     said = prune(client, *BARE, entry("stays", "A", "192.0.2.2"), check=True)
     assert keys(server) >= {"old A", "old TXT"}
     done = prune(client, *BARE, entry("stays", "A", "192.0.2.2"))
@@ -53,7 +55,11 @@ def test_what_is_ignored_stays_by_name_by_subdomain_and_by_pattern(server: Any) 
         entry("a.b.dyn", "AAAA", "2001:db8::4"),
         entry("*.star", "A", "192.0.2.5"),
     ]
-    others = [entry("_acme-challenge", "SRV", "0 0 1 ns1"), entry("x.own", "A", "192.0.2.7"), entry("x.star", "A", "192.0.2.8")]
+    others = [
+        entry("_acme-challenge", "SRV", "0 0 1 ns1"),
+        entry("x.own", "A", "192.0.2.7"),
+        entry("x.star", "A", "192.0.2.8"),
+    ]
     write(client, *theirs, *others, zone=WHOLE)
     ignore = [
         {"record": "_acme-challenge*", "type": "TXT", "match": "pattern"},
@@ -131,7 +137,11 @@ def test_who_may_not_transfer_cannot_prune(server: Any) -> None:
 def mixed(count: int) -> List[Dict[str, Any]]:
     """A zone as people have it: hosts with both addresses, aliases, mail, services, texts, keys, a delegation."""
     found = [*BARE, entry("@", "MX", "10 mail", "20 mail.example.net."), entry("@", "TXT", "v=spf1 mx -all")]
-    found += [entry("mail", "A", "192.0.2.25"), entry("child", "NS", "ns.child.example.org."), entry("ns.child", "A", "192.0.2.1")]
+    found += [
+        entry("mail", "A", "192.0.2.25"),
+        entry("child", "NS", "ns.child.example.org."),
+        entry("ns.child", "A", "192.0.2.1"),
+    ]
     for number in range(count):
         host = f"host{number:03}"
         found.append(entry(host, "A", f"198.51.100.{number % 250 + 1}"))

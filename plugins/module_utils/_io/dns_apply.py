@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Request:
-    """What one call asks of named sets. ``expected`` are values that the only wanted set must have before the change."""
+    """What one call asks of named sets. ``expected`` are values that the only one must have before the change."""
 
     zone: str
     wanted: Wanted

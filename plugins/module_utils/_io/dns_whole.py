@@ -4,10 +4,10 @@
 
 """Whole zones, where what is not wanted goes, and several zones in one call.
 
-Every message that deletes by ``prune`` is planned on a zone as it was transferred, and says in its prerequisites that the
-zone still has the SOA record it had then, so that nobody has written anything in between (optimistic locking of the whole
-zone). The conditions on the single sets are sent too: Knot counts up the SOA once for several updates that it takes
-together, and a server may count up later than it changes (RFC 2136 section 3.6).
+Every message that deletes by ``prune`` is planned on a zone as it was transferred, and says in its prerequisites that
+the zone still has the SOA record it had then, so that nobody has written anything in between (optimistic locking of the
+whole zone). The conditions on the single sets are sent too: Knot counts up the SOA once for several updates that it
+takes together, and a server may count up later than it changes (RFC 2136 section 3.6).
 """
 
 from __future__ import annotations
@@ -147,9 +147,9 @@ class Pruning:
         if self.client.transfer(contents.zone) == contents:
             raise DnsFailure(
                 "hidden_zone",
-                f"The server keeps another zone {contents.zone[:-1]} for updates than it shows, so a whole zone cannot be"
-                " compared. With BIND, set 'inline-signing no' for it (updates are signed as well without), or do not"
-                " use prune.",
+                f"The server keeps another zone {contents.zone[:-1]} for updates than it shows, so a whole zone cannot"
+                " be compared. With BIND, set 'inline-signing no' for it (updates are signed as well without), or do"
+                " not use prune.",
             )
 
     def _result(self, steps: List[str], after: Mapping[Key, RRset], notes: List[str]) -> Result:

@@ -214,7 +214,7 @@ class WireClient:
 
     @contextmanager
     def naming_failures(self, sent: bool = False, what: str = "the request") -> Iterator[None]:
-        """What the library raises in here comes out as a DnsFailure; ``sent``: an update may have reached the server."""
+        """What the library raises in here comes out as a DnsFailure; ``sent``: an update may have been received."""
         reused = self._socket is not None
         try:
             yield

@@ -4,15 +4,15 @@
 
 """Single values put into a set or taken out of it, the others untouched whoever writes them meanwhile.
 
-A value is added or dropped by itself, so rivals with different values do not disturb each other. In the same message are
-only the conditions without which the server would do something else:
+A value is added or dropped by itself, so rivals with different values do not disturb each other. In the same message
+are only the conditions without which the server would do something else:
 
 - no CNAME at the name, or the server would leave the value out and say NOERROR;
-- where the set decides the TTL, that the set is there or is not there, as it was read: a set has one TTL, and a value added
-  with another would change it for all.
+- where the set decides the TTL, that the set is there or is not there, as it was read: a set has one TTL, and a value
+  added with another would change it for all.
 
-Where the set as a whole decides (CNAME and DNAME hold one value, a zone keeps at least one nameserver, another TTL is for
-all values), the change is a compare-and-swap of the whole set, as plan() makes it.
+Where the set as a whole decides (CNAME and DNAME hold one value, a zone keeps at least one nameserver, another TTL is
+for all values), the change is a compare-and-swap of the whole set, as plan() makes it.
 """
 
 from __future__ import annotations

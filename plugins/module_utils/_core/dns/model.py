@@ -80,8 +80,8 @@ class ZoneContents:
 class Prerequisite:
     """A condition that the server checks in the same atomic step as the changes (RFC 2136 section 2.4).
 
-    ``kind`` is ``equals`` (the set exists with exactly these values; the TTL is not compared), ``exists`` (with whatever
-    values), ``absent`` (there is no such set) or ``unused`` (no record of any type has this name).
+    ``kind`` is ``equals`` (the set exists with exactly these values; the TTL is not compared), ``exists`` (with
+    whatever values), ``absent`` (there is no such set) or ``unused`` (no record of any type has this name).
     """
 
     kind: str

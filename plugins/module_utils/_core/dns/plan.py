@@ -51,7 +51,9 @@ def plan(zone: str, wanted: Wanted, observed: Observed, unused: AbstractSet[str]
     server may refuse a nameserver without an address at the end of any message.
 
     ``observed`` must hold every wanted key that exists and, for the names of wanted CNAMEs, all that exists there.
-    ``unused`` are names known to have nothing: their conditions are shorter. Raises Refused, with every reason, for what no server would do: it would answer NOERROR and leave it out.
+    ``unused`` are names known to have nothing: their conditions are shorter.
+
+    Raises Refused, with every reason, for what no server would do: it would answer NOERROR and leave it out.
     """
     there: Dict[str, Dict[Key, RRset]] = {}
     for key, found in observed.items():
@@ -115,7 +117,9 @@ def _conditions_size(prerequisites: Sequence[Prerequisite]) -> int:
 
 def group_size(group: Group) -> int:
     """An upper bound of the group's bytes on the wire: names uncompressed, text never shorter than its wire form."""
-    return _conditions_size(group.prerequisites) + sum(len(one.name) + 11 + len(one.value) + 32 for one in group.changes)
+    return _conditions_size(group.prerequisites) + sum(
+        len(one.name) + 11 + len(one.value) + 32 for one in group.changes
+    )
 
 
 def render(sets: Iterable[RRset]) -> str:

@@ -64,9 +64,7 @@ def complete(
     names in the zone that a nameserver set which stays refers to (the glue of delegations, for one). Who names one kind
     of address of such a name speaks for both kinds.
     """
-    doomed = {
-        key for key in observed if key not in wanted and key != (zone, "NS") and not ignored(key, ignore)
-    }
+    doomed = {key for key in observed if key not in wanted and key != (zone, "NS") and not ignored(key, ignore)}
     staying = [one for one in wanted.values() if one is not None]
     staying += [one for key, one in observed.items() if key not in wanted and key not in doomed]
     servers = {value.lower() for one in staying if one.type == "NS" for value in one.values}
