@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Protocol, Tuple
 
+from .._links import in_order
 from ..model import Desired, FileChange, Files, Interface, Route, Rule
 
 HEAD = "# Written from the inventory by smallfleet.infra.\n"
@@ -35,6 +36,15 @@ class Backend(Protocol):
 
 def present(desired: Desired) -> List[Interface]:
     return [interface for interface in desired.interfaces if not interface.absent]
+
+
+def floors(desired: Desired) -> Dict[str, int]:
+    """How many interfaces each one stands on, at most."""
+    found: Dict[str, int] = {}
+    for interface in in_order(present(desired)):
+        below = [found.get(name, 0) for name in (*interface.ports, interface.base) if name]
+        found[interface.name] = max(below) + 1 if below else 0
+    return found
 
 
 def routes_of(interface: Interface, desired: Desired) -> List[Route]:

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ifupdown: interfaces(5), as Debian's ifupdown and ifupdown2 both read it.
+
+Bridges, bonds and VLANs are made by ip(8) itself, so that none of the packages is needed that teach ifupdown about them:
+a boot without them would be a boot without a network.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List, Mapping, Set, Tuple
+
+from .._draft import route_words, rule_words
+from ..model import Desired, FileChange, Files, Interface
+from .base import HEAD, compare, dns_home, floors, present, routes_of, rules_of
+
+MAIN = "/etc/network/interfaces"
+FOLDER = "/etc/network/interfaces.d"
+SOURCE = f"source {FOLDER}/*"
+_KEYWORDS = re.compile(r"iface|mapping|template|rename|source|source-directory|auto|no-auto-down|no-scripts|allow-\S+")
+_NAMES = re.compile(r"auto|allow-\S+|no-auto-down|no-scripts")
+_OURS = re.compile(re.escape(FOLDER) + r"/smallfleet-[0-9]+-(.+)")
+
+
+class Ifupdown:
+    """See ``Backend``."""
+
+    name = "ifupdown"
+    reads = (MAIN, f"{FOLDER}/*")
+    reload: Tuple[Tuple[str, ...], ...] = ()  # it has no program that runs
+
+    def files(self, desired: Desired) -> Dict[str, str]:
+        """One file for each interface; their names sort what stands on others behind these."""
+        floor = floors(desired)
+        return {f"{FOLDER}/{_file(floor[one.name], one.name)}": HEAD + _text(one, desired) for one in present(desired)}
+
+    def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
+        """Stanzas of the same interfaces leave the files of others; what else these say stays."""
+        managed = {one.name for one in desired.interfaces}
+        encoded = {_encoded(name) for name in managed}
+        ours = {path: match.group(1) for path in existing for match in [_OURS.fullmatch(path)] if match}
+        mine = [path for path, name in ours.items() if name in encoded]
+        found = list(compare(self.files(desired), existing, mine))
+        problems: List[str] = []
+        for path in sorted(existing):
+            if path in ours:
+                continue
+            after, said = without(existing[path], managed)
+            problems += [f"{path}: {text}" for text in said]
+            if path == MAIN and not _sourced(after):
+                after += f"\n{SOURCE}\n"
+            if after != existing[path]:
+                found.append(FileChange(path, existing[path], after))
+        if MAIN not in existing:
+            found.append(FileChange(MAIN, None, f"{HEAD}auto lo\niface lo inet loopback\n\n{SOURCE}\n"))
+        return Files(tuple(found), tuple(problems))
+
+
+def _file(floor: int, name: str) -> str:
+    return f"smallfleet-{floor}-{_encoded(name)}"
+
+
+def _encoded(name: str) -> str:
+    """What ``source-directory`` reads too: it takes letters, digits, _ and - only."""
+    return re.sub(r"[^A-Za-z0-9_-]", "--", name)
+
+
+def _text(interface: Interface, desired: Desired) -> str:
+    stanzas: List[Tuple[str, List[str]]] = []
+    for family, word, wish in ((4, "inet", interface.ipv4), (6, "inet6", interface.ipv6)):
+        for address in wish.addresses:
+            lines = [f"address {address}"]
+            lines += ["dad-attempts 0"] if family == 6 else []
+            lines += (
+                [f"accept_ra {2 if wish.autoconf else 0}", "autoconf 0"] if family == 6 and not wish.autoconf else []
+            )
+            stanzas.append((f"{word} static", lines))
+        if wish.dhcp:
+            stanzas.append((f"{word} dhcp", []))
+        elif wish.autoconf:
+            stanzas.append((f"{word} auto", []))
+    if not stanzas or not stanzas[0][0].startswith("inet "):
+        stanzas.insert(0, ("inet manual", []))
+    stanzas[0][1][:0] = [f"pre-up {line}" for line in _make(interface, desired)]
+    stanzas[-1][1].extend(f"up {line}" for line in _routes(interface, desired))
+    if dns_home(interface, desired):
+        servers, search = " ".join(desired.dns.servers), " ".join(desired.dns.search)
+        stanzas[0][1].extend([f"dns-nameservers {servers}"] if servers else [])
+        stanzas[0][1].extend([f"dns-search {search}"] if search else [])
+    if interface.virtual:
+        stanzas[0][1].append(f"post-down ip link delete dev {interface.name} || true")
+    blocks = [f"iface {interface.name} {head}\n" + "".join(f"    {one}\n" for one in lines) for head, lines in stanzas]
+    return f"auto {interface.name}\n" + "\n".join(blocks)
+
+
+def _make(interface: Interface, desired: Desired) -> List[str]:
+    """The commands that make the interface and bring it up; those that may have been done already may fail."""
+    name = interface.name
+    lines: List[str] = []
+    card = f" address {interface.mac}" if interface.mac else ""
+    if interface.type == "vlan":
+        lines.append(f"ip link add link {interface.base} name {name}{card} type vlan id {interface.vlan_id} || true")
+    elif interface.type == "bond":
+        options = "".join(f" {key} {value}" for key, value in sorted(interface.options.items()) if key != "primary")
+        lines.append(f"ip link add name {name}{card} type bond mode {interface.mode}{options} || true")
+    elif interface.type == "bridge":
+        lines.append(f"ip link add name {name}{card} type bridge stp_state {int(interface.stp)} || true")
+    elif interface.mac:
+        lines.append(f"ip link set dev {name}{card}")
+    if interface.mtu is not None:
+        lines.append(f"ip link set dev {name} mtu {interface.mtu}")
+    if not interface.ipv6.enabled:
+        lines.append(f"ip link set dev {name} addrgenmode none || true")
+    for port in interface.ports:
+        if interface.type == "bond":
+            lines.append(f"ip link set dev {port} down")
+        lines.append(f"ip link set dev {port} master {name}")
+        lines.append(f"ip link set dev {port} up")
+    if interface.options.get("primary"):
+        lines.append(f"ip link set dev {name} type bond primary {interface.options['primary']}")
+    lines.append(f"ip link set dev {name} up")
+    return lines
+
+
+def _routes(interface: Interface, desired: Desired) -> List[str]:
+    lines = [f"ip {' '.join(route_words('replace', route))}" for route in routes_of(interface, desired)]
+    for rule in rules_of(interface, desired):
+        lines.append(f"ip -{rule.family} {' '.join(rule_words('add', rule))} || true")
+    return lines
+
+
+def _sourced(text: str) -> bool:
+    """Whether the main file reads those of ours."""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 2 and words[0] in ("source", "source-directory"):
+            target = words[1].replace("/etc/network/", "").rstrip("/")
+            if target == "interfaces.d/*" and words[0] == "source" or target == "interfaces.d":
+                return True
+    return False
+
+
+def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
+    """An interfaces(5) file less what it says of these interfaces, and what in it is too clever to be taken apart."""
+    kept: List[str] = []
+    problems: List[str] = []
+    skipping = False
+    for line in _logical(text):
+        words = line.split()
+        if words and not line.lstrip().startswith("#") and _KEYWORDS.fullmatch(words[0]):
+            skipping = words[0] == "iface" and len(words) > 1 and words[1] in names
+            if any(one.startswith("/") or "*" in one for one in words[1:]) and words[0] in ("auto", "iface"):
+                problems.append(f"'{line.strip()}' may be about any interface. Name the interfaces one by one")
+            if _NAMES.fullmatch(words[0]) and names & set(words[1:]):
+                rest = [one for one in words[1:] if one not in names]
+                if rest:
+                    kept.append(" ".join([words[0], *rest]) + "\n")
+                continue
+        if not skipping or (words and line.lstrip().startswith("#")) or not words:
+            kept.append(line)
+    return "".join(kept), problems
+
+
+def _logical(text: str) -> List[str]:
+    """The lines of a file; one that ends in a backslash goes on in the next."""
+    found: List[str] = []
+    for line in text.splitlines(keepends=True):
+        if found and found[-1].endswith("\\\n"):
+            found[-1] += line
+        else:
+            found.append(line)
+    return found

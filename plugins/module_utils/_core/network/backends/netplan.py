@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""netplan: netplan-yaml(5). It merges all its files, so what others say of our interfaces must leave theirs."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, List, Mapping, Set, Tuple
+
+from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
+from .base import HEAD, compare, dns_home, floors, present, routes_of, rules_of
+
+FOLDER = "/etc/netplan"
+PREFIX = "90-smallfleet-"
+SECTIONS = {"ethernet": "ethernets", "bridge": "bridges", "bond": "bonds", "vlan": "vlans"}
+MODE = 0o600  # netplan complains of files that others can read
+BOND_KEYS = {
+    "miimon": "mii-monitor-interval",
+    "updelay": "up-delay",
+    "downdelay": "down-delay",
+    "min_links": "min-links",
+    "lacp_rate": "lacp-rate",
+    "xmit_hash_policy": "transmit-hash-policy",
+    "ad_select": "ad-select",
+    "primary": "primary",
+}
+_OURS = re.compile(re.escape(f"{FOLDER}/{PREFIX}") + r"[0-9]+-(.+)\.yaml")
+_KEY = re.compile(r"(?P<indent> *)(?P<quote>[\"']?)(?P<key>[A-Za-z0-9_.*?\[\]-]+)(?P=quote):(?P<rest>.*)")
+
+
+class Netplan:
+    """See ``Backend``."""
+
+    name = "netplan"
+    reads = (f"{FOLDER}/*.yaml",)
+    reload = (("netplan", "generate"),)
+
+    def files(self, desired: Desired) -> Dict[str, str]:
+        """One file for each interface: netplan knows in a file only what that or an earlier one defines."""
+        found: Dict[str, str] = {}
+        floor = floors(desired)
+        for interface in present(desired):
+            section = {SECTIONS[interface.type]: {interface.name: _entry(interface, desired)}}
+            path = f"{FOLDER}/{PREFIX}{floor[interface.name]}-{interface.name}.yaml"
+            found[path] = HEAD + yaml({"network": {"version": 2, **section}})
+        return found
+
+    def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
+        managed = {interface.name for interface in desired.interfaces}
+        ours = {path: match.group(1) for path in existing for match in [_OURS.fullmatch(path)] if match}
+        mine = [path for path, name in ours.items() if name in managed]
+        found = list(compare(self.files(desired), existing, mine, MODE))
+        problems: List[str] = []
+        for path in sorted(existing):
+            if path in ours:
+                continue
+            after, said = without(existing[path], managed)
+            problems += [f"{path}: {text}" for text in said]
+            if after != existing[path]:
+                found.append(FileChange(path, existing[path], after, MODE))
+        for rule in desired.rules:
+            if rule.iif and not rule.absent:
+                problems.append(f"rules: netplan has no word for iif (priority {rule.priority}). Use ip-from or fwmark")
+        return Files(tuple(found), tuple(problems))
+
+
+def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
+    entry: Dict[str, Any] = {}
+    if interface.type == "vlan":
+        entry.update(id=interface.vlan_id, link=interface.base)
+    elif interface.ports:
+        entry["interfaces"] = list(interface.ports)
+    if interface.mac:
+        entry["macaddress"] = interface.mac
+    if interface.mtu is not None:
+        entry["mtu"] = interface.mtu
+    if interface.type == "bridge":
+        entry["parameters"] = {"stp": interface.stp}
+    elif interface.type == "bond":
+        entry["parameters"] = {"mode": interface.mode, **_parameters(interface)}
+    entry["dhcp4"], entry["dhcp6"] = interface.ipv4.dhcp, interface.ipv6.dhcp
+    if interface.ipv4.dhcp:
+        entry["dhcp-identifier"] = "mac"
+    entry["accept-ra"] = interface.ipv6.autoconf or interface.ipv6.dhcp
+    entry["link-local"] = ["ipv6"] if interface.ipv6.enabled else []
+    if interface.addresses:
+        entry["addresses"] = [str(address) for address in interface.addresses]
+    routes = [_route(route) for route in routes_of(interface, desired)]
+    rules = []
+    for rule in rules_of(interface, desired):
+        one: Dict[str, Any] = {"priority": rule.priority, "table": rule.table}
+        one.update({"from": rule.source} if rule.source else {})
+        one.update({"to": rule.destination} if rule.destination else {})
+        one.update({"mark": rule.fwmark} if rule.fwmark else {})
+        rules.append(one)
+    entry.update({"routes": routes} if routes else {})
+    entry.update({"routing-policy": rules} if rules else {})
+    if dns_home(interface, desired) and (desired.dns.servers or desired.dns.search):
+        entry["nameservers"] = {"addresses": list(desired.dns.servers), "search": list(desired.dns.search)}
+    return entry
+
+
+def _parameters(interface: Interface) -> Dict[str, Any]:
+    return {
+        BOND_KEYS[key]: int(value) if value.isdigit() else value
+        for key, value in sorted(interface.options.items())
+        if key in BOND_KEYS
+    }
+
+
+def _route(route: Route) -> Dict[str, Any]:
+    one: Dict[str, Any] = {"to": route.destination}
+    one.update({"via": route.gateway} if route.gateway else {"scope": "link"})
+    one.update({"metric": route.metric} if route.metric else {})
+    one.update({"table": route.table} if route.table != MAIN_TABLE else {})
+    one.update({"on-link": True} if route.onlink else {})
+    return one
+
+
+def yaml(value: Any, indent: int = 0) -> str:
+    """Dictionaries and lists in block style; JSON's scalars are YAML's."""
+    space = "  " * indent
+    if isinstance(value, dict):
+        lines = []
+        for key, inner in value.items():
+            nested = isinstance(inner, (dict, list)) and inner
+            lines.append(
+                f"{space}{key}:\n{yaml(inner, indent + 1)}" if nested else f"{space}{key}: {json.dumps(inner)}\n"
+            )
+        return "".join(lines)
+    lines = []
+    for inner in value:
+        text = yaml(inner, indent + 1) if isinstance(inner, (dict, list)) else f"{space}  {json.dumps(inner)}\n"
+        lines.append(f"{space}- {text[len(space) + 2:]}")
+    return "".join(lines)
+
+
+def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
+    """A file of netplan less what it says of these interfaces, and what in it cannot be taken apart line by line.
+
+    Only block style is, which is what installers and cloud-init write.
+    """
+    kept: List[Tuple[int, str]] = []
+    problems: List[str] = []
+    inside: List[Tuple[int, str]] = []  # the keys above the present line, with their indentation
+    skip = -1
+    for line in text.splitlines(keepends=True):
+        bare = line.strip()
+        indent = len(line) - len(line.lstrip(" "))
+        if skip >= 0 and (not bare or bare.startswith("#") or indent > skip or _item(bare, indent, skip)):
+            continue
+        skip = -1
+        match = _KEY.match(line)
+        if match and not bare.startswith("#"):
+            inside = [one for one in inside if one[0] < indent] + [(indent, match["key"])]
+            keys = [key for _unused, key in inside]
+            if keys[:1] == ["network"] and len(keys) == 3 and keys[1] in SECTIONS.values():
+                if match["key"] in names:
+                    skip = indent
+                    continue
+            problems += _clever(keys, match, names)
+        kept.append((indent, line))
+    return _less_empty("".join(line for _unused, line in kept), text), problems
+
+
+def _item(bare: str, indent: int, skip: int) -> bool:
+    return bare.startswith("- ") and indent == skip
+
+
+def _clever(keys: List[str], match: "re.Match[str]", names: Set[str]) -> List[str]:
+    """What this reader of YAML does not follow, or what is about our interfaces under another name."""
+    rest = match["rest"].strip()
+    if keys[:1] == ["network"] and len(keys) < 3 and rest.startswith("{") and rest != "{}":
+        return ["is written in flow style ({...}). Write it in block style, one key to a line"]
+    if match["key"] == "set-name" and rest.strip("\"'") in names and keys[2:3] != [rest.strip("\"'")]:
+        return [f"{keys[2]} is {rest} by another name. Name it {rest} there"]
+    return []
+
+
+def _less_empty(text: str, before: str) -> str:
+    """netplan refuses a section without anything in it."""
+    if text == before:
+        return text
+    lines = text.splitlines(keepends=True)
+    found: List[str] = []
+    for index, line in enumerate(lines):
+        match = _KEY.match(line)
+        if match and match["key"] in SECTIONS.values() and not match["rest"].strip():
+            depth = len(match["indent"])
+            following = [one for one in lines[index + 1 :] if one.strip() and not one.strip().startswith("#")]
+            if not following or len(following[0]) - len(following[0].lstrip(" ")) <= depth:
+                continue
+        found.append(line)
+    return "".join(found)

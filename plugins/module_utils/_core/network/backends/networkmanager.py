@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""NetworkManager: keyfiles, nm-settings-keyfile(5), for NetworkManager 1.30 and later."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from configparser import Error as BadKeyfile
+from typing import Dict, List, Mapping, Tuple
+from uuid import NAMESPACE_DNS, uuid5
+
+from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule
+from .base import HEAD, compare, dns_home, present, routes_of, rules_of
+
+FOLDER = "/etc/NetworkManager/system-connections"
+PREFIX = "smallfleet-"
+OLD = "/etc/sysconfig/network-scripts"
+MODE = 0o600  # NetworkManager ignores keyfiles that others can read
+PRIORITY = 100
+TYPES = {"ethernet": "802-3-ethernet"}
+Section = Tuple[str, List[Tuple[str, str]]]
+
+
+class NetworkManager:
+    """See ``Backend``."""
+
+    name = "networkmanager"
+    reads = (f"{FOLDER}/*", "/run/NetworkManager/system-connections/*", f"{OLD}/ifcfg-*")
+    reload = (("nmcli", "connection", "reload"),)
+
+    def files(self, desired: Desired) -> Dict[str, str]:
+        return {_path(one.name): HEAD + _text(_profile(one, desired)) for one in present(desired)}
+
+    def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
+        """Profiles of others for the same interfaces go: two that fit would take turns."""
+        managed = [interface.name for interface in desired.interfaces]
+        found = list(compare(self.files(desired), existing, [_path(name) for name in managed], MODE))
+        problems: List[str] = []
+        for path, text in sorted(existing.items()):
+            base = path.rpartition("/")[2]
+            if path.startswith(f"{FOLDER}/{PREFIX}"):
+                continue
+            if path.startswith(OLD):
+                if base[len("ifcfg-") :] in managed:
+                    problems.append(f"{path}: is in the old format. Run nmcli connection migrate first")
+            elif _interface(text) in managed:
+                found.append(FileChange(path, text, None, MODE))
+        return Files(tuple(found), tuple(problems))
+
+
+def _path(name: str) -> str:
+    return f"{FOLDER}/{PREFIX}{name}.nmconnection"
+
+
+def _interface(text: str) -> str:
+    """The interface that a keyfile is for; empty when it names none."""
+    parser = ConfigParser(interpolation=None, strict=False, delimiters=("=",), comment_prefixes=("#",))
+    try:
+        parser.read_string(text)
+    except BadKeyfile:
+        return ""
+    return parser.get("connection", "interface-name", fallback="").strip()
+
+
+def _text(sections: List[Section]) -> str:
+    blocks = [f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines) for name, lines in sections]
+    return "\n".join(blocks)
+
+
+def _profile(interface: Interface, desired: Desired) -> List[Section]:
+    name = interface.name
+    connection = [
+        ("id", f"{PREFIX}{name}"),
+        ("uuid", str(uuid5(NAMESPACE_DNS, f"{name}.network.smallfleet.infra"))),
+        ("type", TYPES.get(interface.type, interface.type)),
+        ("interface-name", name),
+        ("autoconnect", "true"),
+        ("autoconnect-priority", str(PRIORITY)),
+    ]
+    master = next((other for other in present(desired) if name in other.ports), None)
+    if master is not None:
+        connection += [("master", master.name), ("slave-type", master.type)]
+    if interface.ports:
+        connection.append(("autoconnect-slaves", "1"))
+    found: List[Section] = [("connection", connection)]
+    card = [("cloned-mac-address", interface.mac)] if interface.mac else []
+    card += [("mtu", str(interface.mtu))] if interface.mtu is not None else []
+    found += [("ethernet", card)] if card or not interface.virtual else []
+    if interface.type == "bridge":
+        found.append(("bridge", [("stp", "true" if interface.stp else "false")]))
+    elif interface.type == "bond":
+        found.append(("bond", [("mode", interface.mode), *sorted(interface.options.items())]))
+    elif interface.type == "vlan":
+        # flag 1: the headers are reordered, as the kernel does by default
+        found.append(("vlan", [("flags", "1"), ("id", str(interface.vlan_id)), ("parent", interface.base)]))
+    if master is None:
+        found.append(("ipv4", _family(interface.ipv4, 4, interface, desired)))
+        found.append(("ipv6", _family(interface.ipv6, 6, interface, desired)))
+    return found
+
+
+def _family(wish: Family, family: int, interface: Interface, desired: Desired) -> List[Tuple[str, str]]:
+    lines = [(f"address{index}", str(one)) for index, one in enumerate(wish.addresses, 1)]
+    lines.append(("method", _method(wish, family)))
+    if family == 6 and wish.enabled:
+        lines.append(("addr-gen-mode", "eui64"))
+    if family == 4 and wish.dhcp:
+        lines.append(("dhcp-client-id", "mac"))
+    if wish.enabled:
+        routes = [route for route in routes_of(interface, desired) if route.family == family]
+        for index, route in enumerate(routes, 1):
+            lines += _route(index, route)
+        rules = [rule for rule in rules_of(interface, desired) if rule.family == family]
+        lines += [(f"routing-rule{index}", _rule(rule)) for index, rule in enumerate(rules, 1)]
+    if dns_home(interface, desired) and wish.enabled:
+        servers = [one for one in desired.dns.servers if (":" in one) == (family == 6)]
+        lines += [("dns", "".join(f"{one};" for one in servers))] if servers else []
+        lines += [("dns-search", "".join(f"{one};" for one in desired.dns.search))] if desired.dns.search else []
+    return lines
+
+
+def _method(wish: Family, family: int) -> str:
+    if not wish.enabled:
+        return "disabled"
+    if family == 6:
+        return "auto" if wish.autoconf else "dhcp" if wish.dhcp else "manual" if wish.addresses else "link-local"
+    return "auto" if wish.dhcp else "manual" if wish.addresses else "disabled"
+
+
+def _route(index: int, route: Route) -> List[Tuple[str, str]]:
+    """The metric is always said: the default is one for each kind of interface, not the kernel's."""
+    gateway = route.gateway or ("0.0.0.0" if route.family == 4 else "::")
+    lines = [(f"route{index}", f"{route.destination},{gateway},{route.metric}")]
+    options = [f"table={route.table}"] if route.table != MAIN_TABLE else []
+    options += ["onlink=true"] if route.onlink else []
+    return lines + ([(f"route{index}_options", ",".join(options))] if options else [])
+
+
+def _rule(rule: Rule) -> str:
+    everything = "0.0.0.0/0" if rule.family == 4 else "::/0"
+    words = ["priority", str(rule.priority), "from", rule.source or everything]
+    words += ["to", rule.destination] if rule.destination else []
+    words += ["iif", rule.iif] if rule.iif else []
+    words += ["fwmark", str(rule.fwmark)] if rule.fwmark else []
+    return " ".join([*words, "table", str(rule.table)])
