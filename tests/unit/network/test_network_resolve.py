@@ -162,3 +162,23 @@ def test_a_slice_that_somebody_has_changed_is_refused_with_one_error() -> None:
     for bad in ({"interfaces": [{}]}, {"interfaces": 7}, {"routes": [{"destination": "::/0"}]}, {"rules": [[]]}):
         with pytest.raises(BadSlice):
             from_data(bad)
+
+
+def test_data_that_a_person_wrote_for_the_module_may_leave_things_out() -> None:
+    address = {"ip": "2001:DB8::10", "prefix_length": 64}
+    desired = from_data(
+        {
+            "interfaces": [
+                {
+                    "name": "br0",
+                    "type": "bridge",
+                    "bridge": {"port": [{"name": "eth0"}]},
+                    "ipv6": {"enabled": True, "address": [address]},
+                }
+            ],
+            "routes": [{"destination": "::/0", "next_hop_interface": "br0", "next_hop_address": "fe80::1"}],
+        }
+    )
+    assert [interface.name for interface in desired.interfaces] == ["br0", "eth0"]
+    assert desired.interfaces[0].addresses == (Address("2001:db8::10", 64),)
+    assert desired.routes == (Route("::/0", "br0", "fe80::1", metric=1024),)

@@ -11,7 +11,7 @@ from typing import List, Set, Tuple
 
 from ._addresses import donors, final
 from ._draft import Draft, goes_down, route_key, route_words, rule_words
-from .model import DEFAULT_DESTINATIONS, Desired, Observed, Operation, Route
+from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route
 
 LEASED = ("dhcp", "ra")
 
@@ -90,7 +90,7 @@ def _like(route: Route, absent: Route) -> bool:
     return (
         (route.destination, route.interface, route.table) == (absent.destination, absent.interface, absent.table)
         and absent.gateway in ("", route.gateway)
-        and absent.metric in (0, 1024, route.metric)
+        and absent.metric in (0, METRIC_IPV6, route.metric)
     )
 
 

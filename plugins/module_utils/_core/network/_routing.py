@@ -11,11 +11,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.values import is_domain, shown
 from ._read import Place, address, choice, mapping, name, network, number, sequence
-from .model import MAIN_TABLE, Dns, Interface, Route, Rule
+from .model import MAIN_TABLE, METRIC_IPV6, Dns, Interface, Route, Rule
 
 LARGEST = 4294967295
 LOCAL_TABLE = 255
-METRIC_IPV6 = 1024  # IP6_RT_PRIO_USER: what the kernel makes of no metric; for IPv4 it is 0
 _ROUTE = "{destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}"
 _RULE = "{ip-from: 198.51.100.0/24, priority: 100, route-table: 77}"
 _ROUTE_KEYS = ("destination", "next-hop-interface", "next-hop-address", "metric", "table-id", "state")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Mapping, Optional, Tuple
 
 MAIN_TABLE = 254
+METRIC_IPV6 = 1024  # IP6_RT_PRIO_USER: what the kernel makes of no metric; for IPv4 it is 0
 DEFAULT_DESTINATIONS = ("0.0.0.0/0", "::/0")
 
 

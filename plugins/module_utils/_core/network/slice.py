@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from .model import MAIN_TABLE, Address, Desired, Dns, Family, Interface, Route, Rule
+from .model import MAIN_TABLE, METRIC_IPV6, Address, Desired, Dns, Family, Interface, Route, Rule
 
 
 class BadSlice(ValueError):
@@ -72,16 +73,25 @@ def _rule(one: Rule) -> Dict[str, Any]:
 
 
 def from_data(data: Mapping[str, Any]) -> Desired:
-    """The inverse of ``as_data``. Raises BadSlice; what the data means was checked when the fleet was planned."""
+    """The inverse of ``as_data``. Raises BadSlice; what the data means was checked when the fleet was planned.
+
+    Data that a person wrote may leave out defaults, and ports that have nothing of their own.
+    """
     try:
         return Desired(
-            tuple(_read_interface(one) for one in data.get("interfaces") or ()),
+            _with_ports(tuple(_read_interface(one) for one in data.get("interfaces") or ())),
             tuple(_read_route(one) for one in data.get("routes") or ()),
             tuple(_read_rule(one) for one in data.get("rules") or ()),
             _read_dns(data.get("dns") or {}),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadSlice(f"is not what smallfleet.infra.fleet_plan makes: {error!r}") from error
+
+
+def _with_ports(interfaces: Tuple[Interface, ...]) -> Tuple[Interface, ...]:
+    named = [one.name for one in interfaces]
+    ports = dict.fromkeys(port for one in interfaces if not one.absent for port in one.ports if port not in named)
+    return (*interfaces, *(Interface(port) for port in ports))
 
 
 def _read_interface(one: Mapping[str, Any]) -> Interface:
@@ -110,16 +120,17 @@ def _integer(value: Any) -> Optional[int]:
 
 def _read_family(one: Mapping[str, Any]) -> Family:
     entries: Sequence[Mapping[str, Any]] = one.get("address") or ()
-    addresses = tuple(Address(str(entry["ip"]), int(entry["prefix_length"])) for entry in entries)
+    addresses = tuple(Address(str(ip_address(entry["ip"])), int(entry["prefix_length"])) for entry in entries)
     return Family(bool(one.get("enabled")), bool(one.get("dhcp")), bool(one.get("autoconf")), addresses)
 
 
 def _read_route(one: Mapping[str, Any]) -> Route:
+    destination = str(ip_network(one["destination"]))
     return Route(
-        destination=str(one["destination"]),
+        destination=destination,
         interface=str(one["next_hop_interface"]),
         gateway=str(one.get("next_hop_address") or ""),
-        metric=int(one.get("metric") or 0),
+        metric=int(one.get("metric") or (METRIC_IPV6 if ":" in destination else 0)),
         table=int(one.get("table_id") or MAIN_TABLE),
         onlink=bool(one.get("onlink")),
         absent=one.get("state") == "absent",
