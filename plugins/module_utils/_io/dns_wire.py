@@ -69,7 +69,7 @@ class WireClient:
             try:
                 return seen_among(self.transfer(zone).sets, keys)
             except DnsFailure as failure:
-                if failure.reason != "refused":
+                if failure.reason not in ("refused", "malformed", "server_failure"):
                     raise
         self.check_zone(zone)
         found = Seen()
