@@ -16,7 +16,7 @@ author:
   - The smallfleet.infra contributors (@smallfleet)
 description:
   - Makes the keys whose home is this host, takes the others from their homes, and removes those that the inventory no
-    longer gives to this host. The role M(smallfleet.infra.dns_keys#role) says in which order.
+    longer gives to this host. The role P(smallfleet.infra.dns_keys#role) says in which order.
   - Each key is a file in the syntax of BIND that only root can read. Its path stays the same when the secret changes.
   - A secret leaves its home only sealed for one holder, with the public part of a key pair whose private part that
     holder has made and keeps. No secret is in an argument vector, a log or a result.

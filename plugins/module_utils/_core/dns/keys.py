@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from .keyfile import SLOTS, SUFFIX, TsigKey, fingerprint, generation, usable
+from .keyfile import SLOTS, TsigKey, fingerprint, generation, usable
 
 IDLE, PREPARED, PROMOTED = "idle", "prepared", "promoted"
 SETTLED = "settled"
