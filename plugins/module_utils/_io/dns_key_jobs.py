@@ -81,8 +81,10 @@ def _present(host: KeyHost, job: Job) -> Dict[str, Any]:
     store = host.observe(job.keys)
     given = _open(host, job)
     plan = plan_store(job.host, job.keys, store, given, job.move)
-    if job.sealed is not None and plan.missing and not job.check:
-        raise KeyFailure(f"{_listed(plan.missing)}. Run the role dns_keys there, and then here.", "missing")
+    homes = {key.home for key in job.keys if key.name in given}  # a host of several homes takes from one after the other
+    missing = {home: names for home, names in plan.missing.items() if home in homes or not homes}
+    if job.sealed is not None and missing and not job.check:
+        raise KeyFailure(f"{_listed(missing)}. Run the role dns_keys there, and then here.", "missing")
     return _done(host, job, store, plan)
 
 

@@ -149,6 +149,16 @@ def test_a_key_that_home_did_not_send_is_an_error(holder: KeyHost) -> None:
         run_job(holder, job("app1", sealed=[]))
 
 
+def test_a_holder_takes_keys_from_one_home_after_the_other(home: KeyHost, holder: KeyHost, tmp_path: Path) -> None:
+    other = key_host(tmp_path / "other" / "store")
+    keys = [*KEYS, {**KEYS[0], "name": "app1-too", "home": "ns2"}]
+    recipient = run_job(holder, job("app1", keys=keys))["state"]["certificate"]
+    for giving, name, own in ((home, "ns1", keys[:1]), (other, "ns2", keys[1:])):
+        sent = run_job(giving, job(name, keys=own, state="sealed", recipient=recipient))
+        run_job(holder, job("app1", keys=keys, sealed=[sent["sealed"]]))
+    assert content(holder) and content(holder, "app1-too.key")
+
+
 def test_holders_that_ask_at_the_same_moment_get_the_same_key(home: KeyHost, holder: KeyHost) -> None:
     recipient = run_job(holder, job("app1"))["state"]["certificate"]
     seen: List[Mapping[str, Any]] = []
