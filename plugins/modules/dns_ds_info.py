@@ -151,7 +151,7 @@ parent_servers:
   type: list
   elements: dict
   sample: [{server: 192.0.2.1, ds: [], verdict: missing}]
-keys:
+zone_keys:
   description: The zone's keys, and whether each signs the set of keys now.
   returned: success
   type: list

@@ -223,7 +223,7 @@ def as_result(zone: str, report: Report) -> Dict[str, Any]:
         "ds_lines": lines,
         "ttl": report.ttl,
         "parent_servers": parents,
-        "keys": [
+        "zone_keys": [
             {"tag": key.tag, "flags": key.flags, "algorithm": key.algorithm, "signs": key.tag in report.child.signers}
             for key in report.child.keys
         ],
