@@ -184,7 +184,8 @@ def bridge_plan() -> Plan:
     add = Operation("add_link", "br0", tuple("link add name br0 type bridge".split()), (("link", "delete", "dev", "br0"),))
     up = Operation("set_link", "br0", tuple("link set dev br0 up".split()))
     rule = Operation("add_rule", "", tuple("rule add priority 9 table 7".split()), (("rule", "del", "priority", "9"),), 6)
-    return Plan(prepare=(add, up), switch=(rule,), carriers=("br0",))
+    leave = Operation("set_link", "eth1", tuple("link set dev eth1 nomaster".split()))
+    return Plan(prepare=(add, up), switch=(rule, leave), carriers=("br0",))
 
 
 def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> None:
@@ -197,10 +198,25 @@ def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> 
     assert prepare("/x", bridge_plan(), BOOT, {}, Observed()).made == ()
 
 
+def test_the_kernel_announces_the_route_of_a_moved_address_again_for_networkd() -> None:
+    there, local = "address add 192.0.2.1/24 broadcast + dev br0", "address add fe80::1/64 scope link dev br0 nodad"
+    six = "address add 2001:db8::1/64 dev br0 nodad"
+    passing = ("address add 192.0.2.9/32 dev br0", "address del 192.0.2.9/32 dev br0")
+    moved = [Operation("", "br0", tuple(words.split())) for words in (there, local, *passing, six)]
+    change = prepare("/x", Plan(switch=tuple(moved)), (), SHOWN, Observed())
+    assert batches(change)["remind-switch"].splitlines() == [
+        "address change 192.0.2.1/24 dev br0 metric 1",
+        "address change 192.0.2.1/24 dev br0 metric 0",
+        "address change 2001:db8::1/64 dev br0 nodad metric 1",
+        "address change 2001:db8::1/64 dev br0 nodad metric 256",
+    ]
+    assert "remind-switch" not in batches(prepare("/x", Plan(switch=tuple(moved)), (), {}, Observed()))
+
+
 def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
     change = prepare("/x", bridge_plan(), (), {}, Observed())
     assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
-    assert "switch" not in batches(change)
+    assert batches(change)["switch"] == "link set dev eth1 nomaster\n"
     assert "ip -6 -batch switch6" in scripts(change, "boot", 90)["switch.sh"]
 
 

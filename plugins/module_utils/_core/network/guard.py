@@ -43,7 +43,8 @@ FIRST = "00-0-smallfleet-trial-"
 class Step:
     """One step of a script.
 
-    ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` (likewise, each may fail), ``carrier`` and
+    ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and
+    ``remind`` (likewise, each may fail), ``carrier`` and
     ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``, whole and synced), ``drop``
     (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file of that name beside the scripts, synced), ``reload`` (networkd reads its files), ``generate`` (netplan makes them),
     ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
@@ -139,6 +140,29 @@ def batches(change: Change) -> Dict[str, str]:
             lines = [one.line for one in operations if one.family == family]
             if lines:
                 found[f"{name}{suffix}"] = "".join(f"{line}\n" for line in lines)
+    for name in ("switch", "undo") if change.reloads else ():
+        lines = _remind(parts[name])
+        if lines:
+            found[f"remind-{name}"] = "".join(f"{line}\n" for line in lines)
+    return found
+
+
+def _remind(operations: Sequence[Operation]) -> List[str]:
+    """What makes the kernel announce the routes of new addresses again: a change of each route's metric, and back.
+
+    Where two interfaces have a network for a moment, systemd-networkd 257 takes the end of one's route for that of the
+    other's, and then waits forever before it sets a route by a gateway that it believes out of reach. Only addresses
+    that are there in the end: the kernel makes an IPv4 address that is to be changed and does not exist.
+    """
+    there: Dict[Tuple[str, str], bool] = {}
+    for words in (one.words for one in operations if one.words[0] == "address"):
+        lasting = words[1] in ("add", "replace") and "scope" not in words and "valid_lft" not in words
+        there[(words[2], words[words.index("dev") + 1])] = lasting
+    found: List[str] = []
+    for (address, name), lasting in there.items():
+        plain, nodad = ("256", " nodad") if ":" in address else ("0", "")
+        if lasting:
+            found += [f"address change {address} dev {name}{nodad} metric {metric}" for metric in ("1", plain)]
     return found
 
 
@@ -194,8 +218,13 @@ def switch(change: Change) -> List[Step]:
     steps += _batch(change, "prepare")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
+    steps += _batch(change, "remind-switch", "remind")
     steps += _trial(change, devices=False)
-    steps += [Step("reload")] if change.reloads else []
+    if change.reloads:
+        steps += [Step("reload")]
+        # networkd configures an interface anew as soon as it leaves a bridge, by the file that it knows so far
+        left = any("nomaster" in one.words for one in change.operations.switch)
+        steps += [Step("pause"), *_batch(change, "switch", "undo"), *_batch(change, "remind-switch", "remind")] if left else []
     return [*steps, *_batch(change, "cleanup"), Step("mark", APPLIED)]
 
 
@@ -219,7 +248,7 @@ def restore(change: Change, adopting: bool) -> List[Step]:
     """
     undo = _batch(change, "undo", "undo")
     steps = undo + (_boot(change, new=False) if adopting else []) + _end_trial(change)
-    steps += [Step("pause"), *undo] if change.reloads else []
+    steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
     return [*steps, Step("mark", RESTORED), *leave()]
 
 
