@@ -103,7 +103,7 @@ EXAMPLES = r"""
 - name: Point the service at the second host, if it still points at the first
   smallfleet.infra.dns_record_set:
     server: 192.0.2.53
-    key_file: /etc/bind/smallfleet/demo-update.key
+    key_file: /etc/smallfleet/dns/demo-update.key
     zone_name: demo.example.net
     record: www
     type: CNAME
@@ -124,7 +124,7 @@ EXAMPLES = r"""
 - name: Take an address away, but only if it is the one that was given out
   smallfleet.infra.dns_record_set:
     server: 192.0.2.53
-    key_file: /etc/bind/smallfleet/demo-update.key
+    key_file: /etc/smallfleet/dns/demo-update.key
     zone_name: demo.example.net
     record: guest7
     type: A

@@ -162,7 +162,7 @@ EXAMPLES = r"""
 - name: Publish the hosts
   smallfleet.infra.dns_record_sets:
     server: 127.0.0.1
-    key_file: /etc/bind/smallfleet/demo-update.key
+    key_file: /etc/smallfleet/dns/demo-update.key
     zone_name: demo.example.net
     record_sets:
       - {record: app1, type: A, ttl: 300, value: [192.0.2.11]}
@@ -173,7 +173,7 @@ EXAMPLES = r"""
 - name: Make the zone hold just this, and what ACME clients and the hosts of one branch write themselves
   smallfleet.infra.dns_record_sets:
     server: 127.0.0.1
-    key_file: /etc/bind/smallfleet/demo-update.key
+    key_file: /etc/smallfleet/dns/demo-update.key
     zone_name: demo.example.net
     record_sets:
       - {record: www, type: CNAME, value: [app1]}

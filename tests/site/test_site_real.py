@@ -117,7 +117,7 @@ def test_the_service_moves_and_stays_where_it_was_moved_to(site):
 
 
 def test_no_secret_is_shown_at_any_verbosity(site):
-    secret = re.search(r'secret "([^"]+)"', site.on("ns1", "cat /etc/bind/smallfleet/*.key"))
+    secret = re.search(r'secret "([^"]+)"', site.on("ns1", "cat /etc/smallfleet/dns/*.key"))
     assert secret
     loud = site.run("switch_over", "-e", "standby_switch_service=web", "-vvvvv", "--diff")
     assert loud.rc == 0, loud.text[-4000:]
