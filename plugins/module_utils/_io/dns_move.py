@@ -19,7 +19,7 @@ from .clock import Clock
 from .dns import DnsFailure
 from .dns_agree import Endpoint, ask_each, question, zone_endpoints
 from .dns_compare import Side
-from .dns_reading import serial_of, soa_of
+from .dns_reading import soa_of
 from .files import FileStore
 
 WAITS = ("wait_ttl", "wait_ds", "settle", "wait_ns")
