@@ -54,7 +54,8 @@ options:
       - Name, secret and algorithm are taken from it, so that the secret need not leave that host.
     type: path
 requirements:
-  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython))
+  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython)); 2.1 or later for the
+    types V(SVCB), V(HTTPS) and V(SMIMEA), and for O(key_algorithm=gss-tsig)
 notes:
   - Every update carries, in the same message, the condition that what it changes is still as it was read
     (RFC 2136, section 2.4). When another writer was faster, the server does nothing.

@@ -57,7 +57,8 @@ def raw(server: Any, *changes: Any, zone: str = ZONE) -> None:
     update = dns.update.UpdateMessage(zone)
     for name, *rest in changes:
         update.add(name, *rest)
-    update.use_tsig(server.client().key)
+    key = server.key()
+    update.use_tsig(key, key.name)
     assert dns.query.tcp(update, "127.0.0.1", port=server.port, timeout=5).rcode() == 0
 
 

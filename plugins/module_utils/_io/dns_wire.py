@@ -18,7 +18,7 @@ from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents, seen_among
 from .._core.dns.plan import LIMIT
 from .._core.dns.prune import without_server_sets
-from .._core.dns.values import SERVER_OWNED, type_of
+from .._core.dns.values import SERVER_OWNED, by_number, type_of
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
@@ -60,7 +60,7 @@ class WireClient:
         try:
             return canonical_text(_rdata(kind, text))
         except dns.exception.DNSException as error:
-            raise ValueError(f"'{text}' is not a value of type {kind}: {error}.") from None
+            raise ValueError(f"'{text}' is not a value of type {kind}: {str(error).rstrip('.')}.") from None
 
     def read(self, zone: str, keys: Sequence[Key]) -> Seen:
         self._wildcards.clear()
@@ -123,6 +123,7 @@ class WireClient:
             dns.rdatatype.AXFR,
             port=where.port,
             keyring=self.key,
+            keyname=self.key.name if self.key is not None else None,
             timeout=where.timeout,
             relativize=False,
         )
@@ -145,7 +146,7 @@ class WireClient:
         self._served.add(zone)
 
     def _ask(self, name: str, kind: str, zone: str) -> Any:
-        question = dns.message.make_query(name, kind)
+        question = dns.message.make_query(name, by_number(kind))
         question.flags &= ~dns.flags.RD
         try:
             answer = self._exchange(question)
@@ -204,7 +205,7 @@ class WireClient:
     def _exchange(self, message: Any, sent: bool = False) -> Any:
         """One message there and back, with every way to fail named."""
         if self.key is not None:
-            message.use_tsig(self.key)
+            message.use_tsig(self.key, self.key.name)
         with self.naming_failures(sent, "the update" if sent else "the question"):
             answer = self._transmit(message)
         self._key_accepted = self._key_accepted or answer.had_tsig
@@ -301,14 +302,14 @@ def _update(zone: str, message: Message) -> Any:
         if one.kind == "unused":
             update.absent(one.name)
         elif one.kind == "exists":
-            update.present(one.name, one.type)
+            update.present(one.name, by_number(one.type))
         elif one.kind == "absent":
-            update.absent(one.name, one.type)
+            update.absent(one.name, by_number(one.type))
         else:
             update.present(one.name, *(_rdata(one.type, value) for value in one.values))
     for change in message.changes:
         if change.kind == "clear":
-            update.delete(change.name, change.type)
+            update.delete(change.name, by_number(change.type))
         elif change.kind == "drop":
             update.delete(change.name, _rdata(change.type, change.value))
         else:

@@ -38,6 +38,13 @@ def type_of(number: int) -> str:
     return _NUMBERS.get(number, f"TYPE{number}")
 
 
+def by_number(kind: str) -> str:
+    """``TYPE<number>`` of a type that type_name() accepted, or of one that only servers use."""
+    if _GENERIC.fullmatch(kind):
+        return kind
+    return f"TYPE{next(number for number, name in _NUMBERS.items() if name == kind)}"
+
+
 class BadValue(ValueError):
     """A value that its type does not allow. The message completes the sentence "'x' ..."."""
 
