@@ -16,7 +16,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.bac
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 
-from .test_network_kernel import Namespace, fixture_namespace  # noqa: F401
+from .namespace import Namespace
 from .test_network_plan import RULES, move
 
 

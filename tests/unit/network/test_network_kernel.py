@@ -9,13 +9,9 @@ Bridges only: the kernels of test machines often have neither bonds nor VLANs.
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from dataclasses import replace
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, List, Tuple
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -24,73 +20,13 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Desired,
     Interface,
     Observed,
-    Operation,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 
 from .kernel import Kernel
-from .test_network_plan import CARDS, MANAGEMENT, UNMANAGED, layouts, move
-
-UNSHARE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
-ENTER = ["--net"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--net"]
-
-
-class Namespace:
-    """A network namespace with nothing in it, for as long as its process lives."""
-
-    def __init__(self) -> None:
-        self.holder = subprocess.Popen([*UNSHARE, "cat"], stdin=subprocess.PIPE)
-        while True:
-            own = os.readlink(f"/proc/{self.holder.pid}/ns/net")
-            if own != os.readlink("/proc/self/ns/net") or self.holder.poll() is not None:
-                break
-
-    def run(self, *words: str, text: str = "", check: bool = True) -> str:
-        inside = ["nsenter", "--target", str(self.holder.pid), *ENTER, *words]
-        done = subprocess.run(inside, input=text, capture_output=True, text=True, check=False)
-        assert not check or done.returncode == 0, f"{words}: {done.stderr}\n{text}"
-        return done.stdout
-
-    def batch(self, operations: Sequence[Operation], force: bool = False) -> None:
-        for family in (0, 6):
-            lines = [one.line for one in operations if one.family == family]
-            words = [*(["-6"] if family else []), *(["-force"] if force else []), "-batch", "-"]
-            if lines:
-                self.run("ip", *words, text="".join(f"{line}\n" for line in lines), check=not force)
-
-    def observed(self) -> Observed:
-        return observe({key: self.run(*words) for key, words in COMMANDS.items()})
-
-    def clear(self, promote: bool) -> None:
-        """Only the cards, each of which is one end of a pair, and are up."""
-        there = re.findall(r"^\d+: ([^@:]+)", self.run("ip", "-o", "link"), re.MULTILINE)
-        lines = [f"link delete dev {name}" for name in there if name != "lo"]
-        self.run("ip", "-force", "-batch", "-", text="".join(f"{line}\n" for line in lines), check=False)
-        lines = []
-        for name in (*CARDS, UNMANAGED):
-            lines += [f"link add name {name} type veth peer name {name}-far"]
-            lines += [f"link set dev {end} up" for end in (name, f"{name}-far")]
-        lines += [f"address add 203.0.113.9/24 dev {UNMANAGED}", "link set dev lo up"]
-        self.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
-        for rule in self.observed().rules:
-            if rule.priority in (100, 101):
-                self.run("ip", f"-{rule.family}", "rule", "del", "priority", str(rule.priority))
-        self.run("sh", "-c", f"echo {int(promote)} > /proc/sys/net/ipv4/conf/all/promote_secondaries")
-
-    def close(self) -> None:
-        self.holder.kill()
-        self.holder.wait()
-
-
-@pytest.fixture(scope="module", name="namespace")
-def fixture_namespace() -> Iterator[Namespace]:
-    found = Namespace()
-    if found.holder.poll() is not None:
-        pytest.skip("this user may not make a network namespace")
-    yield found
-    found.close()
+from .namespace import Namespace
+from .test_network_plan import MANAGEMENT, layouts, move
 
 
 def seen(observed: Observed) -> Tuple[object, ...]:
@@ -109,7 +45,7 @@ def seen(observed: Observed) -> Tuple[object, ...]:
     return (links, addresses, routes, sorted(map(str, observed.rules)))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(layouts(tagged=False), layouts(tagged=False), st.booleans(), st.data())
 def test_the_real_kernel_goes_where_the_model_goes_and_comes_back_from_everywhere(
     namespace: Namespace, before: Desired, after: Desired, promote: bool, data: st.DataObject

@@ -25,9 +25,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 
-from .kernel import Kernel, bare, card, state
+from .kernel import Kernel, bare, state
+from .namespace import CARDS, UNMANAGED
 
-CARDS = ("eth0", "eth1", "eth2")
 HOME4, HOME6 = Address("192.0.2.10", 24), Address("2001:db8::10", 64)
 MANAGEMENT = (HOME4.ip, HOME6.ip)
 GATEWAYS = (Route("0.0.0.0/0", "", "192.0.2.1"), Route("::/0", "", "2001:db8::1", metric=1024))
@@ -37,7 +37,6 @@ OTHERS = [
     Address("198.51.100.7", 25),
     Address("2001:db8::11", 64),
 ]
-UNMANAGED = "eth9"
 
 
 def families(addresses: List[Address], six: bool) -> Dict[str, Family]:
@@ -123,7 +122,7 @@ def names(desired: Desired) -> Dict[str, Interface]:
     return {one.name: one for one in desired.interfaces}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(changes())
 def test_the_plan_gives_what_is_wanted_and_is_then_empty(case: Tuple[Desired, Observed, bool]) -> None:
     desired, observed, promote = case
@@ -146,7 +145,7 @@ def test_the_plan_gives_what_is_wanted_and_is_then_empty(case: Tuple[Desired, Ob
     assert plan(desired, kernel.observed()).operations == ()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(changes(), st.data())
 def test_a_rollback_gives_back_what_was_there_wherever_the_change_stopped(
     case: Tuple[Desired, Observed, bool], data: st.DataObject
@@ -168,7 +167,7 @@ def test_a_rollback_gives_back_what_was_there_wherever_the_change_stopped(
         assert state(kernel.observed()) == state(observed), f"stopped after {count} and again after {stopped}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(changes())
 def test_the_plan_touches_nothing_that_it_was_not_asked_to(case: Tuple[Desired, Observed, bool]) -> None:
     desired, observed, promote = case
@@ -206,7 +205,7 @@ def reaches(kernel: Kernel, address: Address) -> bool:
     return bool(routes) and min(routes, key=lambda one: one.metric).interface in way
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(changes(tagged=False))
 def test_the_host_answers_at_its_addresses_after_every_single_operation_and_while_it_goes_back(
     case: Tuple[Desired, Observed, bool],

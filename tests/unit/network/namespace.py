@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A network namespace of this machine: a real kernel to try things on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import Sequence
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
+
+CARDS = ("eth0", "eth1", "eth2")
+UNMANAGED = "eth9"
+UNSHARE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+ENTER = ["--net"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--net"]
+
+
+class Namespace:
+    """A network namespace with nothing in it, for as long as its process lives."""
+
+    def __init__(self) -> None:
+        self.holder = subprocess.Popen([*UNSHARE, "cat"], stdin=subprocess.PIPE)
+        while True:
+            own = os.readlink(f"/proc/{self.holder.pid}/ns/net")
+            if own != os.readlink("/proc/self/ns/net") or self.holder.poll() is not None:
+                break
+
+    def run(self, *words: str, text: str = "", check: bool = True) -> str:
+        inside = ["nsenter", "--target", str(self.holder.pid), *ENTER, *words]
+        done = subprocess.run(inside, input=text, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"{words}: {done.stderr}\n{text}"
+        return done.stdout
+
+    def batch(self, operations: Sequence[Operation], force: bool = False) -> None:
+        for family in (0, 6):
+            lines = [one.line for one in operations if one.family == family]
+            words = [*(["-6"] if family else []), *(["-force"] if force else []), "-batch", "-"]
+            if lines:
+                self.run("ip", *words, text="".join(f"{line}\n" for line in lines), check=not force)
+
+    def observed(self) -> Observed:
+        return observe({key: self.run(*words) for key, words in COMMANDS.items()})
+
+    def clear(self, promote: bool) -> None:
+        """Only the cards, each of which is one end of a pair, and are up."""
+        there = re.findall(r"^\d+: ([^@:]+)", self.run("ip", "-o", "link"), re.MULTILINE)
+        lines = [f"link delete dev {name}" for name in there if name != "lo"]
+        self.run("ip", "-force", "-batch", "-", text="".join(f"{line}\n" for line in lines), check=False)
+        lines = []
+        for name in (*CARDS, UNMANAGED):
+            lines += [f"link add name {name} type veth peer name {name}-far"]
+            lines += [f"link set dev {end} up" for end in (name, f"{name}-far")]
+        lines += [f"address add 203.0.113.9/24 dev {UNMANAGED}", "link set dev lo up"]
+        self.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+        for rule in self.observed().rules:
+            if rule.priority in (100, 101):
+                self.run("ip", f"-{rule.family}", "rule", "del", "priority", str(rule.priority))
+        self.run("sh", "-c", f"echo {int(promote)} > /proc/sys/net/ipv4/conf/all/promote_secondaries")
+
+    def close(self) -> None:
+        self.holder.kill()
+        self.holder.wait()
