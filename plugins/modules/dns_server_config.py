@@ -15,24 +15,24 @@ version_added: 0.1.0
 author:
   - The smallfleet.infra contributors (@smallfleet)
 description:
-  - Creates zones that are not there yet, writes the server's configuration in Debian's layout, and has the server running,
-    enabled and up to date with it. Of a zone it is the primary or a secondary.
+  - Creates zones that are not there yet, writes the server's configuration in Debian's layout, and has the server
+    running, enabled and up to date with it. Of a zone it is the primary or a secondary.
   - Each key may change exactly the names and types that its grants say. All generations of a key that are on the host
-    have the same rights, so that keys can be rotated while clients go on. Their secrets are copied into one file that only
-    root and the server can read, and are in no argument vector, log or result.
+    have the same rights, so that keys can be rotated while clients go on. Their secrets are copied into one file that
+    only root and the server can read, and are in no argument vector, log or result.
   - A zone file is written once, when there is none, with all records of the zone. From then on it belongs to the
     server, and records are changed by update only, which is never suspended. A zone that is no longer in O(zones) is no
     longer served, but its file stays.
-  - New files are checked by the server's own tools before they are put in place. The server is told without a restart, and
-    goes on serving. Afterwards it is asked at its own address, signed with its own key, so that another program on its
-    port is noticed.
+  - New files are checked by the server's own tools before they are put in place. The server is told without a restart,
+    and goes on serving. Afterwards it is asked at its own address, signed with its own key, so that another program on
+    its port is noticed.
   - The SOA record of a zone that exists is changed by an update when the time to live or a nameserver asks for it.
 attributes:
   check_mode:
     support: full
     description:
-      - Only looks. A new configuration is checked by the server's own tools only when it is written. A key that is not on
-        the host yet is taken as if it were.
+      - Only looks. A new configuration is checked by the server's own tools only when it is written. A key that is not
+        on the host yet is taken as if it were.
   diff_mode:
     support: full
     description: All files before and after. The secret is not in it.
@@ -93,8 +93,8 @@ options:
     default: 50
   discard_journals:
     description:
-      - What to do when the journal of a zone no longer follows its file, so that BIND does not load the zone, as after the
-        file was put back from an older backup.
+      - What to do when the journal of a zone no longer follows its file, so that BIND does not load the zone, as after
+        the file was put back from an older backup.
       - By default nothing is touched, and the error names the changes that are in the journal only. With V(true) the
         journal is renamed, never deleted, and the server goes on with the file.
     type: bool

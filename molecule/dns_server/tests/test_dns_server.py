@@ -121,8 +121,9 @@ def test_the_playbook_of_the_guide_does_what_it_says(client, tmp_path):
     text = guide.split("<!-- file: records.yml -->\n```yaml\n")[1].split("```")[0]
     playbook = tmp_path / "records.yml"
     playbook.write_text(text.replace("demo.example.net", ZONE).replace("demo-update", "molecule-dns-update"))
-    assert "changed=3" in play(playbook, "--limit", "ns1")
+    assert "changed=4" in play(playbook, "--limit", "ns1")
     assert dig(client, f"www.{ZONE} CNAME") == [f"app2.{ZONE}."]
+    assert dig(client, f"blue.{ZONE} A") == ["192.0.2.90", "192.0.2.91"]
     assert dig(client, f"blue.{ZONE} AAAA") == ["2001:db8:0:1::90"]
 
 
@@ -151,7 +152,8 @@ def test_verify_notices_a_secondary_that_is_behind(host, tmp_path):
     ]
     second.check_output(f"nft '{'; '.join(cut)}'")
     try:
-        assert nsupdate(host, "127.0.0.1", f"update add ahead.{ZONE} 60 A 198.18.0.70", UPDATE_KEY) == ""
+        lines = f"update delete ahead.{ZONE}\\nupdate add ahead.{ZONE} 60 A 198.18.0.70"
+        assert nsupdate(host, "127.0.0.1", lines, UPDATE_KEY) == ""
         assert "old_serial" in verify(tmp_path, "-e", "dns_server_verify_timeout=2", fails=True)
     finally:
         second.check_output("nft delete table inet test")

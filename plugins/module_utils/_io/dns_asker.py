@@ -54,7 +54,7 @@ class WireAsker:
 
 
 def _soa(config: ServerConfig, key: KnownKey, zone: ServedZone) -> Dict[str, RRset]:
-    """The SOA of a primary zone. A secondary has no answer before its first transfer, and says so with its signature."""
+    """The SOA of a primary zone. A secondary has no answer before its first transfer, and says so signed."""
     name = f"{zone.name}."
     with closing(_client(config, key)) as client:
         try:

@@ -112,5 +112,6 @@ def test_bind_itself_accepts_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "var/cache/bind").mkdir(parents=True)
     main = "".join(f'include "{moved[path]}";\n' for path in BIND.files(config()))
     (tmp_path / "named.conf").write_text(main)
-    said = subprocess.run(["named-checkconf", str(tmp_path / "named.conf")], capture_output=True, text=True, check=False)
+    command = ["named-checkconf", str(tmp_path / "named.conf")]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stdout + said.stderr) == (0, "")

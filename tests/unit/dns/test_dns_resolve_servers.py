@@ -159,7 +159,11 @@ def test_pruning_leaves_alone_what_others_may_change() -> None:
         "dyn": {"grants": [{"zone": ZONE, "name": "dyn", "match": "subdomain", "types": ["ANY"]}]},
         **OWN,
     }
-    ignore = [{"record": "keep", "type": "TXT"}, {"record": "old", "match": "subdomain"}, {"record": "x*", "match": "pattern"}]
+    ignore = [
+        {"record": "keep", "type": "TXT"},
+        {"record": "old", "match": "subdomain"},
+        {"record": "x*", "match": "pattern"},
+    ]
     asked = zone(prune=True, ignore=ignore)
     update = slices(dns_zones=asked, standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
     assert update["prune"] is True
@@ -176,7 +180,8 @@ def test_pruning_leaves_alone_what_others_may_change() -> None:
 
 
 def test_a_catalog_lists_exactly_the_zones_that_have_secondaries() -> None:
-    zones = {**zone(secondaries=["ns2"]), OTHER: {"primary": "ns1", "secondaries": ["ns2"]}, "alone.example.org": {"primary": "ns1"}}
+    both = {"primary": "ns1", "secondaries": ["ns2"]}
+    zones = {ZONE: both, OTHER: both, "alone.example.org": {"primary": "ns1"}}
     found = slices(dns_zones=zones, dns_catalog=True)
     name = "ns1.catalog.demo.invalid"
     catalog = next(one for one in found["ns1"]["zones"] if one["name"] == name)
@@ -264,7 +269,10 @@ BROKEN: Dict[str, Tuple[Dict[str, Any], str]] = {
         {"dns_zones": zone(), "dns_keys": {"app1-own": OWN["app1-own"], "APP1-own.": OWN["app1-own"]}},
         "dns_keys.APP1-own.",
     ),
-    "key of the update key's name": ({"dns_zones": zone(), "dns_keys": {"demo-update": OWN["app1-own"]}}, "demo-update"),
+    "key of the update key's name": (
+        {"dns_zones": zone(), "dns_keys": {"demo-update": OWN["app1-own"]}},
+        "dns_keys.demo-update",
+    ),
     "key of a transfer key's name": (
         {"dns_zones": zone(secondaries=["ns2"]), "dns_keys": {"demo-transfer-ns1": OWN["app1-own"]}},
         "dns_keys.demo-transfer-ns1",
@@ -280,7 +288,10 @@ BROKEN: Dict[str, Tuple[Dict[str, Any], str]] = {
         "k.algorithm",
     ),
     "key that nobody serves": ({"dns_zones": zone(), "dns_keys": {"k": {"hosts": ["app1"]}}}, "dns_keys.k.grants"),
-    "key for hosts in a text": ({"dns_zones": zone(), "dns_keys": {"k": {**OWN["app1-own"], "hosts": "app1"}}}, "k.hosts"),
+    "key for hosts in a text": (
+        {"dns_zones": zone(), "dns_keys": {"k": {**OWN["app1-own"], "hosts": "app1"}}},
+        "k.hosts",
+    ),
     "key for an unknown host": (
         {"dns_zones": zone(), "dns_keys": {"k": {**OWN["app1-own"], "hosts": ["app9"]}}},
         "dns_keys.k.hosts[0]",
@@ -330,12 +341,17 @@ def test_an_unknown_provider_is_a_problem_of_the_host_that_has_it() -> None:
 
 
 def test_hosts_whose_keys_would_share_a_name_are_told() -> None:
-    zones = {**zone(secondaries=["ns2"]), OTHER: {"primary": "ns-1", "secondaries": ["ns2"]}, "example.org": {"primary": "ns_1", "secondaries": ["ns2"]}}
+    zones = {
+        name: {"primary": primary, "secondaries": ["ns2"]}
+        for name, primary in ((ZONE, "ns1"), (OTHER, "ns-1"), ("example.org", "ns_1"))
+    }
     found = resolve(fleet(host("ns-1", 5), host("ns_1", 6), dns_zones=zones)).problems
     assert ["already a key demo-transfer-ns-1" in problem.message for problem in found] == [True]
 
 
-words = st.sampled_from(["ns1", "ns2", "app1", "a", "@", ZONE, OTHER, "A", "TXT", "ANY", "name", "subdomain", "198.51.100.1"])
+words = st.sampled_from(
+    ["ns1", "ns2", "app1", "a", "@", ZONE, OTHER, "A", "TXT", "ANY", "name", "subdomain", "198.51.100.1"]
+)
 garbage = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(), inner, max_size=3),
@@ -361,7 +377,8 @@ zones_asked = st.dictionaries(
     ),
     max_size=3,
 )
-keys_asked = st.dictionaries(words | st.text(), nearly(hosts=st.lists(words), grants=grants, algorithm=words), max_size=3)
+one_key = nearly(hosts=st.lists(words), grants=grants, algorithm=words)
+keys_asked = st.dictionaries(words | st.text(), one_key, max_size=3)
 
 
 @settings(max_examples=300, deadline=None)

@@ -98,8 +98,8 @@ def render_zones(config: ServerConfig) -> str:
 def _primary(zone: ServedZone, config: ServerConfig) -> str:
     """A zone that is changed by update only.
 
-    With ``dnssec-policy insecure`` a zone that was signed once is unsigned in the order that resolvers need, and one that
-    never was is left as it is. With inline signing, 9.20's default, the server would answer with another SOA than the
+    With ``dnssec-policy insecure`` a zone that was signed once is unsigned in the order that resolvers need, and one
+    that never was is left as it is. With inline signing, 9.20's default, the server would answer with another SOA than the
     one that prerequisites of updates are compared with.
     """
     signing = config.key_names(zone.transfer.key) if zone.transfer.key else ()

@@ -39,15 +39,15 @@ def resolve(fleet: Fleet) -> Resolution:
     """Slices for every primary and secondary of a zone in ``dns_zones``. Never raises on what a user wrote.
 
     A slice is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers}``. ``keys`` are all that the
-    server must know, as ``{name, algorithm, file}``; ``update_key`` is one of them, for the role's own updates, and only
-    primaries have it. ``zones`` and ``catalogs`` are the options of the module ``dns_server_config``, ``updates`` is the
-    option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over.
+    server must know, as ``{name, algorithm, file}``; ``update_key`` is one of them, for the role's own updates, and
+    only primaries have it. ``zones`` and ``catalogs`` are the options of the module ``dns_server_config``, ``updates``
+    is the option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over.
     """
     model = _model(fleet)
     claims = standby_claims(fleet)
     slices = {host.name: _server(host, model) for host in _servers(model)}
     for zone in model.zones:
-        others = [other.name for other in model.zones if other.name != zone.name and names.within(other.name, zone.name)]
+        others = [one.name for one in model.zones if one.name != zone.name and names.within(one.name, zone.name)]
         table = read_table(fleet, zone, others, claims, model.notes)
         served, update = _served(zone, table, model), _update(zone, table, model, claims)
         slices[zone.primary.name]["zones"].append(served)
@@ -269,7 +269,7 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
 
 
 def _catalog_sets(members: Sequence[str]) -> List[Dict[str, Any]]:
-    """RFC 9432 sections 4.1 and 4.3. A member's label never changes, or its consumers would drop and refetch the zone."""
+    """RFC 9432 sections 4.1 and 4.3. A member's label never changes: consumers would fetch the zone anew."""
     labels = {member: hashlib.sha256(member.encode()).hexdigest()[:16] for member in members}
     pointers = [
         {"record": f"{labels[member]}.zones", "type": "PTR", "ttl": 0, "value": [f"{member}."]} for member in members

@@ -42,8 +42,8 @@ class FileState:
 class Trouble:
     """A primary zone that does not load. ``journal`` is the path of a journal without which it would, or "".
 
-    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last, and ``serial`` is
-    that of the zone with all of them.
+    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last, and ``serial``
+    is that of the zone with all of them.
     """
 
     zone: str
@@ -61,7 +61,7 @@ class Trouble:
             f"The zone {self.zone} does not load, because its journal {self.journal} does not follow its file:"
             f" {self.reason}. Put back the zone file that belongs to the journal; or set discard_journals (of the role:"
             " dns_server_discard_journals) to true, which keeps the journal under another name and goes on with the"
-            f" file alone. The journal has these changes, which may be lost by that: {shown or 'none that can be read'}."
+            f" file alone. The journal has these changes, which may be lost by that: {shown or 'none that can be read'}"
         )
 
 
@@ -71,8 +71,8 @@ class ServerState:
 
     ``secrets`` is the file with all keys, ``config`` has the content of the other files by path, ``zone_files`` are the
     paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
-    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``floors`` are
-    serials that a zone had and must get past, by zone: its secondaries have them, and would take nothing older.
+    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``floors``
+    are serials that a zone had and must get past, by zone: its secondaries have them, and would take nothing older.
     """
 
     installed: bool

@@ -41,7 +41,7 @@ class KnownKey:
 
 @dataclass(frozen=True)
 class Grant:
-    """``key`` may change these ``types`` (or ANY) at the absolute ``name``: ``match`` is name, or subdomain for all below too."""
+    """``key`` may change these ``types`` (or ANY) at the absolute ``name``; ``match`` subdomain means all below too."""
 
     key: str
     match: str
@@ -59,7 +59,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Transfer:
-    """To whom a primary gives a zone, or from whom a secondary takes it: ``peers`` with ``key``, and foreign ``addresses``."""
+    """Who gets a zone from its primary, or whence a secondary has it: ``peers`` with ``key``, foreign ``addresses``."""
 
     key: str = ""
     peers: Tuple[Peer, ...] = ()
@@ -103,8 +103,8 @@ class Catalog:
 class ServerConfig:
     """What one server is asked to be.
 
-    ``update_key`` is the name of a key in ``keys`` that may change everything, or "". ``discard_journals`` is the consent
-    to go on without what a journal has that no longer fits its zone.
+    ``update_key`` is the name of a key in ``keys`` that may change everything, or "". ``discard_journals`` is the
+    consent to go on without what a journal has that no longer fits its zone.
     """
 
     listen: Tuple[str, ...]
@@ -283,7 +283,7 @@ def _unknown_keys(config: ServerConfig) -> Iterable[str]:
 
 
 def render_zone(zone: ServedZone, serial: int) -> str:
-    """A primary zone as it is born, with all its records (RFC 1035 section 5). Afterwards the file is the server's own."""
+    """A primary zone as it is born, with all its records (RFC 1035 section 5). Then the file is the server's own."""
     origin = names.canonical(zone.name)
     mname, rname, *timers = soa_values(zone)
     lines = [

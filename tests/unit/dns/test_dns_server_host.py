@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What acts on a DNS server's host: good files stay until better ones are checked, and nothing is lost silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+import pytest
+from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
+    STAMP_FILE,
+    FileState,
+    obstacles,
+    plan_server,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.bind_server import BindDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
+
+ZONE_FILE = "/var/lib/bind/demo.example.net.zone"
+MAIN = f'include "{bind.OPTIONS_FILE}";\ninclude "{bind.ZONES_FILE}";\n'
+
+
+class FakeOwners:
+    """Remembers who was given what."""
+
+    def __init__(self) -> None:
+        self.given: Dict[str, Any] = {}
+
+    def state(self, path: str, content: str) -> FileState:
+        owner, group, mode = self.given.get(path, ("root", "root", 0o600))
+        return FileState(content, mode, owner, group)
+
+    def give(self, path: str, owner: str, group: str, mode: int) -> None:
+        self.given[path] = (owner, group, mode)
+
+
+class Accepting(FakeRunner):
+    """Every command succeeds, but those that ``refuse``."""
+
+    refuse: str = ""
+
+    def run(self, argv: Any, *, stdin: Optional[str] = None, check: bool = True) -> Any:
+        refused = bool(self.refuse) and self.refuse in argv
+        said = "ActiveState=active\nUnitFileState=enabled\n" if argv[:2] == ["systemctl", "show"] else "said so"
+        self.answer(argv, rc=int(refused), stdout=said)
+        return super().run(argv, stdin=stdin, check=check)
+
+
+@dataclass
+class FakeAsker:
+    """Answers with the zones' SOA records, unless another program does, and counts who came between."""
+
+    silence: str = ""
+    ttl: int = 300
+    rivals: int = 0
+    serial: int = BORN
+    replaced: List[str] = field(default_factory=list)
+
+    def ask(self, wanted: ServerConfig) -> Any:
+        found = {one.name: soa(one.name, self.ttl, serial=self.serial) for one in wanted.primaries}
+        return ({}, self.silence) if self.silence else (found, "")
+
+    def replace(self, wanted: ServerConfig, seen: RRset, after: RRset) -> bool:
+        if self.rivals:
+            self.rivals, self.serial = self.rivals - 1, self.serial + 1
+            return False
+        self.replaced.append(f"{seen} -> {after}")
+        self.ttl = after.ttl
+        return True
+
+
+def bind_host(refuse: str = "", journal: bool = False) -> ServerHost:
+    runner = Accepting()
+    runner.refuse = refuse
+    store = FakeFiles({bind.MAIN_FILE: (MAIN, 0o644), KEY_FILE: (render(KEY), 0o600)})
+    if journal:
+        store.write(ZONE_FILE, "", 0o644)
+        store.write(f"{ZONE_FILE}.jnl", "", 0o644)
+    daemon = BindDaemon(runner, store, lambda name: name, lambda path: path in store.files)
+    owners, clock = FakeOwners(), FakeClock()
+
+    def rename(path: str, other: str) -> None:
+        store.files[other] = store.files.pop(path)
+
+    def find(pattern: str) -> List[str]:
+        return [path for path in store.files if path.startswith(pattern[:-1])]
+
+    asker = FakeAsker()
+    exists = store.files.__contains__
+    return ServerHost(BIND, daemon, runner, store, owners, clock, asker, exists, lambda: BORN, rename, find)
+
+
+def apply(host: ServerHost, wanted: ServerConfig) -> List[str]:
+    complete = host.complete(wanted)
+    steps = plan_server(BIND, complete, host.observe(complete))
+    host.apply(complete, steps)
+    return [step.action for step in steps]
+
+
+def test_applying_the_plan_leaves_nothing_to_plan() -> None:
+    host, wanted = bind_host(), config()
+    apply(host, wanted)
+    complete = host.complete(wanted)
+    assert plan_server(BIND, complete, host.observe(complete)) == []
+    assert host.owners.given[bind.KEYS_FILE] == ("root", "bind", 0o640)  # type: ignore[attr-defined]
+    assert parse(host.store.read(bind.KEYS_FILE) or "") == KEY
+
+
+def test_a_key_that_is_missing_is_named_with_the_role_that_makes_it() -> None:
+    host = bind_host()
+    host.store.remove(KEY_FILE)
+    with pytest.raises(ServerFailure, match=f"{KEY_FILE}. Run the role dns_keys first"):
+        apply(host, config())
+    assert list(host.store.files) == [bind.MAIN_FILE]  # type: ignore[attr-defined]
+
+
+def test_every_generation_in_the_key_store_is_known_to_the_server_and_may_do_the_same() -> None:
+    host, wanted = bind_host(), config()
+    later = TsigKey("demo-update-2", "hmac-sha512", SECRET * 2)
+    host.store.write(KEY_FILE.replace(".key", ".next.key"), render(later), 0o600)
+    apply(host, wanted)
+    known = host.store.read(bind.KEYS_FILE) or ""
+    assert render(KEY) in known and render(later) in known
+    local = host.store.read(bind.ZONES_FILE) or ""
+    assert 'grant "demo-update" zonesub ANY;' in local and 'grant "demo-update-2" zonesub ANY;' in local
+
+
+def test_the_secret_is_in_no_argument_vector() -> None:
+    host = bind_host()
+    apply(host, config())
+    assert not any(SECRET in word for argv in host.runner.calls for word in argv)  # type: ignore[attr-defined]
+
+
+def test_another_program_on_the_port_is_an_error_and_not_a_success() -> None:
+    host = bind_host()
+    host.asker.silence = "192.0.2.2 does not know the key demo-update."  # type: ignore[attr-defined]
+    with pytest.raises(ServerFailure, match="not what answers at its address: 192.0.2.2 does not know the key"):
+        apply(host, config())
+
+
+def test_an_soa_is_changed_against_rivals_and_nobodys_change_is_undone() -> None:
+    host = bind_host()
+    apply(host, config())
+    host.asker.ttl, host.asker.rivals = 60, 3  # type: ignore[attr-defined]
+    assert apply(host, config()) == ["set_soa"]
+    assert len(host.asker.replaced) == 1 and f" {BORN + 3} " in host.asker.replaced[0]  # type: ignore[attr-defined]
+    host.asker.ttl, host.asker.rivals = 60, 99  # type: ignore[attr-defined]
+    with pytest.raises(ServerFailure, match="others change the zone all the time"):
+        apply(host, config())
+
+
+PRINTED = f"""del demo.example.net. 300 IN SOA ns1.demo.example.net. h. {BORN + 6} 3600 600 1209600 300
+add demo.example.net. 300 IN SOA ns1.demo.example.net. h. {BORN + 7} 3600 600 1209600 300
+add x.demo.example.net. 60 IN A 192.0.2.9
+"""
+
+
+class Unloaded(Accepting):
+    """named has not loaded a zone because its journal does not fit, until that is gone."""
+
+    store: FakeFiles
+
+    def run(self, argv: Any, *, stdin: Optional[str] = None, check: bool = True) -> Any:
+        bad = f"{ZONE_FILE}.jnl" in self.store.files
+        if bad and (argv[:2] == ["rndc", "zonestatus"] or "-j" in argv):
+            self.answer(argv, 1, "zone not loaded")
+            return FakeRunner.run(self, argv, stdin=stdin, check=check)
+        if argv[0] == "named-journalprint":
+            self.answer(argv, 0, PRINTED)
+            return FakeRunner.run(self, argv, stdin=stdin, check=check)
+        return super().run(argv, stdin=stdin, check=check)
+
+
+def test_a_journal_is_set_aside_with_consent_only_and_kept() -> None:
+    host = bind_host(journal=True)
+    runner = Unloaded()
+    runner.store = host.store  # type: ignore[assignment]
+    host.runner = host.daemon.runner = runner  # type: ignore[attr-defined]
+    state = host.observe(host.complete(config()))
+    assert state.troubles[0].lost[-1] == "add x.demo.example.net. 60 IN A 192.0.2.9"
+    assert obstacles(config(), state)
+    assert "set_aside" in apply(host, config(discard_journals=True))
+    assert host.store.read(f"{ZONE_FILE}.jnl.set-aside-{BORN + 7}-{BORN}") == ""
+    assert host.observe(host.complete(config())).troubles == ()
+    # The secondaries have the serial that is no more, and would take nothing older.
+    assert f" {BORN + 8} " in host.asker.replaced[0].split("->")[1]  # type: ignore[attr-defined]
+    assert host.observe(host.complete(config())).floors == {"demo.example.net": BORN + 7}
+
+
+def test_a_configuration_that_is_refused_leaves_the_good_one() -> None:
+    host, wanted = bind_host("named-checkconf"), config()
+    host.store.write(bind.OPTIONS_FILE, "good", 0o644)
+    with pytest.raises(ServerFailure, match="the old one stays in place: said so"):
+        apply(host, wanted)
+    assert host.store.read(bind.OPTIONS_FILE) == "good"
+    assert host.store.read(STAMP_FILE) is None
+
+
+def test_a_zone_that_would_not_load_is_not_created() -> None:
+    host, wanted = bind_host("named-checkzone"), config()
+    with pytest.raises(ServerFailure, match="was not created"):
+        apply(host, wanted)
+    assert [path for path in host.store.files if path.startswith("/var/lib/bind")] == []  # type: ignore[attr-defined]
+
+
+def test_a_main_file_without_our_includes_is_an_error_and_not_a_silent_nothing() -> None:
+    host, wanted = bind_host(), config()
+    host.store.write(bind.MAIN_FILE, f'include "{bind.OPTIONS_FILE}";\n// include "{bind.ZONES_FILE}";\n', 0o644)
+    with pytest.raises(ServerFailure, match="does not include /etc/bind/named.conf.local"):
+        apply(host, wanted)
+
+
+def test_a_server_that_does_not_take_its_configuration_is_told_again_next_time() -> None:
+    host, wanted = bind_host("rndc"), config()
+    with pytest.raises(ServerFailure, match="did not take its configuration"):
+        apply(host, wanted)
+    host.runner.refuse = ""  # type: ignore[attr-defined]
+    complete = host.complete(wanted)
+    again = plan_server(BIND, complete, host.observe(complete))
+    assert [step.action for step in again] == ["reload", "stamp"]
