@@ -98,7 +98,7 @@ options:
       - Seconds between the answer to O(state=applied) and the change, so that the answer still arrives.
     type: float
     default: 1.0
-  passed:
+  checked_before:
     description:
       - What RV(state.checks) was before the change, for O(state=confirmed).
     type: dict
@@ -215,7 +215,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "holder": {"type": "str", "default": "somebody"},
     "token": {"type": "str", "no_log": True},
     "delay": {"type": "float", "default": 1.0},
-    "passed": {"type": "dict", "default": {}},
+    "checked_before": {"type": "dict", "default": {}},
     "because": {"type": "str", "default": "somebody asked for it"},
 }
 
@@ -274,11 +274,11 @@ def confirm(module: AnsibleModule, network: HostNetwork) -> None:
     token = demand_token(module.params)
     network.guard.demand(token)
     checks = run_checks(network, module.params)
-    passed = module.params["passed"]
+    before = module.params["checked_before"]
     for name, wrong in checks.items():
-        if wrong and passed.get(name):
+        if wrong and before.get(name):
             module.warn(f"{name}: {wrong}, which was so before the change too")
-    failed = [wrong for name, wrong in checks.items() if wrong and not passed.get(name)]
+    failed = [wrong for name, wrong in checks.items() if wrong and not before.get(name)]
     if failed:
         raise Refused("check", "; ".join(failed))
     if not module.check_mode:

@@ -58,7 +58,7 @@ class Commit:
 
     def _confirm(self, checks: Dict[str, Any], result: Dict[str, Any], until: float) -> Optional[Dict[str, Any]]:
         """Try again until it is confirmed, refused for good, or half of the time is over. None: it never answered."""
-        arguments = {"state": "confirmed", "token": self.token, "checks": checks, "passed": result["state"]["checks"]}
+        arguments = {"state": "confirmed", "token": self.token, "checks": checks, "checked_before": result["state"]["checks"]}
         answer: Optional[Dict[str, Any]] = None
         while True:
             try:
