@@ -94,3 +94,16 @@ def test_nobody_listening_is_unreachable() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         assert refused(lambda: transfer(Server("127.0.0.1", port, timeout=2.0), None, ZONE)).reason == "unreachable"
+
+
+def test_of_several_addresses_the_one_that_answers_is_transferred_from(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian names ::1 first for localhost, where these servers do not listen."""
+    real = socket.getaddrinfo
+
+    def both(host: str, port: int, *more: Any, **named: Any) -> Any:
+        return [*real("::1", port, *more, **named), *real("127.0.0.1", port, *more, **named)]
+
+    monkeypatch.setattr("socket.getaddrinfo", both)
+    assert transfer(Server("localhost", server.port, timeout=5.0), server.key(), ZONE).sets

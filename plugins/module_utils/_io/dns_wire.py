@@ -101,10 +101,13 @@ class WireClient:
 
     def transfer(self, zone: str) -> ZoneContents:
         self.check_zone(zone)  # tells who cannot be reached, or serves another zone, from who may not transfer
+        # Of several addresses of the server, the one that answered; the transfer has a connection of its own.
+        address = str(self._socket.getpeername()[0]) if self._socket is not None else resolve(self.server)
+        self.close()
         held: Dict[Key, Dict[str, str]] = {}
         ttls: Dict[Key, int] = {}
         with self.naming_failures(what=f"the request to transfer {zone[:-1]}"):
-            for one in self._transferred(zone):  # a set may be spread over several messages; the SOA comes twice
+            for one in self._transferred(address, zone):  # a set may be spread over several messages; the SOA comes twice
                 key = (one.name.canonicalize().to_text(), kind_of(one))
                 ttls[key] = min(int(one.ttl), ttls.get(key, int(one.ttl)))
                 held.setdefault(key, {}).update(_spellings(one))
@@ -115,10 +118,10 @@ class WireClient:
         sets = without_server_sets(zone, found.values())
         return ZoneContents(zone, int(soa.spelled[0].split()[2]), soa, sets, (zone, "DNSKEY") in found)
 
-    def _transferred(self, zone: str) -> Iterator[Any]:
+    def _transferred(self, address: str, zone: str) -> Iterator[Any]:
         where = self.server
         messages = dns.query.xfr(
-            resolve(where),
+            address,
             dns.name.from_text(zone),
             dns.rdatatype.AXFR,
             port=where.port,
