@@ -190,6 +190,16 @@ BAD: List[Tuple[str, Variables, List[str]]] = [
         [f"{N}[1].link-aggregation.options.lacp_rate"],
     ),
     (
+        "a delay that the kernel would round",
+        with_home(bond("bond0", "eth1", options={"updelay": 150})),
+        [f"{N}[1].link-aggregation.options.updelay"],
+    ),
+    (
+        "a delay without monitoring",
+        with_home(bond("bond0", "eth1", options={"miimon": 0, "downdelay": 100})),
+        [f"{N}[1].link-aggregation.options.downdelay"],
+    ),
+    (
         "a bond of a VLAN",
         with_home(vlan("eth0.5", "eth0", 5), bond("bond0", "eth0.5")),
         [f"{N}[2].link-aggregation.port[0]"],

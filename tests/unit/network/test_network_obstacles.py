@@ -117,6 +117,16 @@ CASES: List[Tuple[str, Tuple[Interface, ...], Observed, str, str]] = [
         "mode active-backup",
     ),
     (
+        "another rate for a bond that is up",
+        (CARD, replace(BOND, options={"lacp_rate": "fast"}), Interface("eth1")),
+        host(
+            Link("bond0", "bond", mode="802.3ad", options={"ad_lacp_rate": "slow"}),
+            replace(card("eth1", 1), master="bond0"),
+        ),
+        "interfaces.bond0:",
+        "lacp_rate slow",
+    ),
+    (
         "an MTU above the parent's",
         (CARD, replace(VLAN5, mtu=9000)),
         host(),

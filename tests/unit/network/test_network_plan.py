@@ -54,7 +54,15 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
     kinds = ["none", "bridge", "bond", "both"] if tagged else ["none", "bridge"]
     kind = draw(st.sampled_from(kinds))
     if kind in ("bond", "both"):
-        found.append(Interface("bond0", "bond", ports=("eth0", *rest), mode="active-backup", options={"miimon": "100"}))
+        found.append(
+            Interface(
+                "bond0",
+                "bond",
+                ports=("eth0", *rest),
+                mode="active-backup",
+                options={"miimon": "100", "primary": "eth0"},
+            )
+        )
         home = "bond0"
         ports = {"eth0", *rest}
     else:

@@ -177,6 +177,12 @@ def _bond(value: Any, place: Place) -> Dict[str, Any]:
         text = _bond_option(str(key), option, mode, ports, place / "options" / str(key))
         if text:
             options[str(key)] = text
+    for key in ("updelay", "downdelay"):
+        every = int(options["miimon"])
+        if int(options.get(key, "0")) % every if every else key in options:
+            (place / "options" / key).note(
+                f"{options[key]} is no multiple of miimon, {every}", "The kernel would round it; write a multiple"
+            )
     return {"mode": mode, "ports": tuple(ports), "options": options}
 
 

@@ -27,7 +27,16 @@ _UNICAST = "1"
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap")  # of others, "link" is the far end, or a tunnel's way out
-_BOND_OPTIONS = ("miimon", "updelay", "downdelay", "ad_lacp_rate", "xmit_hash_policy", "ad_select", "min_links")
+_BOND_OPTIONS = (
+    "miimon",
+    "updelay",
+    "downdelay",
+    "ad_lacp_rate",
+    "xmit_hash_policy",
+    "ad_select",
+    "min_links",
+    "primary",
+)
 
 
 class Unreadable(Exception):

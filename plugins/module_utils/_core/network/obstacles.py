@@ -10,11 +10,12 @@ from typing import Dict, Iterator, List, Optional, Sequence
 
 from ._addresses import final
 from ._draft import masters, route_key
-from ._links import CARRIER, in_order
+from ._links import CARRIER, KERNEL_OPTIONS, in_order
 from ._routes import wanted_routes
 from .model import Desired, Interface, Link, Observed
 
 KINDS = ("bridge", "bond", "vlan")
+_ONLY_WHEN_DOWN = ("lacp_rate", "ad_select")  # BOND_OPTFLAG_IFDOWN in drivers/net/bonding/bond_options.c
 NEEDS_CARD_ALONE = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
 
@@ -91,6 +92,10 @@ def _unchangeable(interface: Interface, link: Optional[Link], observed: Observed
             same = (other.lower, other.vlan_id) == (interface.base, interface.vlan_id)
             if other.kind == "vlan" and other.name != interface.name and same:
                 yield f"VLAN {interface.vlan_id} of {interface.base} exists already as {other.name}. Use that name"
+    for key in _ONLY_WHEN_DOWN if interface.type == "bond" and link is not None else ():
+        asked, there = interface.options.get(key), link.options.get(KERNEL_OPTIONS.get(key, key)) if link else None
+        if asked and there and asked != there:
+            yield f"has {key} {there}, which a bond that is up cannot change. Keep it, or make a bond of another name"
     if interface.type == "bond" and link is not None and link.mode and link.mode != interface.mode:
         yield (
             f"has the mode {link.mode}, which a bond with ports cannot change. "
