@@ -43,11 +43,11 @@ FIRST = "00-0-smallfleet-trial-"
 class Step:
     """One step of a script.
 
-    ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and
-    ``remind`` (likewise, each may fail), ``carrier`` and
-    ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``, whole and synced), ``drop``
-    (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file of that name beside the scripts, synced), ``reload`` (networkd reads its files), ``generate`` (netplan makes them),
-    ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
+    ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
+    fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
+    whole and synced), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
+    of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
+    its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
     """
 
     kind: str
@@ -224,7 +224,8 @@ def switch(change: Change) -> List[Step]:
         steps += [Step("reload")]
         # networkd configures an interface anew as soon as it leaves a bridge, by the file that it knows so far
         left = any("nomaster" in one.words for one in change.operations.switch)
-        steps += [Step("pause"), *_batch(change, "switch", "undo"), *_batch(change, "remind-switch", "remind")] if left else []
+        again = [*_batch(change, "switch", "undo"), *_batch(change, "remind-switch", "remind")]
+        steps += [Step("pause"), *again] if left else []
     return [*steps, *_batch(change, "cleanup"), Step("mark", APPLIED)]
 
 

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's half of a confirmed change, with a host that answers from a list."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple, Union
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import AFTER, Commit, Unreachable
+
+BEGUN = {"changed": True, "steps": ["ip link set dev eth0 master br0"], "state": {"checks": {"gateway": "", "name x": "no"}}}
+CONFIRMED = {"changed": True, "state": {"checks": {}, "under_way": None, "last": {"phase": "confirmed"}}}
+RESTORED = {"changed": False, "state": {"under_way": None, "last": {"reason": "nobody confirmed it within 90 s"}}}
+WAITING = {"changed": False, "state": {"under_way": {"id": "1"}, "last": None}}
+UNDONE = {"changed": True, "state": {"under_way": None, "last": None}}
+CHECK = {"failed": True, "reason": "check", "msg": "the gateway does not answer."}
+Answer = Union[Dict[str, Any], str]
+
+
+class Listed:
+    """Answers by state: the last entry of each list is given again and again; a text is a lost connection."""
+
+    def __init__(self, **answers: List[Answer]) -> None:
+        self.answers = {"applied": [BEGUN], **answers}
+        self.calls: List[Tuple[str, bool, bool]] = []
+        self.given: List[Dict[str, Any]] = []
+
+    def call(self, arguments: Dict[str, Any], fresh: bool, moved: bool = False) -> Dict[str, Any]:
+        state = arguments["state"]
+        self.calls.append((state, fresh, moved))
+        self.given.append(arguments)
+        waiting = self.answers[state]
+        answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        if isinstance(answer, str):
+            raise Unreachable(answer)
+        return answer
+
+
+def run(host: Listed) -> Tuple[Dict[str, Any], FakeClock]:
+    clock = FakeClock()
+    return Commit(host, clock, "a token of this change", 90.0).run({"desired": {}}, {"gateway": True}), clock
+
+
+def test_a_change_is_confirmed_over_a_new_connection_with_its_token_and_what_was_checked_before() -> None:
+    host = Listed(confirmed=["no route", CONFIRMED])
+    result, _clock = run(host)
+    assert (result["changed"], result["state"]["last"]["phase"]) == (True, "confirmed")
+    assert host.calls == [("applied", False, False), ("confirmed", True, True), ("confirmed", True, True)]
+    assert host.given[1]["token"] == host.given[0]["token"]
+    assert host.given[1]["checked_before"] == {"gateway": "", "name x": "no"}
+
+
+def test_what_changes_nothing_or_is_refused_is_not_confirmed() -> None:
+    for answer in ({"changed": False}, {"failed": True, "msg": "busy"}):
+        host = Listed(applied=[answer])
+        assert run(host)[0] == answer
+        assert len(host.calls) == 1
+
+
+def test_a_check_that_fails_for_half_of_the_time_has_the_change_taken_back_at_once() -> None:
+    host = Listed(confirmed=[CHECK], rolled_back=[UNDONE], observed=[RESTORED])
+    result, clock = run(host)
+    assert result["failed"] and result["reason"] == "rolled_back"
+    assert "the gateway does not answer" in result["msg"] and "ip link set dev eth0 master br0" in result["msg"]
+    assert 45 <= clock.now < 50
+
+
+def test_a_host_that_is_cut_off_is_waited_for_until_it_has_gone_back_by_itself() -> None:
+    host = Listed(confirmed=["timed out"], observed=[*["timed out"] * 20, WAITING, RESTORED])
+    result, _clock = run(host)
+    assert result["reason"] == "rolled_back"
+    assert "nobody confirmed it within 90 s" in result["msg"] and "no new connection: timed out" in result["msg"]
+    assert not any(state == "rolled_back" for state, _fresh, _moved in host.calls)
+    assert [call for call in host.calls if call[0] == "observed"][0] == ("observed", True, False)
+
+
+def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
+    refused = {"failed": True, "reason": "expired", "msg": "The change was taken back: the kernel refused a request."}
+    host = Listed(confirmed=[refused], observed=[RESTORED])
+    assert run(host)[0]["reason"] == "rolled_back"
+    assert [state for state, _fresh, _moved in host.calls] == ["applied", "confirmed", "observed"]
+
+
+def test_a_host_that_never_answers_again_is_called_lost() -> None:
+    result, clock = run(Listed(confirmed=["timed out"], observed=["timed out"]))
+    assert (result["failed"], result["reason"]) == (True, "lost")
+    assert "smallfleet-network-rollback" in result["msg"]
+    assert clock.now >= 90 + AFTER
