@@ -4,8 +4,8 @@
 
 """ifupdown: interfaces(5), as Debian's ifupdown and ifupdown2 both read it.
 
-Bridges, bonds and VLANs are made by ip(8) itself, so that none of the packages is needed that teach ifupdown about them:
-a boot without them would be a boot without a network.
+Bridges, bonds and VLANs are made by ip(8) itself, so that none of the packages is needed that teach ifupdown about
+them: a boot without them would be a boot without a network.
 """
 
 from __future__ import annotations
