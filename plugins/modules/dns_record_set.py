@@ -217,8 +217,7 @@ def run(module: AnsibleModule) -> None:
     request = Request(zone, wanted, given, lambda _key: options["on_existing"], expected)
     result = converge(client, request, module.check_mode)
     for note in result.notes:
-        if options["on_existing"] != "keep":
-            module.warn(note)
+        module.warn(note)
     module.exit_json(
         changed=result.changed,
         steps=list(result.steps),

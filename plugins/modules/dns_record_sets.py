@@ -76,6 +76,11 @@ options:
         type: str
         choices: [present, absent]
         default: present
+      on_existing:
+        description: O(on_existing) for this set, if it differs.
+        type: str
+        choices: [replace, keep]
+        version_added: 0.2.0
   zones:
     description: Several zones with their record sets, for servers of more than one.
     type: list
@@ -267,8 +272,7 @@ def run(module: AnsibleModule) -> None:
     results = converge_all(client, zones, options["on_existing"], module.check_mode)
     for result in results.values():
         for note in result.notes:
-            if options["on_existing"] != "keep":
-                module.warn(note)
+            module.warn(note)
     codes = [result.rcode for result in results.values() if result.rcode is not None]
     module.exit_json(
         changed=any(result.changed for result in results.values()),
@@ -300,6 +304,7 @@ def main() -> None:
             "ttl": {"type": "int", "default": 3600},
             "value": {"type": "list", "elements": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "on_existing": {"type": "str", "choices": ["replace", "keep"]},
         },
         "required_one_of": [("record", "prefix")],
         "mutually_exclusive": [("record", "prefix")],

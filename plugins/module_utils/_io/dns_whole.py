@@ -50,7 +50,7 @@ def converge_all(
     """Several zones, one after the other; a failure tells what was done in those before it."""
     results: Dict[str, Result] = {}
     for zone, desired in zones.items():
-        request = Request(zone, desired.wanted, desired.given, lambda key: on_existing)
+        request = Request(zone, desired.wanted, desired.given, partial(_choice, desired.on_existing, on_existing))
         try:
             if desired.prune:
                 results[zone] = Pruning(client, request, desired).run(check)
@@ -62,6 +62,10 @@ def converge_all(
                 failure.done = earlier + failure.done
             raise
     return results
+
+
+def _choice(own: Mapping[Key, str], default: str, key: Key) -> str:
+    return own.get(key, default)
 
 
 class Pruning:

@@ -86,7 +86,21 @@ def test_a_secondary_never_has_the_key_that_may_change_everything() -> None:
     assert held(dns_zones=zone(secondaries=["ns2"])) == {
         "ns1": {"demo-update": "ns1", "demo-transfer-ns1": "ns1"},
         "ns2": {"demo-transfer-ns1": "ns1"},
+        **dict.fromkeys(("ns3", "app1", "bare"), {}),
     }
+
+
+def test_what_a_key_may_change_is_published_once_and_then_left_to_its_holder() -> None:
+    grants = [
+        {"zone": ZONE, "name": "app1", "types": ["A", "SSHFP"]},
+        {"zone": ZONE, "name": "dyn", "match": "subdomain", "types": ["ANY"]},
+    ]
+    records = [{"record": "x.dyn", "type": "A", "value": ["192.0.2.9"]}, {"record": "xdyn", "type": "A", "value": ["192.0.2.9"]}]
+    found = slices(dns_zones=zone(records=records), dns_keys={"own": {"hosts": ["app1"], "grants": grants}})
+    (update,) = found["ns1"]["updates"]
+    kept = {(one["record"], one["type"]) for one in update["record_sets"] if one.get("on_existing") == "keep"}
+    assert kept == {("app1", "A"), ("x.dyn", "A")}
+    assert ("app1", "AAAA") in {(one["record"], one["type"]) for one in update["record_sets"]}
 
 
 def test_every_server_that_the_world_may_ask_is_a_nameserver_with_an_address() -> None:

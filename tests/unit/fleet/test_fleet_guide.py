@@ -40,8 +40,8 @@ def test_the_inventory_of_the_guide_is_accepted() -> None:
     plan = plan_of()
     assert report(plan.problems).count("\n") == 0
     assert {name: slice_["capabilities"] for name, slice_ in plan.hosts.items()} == {
-        "app1": ["node", "standby"],
-        "app2": ["node", "standby"],
+        "app1": ["node", "dns_keys", "standby"],
+        "app2": ["node", "dns_keys", "standby"],
         "ns1": ["node", "dns_keys", "dns_server"],
     }
 

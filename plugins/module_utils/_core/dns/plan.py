@@ -223,8 +223,8 @@ Settled = Tuple[Dict[Key, Optional[RRset]], List[str]]
 def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str], given: Wanted) -> Settled:
     """What remains wanted when sets that exist may be kept, and a sentence for each that is kept.
 
-    ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; ``given`` holds, for a set that must not exist,
-    the values it may have to be deleted (None: any).
+    ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; nobody needs to be told of what is kept by plain
+    ``keep``. ``given`` holds, for a set that must not exist, the values it may have to be deleted (None: any).
     """
     remaining: Dict[Key, Optional[RRset]] = {}
     kept: List[str] = []
@@ -234,10 +234,11 @@ def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str]
         differs = found is not None and (
             found != want if want is not None else only is not None and found.values != only.values
         )
-        if differs and on_existing(key) != "replace":
-            kept.append(f"{key[0]} {key[1]} exists with other data: {describe(found)}.")
-        else:
+        choice = on_existing(key) if differs else "replace"
+        if choice == "replace":
             remaining[key] = want
+        elif choice != "keep":
+            kept.append(f"{key[0]} {key[1]} exists with other data: {describe(found)}.")
     return remaining, kept
 
 

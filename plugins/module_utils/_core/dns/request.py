@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from . import names, values
@@ -24,13 +24,14 @@ class Desired:
     """What is wanted of one zone.
 
     ``given`` are the values that came with sets that must not exist. With ``prune``, what is not in ``wanted`` and not
-    ignored must not exist either.
+    ignored must not exist either. ``on_existing`` is ``keep`` or ``replace`` for sets that say so themselves.
     """
 
     wanted: Wanted
     given: Wanted
     prune: bool = False
     ignore: Tuple[Ignore, ...] = ()
+    on_existing: Mapping[Key, str] = field(default_factory=dict)
 
 
 def zone_of(text: Any) -> str:
@@ -125,7 +126,8 @@ def _read_zone(zone: str, entry: Mapping[str, Any], canonical: Canonical, quoted
     reasons += [f"{name} {kind} is in record_sets and in ignore; take it out of one of them." for name, kind in both]
     if reasons:
         raise Refused(reasons)
-    return Desired(wanted, given, bool(entry.get("prune")), ignore)
+    own = {(_name(one, zone), _type(one)): one["on_existing"] for one in entry["record_sets"] if one.get("on_existing")}
+    return Desired(wanted, given, bool(entry.get("prune")), ignore, own)
 
 
 def read_ignore(zone: str, entries: List[Mapping[str, Any]]) -> Tuple[Ignore, ...]:

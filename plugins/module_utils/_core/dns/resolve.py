@@ -64,15 +64,15 @@ def resolve(fleet: Fleet) -> Resolution:
 
 
 def resolve_keys(fleet: Fleet) -> Resolution:
-    """Slices ``{keys: [{name, algorithm, file, home}]}`` for every host that holds a key; ``home`` makes its secret.
+    """Slices ``{keys: [{name, algorithm, file, home}]}``, where ``home`` makes the secret, for every host of a fleet with zones.
 
-    Of the problems only those of zones and keys are here; resolve() has the others.
+    A host whose list is empty may still hold a key that it is to give up. Of the problems only those of zones and keys are here; resolve() has the others.
     """
     model = _model(fleet)
-    slices: Dict[str, Dict[str, Any]] = {}
+    slices: Dict[str, Dict[str, Any]] = {host: {"keys": []} for host in fleet.hosts} if model.zones else {}
     for key in sorted(model.keys, key=lambda one: one.name):
         for host in key.holders:
-            slices.setdefault(host, {"keys": []})["keys"].append(key.as_held())
+            slices[host]["keys"].append(key.as_held())
     return Resolution(slices, tuple(model.notes.problems))
 
 
@@ -167,8 +167,14 @@ def _taken(served: Mapping[str, Any], primary: Host) -> Dict[str, Any]:
 
 
 def _update(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> Dict[str, Any]:
-    """The zone as an entry of the option ``zones`` of the module dns_record_sets: its own nameservers with the rest."""
+    """The zone as an entry of the option ``zones`` of the module dns_record_sets: its own nameservers with the rest.
+
+    What a key of ``dns_keys`` may change is published once; afterwards it is as the key's holder has it.
+    """
     sets = table.as_data(skip=((zone.name, "NS"),))
+    for one in sets:
+        if _is_granted(zone, names.qualify(one["record"], zone.name), one["type"], model):
+            one["on_existing"] = "keep"
     own = {"record": "@", "type": "NS", "ttl": zone.ttl, "value": list(nameservers(zone, table))}
     return {
         "zone_name": zone.name[:-1],
@@ -176,6 +182,16 @@ def _update(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -
         "prune": zone.prune,
         "ignore": _ignored(zone, table, model, claims),
     }
+
+
+def _is_granted(zone: Zone, name: str, kind: str, model: Model) -> bool:
+    return any(
+        grant.zone is zone
+        and not {kind, "ANY"}.isdisjoint(grant.types)
+        and (names.within(name, grant.name) if grant.match == "subdomain" else name == grant.name)
+        for key in model.keys
+        for grant in key.grants
+    )
 
 
 def _ignored(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> List[Dict[str, str]]:
