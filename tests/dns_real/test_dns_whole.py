@@ -10,7 +10,6 @@ import threading
 import time
 from typing import Any, Dict, Iterator, List
 
-import dns.update
 import pytest
 from asking import BARE, WHOLE, entry, failure_of, held, prune, raw, write
 

@@ -83,7 +83,9 @@ def named(folder: Path) -> Iterator[Server]:
     (folder / "named.conf").write_text(CONFIG.format(folder=folder, port=port, key=key) + zones)
     for zone in ZONES:
         (folder / f"{zone}.db").write_text(ZONE_FILE)
-    program = shutil.which("named", path=f"{os.environ['PATH']}:/usr/sbin") or sys.exit("named is not installed")
+    program = shutil.which("named", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        sys.exit("named is not installed")
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([program, "-g", "-c", str(folder / "named.conf")], stdout=log, stderr=log)
     try:

@@ -87,7 +87,7 @@ def update(asker, *lines: str) -> None:
 
 
 def test_a_client_begins_to_ask(parent):
-    parent.check_output(f"systemd-run --quiet --unit=resolver /root/resolver.py {LOG}")
+    parent.check_output(f"systemd-run --quiet --unit=resolver python3 /root/resolver.py {LOG}")
     time.sleep(1)
     assert "ok" in parent.file(LOG).content_string
 

@@ -120,7 +120,7 @@ class World:
         for host in hosts:
             self.do(host, {}, Move(to, tuple(moves.get(host, ()))))
         for host in hosts:
-            told = {name: self.held(home, name) for name, (home, holders, _s) in KEYS.items() if home in hosts != host}
+            told = {name: self.held(home, name) for name, (home, holders, _s) in KEYS.items() if home in hosts and home != host}
             self.do(host, {name: one for name, one in told.items() if KEYS[name][0] != host and one}, Move())
         for host in hosts:
             if "dns_server" in PLAN[host]:
