@@ -14,7 +14,7 @@ class ModuleDocFragment:
 options:
   server:
     description:
-      - Address or name of the authoritative server that takes updates for the zone.
+      - Address or name of an authoritative server of the zone; for updates, of the one that takes them.
       - Questions are asked straight of this server too, so that no cache stands between.
     type: str
     required: true
@@ -56,9 +56,4 @@ options:
 requirements:
   - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython)); 2.1 or later for the
     types V(SVCB), V(HTTPS) and V(SMIMEA), and for O(key_algorithm=gss-tsig)
-notes:
-  - Every update carries, in the same message, the condition that what it changes is still as it was read
-    (RFC 2136, section 2.4). When another writer was faster, the server does nothing.
-  - After an update the server is read again. An answer of C(NOERROR) alone is not believed, since servers give it
-    for changes that they leave out.
 """

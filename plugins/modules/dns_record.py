@@ -23,35 +23,13 @@ description:
   - A race lost to another writer is tried again from a new reading.
 extends_documentation_fragment:
   - smallfleet.infra.dns_transport
+  - smallfleet.infra.dns_writing
+  - smallfleet.infra.dns_one_set
 attributes:
-  check_mode:
-    support: full
-    description: Only questions are sent, no update.
   diff_mode:
     support: full
     description: The set before and after, as lines of a zone file.
-  idempotent:
-    support: full
-    description: A second run finds nothing to change and sends no update.
 options:
-  zone_name:
-    description: The zone that holds the set.
-    type: str
-    required: true
-    aliases: [zone]
-  record:
-    description:
-      - Name of the set. A name that ends in the zone's own name, or in a dot, is a whole name; any other is relative to
-        the zone. V(@) is the zone itself.
-      - Exactly one of O(record) and O(prefix) must be given.
-    type: str
-  prefix:
-    description: Name of the set before the zone; an empty text is the zone itself.
-    type: str
-  type:
-    description: Type of the set. See the option of the same name of M(smallfleet.infra.dns_record_set).
-    type: str
-    required: true
   value:
     description:
       - The value, in the form of a zone file; for V(TXT) see O(txt_transformation).
@@ -71,13 +49,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  txt_transformation:
-    description:
-      - Form of V(TXT) values. V(unquoted) is the text itself, of any length, without quotes around it and with nothing
-        escaped. V(quoted) is the form of a zone file.
-    type: str
-    choices: [unquoted, quoted]
-    default: unquoted
 seealso:
   - module: smallfleet.infra.dns_record_set
   - module: smallfleet.infra.dns_record_sets

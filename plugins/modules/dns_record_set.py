@@ -22,38 +22,13 @@ description:
     expect the same, exactly one wins.
 extends_documentation_fragment:
   - smallfleet.infra.dns_transport
+  - smallfleet.infra.dns_writing
+  - smallfleet.infra.dns_one_set
 attributes:
-  check_mode:
-    support: full
-    description: Only questions are sent, no update.
   diff_mode:
     support: full
     description: The set before and after, as lines of a zone file.
-  idempotent:
-    support: full
-    description: A second run finds nothing to change and sends no update.
 options:
-  zone_name:
-    description: The zone that holds the set.
-    type: str
-    required: true
-    aliases: [zone]
-  record:
-    description:
-      - Name of the set. A name that ends in the zone's own name, or in a dot, is a whole name; any other is relative to
-        the zone. V(@) is the zone itself.
-      - Exactly one of O(record) and O(prefix) must be given.
-    type: str
-  prefix:
-    description: Name of the set before the zone; an empty text is the zone itself.
-    type: str
-  type:
-    description:
-      - Type of the set, such as V(A), V(AAAA), V(CNAME), V(MX), V(NS), V(PTR), V(SRV), V(TXT), V(CAA), V(TLSA),
-        V(SSHFP), V(DS), V(SVCB), V(HTTPS), V(NAPTR), V(LOC), or V(TYPE65280) for one without a name, whose values are
-        then in the form V(\\# 4 C0000201) (RFC 3597).
-    type: str
-    required: true
   ttl:
     description: Time to live in seconds. Another one alone is a change.
     type: int
@@ -87,13 +62,6 @@ options:
       - Without it, a lost race is tried again from a new reading.
     type: list
     elements: str
-  txt_transformation:
-    description:
-      - Form of V(TXT) values. V(unquoted) is the text itself, of any length, without quotes around it and with nothing
-        escaped. V(quoted) is the form of a zone file.
-    type: str
-    choices: [unquoted, quoted]
-    default: unquoted
 seealso:
   - module: smallfleet.infra.dns_record
   - module: smallfleet.infra.dns_record_sets

@@ -27,18 +27,13 @@ description:
     the other sets may be somebody else's.
 extends_documentation_fragment:
   - smallfleet.infra.dns_transport
+  - smallfleet.infra.dns_writing
 attributes:
-  check_mode:
-    support: full
-    description: Only questions are sent, no update.
   diff_mode:
     support: full
     description:
       - The named sets before and after, as lines of a zone file. With O(prune), all sets of the zone that are not
         ignored.
-  idempotent:
-    support: full
-    description: A second run finds nothing to change and sends no update.
 options:
   zone_name:
     description: The zone that holds the sets. Exactly one of O(zone_name) and O(zones) must be given.

@@ -63,7 +63,8 @@ def test_a_configuration_that_knot_refuses_is_never_put_in_place(host, tmp_path)
     playbook.write_text(json.dumps([{"hosts": "ns1", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
     command = ["ansible-playbook", "-i", str(SCENARIO / "inventory"), str(playbook)]
     done = subprocess.run(command, cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "the old one stays in place" in done.stdout, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 2 and "the old one stays in place" in said, said
     assert host.check_output("sha256sum /etc/knot/knot.conf") == before
     assert has(host, "late")
     converge("--limit", "ns1")
