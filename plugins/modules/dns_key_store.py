@@ -175,7 +175,7 @@ state:
       type: str
       returned: always
       sample: app1
-    keys:
+    generations:
       description:
         - For each key that is there, its generations by C(current), C(next) and C(previous), each with C(name), C(algorithm)
           and C(fingerprint).

@@ -145,7 +145,7 @@ def _state(host: KeyHost, job: Job, store: Store, plan: StorePlan) -> Dict[str, 
         held.setdefault(key.home, {})[key.name] = summary(keys[key.name])
     return {
         "host": job.host,
-        "keys": {name: shown(one) for name, one in keys.items() if one},
+        "generations": {name: shown(one) for name, one in keys.items() if one},
         "held": {home: told for home, told in held.items() if home != job.host},
         "offers": held.get(job.host, {}),
         "missing": {home: list(names) for home, names in plan.missing.items()},

@@ -267,7 +267,7 @@ def test_each_holder_asks_its_own_server_and_those_that_it_may_change_something_
 
 def result(host: str, *names: str) -> Dict[str, Any]:
     one = TsigKey("app-own", "hmac-sha256", base64.b64encode(b"x" * 32).decode())
-    return {"changed": False, "state": {"host": host, "keys": {name: shown({"current": one}) for name in names}}}
+    return {"changed": False, "state": {"host": host, "generations": {name: shown({"current": one}) for name in names}}}
 
 
 def test_what_the_playbook_is_told_is_for_each_host_its_moves_and_questions() -> None:

@@ -46,6 +46,6 @@ def test_the_servers_of_the_guide_grant_what_it_says() -> None:
 
 def test_check_mode_says_what_the_guide_says() -> None:
     one = {"name": "app1-own", "algorithm": "hmac-sha256", "fingerprint": "0"}
-    seen = [{"state": {"host": host, "keys": {"app1-own": {"current": one}}}} for host in ("app1", "ns1")]
+    seen = [{"state": {"host": host, "generations": {"app1-own": {"current": one}}}} for host in ("app1", "ns1")]
     (step,) = decide("prepared", plan(), seen, "app1-own")["steps"]
     assert f"\n+{step}\n" in GUIDE

