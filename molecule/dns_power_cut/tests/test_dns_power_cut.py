@@ -20,7 +20,7 @@ PRIMARIES = {"ns1": "198.18.0.11", "ns2": "198.18.0.12"}
 SECONDARIES = ("198.18.0.13", "198.18.0.14")
 STREAMS = {"bind.example.net": "ns1", "bind-signed.example.net": "ns1", "knot.example.net": "ns2"}
 ENOUGH = 20  # acknowledged updates of each zone before the power is cut
-PATIENCE = 180  # seconds; where there is no KVM the nodes are emulated
+PATIENCE = 300  # seconds; where there is no KVM the nodes are emulated
 
 testinfra_hosts = ["ansible://ns3"]
 

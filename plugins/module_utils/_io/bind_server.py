@@ -57,6 +57,7 @@ class BindDaemon:
 
     def reload(self, config: ServerConfig) -> None:
         """reconfig reads the configuration and new zones, and leaves the zones that are served in peace."""
+        self.runner.run(["systemctl", "daemon-reload"])
         said = self.runner.run(["rndc", "reconfig"], check=False)
         if said.rc != 0:
             raise ServerFailure(

@@ -110,8 +110,14 @@ def test_bind_itself_accepts_all_of_it(tmp_path: Path) -> None:
         Path(moved[path]).write_text(bind.beside(content, moved).replace('"/var/', f'"{tmp_path}/var/'))
     (tmp_path / "var/lib/bind").mkdir(parents=True)
     (tmp_path / "var/cache/bind").mkdir(parents=True)
-    main = "".join(f'include "{moved[path]}";\n' for path in BIND.files(config()))
+    main = "".join(f'include "{moved[path]}";\n' for path in (bind.OPTIONS_FILE, bind.ZONES_FILE))
     (tmp_path / "named.conf").write_text(main)
     command = ["named-checkconf", str(tmp_path / "named.conf")]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
+def test_a_primary_does_not_start_before_the_host_has_its_addresses() -> None:
+    unit = BIND.files(config())[bind.UNIT_FILE]
+    assert "After=network-online.target" in unit and "ExecStartPre=-/usr/bin/timeout 30 " in unit
+    assert all(address in unit for address in config().listen)

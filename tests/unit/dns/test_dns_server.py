@@ -239,7 +239,7 @@ def test_a_server_that_only_stopped_is_only_started() -> None:
 def test_a_blank_host_would_get_everything_and_the_diff_has_no_secret() -> None:
     steps = plan_server(BIND, config(), ServerState(installed=False, serial=BORN))
     actions = [step.action for step in steps]
-    assert actions == ["create_zone", "write_keys", "configure", "configure", "enable", "start", "stamp"]
+    assert actions == ["create_zone", "write_keys", "configure", "configure", "configure", "enable", "start", "stamp"]
     texts = diff_texts(steps)
     assert texts["before"] == ""
     assert "ns1 300 A 192.0.2.2" in texts["after"]

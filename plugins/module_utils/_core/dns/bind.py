@@ -18,6 +18,7 @@ from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, 
 MAIN_FILE = "/etc/bind/named.conf"
 OPTIONS_FILE = "/etc/bind/named.conf.options"
 ZONES_FILE = "/etc/bind/named.conf.local"
+UNIT_FILE = "/etc/systemd/system/named.service.d/smallfleet.conf"
 KEYS_FILE = "/etc/bind/smallfleet.keys"
 ZONE_FOLDER = "/var/lib/bind"
 LONGEST_TTL = 86400
@@ -32,7 +33,11 @@ class Bind:
     group = "bind"
 
     def files(self, config: ServerConfig) -> Dict[str, str]:
-        return {OPTIONS_FILE: render_options(config), ZONES_FILE: render_zones(config)}
+        return {
+            OPTIONS_FILE: render_options(config),
+            ZONES_FILE: render_zones(config),
+            UNIT_FILE: render_unit(config),
+        }
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         keys = [key for known in config.keys for key in known.generations]
@@ -53,6 +58,23 @@ class Bind:
 def zone_file(name: str) -> str:
     """The path of a zone's file. The only slash a zone can have in its name is that of RFC 2317."""
     return f"{ZONE_FOLDER}/{name.replace('/', '-')}.zone"
+
+
+def render_unit(config: ServerConfig) -> str:
+    """What named's systemd unit has besides (systemd.unit(5)): at boot, it waits for the server's addresses.
+
+    named tells the secondaries of its zones once when it starts. Without a network that fails and is not repeated, and
+    what it took just before a power cut would reach them only when they refresh by themselves, up to an hour later.
+    """
+    return f"""# {_NOTICE}
+[Unit]
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+ExecStartPre=-/usr/bin/timeout 30 /bin/sh -c 'for address in {" ".join(config.listen)}; do \\
+    until ip -o address show to $$address -tentative | grep -q .; do sleep 0.2; done; done'
+"""
 
 
 def render_options(config: ServerConfig) -> str:
