@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
-from .._core.dns.knot import MAIN_FILE, addresses, beside, unsigning
+from .._core.dns.knot import MAIN_FILE, ZONE_FOLDER, addresses, beside, unsigning
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .command import CommandResult, CommandRunner
@@ -63,6 +63,9 @@ class KnotDaemon:
         if zone.role != PRIMARY:
             return self._knotc("zone-status", zone.name).rc == 0
         if self._knotc("zone-read", zone.name, "@", "SOA").rc == 0:
+            if zone.dnssec:
+                # Knot does not see to it that a new private key is on the disk, and without it serves nothing.
+                self.runner.run(["sync", "--file-system", ZONE_FOLDER])
             return True
         journals = self.runner.run(["kjournalprint", "-c", MAIN_FILE, "-z"], check=False)
         if f"{zone.name}." not in journals.stdout.split():
