@@ -62,7 +62,7 @@ class KnotDaemon:
         """A primary zone that the server has never had is born here, from its file."""
         if zone.role != PRIMARY:
             return self._knotc("zone-status", zone.name).rc == 0
-        if self._knotc("zone-read", zone.name, "@", "SOA").rc == 0:
+        if self._knotc("zone-read", zone.name, "@", "DNSKEY" if zone.dnssec else "SOA").rc == 0:
             if zone.dnssec:
                 # Knot does not see to it that a new private key is on the disk, and without it serves nothing.
                 self.runner.run(["sync", "--file-system", ZONE_FOLDER])

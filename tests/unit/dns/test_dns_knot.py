@@ -193,6 +193,7 @@ class FakeKnot:
     files: Set[str] = field(default_factory=set)
     loaded: Set[str] = field(default_factory=set)
     journals: Set[str] = field(default_factory=set)
+    unsigned: Set[str] = field(default_factory=set)
     listen: str = "127.0.0.1@53 ::1@53 192.0.2.2@53 2001:db8::2@53"
     reading: Optional[str] = None
     calls: List[str] = field(default_factory=list)
@@ -211,7 +212,7 @@ class FakeKnot:
             return (0, "".join(f"{name}.\n" for name in self.journals)) if self.journals else (1, "")
         command = argv[1:]
         if command[0] == "zone-read":
-            return int(command[1] not in self.loaded), ""
+            return int(command[1] not in self.loaded or (command[3] == "DNSKEY" and command[1] in self.unsigned)), ""
         if command[0] == "conf-read":
             return 0, f"server.listen = {self.listen}\n"
         if command[0] == "conf-set":
@@ -240,6 +241,16 @@ def test_a_zone_with_a_journal_is_never_taken_from_its_file() -> None:
     fake = FakeKnot(journals={"demo.example.net"})
     assert not daemon(fake).zone_ready(primary())
     assert not any("conf-set" in call for call in fake.calls)
+
+
+def test_a_signed_zone_is_ready_when_it_has_its_key_and_the_key_is_on_the_disk() -> None:
+    name = primary().name
+    fake = FakeKnot(loaded={name}, journals={name}, unsigned={name})
+    assert not daemon(fake).zone_ready(primary(dnssec=True))
+    assert not any(call.startswith("sync") for call in fake.calls), "there is no key yet"
+    fake.unsigned.clear()
+    assert daemon(fake).zone_ready(primary(dnssec=True))
+    assert fake.calls[-1] == "sync --file-system /var/lib/knot"
 
 
 def test_a_secondary_zone_is_left_to_its_primary() -> None:
