@@ -6,59 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from servers import OTHER, OWN, ZONE, as_configured, fleet, held, host, slices, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve, resolve_keys
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import read_config
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
-
-ZONE = "demo.example.net"
-OTHER = "example.com"
-
-
-def host(name: str, number: int, **variables: Any) -> Host:
-    place = Attachment(
-        "main", "eth0", IPv4Interface(f"192.0.2.{number}/24"), IPv6Interface(f"2001:db8::{number:x}/64"), 1500
-    )
-    return Host(name, f"{name}.{ZONE}", (), (place,), "main", variables)
-
-
-HOSTS = [host("ns1", 2), host("ns2", 3), host("ns3", 4, dns_server_provider="knot"), host("app1", 11)]
-
-
-def fleet(*more: Host, **variables: Any) -> Fleet:
-    hosts = {one.name: one for one in (*HOSTS, replace(HOSTS[0], name="bare", attachments=()), *more)}
-    return Fleet("demo", ZONE, {}, hosts, {}, variables)
-
-
-def zone(**options: Any) -> Dict[str, Any]:
-    return {ZONE: {"primary": "ns1", **options}}
-
-
-def slices(**variables: Any) -> Mapping[str, Any]:
-    found = resolve(fleet(**variables))
-    assert [str(problem) for problem in found.problems] == []
-    return found.slices
-
-
-def held(**variables: Any) -> Dict[str, Dict[str, str]]:
-    """For each host the keys it holds and where each is made."""
-    found = resolve_keys(fleet(**variables))
-    assert found.problems == ()
-    return {host: {key["name"]: key["home"] for key in part["keys"]} for host, part in found.slices.items()}
-
-
-def as_configured(part: Mapping[str, Any]) -> None:
-    """What the module takes, without a complaint."""
-    taken = ("listen", "keys", "update_key", "zones", "catalogs")
-    read_config({option: part[option] for option in taken if option in part})
 
 
 def test_a_secondary_knows_its_primary_and_the_primary_its_secondaries() -> None:
@@ -116,55 +72,6 @@ def test_a_hidden_primary_is_in_no_answer(hosts: bool) -> None:
     assert served["nameservers"] == [f"ns2.{ZONE}."]
     assert served["soa"]["mname"] == f"ns2.{ZONE}."
     assert "ns1" not in str((served["record_sets"], found["ns1"]["updates"]))
-
-
-def test_each_primary_has_an_update_key_of_its_own_by_the_same_name() -> None:
-    zones = {**zone(secondaries=["ns2"]), OTHER: {"primary": "ns2", "secondaries": ["ns1"]}}
-    keys = held(dns_zones=zones)
-    assert keys["ns1"] == {"demo-update": "ns1", "demo-transfer-ns1": "ns1", "demo-transfer-ns2": "ns2"}
-    assert keys["ns2"] == {"demo-update": "ns2", "demo-transfer-ns1": "ns1", "demo-transfer-ns2": "ns2"}
-    found = slices(dns_zones=zones)
-    assert [one["role"] for one in found["ns1"]["zones"]] == ["primary", "secondary"]
-    for part in found.values():
-        as_configured(part)
-
-
-OWN = {"app1-own": {"hosts": ["app1"], "grants": [{"zone": ZONE, "name": "app1", "types": ["A", "sshfp"]}]}}
-
-
-def test_a_key_is_made_by_the_primary_of_its_first_grant_and_held_by_its_host() -> None:
-    keys = held(dns_zones=zone(secondaries=["ns2"]), dns_keys=OWN)
-    assert keys["app1"] == {"app1-own": "ns1"}
-    assert keys["ns1"]["app1-own"] == "ns1"
-    assert "app1-own" not in keys["ns2"]
-    found = slices(dns_zones=zone(), dns_keys=OWN)
-    assert list(found) == ["ns1"]
-    assert found["ns1"]["zones"][0]["grants"] == [
-        {"key": "app1-own", "match": "name", "name": f"app1.{ZONE}.", "types": ["A", "SSHFP"]}
-    ]
-    as_configured(found["ns1"])
-
-
-def test_a_server_that_holds_a_key_as_a_client_does_not_have_to_know_it() -> None:
-    keys = {"ns2-own": {"hosts": ["ns2"], "grants": [{"zone": ZONE, "name": "x", "types": ["TXT"]}]}}
-    found = slices(dns_zones={**zone(), OTHER: {"primary": "ns2"}}, dns_keys=keys)
-    assert [key["name"] for key in found["ns2"]["keys"]] == ["demo-update"]
-    assert [key["name"] for key in found["ns1"]["keys"]] == ["demo-update", "ns2-own"]
-
-
-def test_a_key_for_zones_of_two_primaries_is_known_to_both() -> None:
-    grants = [{"zone": OTHER, "name": "@", "types": ["MX"]}, {"zone": ZONE, "name": "a", "types": ["ANY"]}]
-    variables = {"dns_zones": {**zone(), OTHER: {"primary": "ns2"}}, "dns_keys": {"both": {"grants": grants}}}
-    assert {host for host, keys in held(**variables).items() if keys.get("both") == "ns2"} == {"ns1", "ns2"}
-
-
-def test_the_key_that_a_certificate_needs_is_made_without_being_asked_for() -> None:
-    certificates = {"web": {"hosts": ["app1"], "names": [f"app1.{ZONE}"]}}
-    found = slices(dns_zones=zone(), acme_certificates=certificates)
-    assert found["ns1"]["zones"][0]["grants"] == [
-        {"key": "acme-app1", "match": "name", "name": f"_acme-challenge.app1.{ZONE}.", "types": ["TXT"]}
-    ]
-    assert held(dns_zones=zone(), acme_certificates=certificates)["app1"] == {"acme-app1": "ns1"}
 
 
 def test_pruning_leaves_alone_what_others_may_change() -> None:
