@@ -232,23 +232,21 @@ reason:
 
 from typing import Dict
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.prune import MATCHES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired, read_zones
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Result
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
     ON_EXISTING,
     TRANSPORT,
     TRANSPORT_RULES,
-    failure_result,
     make_client,
     rcode_result,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import converge_all
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
 
@@ -339,12 +337,7 @@ def main() -> None:
         required_together=[("zone_name", "record_sets"), *TRANSPORT_RULES["required_together"]],
         supports_check_mode=True,
     )
-    if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
-    try:
-        run(module)
-    except (DnsFailure, Refused) as failure:
-        module.fail_json(**failure_result(failure))
+    run_module(module, run)
 
 
 if __name__ == "__main__":

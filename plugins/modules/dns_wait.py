@@ -156,13 +156,11 @@ reason:
   sample: not_agreed
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Goal
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_values, zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import (
     FAMILIES,
     Asking,
@@ -173,10 +171,10 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree imp
     wait_until,
     zone_endpoints,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import failure_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import name_of, type_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR, WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 
 def goal_of(module: AnsibleModule, zone: str) -> Goal:
@@ -265,14 +263,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
     if module.params["type"] is not None and module.params["record"] is None and module.params["prefix"] is None:
         module.fail_json(msg="type: record or prefix is needed with it.", reason="bad_request")
-    try:
-        run(module)
-    except (DnsFailure, Refused) as failure:
-        module.fail_json(**failure_result(failure))
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -167,18 +167,17 @@ reason:
   sample: different
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import as_data, counted, diff, table
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES, Asking
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE, compare_sides, side_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import failure_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR, WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
 
@@ -230,12 +229,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
-    try:
-        run(module)
-    except (DnsFailure, Refused) as failure:
-        module.fail_json(**failure_result(failure))
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import render_variables, take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import (
     FORMATS,
     YAML_ERROR,
@@ -165,14 +164,13 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import im
     read_source,
     text_of,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
     TRANSPORT,
     TRANSPORT_RULES,
-    failure_result,
     make_client,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
 
@@ -229,14 +227,9 @@ def main() -> None:
         required_together=TRANSPORT_RULES["required_together"],
         supports_check_mode=True,
     )
-    if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
     if YAML_ERROR and module.params["format"] == "octodns":
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_ERROR)
-    try:
-        run(module)
-    except (DnsFailure, Refused) as failure:
-        module.fail_json(**failure_result(failure))
+    run_module(module, run)
 
 
 if __name__ == "__main__":

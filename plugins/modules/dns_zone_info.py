@@ -120,19 +120,16 @@ reason:
   sample: not_auth
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
     TRANSPORT,
     TRANSPORT_RULES,
-    failure_result,
     make_client,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import zone_facts
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON_ERROR
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
 
@@ -153,12 +150,7 @@ def main() -> None:
         required_together=TRANSPORT_RULES["required_together"],
         supports_check_mode=True,
     )
-    if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
-    try:
-        run(module)
-    except (DnsFailure, Refused) as failure:
-        module.fail_json(**failure_result(failure))
+    run_module(module, run)
 
 
 if __name__ == "__main__":
