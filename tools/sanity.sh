@@ -9,6 +9,10 @@ shift
 cache=${SMALLFLEET_CACHE:-/var/cache/smallfleet}
 work=$cache/sanity/$(basename "$environment")
 tree=$work/ansible_collections/smallfleet/infra
+# One run at a time: the next one, perhaps of another checkout, makes the tree anew.
+mkdir -p "$work"
+exec 9>"$work/lock"
+flock 9
 rm -rf "$tree" "${work:?}/bin"
 mkdir -p "$tree" "$work/bin" "$work/home/.ansible/test/cache"
 git ls-files -z --cached --others --exclude-standard ':!collections' | tar -c --null --ignore-failed-read -T - | tar -x -C "$tree"
