@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, SubElement
 from .domain import SOURCES, Disk, Domain, Interface, attribute, read_domain, read_interface
 
 BUSES = {"v": "virtio", "s": "sata", "h": "ide"}
-SPARE_PORTS = 4
+SPARE_PORTS = 6  # three for what every guest has besides, three for what is plugged in later
 NAMESPACES = {
     "qemu": "http://libvirt.org/schemas/domain/qemu/1.0",
     "libosinfo": "http://libosinfo.org/xmlns/libvirt/domain/1.0",
@@ -257,5 +257,9 @@ def moved_interface(live: str, wanted: Interface) -> str:
 
 
 def shown(definition: str) -> str:
-    """The definition as it may be shown: passwords, such as of VNC, are not."""
-    return re.sub(r"""(\spasswd=)("[^"]*"|'[^']*')""", r'\1"***"', definition)
+    """The definition as it may be shown: passwords, such as of VNC, are not; and as we write it, so that only what differs does."""
+    root = ElementTree.fromstring(definition)
+    for element in root.iter():
+        if "passwd" in element.attrib:
+            element.set("passwd", "***")
+    return written(root)

@@ -139,6 +139,10 @@ def read_guest(name: Any, value: Any, around: Around, place: Place) -> Optional[
         place.note(f"{shown(name)} is not a guest's name", "Use letters, digits, '.', '_' and '-', at most 63")
         return None
     given = mapping(value, (*GUEST_KEYS, "remove_disks"), place)
+    if not isinstance(value, Mapping):
+        if value is None:
+            place.note("is empty", "Write for example {memory: 2048, disks: [{file: web.qcow2, size: 20G}]}, or remove it")
+        return None
     state = choice(given.get("state"), STATES, "running", place / "state")
     known = ABSENT_KEYS if state == "absent" else GUEST_KEYS
     for key in given:
@@ -163,7 +167,9 @@ def read_guest(name: Any, value: Any, around: Around, place: Place) -> Optional[
         disks=tuple(_each(given.get("disks"), place / "disks", lambda one, index, at: _disk(one, index, at, around, sizes))),
         interfaces=tuple(_each(given.get("interfaces"), place / "interfaces", lambda one, index, at: _interface(name, one, index, at, around))),
     )
-    _whole(domain, boot, place)
+    if not boot and not given.get("disks"):
+        place.note("has nothing to boot from", "Give it disks, or boot with a kernel")
+    _whole(domain, place)
     return Guest(domain, state, _truth(given, "autostart", state == "running", place), sizes)
 
 
@@ -175,7 +181,12 @@ def _truth(given: Mapping[str, Any], key: str, default: bool, place: Place) -> b
 
 
 def _each(value: Any, place: Place, read: Callable[[Any, int, Place], Any]) -> List[Any]:
-    found = [read(entry, index, place / index) for index, entry in enumerate(_sequence(value, place))]
+    found = []
+    for index, entry in enumerate(_sequence(value, place)):
+        if entry is None:
+            (place / index).note("is empty", "Remove it, or write what it is to be")
+        else:
+            found.append(read(entry, index, place / index))
     return [one for one in found if one is not None]
 
 
@@ -186,12 +197,10 @@ def _cmdline(value: Any, place: Place) -> str:
     return ""
 
 
-def _whole(domain: Domain, boot: Mapping[str, Any], place: Place) -> None:
+def _whole(domain: Domain, place: Place) -> None:
     """What is wrong with the guest as a whole."""
     if not domain.kernel and (domain.initrd or domain.cmdline):
         (place / "boot").note("has an initrd or a cmdline but no kernel", "Name the kernel too, or remove boot")
-    if not boot and not domain.disks:
-        place.note("has nothing to boot from", "Give it disks, or boot with a kernel")
     for key, words in (("disks", [disk.target for disk in domain.disks]), ("disks", [disk.source for disk in domain.disks]),
                        ("interfaces", [interface.mac for interface in domain.interfaces])):
         for word in sorted({word for word in words if word and words.count(word) > 1}):
@@ -200,7 +209,7 @@ def _whole(domain: Domain, boot: Mapping[str, Any], place: Place) -> None:
 
 def _disk(value: Any, index: int, place: Place, around: Around, sizes: Dict[str, int]) -> Optional[Disk]:
     given = mapping(value, DISK_KEYS, place)
-    if not given:
+    if not isinstance(value, Mapping):
         return None
     target = given.get("target", f"vd{LETTERS[index % 26]}")
     target = matching(target, _TARGET, "a disk's name in a guest", "vda", place / "target")
@@ -238,7 +247,7 @@ def _size(value: Any, place: Place) -> Optional[int]:
 
 def _interface(guest: str, value: Any, index: int, place: Place, around: Around) -> Optional[Interface]:
     given = mapping(value, INTERFACE_KEYS, place)
-    if not given:
+    if not isinstance(value, Mapping):
         return None
     if ("bridge" in given) == ("direct" in given):
         place.note("must be either on a bridge or directly on a card", "Write for example {bridge: br0}")

@@ -11,7 +11,7 @@ import os
 import re
 from typing import Callable, Dict, Mapping, Optional, Set, Tuple
 
-from ..._core.libvirt.domain import read_domain
+from ..._core.libvirt.domain import offers_kvm, read_domain
 from ..._core.libvirt.guest import Ceph
 from ..._core.libvirt.plan import OFF, Desired, Found, Image, Observed, Step, images_of, uses_ceph
 from ..clock import Clock
@@ -73,7 +73,7 @@ class Hypervisor:
         return Found(info.state, info.autostart, definition, live, info.persistent)
 
     def _kvm(self) -> bool:
-        return self._runner.run(self._virsh.argv("domcapabilities", "--virttype", "kvm"), check=False).rc == 0
+        return offers_kvm(self._virsh.call("capabilities"))
 
     def _image(self, path: str) -> Image:
         """Asked of a file that a running guest has locked, too: only its head is read."""
