@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: libvirt_guests
 short_description: Make the virtual machines of a host what they are to be, without restarting one
-version_added: 0.3.0
+version_added: 0.2.0
 description:
   - Brings all guests that are named to what the options say, in one call. Guests that are not named are left alone.
   - A guest that runs is never restarted. What it can only take at its next start is written to its definition and reported in

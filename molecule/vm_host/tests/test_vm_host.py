@@ -34,10 +34,11 @@ def run(*argv: str) -> Tuple[int, str]:
 
 
 def module(guests: Any, *options: str) -> Dict[str, Any]:
-    """What the module says when it is called for these guests."""
+    """What the module says when it is called for these guests, whether it failed, and as ``shown`` what Ansible wrote of it."""
     argv = ("ansible", "-i", str(SCENARIO / "inventory"), "hypervisor", "-e", "ansible_python_interpreter=/usr/bin/python3")
-    _status, said = run(*argv, "-m", "smallfleet.infra.libvirt_guests", "-a", json.dumps({"guests": guests}), *options)
-    return json.loads(said[said.index("=> {") + 3 :].rpartition("}")[0] + "}")
+    status, said = run(*argv, "-m", "smallfleet.infra.libvirt_guests", "-a", json.dumps({"guests": guests}), *options)
+    result = json.loads(said[said.index("=> {") + 3 :].rpartition("}")[0] + "}")
+    return {**result, "failed": status != 0, "shown": said}
 
 
 def on(node: str, *command: str) -> str:
@@ -70,7 +71,7 @@ def processes() -> str:
 
 def world() -> str:
     """All that a run might change."""
-    listed = "for g in $(virsh list --all --name); do virsh dominfo $g; virsh dumpxml --inactive $g; virsh dumpxml $g; done"
+    listed = "for g in $(virsh list --all --name); do virsh dominfo $g | grep -v time; virsh dumpxml --inactive $g; virsh dumpxml $g; done"
     return on("hypervisor", f"{listed}; ls -l /var/lib/libvirt/images | cut -c12-") + processes()
 
 
@@ -109,9 +110,9 @@ def test_check_mode_tells_what_would_change_and_changes_nothing():
         "shut down bare", "undefine bare", "create disk /var/lib/libvirt/images/new.raw", "define new", "autostart new", "start new",
         "define web",
     ]
-    web = next(one for one in said["diff"] if one["after_header"] == "definition of web")
-    changed = set(web["after"].splitlines()) - set(web["before"].splitlines())
-    assert {line.strip() for line in changed} == {'<memory unit="KiB">196608</memory>', '<currentMemory unit="KiB">196608</currentMemory>'}
+    web = said["shown"].partition("+++ after: definition of web")[2].partition("hypervisor | CHANGED")[0]
+    changed = {line[1:].strip() for line in web.splitlines() if line.startswith("+")}
+    assert changed == {'<memory unit="KiB">196608</memory>', '<currentMemory unit="KiB">196608</currentMemory>'}
     assert world() == before
 
 
@@ -172,6 +173,13 @@ def test_a_guest_that_is_to_go_is_shut_down_and_goes_with_its_disk():
     assert "brief" not in on("hypervisor", "virsh list --all --name; ls /var/lib/libvirt/images")
     assert not module([{"name": "brief", "state": "absent", "remove_disks": True}])["changed"]
     assert processes() == others
+
+
+def test_the_module_passes_its_integration_target(monkeypatch):
+    monkeypatch.setenv("ANSIBLE_ROLES_PATH", str(PROJECT / "tests" / "integration" / "targets"))
+    status, said = run("ansible-playbook", "-i", str(SCENARIO / "inventory"), str(SCENARIO / "module.yml"))
+    assert status == 0, said
+    assert "Everything is as it should be" in said
 
 
 def test_guests_come_back_with_their_host():
