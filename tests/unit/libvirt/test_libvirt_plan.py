@@ -39,15 +39,15 @@ def file_disk(name="web", target="vda"):
     return Disk(target, "file", f"{FOLDER}/{name}.qcow2", "qcow2")
 
 
-DISKS = st.lists(
-    st.sampled_from([("vda", "a.qcow2"), ("vdb", "b.qcow2"), ("vdc", "")]), unique=True, max_size=3
-).map(lambda chosen: tuple(_any_disk(*one) for one in chosen))
-
-
 def _any_disk(target, file):
     if not file:
         return Disk(target, "network", "vms/web", "raw", "rbd", CEPH.monitors, CEPH.user, CEPH.secret)
     return Disk(target, "file", f"{FOLDER}/{file}", "qcow2")
+
+
+DISKS = st.lists(
+    st.sampled_from([("vda", "a.qcow2"), ("vdb", "b.qcow2"), ("vdc", "")]), unique=True, max_size=3
+).map(lambda chosen: tuple(_any_disk(*one) for one in chosen))
 
 
 INTERFACES = st.lists(
