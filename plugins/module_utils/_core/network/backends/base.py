@@ -33,6 +33,11 @@ class Backend(Protocol):
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
         """What becomes of the files that exist (path and content): written, rewritten, or taken away."""
 
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """What the program writes down below /run of each interface when it has configured it by these files; empty
+        where it finds that out by itself.
+        """
+
 
 def present(desired: Desired) -> List[Interface]:
     return [interface for interface in desired.interfaces if not interface.absent]

@@ -66,6 +66,10 @@ class Netplan:
                 problems.append(f"rules: netplan has no word for iif (priority {rule.priority}). Use ip-from or fwmark")
         return Files(tuple(found), tuple(problems))
 
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """systemd-networkd looks at the kernel."""
+        return {}
+
 
 def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
     entry: Dict[str, Any] = {}

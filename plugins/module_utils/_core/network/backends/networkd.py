@@ -52,6 +52,10 @@ class Networkd:
         mine = [_path(one.name, kind) for one in desired.interfaces for kind in ("netdev", "network")]
         return Files(compare(self.files(desired), existing, mine), tuple(_problems(desired, existing)))
 
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """systemd-networkd looks at the kernel."""
+        return {}
+
 
 def _path(name: str, kind: str) -> str:
     return f"{FOLDER}/{PREFIX}{name}.{kind}"
