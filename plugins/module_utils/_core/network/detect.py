@@ -67,9 +67,7 @@ def choose(wanted: str, desired: Desired, seen: Seen) -> Tuple[str, str]:
         return _given(wanted, held, seen)
     found = sorted({backend for many in held.values() for backend in many})
     if not found:
-        found = sorted(seen.ready)
-        # what netplan writes, systemd-networkd reads
-        found = [one for one in found if not (one == "networkd" and "netplan" in found)]
+        found = _at_work(seen)
         told = " and ".join(TITLES[one] for one in found) + " are at work here, and none has the interfaces that are named"
     else:
         told = _told(held)
@@ -78,6 +76,15 @@ def choose(wanted: str, desired: Desired, seen: Seen) -> Tuple[str, str]:
     if not found:
         return "", f"No program known here configures the network of this host. Set network_backend to one of {', '.join(BACKENDS)}"
     return _given(found[0], held, seen)
+
+
+def _at_work(seen: Seen) -> List[str]:
+    """Those that have some interface here, or else all that could have one. What netplan writes, systemd-networkd reads."""
+    netplan = "netplan" in seen.ready
+    busy = {"netplan" if netplan else "networkd"} if seen.files else set()
+    busy |= {"networkmanager"} if seen.connections else set()
+    busy |= {"ifupdown"} & seen.ready if seen.stanzas - {"lo"} else set()
+    return sorted(busy or {one for one in seen.ready if not (one == "networkd" and netplan)})
 
 
 def _told(held: Mapping[str, Sequence[str]]) -> str:
