@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..._core.network.backends.base import Backend
 from ..._core.network.backends.networkd import Networkd
+from ..._core.network.conflicts import asking
 from ..._core.network.guard import FIRST, Change, prepare
 from ..._core.network.model import Desired, Files, Observed, Plan
 from ..._core.network.obstacles import obstacles
@@ -20,6 +21,7 @@ from ..._core.network.slice import from_data
 from ..clock import Clock
 from ..command import CommandRunner
 from ..files import FileStore
+from .conflicts import Conflicts
 from .guard import Guard, Record, Refused
 from .observe import active, read_files, read_kernel
 
@@ -92,19 +94,29 @@ class HostNetwork:
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         return Work(observed, plan(desired, observed), files, shown, leaving, wrong)
 
+    def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
+        """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
+        return Conflicts(self._runner, self._clock).found(pinned(from_data(data), work.observed), work.observed)
+
     def begin(self, work: Work, data: Mapping[str, Any], token: str, holder: str, timeout: int, delay: float) -> Record:
         """Let the guard begin. Raises Refused."""
 
         def make(folder: str) -> Change:
             return prepare(folder, work.operations, work.files.changes, work.shown, work.observed, work.leaving)
 
-        return self.guard.start(token, holder, timeout, delay, make, {"desired.json": json.dumps(data)})
+        late = asking(pinned(from_data(data), work.observed), work.observed).late
+        beside = {"desired.json": json.dumps(data), "late.json": json.dumps(late)}
+        return self.guard.start(token, holder, timeout, delay, make, beside)
 
     def confirm(self, token: str) -> Record:
         """Make the change that is under way final. Raises Refused."""
         record = self.guard.demand(token)
-        text = self._files.read(f"{self.guard.folder(record.id)}/desired.json")
-        desired = from_data(json.loads(text or "{}"))
+        folder = self.guard.folder(record.id)
+        late = json.loads(self._files.read(f"{folder}/late.json") or "[]")
+        taken = Conflicts(self._runner, self._clock).taken_late([(ip, name) for ip, name in late], self.observe())
+        if taken:
+            raise Refused("check", "; ".join(taken))
+        desired = from_data(json.loads(self._files.read(f"{folder}/desired.json") or "{}"))
         return self.guard.confirm(token, lambda: self._settled(desired))
 
     def _settled(self, desired: Desired) -> str:
