@@ -285,3 +285,10 @@ def test_a_card_that_joins_a_bond_has_no_address_left_when_it_goes_down():
     removals = [index for index, line in enumerate(lines) if line.startswith("address del") and line.endswith("dev eth0")]
     assert len(removals) == 2 and max(removals) < down
     assert lines.index("address add 192.0.2.11/24 broadcast + dev bond0") < min(removals)
+
+
+def test_a_bridge_without_ports_has_no_mac_pinned_before_it_exists_nor_afterwards():
+    """Its files would be others in the second run."""
+    desired = Desired((Interface("br9", "bridge"),))
+    there = Observed({"br9": Link("br9", "bridge", mac="02:00:00:00:00:09")})
+    assert pinned(desired, Observed()) == desired == pinned(desired, there)
