@@ -17,6 +17,8 @@ description:
     change with a token that nobody else has. Only then the boot configuration is replaced.
   - When no confirmation comes within O(rollback_timeout), the host takes the change back by itself, also when the
     controller is gone. A host that is switched off or loses its power before boots with the old configuration.
+  - An address that another host has already is refused. Before the change it is asked for on the links (RFC 5227, RFC 4862),
+    and on a VLAN that is new before the change is confirmed.
   - Only one change can be under way; a second one is refused and told whose the first one is.
 author:
   - The smallfleet.infra contributors (@smallfleet)
@@ -260,6 +262,9 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
     work = network.work(params["desired"], params["backend"], params["management"], params["allow_disconnect"])
     if work.wrong:
         raise Refused("refused", "Nothing was changed: " + "; ".join(work.wrong))
+    taken = network.conflicts(work, params["desired"]) if work.needed else []
+    if taken:
+        raise Refused("taken", "Nothing was changed: " + "; ".join(taken))
     for note in work.operations.notes:
         module.warn(note)
     result = {"changed": work.needed, "steps": work.steps(), "diff": work.diff()}

@@ -37,6 +37,8 @@ def node_files(spec: LabSpec, node: LabNode) -> Dict[str, str]:
         "/etc/resolv.conf": "# A lab has no name server until a role sets one.\n",
     }
     for nic in node.nics:
+        if not (nic.ipv4 or nic.ipv6):
+            continue
         files[f"/etc/systemd/network/10-{nic.interface}.network"] = networkd(nic)
     if spec.proxy_address:
         proxy = f"[{spec.proxy_address}]" if ":" in spec.proxy_address else spec.proxy_address

@@ -75,7 +75,8 @@ class Change:
     """What is changed: requests to the kernel, the boot configuration, and what a service is shown for the trial.
 
     ``trial`` are files below /run, gone at the next boot; those of ``devices`` among them are shown to the service first,
-    and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make.
+    and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make. A VLAN it
+    takes over if it knows its file when the VLAN appears; it would not make it before the interface below is configured.
     ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
     ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
     ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more.
@@ -108,11 +109,15 @@ def prepare(
     added = {one.link for one in operations.prepare if one.kind == "add_link" and one.link not in observed.links}
     trial: Dict[str, str] = {}
     made: Dict[str, str] = {}
+    early: List[str] = []
     for path, text in sorted(shown.items()):
         place = f"{RUN_NETWORKD}{FIRST}{path.rsplit('/', 1)[1]}"
-        if path.endswith(".netdev") and device_name(text) in added:
-            made[place] = device_name(text)
-        if not path.endswith(".netdev") or place in made:  # what exists stays whose it is
+        device = device_name(text) if path.endswith(".netdev") else ""
+        if device in added:
+            early.append(place)
+        if device in added and not stacked(text):
+            made[place] = device
+        if not device or device in added:  # what exists stays whose it is
             trial[place] = text
     for name in leaving if shown else ():
         trial[f"{RUN_NETWORKD}{FIRST}{name}.network"] = f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
@@ -122,7 +127,7 @@ def prepare(
         operations,
         tuple(boot),
         tuple(trial.items()),
-        tuple(made),
+        tuple(early),
         tuple(made.values()),
         bool(shown),
         bool(shown) and netplan,
@@ -136,6 +141,11 @@ def device_name(netdev: str) -> str:
         if equals and key.strip() == "Name":
             return value.strip()
     return ""
+
+
+def stacked(netdev: str) -> bool:
+    """Whether the file is of a VLAN, which is made when the interface below it is configured."""
+    return any(line.replace(" ", "").lower() == "kind=vlan" for line in netdev.splitlines())
 
 
 def _asked(change: Change) -> List[Operation]:
@@ -249,7 +259,7 @@ def leave() -> List[Step]:
 def switch(change: Change) -> List[Step]:
     """Make the change for the trial. A step that fails ends it, and ``restore`` follows."""
     steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, devices=True)
-    if change.made:
+    if change.devices:
         steps += [Step("reload"), *(Step("link", name) for name in change.made)]
     steps += _batch(change, "prepare")
     steps += [Step("carrier", name) for name in change.operations.carriers]

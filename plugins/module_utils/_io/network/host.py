@@ -15,6 +15,7 @@ from ..._core.network.backends.ifupdown import Ifupdown
 from ..._core.network.backends.netplan import Netplan
 from ..._core.network.backends.networkd import Networkd
 from ..._core.network.backends.networkmanager import NetworkManager, profile
+from ..._core.network.conflicts import asking
 from ..._core.network.detect import choose, clients_to_end, unable
 from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
 from ..._core.network.model import Desired, Files, Observed, Plan
@@ -24,6 +25,7 @@ from ..._core.network.slice import from_data
 from ..clock import Clock
 from ..command import CommandRunner
 from ..files import FileStore
+from .conflicts import Conflicts
 from .guard import Guard, Record, Refused
 from .observe import read_files, read_kernel
 from .programs import claims, connections, look
@@ -98,6 +100,10 @@ class HostNetwork:
         clients = clients_to_end(name, desired, seen)
         return Work(name, observed, plan(desired, observed), files, shown, leaving, _claims(backend, desired), clients, wrong)
 
+    def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
+        """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
+        return Conflicts(self._runner, self._clock).found(pinned(from_data(data), work.observed), work.observed)
+
     def begin(self, work: Work, data: Mapping[str, Any], token: str, holder: str, timeout: int, delay: float) -> Record:
         """Let the guard begin. Raises Refused."""
 
@@ -106,15 +112,20 @@ class HostNetwork:
             program = work.backend if work.backend in (IFUPDOWN, NETWORKMANAGER) else ""
             return replace(change, program=program, claims=work.claims, clients=work.clients)
 
-        beside = {"desired.json": json.dumps(data), "backend": work.backend}
+        late = asking(pinned(from_data(data), work.observed), work.observed).late
+        beside = {"desired.json": json.dumps(data), "late.json": json.dumps(late), "backend": work.backend}
         return self.guard.start(token, holder, timeout, delay, make, beside)
 
     def confirm(self, token: str) -> Record:
         """Make the change that is under way final. Raises Refused."""
         record = self.guard.demand(token)
-        text = self._files.read(f"{self.guard.folder(record.id)}/desired.json")
-        backend = self._files.read(f"{self.guard.folder(record.id)}/backend") or ""
-        desired = from_data(json.loads(text or "{}"))
+        folder = self.guard.folder(record.id)
+        late = json.loads(self._files.read(f"{folder}/late.json") or "[]")
+        taken = Conflicts(self._runner, self._clock).taken_late([(ip, name) for ip, name in late], self.observe())
+        if taken:
+            raise Refused("check", "; ".join(taken))
+        backend = self._files.read(f"{folder}/backend") or ""
+        desired = from_data(json.loads(self._files.read(f"{folder}/desired.json") or "{}"))
         return self.guard.confirm(token, lambda: self._settled(desired, backend))
 
     def _settled(self, desired: Desired, backend: str) -> str:
