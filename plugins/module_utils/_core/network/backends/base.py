@@ -24,8 +24,6 @@ class Backend(Protocol):
     name: str
     reads: Tuple[str, ...]
     """Patterns (glob) of the files whose contents ``changes`` must see."""
-    reload: Tuple[Tuple[str, ...], ...]
-    """The commands that make the running program read its files again."""
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """Path and content of each file that configures the desired interfaces at boot."""

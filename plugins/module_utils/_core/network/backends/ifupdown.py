@@ -29,8 +29,7 @@ class Ifupdown:
     """See ``Backend``."""
 
     name = "ifupdown"
-    reads = (MAIN, f"{FOLDER}/*")
-    reload: Tuple[Tuple[str, ...], ...] = ()  # it has no program that runs
+    reads: Tuple[str, ...] = (MAIN, f"{FOLDER}/*")
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface; their names sort what stands on others behind these."""

@@ -35,8 +35,7 @@ class Netplan:
     """See ``Backend``."""
 
     name = "netplan"
-    reads = (f"{FOLDER}/*.yaml",)
-    reload = (("netplan", "generate"),)
+    reads: Tuple[str, ...] = (f"{FOLDER}/*.yaml",)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface: netplan knows in a file only what that or an earlier one defines."""

@@ -37,7 +37,6 @@ class Networkd:
         for folder in (FOLDER, "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
         for kind in ("network", "netdev")
     )
-    reload: Tuple[Tuple[str, ...], ...] = (("networkctl", "reload"),)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         found: Dict[str, str] = {}

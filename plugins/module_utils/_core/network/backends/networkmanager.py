@@ -27,8 +27,7 @@ class NetworkManager:
     """See ``Backend``."""
 
     name = "networkmanager"
-    reads = (f"{FOLDER}/*", "/run/NetworkManager/system-connections/*", f"{OLD}/ifcfg-*")
-    reload = (("nmcli", "connection", "reload"),)
+    reads: Tuple[str, ...] = (f"{FOLDER}/*", "/run/NetworkManager/system-connections/*", f"{OLD}/ifcfg-*")
 
     def files(self, desired: Desired) -> Dict[str, str]:
         return {_path(one.name): HEAD + _text(_profile(one, desired)) for one in present(desired)}
