@@ -198,6 +198,16 @@ def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> 
     assert prepare("/x", bridge_plan(), BOOT, {}, Observed()).made == ()
 
 
+def test_networkd_knows_the_file_of_a_vlan_before_the_vlan_is_made_and_does_not_make_it() -> None:
+    """It makes one when it configures the interface below, and fails where the VLAN is there and it has not seen it come."""
+    add = Operation("add_link", "eth0.5", tuple("link add link eth0 name eth0.5 type vlan id 5".split()))
+    shown = {"/etc/systemd/network/eth0.5.netdev": "[NetDev]\nName=eth0.5\nKind=vlan\n\n[VLAN]\nId=5\n"}
+    change = prepare("/x", Plan(prepare=(add,)), (), shown, Observed())
+    assert change.made == ()
+    assert batches(change)["prepare"] == f"{add.line}\n"
+    assert [step.kind for step in switch(change)][:3] == ["put", "reload", "batch"]
+
+
 def test_the_kernel_announces_the_route_of_a_moved_address_again_for_networkd() -> None:
     there, local = "address add 192.0.2.1/24 broadcast + dev br0", "address add fe80::1/64 scope link dev br0 nodad"
     six = "address add 2001:db8::1/64 dev br0 nodad"
