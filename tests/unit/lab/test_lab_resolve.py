@@ -14,7 +14,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 GARBAGE = st.recursive(
@@ -106,6 +106,7 @@ def test_a_host_cannot_have_the_address_of_the_lab():
     assert [(p.host, p.variable) for p in problems] == [("app1", "fleet_host_networks.main")]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "cache", "backend", "disks", "nics", "memory")]), GARBAGE))
 def test_no_garbage_makes_a_traceback(variables):
     resolve(fleet(variables=variables))
