@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -22,7 +21,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(SCENARIO.parent / "network" / "tests"))
+sys.path.insert(0, str(SCENARIO.parent / "support"))
 from moving import Loss, Mover, Stream, ansible, until  # noqa: E402
 
 MOVES = int(os.environ.get("SMALLFLEET_MOVES", "1"))
@@ -98,7 +97,7 @@ def as_before(backend: str, mover: Mover) -> None:
     assert not mover.under_way()
     assert OURS[backend] <= {Path(path).name for path in files(backend)}
     assert "00-0-smallfleet" not in mover.on("ls /run/systemd/network 2>&1 || :")
-    assert mover.on("systemctl list-units --all --no-legend 'smallfleet-network-*'").strip() == ""
+    assert mover.left() == ""
     until(lambda: connected(backend), 10)
 
 

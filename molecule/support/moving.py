@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Set, Tuple
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[2]
 LABS = Path("/var/lib/smallfleet/labs")
 SERVER = """
 import socket
@@ -45,6 +45,7 @@ def start(*argv: str) -> "subprocess.Popen[str]":
         argv,
         cwd=PROJECT,
         env={**os.environ, **settings, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        stdin=subprocess.DEVNULL,  # ssh(1) makes one that it shares non-blocking, which Ansible does not take
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -124,7 +125,7 @@ class Mover:
         return ("ssh", "-F", config, "-o", "ControlPath=none", "-o", "ConnectTimeout=5", node or self.node, *command)
 
     def on(self, command: str, node: str = "") -> str:
-        return subprocess.run(self.ssh(command, node=node), capture_output=True, text=True, timeout=60, check=True).stdout
+        return subprocess.run(self.ssh(command, node=node), capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60, check=True).stdout
 
     def addresses(self) -> Dict[str, Set[str]]:
         listed = json.loads(self.on("ip -json address show"))
@@ -134,6 +135,11 @@ class Mover:
 
     def under_way(self) -> bool:
         return self.on("cat /var/lib/smallfleet/network/open 2>&1 || :").strip().isalnum()
+
+    def left(self) -> str:
+        """Units of a change that are at work, wait, have failed, or would be started at the next boot."""
+        units = "systemctl list-units --no-legend --state=active,activating,failed 'smallfleet-network-*'"
+        return self.on(f"{units}; find /etc/systemd/system -name 'smallfleet-network-*'").strip()
 
     def power(self, *states: str) -> None:
         for state in states:
