@@ -55,7 +55,10 @@ UP = "for turn in 1 2 3 4 5; do ip -4 -o address show dev br0 | grep -q inet && 
 # What is usually done once the files are those of the bridge. Each begins on the card.
 USUAL = {
     "ifupdown": {"ifdown; ifup": ("ifdown eth0", "ifup eth0 br0")},
-    "netplan": {"netplan apply": ("", "netplan apply")},
+    # A container has no udev, which netplan(8) wants to tell of new names of cards before it goes on.
+    "netplan": {
+        "netplan apply, without udev": ("", "mkdir -p /root/none; ln -sf /bin/true /root/none/udevadm; PATH=/root/none:$PATH netplan apply")
+    },
     "networkmanager": {
         "nmcli connection up": ("", "nmcli connection reload; nmcli connection up smallfleet-br0; nmcli connection up smallfleet-eth0")
     },
@@ -140,6 +143,19 @@ def test_another_program_than_the_host_uses_is_refused_and_the_host_s_own_is_nam
     status, said = ansible(*mover.change(mover.on_bridge(), backend="networkd"))
     assert status != 0 and '"reason": "backend"' in said
     assert "systemd-networkd does not configure the network of this host" in said and "networkmanager" in said
+
+
+def test_what_networkd_was_told_and_has_not_done_yet_is_found_before_the_change():
+    """Else networkd would do it as soon as it is told of the change."""
+    mover = MOVERS["networkd"]
+    path = "/etc/systemd/network/20-br7.netdev"
+    seven = {"name": "br7", "type": "bridge", "bridge": {"port": []}}
+    desired = {**mover.on_bridge(), "interfaces": [*mover.on_bridge()["interfaces"], seven]}
+    mover.on(f"printf '[NetDev]\\nName=br7\\nKind=bridge\\n' > {path}")
+    status, said = ansible(*mover.change(desired))
+    mover.on(f"rm {path}")
+    assert status != 0 and "Nothing was changed" in said and f"interfaces.br7: {path} is for this interface" in said, said
+    as_before("networkd", mover)
 
 
 def measured(losses: List[Dict[str, Loss]], family: str) -> Tuple[float, float, int, float]:

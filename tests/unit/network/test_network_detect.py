@@ -100,6 +100,15 @@ def test_networkmanager_with_a_connection_that_would_have_to_be_dialled_again_is
     assert unable("networkd", DESIRED, seen) == []
 
 
+def test_an_interface_that_networkd_would_make_in_the_midst_of_the_change_is_refused():
+    """Its files and the kernel differ: what it was told to do, and has not done yet, it does when it is told anything."""
+    seen = Seen(ALL, unmade=(("br0", "/run/systemd/network/10-netplan-br0.netdev"), ("br7", "/etc/systemd/network/br7.netdev")))
+    for backend in ("networkd", "netplan"):
+        (said,) = unable(backend, DESIRED, seen)
+        assert said.startswith("interfaces.br0: /run/systemd/network/10-netplan-br0.netdev") and "networkctl reload" in said
+    assert unable("ifupdown", DESIRED, seen) == []
+
+
 def test_ifupdown_cannot_start_a_client_by_itself_and_ends_one_that_nobody_wants():
     leased = Desired((Interface("eth0", ipv4=Family(True, dhcp=True)),))
     assert "interfaces.eth0: ifupdown starts a DHCP client by ifup only" in unable("ifupdown", leased, Seen(ALL))[0]

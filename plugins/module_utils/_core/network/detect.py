@@ -27,7 +27,8 @@ class Seen:
     ``ready`` are those of ``BACKENDS`` that are there and at work (ifupdown: at boot). ``files``: interface -> file of
     systemd-networkd that it configures it by. ``connections``: interface -> its type, of those that NetworkManager has
     activated a profile on. ``stanzas``: interfaces that interfaces(5) configures. ``yaml`` are the files of netplan.
-    ``clients``: interfaces with a DHCP client of ifupdown.
+    ``clients``: interfaces with a DHCP client of ifupdown. ``unmade``: interface that the kernel does not have -> file by
+    which systemd-networkd will make it.
     """
 
     ready: FrozenSet[str] = frozenset()
@@ -36,6 +37,7 @@ class Seen:
     stanzas: FrozenSet[str] = frozenset()
     yaml: Tuple[str, ...] = ()
     clients: FrozenSet[str] = frozenset()
+    unmade: Tuple[Tuple[str, str], ...] = ()
 
 
 def owners(names: Iterable[str], seen: Seen) -> Dict[str, List[str]]:
@@ -110,6 +112,12 @@ def unable(backend: str, desired: Desired, seen: Seen) -> List[str]:
         for name, kind in seen.connections:
             if kind not in _KEPT:
                 found.append(f"{name}: NetworkManager ends for the trial, and this connection ({kind}) with it. Disconnect it before")
+    for name, path in seen.unmade if backend in ("networkd", "netplan") else ():
+        if name in {one.name for one in desired.interfaces}:
+            found.append(
+                f"interfaces.{name}: {path} is for this interface, which is not there, so systemd-networkd would make it in the "
+                "midst of the change. Let it do so first (networkctl reload, or boot the host), or remove the file"
+            )
     for one in desired.interfaces if backend == "ifupdown" else ():
         if (one.ipv4.dhcp or one.ipv6.dhcp) and one.name not in seen.clients:
             found.append(

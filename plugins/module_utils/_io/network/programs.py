@@ -9,19 +9,21 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from typing import Dict, FrozenSet, Iterable, List, Tuple
+from typing import Collection, Dict, FrozenSet, Iterable, List, Tuple
 
 from ..._core.network.backends import ifupdown, netplan
 from ..._core.network.detect import Seen
+from ..._core.network.guard import FIRST, device_name
 from ..command import CommandRunner
 from .observe import active, read_files
 
 NETWORKD = "systemd-networkd.service"
 NETWORKMANAGER = "NetworkManager.service"
+NETDEVS = ("/etc/systemd/network/*.netdev", "/run/systemd/network/*.netdev")
 CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
 
 
-def look(runner: CommandRunner, names: Iterable[str]) -> Seen:
+def look(runner: CommandRunner, names: Collection[str]) -> Seen:
     """``names`` are the interfaces of the kernel."""
     networkd, manager = active(runner, NETWORKD), active(runner, NETWORKMANAGER)
     yaml = tuple(read_files(netplan.Netplan.reads).values())
@@ -37,7 +39,13 @@ def look(runner: CommandRunner, names: Iterable[str]) -> Seen:
         frozenset(stanzas),
         yaml,
         _clients(names),
+        tuple(_unmade(names)) if networkd else (),
     )
+
+
+def _unmade(names: Collection[str]) -> List[Tuple[str, str]]:
+    found = [(device_name(text), path) for path, text in read_files(NETDEVS).items() if f"/{FIRST}" not in path]
+    return [(name, path) for name, path in found if name and name not in names]
 
 
 def _networkd_files(names: Iterable[str]) -> List[Tuple[str, str]]:
