@@ -159,7 +159,8 @@ diff:
   elements: dict
 reason:
   description:
-    - One word for why it failed. V(rolled_back) says that the host is as it was before; V(lost) that it does not answer.
+    - One word for why it failed. V(rolled_back) says that the host is as it was before; V(lost) that it does not answer,
+      and V(unknown) that it neither says that the change was confirmed nor that it was taken back.
   returned: failure
   type: str
   sample: busy
