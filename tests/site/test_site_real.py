@@ -16,6 +16,7 @@ MOST_TASKS = 12
 MOST_CALLS = 3
 
 
+@pytest.mark.once
 def test_every_plugin_and_role_is_documented(site):
     for kind in ("module", "role"):
         listed = json.loads(site.call(["ansible-doc", "--json", "--list", "-t", kind, "smallfleet.infra"]).text)
@@ -77,12 +78,14 @@ def test_a_preview_of_a_provisioned_fleet_says_that_nothing_changes(site):
     assert site.fingerprint() == before
 
 
+@pytest.mark.once
 def test_the_root_of_a_clone_runs_the_same_playbook(site):
     again = site.call(["ansible-playbook", "-i", str(site.folder / "fleet"), "site.yml", "--check"], folder=ROOT)
     assert again.rc == 0, again.text[-4000:]
     assert sorted(again.recap) == sorted(HOSTS) and again.changed() == []
 
 
+@pytest.mark.once
 def test_a_preview_tells_what_drifted_and_the_next_run_mends_just_that(site):
     site.on("app2", "sed -i /ns1/d /etc/hosts")
     preview = site.run("site", "--check", "--diff")
@@ -94,6 +97,7 @@ def test_a_preview_tells_what_drifted_and_the_next_run_mends_just_that(site):
     assert "ns1" in site.on("app2", "cat /etc/hosts")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("limit", ["app2", "ns1", "watch1"])
 def test_a_limit_removes_nobody(site, limit):
     before = site.fingerprint()
