@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .model import MAIN_TABLE, METRIC_IPV6, Address, Desired, Dns, Family, Interface, Route, Rule
+
+
+Part = TypeVar("Part")
 
 
 class BadSlice(ValueError):
@@ -77,15 +80,34 @@ def from_data(data: Mapping[str, Any]) -> Desired:
 
     Data that a person wrote may leave out defaults, and ports that have nothing of their own.
     """
+    if not isinstance(data, Mapping):
+        raise BadSlice(f"is {data!r}, not a mapping")
+    return Desired(
+        _with_ports(_each(data, "interfaces", _read_interface)),
+        _each(data, "routes", _read_route),
+        _each(data, "rules", _read_rule),
+        _read("dns", data.get("dns") or {}, _read_dns),
+    )
+
+
+def _each(data: Mapping[str, Any], key: str, reader: Callable[[Mapping[str, Any]], Part]) -> Tuple[Part, ...]:
+    entries = data.get(key) or ()
+    if not isinstance(entries, (list, tuple)):
+        raise BadSlice(f"has {key}: {entries!r}, which is not a list")
+    return tuple(_read(f"{key}[{index}]", one, reader) for index, one in enumerate(entries))
+
+
+def _read(where: str, one: Any, reader: Callable[[Mapping[str, Any]], Part]) -> Part:
+    if not isinstance(one, Mapping):
+        raise BadSlice(f"has {where}: {one!r}, which is not a mapping")
     try:
-        return Desired(
-            _with_ports(tuple(_read_interface(one) for one in data.get("interfaces") or ())),
-            tuple(_read_route(one) for one in data.get("routes") or ()),
-            tuple(_read_rule(one) for one in data.get("rules") or ()),
-            _read_dns(data.get("dns") or {}),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadSlice(f"is not what smallfleet.infra.fleet_plan makes: {error!r}") from error
+        return reader(one)
+    except KeyError as error:
+        raise BadSlice(f"has {where} without {error.args[0]}: {dict(one)!r}") from error
+    except ValueError as error:
+        raise BadSlice(f"has {where} with a wrong value: {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise BadSlice(f"has {where} with a part of a wrong type: {dict(one)!r}") from error
 
 
 def _with_ports(interfaces: Tuple[Interface, ...]) -> Tuple[Interface, ...]:
