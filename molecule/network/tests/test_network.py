@@ -148,7 +148,7 @@ def kill(running: "subprocess.Popen[str]") -> None:
 
 
 def test_a_killed_controller_leaves_a_host_that_goes_back_and_the_next_run_works():
-    wrong = {**ON_CARD, "routes": [{**GATEWAY, "next_hop_interface": "eth0", "next_hop_address": "198.18.0.99"}]}
+    wrong = MOVER.on_card("198.18.0.99")
     running = start(*MOVER.change(wrong, rollback_timeout=15))
     until(MOVER.under_way)
     until(lambda: MOVER.addresses()["eth0"] == {V4, V6})
