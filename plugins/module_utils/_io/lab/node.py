@@ -26,6 +26,7 @@ SYSTEMD_MAKES_GROUPS = os.path.isdir("/run/systemd/system")
 HIERARCHY = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 # A node must not change the controller's clock or kernel.
 DENIED = "CAP_SYS_TIME,CAP_SYS_MODULE,CAP_SYS_RAWIO,CAP_SYS_BOOT"
+ROOT_DISK = "/dev/nvme0n1"  # Debian's kernel has the drivers of NVMe and ext4 built in: it boots without an initrd
 EMULATED = "max,la57=off"  # without the fifth level of page tables, which costs an emulated processor a third of its time
 
 
@@ -100,7 +101,7 @@ class Node:
         _version, kernel, initrd = kernel_of(self.root)
         shutil.copy(kernel, f"{self.folder}/vmlinuz")
         shutil.copy(initrd, f"{self.folder}/initrd.img")
-        self._files.write(f"{self.root}/etc/fstab", "/dev/vda / ext4 noatime 0 1\n", 0o644)
+        self._files.write(f"{self.root}/etc/fstab", f"{ROOT_DISK} / ext4 noatime 0 1\n", 0o644)
         guest = f"{self.folder}/guest.img"
         with open(guest, "wb") as stream:
             stream.truncate(self.node.disk << 20)
@@ -148,9 +149,10 @@ class Node:
         argv = ["qemu-system-x86_64", "-name", self._machine, "-nodefaults", "-display", "none"]
         argv += ["-machine", f"q35,accel={accelerator}", "-cpu", "host" if accelerator == "kvm" else EMULATED]
         argv += ["-m", str(self.node.memory), "-smp", str(self.node.cpus), "-no-reboot", "-serial", "stdio"]
-        argv += ["-device", "virtio-rng-pci", "-kernel", f"{self.folder}/vmlinuz", "-initrd", f"{self.folder}/initrd.img"]
-        argv += ["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"]
-        argv += ["-drive", f"file={self.folder}/guest.img,if=virtio,format=raw,cache=writeback,discard=unmap"]
+        argv += ["-device", "virtio-rng-pci", "-kernel", f"{self.folder}/vmlinuz"]
+        argv += ["-append", f"root={ROOT_DISK} ro rootwait console=ttyS0 net.ifnames=0 quiet"]
+        argv += ["-drive", f"file={self.folder}/guest.img,if=none,id=root,format=raw,cache=writeback,discard=unmap"]
+        argv += ["-device", "nvme,drive=root,serial=root"]
         for name in self.node.disks:
             argv += ["-drive", f"file={self.folder}/{name}.disk,if=none,id={name},format=raw,cache=writeback"]
             argv += ["-device", f"virtio-blk-pci,drive={name},serial={name}"]
