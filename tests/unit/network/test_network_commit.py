@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple, Union
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import AFTER, Commit, Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import AFTER, RESTORING, Commit, Unreachable
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import change_id
 
 BEGUN = {"changed": True, "steps": ["ip link set dev eth0 master br0"], "state": {"checks": {"gateway": "", "name x": "no"}}}
@@ -121,3 +121,14 @@ def test_a_host_that_never_answers_again_is_called_lost() -> None:
     assert (result["failed"], result["reason"]) == (True, "lost")
     assert "smallfleet-network-rollback" in result["msg"]
     assert clock.now >= 90 + AFTER
+
+
+def test_a_slow_host_that_is_still_at_taking_it_back_is_given_more_time() -> None:
+    expired = {"failed": True, "reason": "expired", "msg": "The change was taken back: nobody confirmed it within 90 s."}
+    slow: List[Answer] = [WAITING] * 150
+    result, clock = run(Listed(confirmed=[expired], observed=[*slow, RESTORED]))
+    assert result["reason"] == "rolled_back" and "as it was before" in result["msg"]
+    assert clock.monotonic() > 90.0 + AFTER
+    result, clock = run(Listed(confirmed=[expired], observed=[WAITING]))
+    assert result["reason"] == "lost" and "still at taking it back" in result["msg"]
+    assert clock.monotonic() <= 90.0 + AFTER + RESTORING + 3

@@ -17,6 +17,8 @@ HOPELESS = ("expired", "none", "token", "stuck", "unsettled")
 """Reasons of a refusal that another try cannot change."""
 AFTER = 30.0
 """Seconds that a node gets to answer again after its time is up."""
+RESTORING = 90.0
+"""Seconds more for one that answers, and is still at taking the change back."""
 
 
 class Unreachable(Exception):
@@ -91,7 +93,7 @@ class Commit:
         last: Dict[str, Any] = {}
         ends = begun + self.delay + self.timeout + AFTER
         asked = False
-        while self.clock.monotonic() < ends:
+        while self.clock.monotonic() < ends + (RESTORING if "state" in last else 0):
             try:
                 if not asked and answer is not None and answer.get("reason") not in HOPELESS:
                     undo = {"state": "rolled_back", "token": self.token, "because": f"the controller did not confirm it: {why}"}
@@ -104,9 +106,12 @@ class Commit:
                 last = {"msg": str(error)}
             asked = True
             self.clock.sleep(self.pause)
-        text = f"The change was not confirmed ({why}), and the host does not answer {AFTER:g} s after its time was up"
+        if "state" in last:
+            now = f"{AFTER + RESTORING:g} s after its time was up the host is still at taking it back"
+        else:
+            now = f"the host does not answer {AFTER:g} s after its time was up: {last.get('msg', 'no reason')}"
         remedy = "Look at its console: journalctl --unit=smallfleet-network-rollback.service says what it did"
-        return {**result, "failed": True, "reason": "lost", "msg": f"{text}: {last.get('msg', 'no reason')}. {remedy}."}
+        return {**result, "failed": True, "reason": "lost", "msg": f"The change was not confirmed ({why}), and {now}. {remedy}."}
 
     def _ended(self, result: Dict[str, Any], why: str, last: Dict[str, Any], begun: float) -> Dict[str, Any]:
         """Nothing is under way any more: what became of it is what the host says, which may have heard what it could not answer."""
