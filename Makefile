@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 CACHE ?= /var/cache/smallfleet
 INVENTORY ?= inventories/lab
-SCENARIO ?= $(filter-out create.yml destroy.yml,$(notdir $(wildcard molecule/*)))
+SCENARIO ?= $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 
 .PHONY: help demo test unit lint sanity molecule lab-up lab-down doctor lock clean
 

@@ -28,14 +28,14 @@ CACHE = "/var/cache/smallfleet"
 LOCKS = Path("/run/systemd/nspawn/locks")
 
 
-def make_lab(name, count, backend="nspawn"):
+def make_lab(name, count, backend="nspawn", macvtap=()):
     """A lab of ``count`` nodes n1, n2 ... at 198.18.0.N and 2001:db8::N."""
     nodes = []
     for number in range(1, count + 1):
         nic = LabNic(
             "main", "eth0", f"n{number}.0", mac_address(name, f"n{number}", 0), f"198.18.0.{number}/24", f"2001:db8::{number}/64", 1500
         )
-        nodes.append(LabNode(f"n{number}", backend, 1024, 1, 2048, {}, (nic,)))
+        nodes.append(LabNode(f"n{number}", backend, 1024, 1, 2048, {}, (nic,), f"n{number}" in macvtap))
     network = LabNetwork("main", "br-main", 1500, "198.18.0.254/24")
     return system_lab(LabSpec(name, "/var/lib/smallfleet/labs", CACHE, "trixie", (), (network,), tuple(nodes)))
 
@@ -67,8 +67,8 @@ def raise_lab():
     raised = []
     locks = set(LOCKS.glob("inode-*"))
 
-    def up(name, count, backend="nspawn"):
-        lab = make_lab(name, count, backend)
+    def up(name, count, backend="nspawn", macvtap=()):
+        lab = make_lab(name, count, backend, macvtap)
         raised.append(lab)
         lab.apply(lab.plan(present=True))
         return lab

@@ -209,6 +209,15 @@ def received(lab, name):
     return int(dict(zip(rows[0], rows[1]))["InBcastPkts"])
 
 
+def test_a_container_that_asks_for_it_has_the_device_of_a_macvtap_link_at_once(raise_lab):
+    lab = raise_lab("test-macvtap", 2, macvtap=("n1",))
+    add = "ip link add link eth0 name mv0 type macvtap mode bridge && sleep 0.3 && ls -l /dev/tap$(cat /sys/class/net/mv0/ifindex)"
+    assert on(lab, "n1", add).stdout.startswith("crw-------")
+    assert "No such file" in on(lab, "n2", add, check=False).stderr
+    on(lab, "n1", "exec 3<>/dev/tap$(cat /sys/class/net/mv0/ifindex)")
+    assert on(lab, "n1", "ip link delete mv0; sleep 0.3; ls /dev/tap*", check=False).stdout == ""
+
+
 def test_a_virtual_machine_boots_debians_kernel_with_the_modules_that_containers_lack_and_a_power_cut_loses_what_was_not_synced(raise_lab):
     lab = raise_lab("test-guest", 1, "qemu")
     modules = "wireguard 8021q bonding rbd"

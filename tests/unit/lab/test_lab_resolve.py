@@ -75,6 +75,7 @@ def test_the_name_of_a_link_fits_the_kernel_however_long_the_host_is_called():
         ({}, {"lab_disk": True}, "198.18.0.0/24", "app1", "lab_disk"),
         ({}, {"lab_disks": {"../etc": 5}}, "198.18.0.0/24", "app1", "lab_disks"),
         ({}, {"lab_disks": {"data": "5G"}}, "198.18.0.0/24", "app1", "lab_disks.data"),
+        ({}, {"lab_macvtap": "eth0"}, "198.18.0.0/24", "app1", "lab_macvtap"),
         ({"lab_packages": []}, {}, "192.0.2.0/24", "", "fleet_networks.main.ipv4"),
         ({"lab_packages": []}, {}, "198.18.0.0/28", "", ""),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Dict, Sequence
 
+from .devices import macvtap_files
 from .spec import LabNic, LabNode, LabSpec
 
 PROXY_PORT = 3142
@@ -38,6 +39,8 @@ def node_files(spec: LabSpec, node: LabNode) -> Dict[str, str]:
     }
     for nic in node.nics:
         files[f"/etc/systemd/network/10-{nic.interface}.network"] = networkd(nic)
+    if node.macvtap and node.backend == "nspawn":
+        files.update(macvtap_files())
     if spec.proxy_address:
         proxy = f"[{spec.proxy_address}]" if ":" in spec.proxy_address else spec.proxy_address
         files["/etc/apt/apt.conf.d/00lab-proxy"] = f'Acquire::http::Proxy "http://{proxy}:{PROXY_PORT}";\n'

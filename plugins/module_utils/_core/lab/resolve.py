@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.model import Fleet, Host, Network, Resolution
 from ..fleet.problems import Problem
+from ..fleet.values import truth
 from .spec import BACKENDS
 
 IPV4_RANGE = IPv4Network("198.18.0.0/15")  # RFC 2544: benchmarking, never routed
@@ -30,6 +31,7 @@ HOST_DEFAULTS: Mapping[str, Any] = {
     "lab_cpus": 1,
     "lab_disk": 4096,
     "lab_disks": {},
+    "lab_macvtap": False,
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -110,6 +112,9 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
         )
     for name, least in (("lab_memory", 64), ("lab_cpus", 1), ("lab_disk", 1024)):
         _whole_number(host, name, values[name], least, problems)
+    macvtap = truth(values["lab_macvtap"])
+    if macvtap is None:
+        problems.append(Problem(host.name, "lab_macvtap", f"{values['lab_macvtap']!r} is neither true nor false", "Use true or false"))
     disks = values["lab_disks"]
     if not isinstance(disks, dict) or not all(isinstance(n, str) and re.fullmatch(r"[a-z][a-z0-9-]{0,19}", n) for n in disks):
         problems.append(Problem(host.name, "lab_disks", "is not a dictionary of names and MiB", "Use such as {data: 1024}"))
@@ -137,7 +142,7 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
             }
         )
     sizes = {name: values[f"lab_{name}"] for name in ("backend", "memory", "cpus", "disk")}
-    return {"name": host.name, **sizes, "disks": dict(sorted(disks.items())), "nics": nics}
+    return {"name": host.name, **sizes, "disks": dict(sorted(disks.items())), "nics": nics, "macvtap": bool(macvtap)}
 
 
 def _whole_number(host: Host, variable: str, value: Any, least: int, problems: List[Problem]) -> None:

@@ -37,7 +37,10 @@ class LabNic:
 
 @dataclass(frozen=True)
 class LabNode:
-    """One machine. ``memory`` and ``disk`` in MiB; ``disks`` are further disks, name -> MiB."""
+    """One machine. ``memory`` and ``disk`` in MiB; ``disks`` are further disks, name -> MiB.
+
+    ``macvtap`` is for machines that run guests on macvtap links: a container must be helped to their device nodes.
+    """
 
     name: str
     backend: str
@@ -46,6 +49,7 @@ class LabNode:
     disk: int
     disks: Mapping[str, int]
     nics: Tuple[LabNic, ...]
+    macvtap: bool = False
 
 
 @dataclass(frozen=True)

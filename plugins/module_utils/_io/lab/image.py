@@ -29,6 +29,7 @@ GUEST_PACKAGES = ("initramfs-tools", "kmod")
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_reap.service", "systemd-networkd-wait-online.service")
 MAX_AGE = 14 * 24 * 3600.0
 RECIPE = "1"
+ARCHIVE_RECIPE = "2"
 
 
 class ImageFailed(Exception):
@@ -143,7 +144,7 @@ class Images:
 
     def archive(self, base: str, packages: Sequence[str]) -> str:
         """Where the packages for one base tree and one set of names are, or will be, as a layer to mount over the base."""
-        digest = sha256("\n".join([base, *sorted(packages)]).encode()).hexdigest()[:16]
+        digest = sha256("\n".join([ARCHIVE_RECIPE, base, *sorted(packages)]).encode()).hexdigest()[:16]
         return f"{self.cache}/archives/{digest}"
 
     def build_archive(self, base: str, packages: Sequence[str]) -> str:
@@ -153,11 +154,12 @@ class Images:
         shutil.rmtree(part, ignore_errors=True)
         os.makedirs(f"{part}/var/cache/apt/archives", exist_ok=True)
         os.makedirs(pool, exist_ok=True)
-        told = self._runner.run(["chroot", base, "apt-get", "--print-uris", "-qq", "--no-install-recommends", "install", *packages], check=False)
+        # Debian's security archive has no MD5 sums, which are what apt would print.
+        argv = ["chroot", base, "apt-get", "-o", "Acquire::ForceHash=SHA256", "--print-uris", "-qq", "--no-install-recommends", "install"]
+        told = self._runner.run([*argv, *packages], check=False)
         if told.rc != 0:
             raise ImageFailed(f"lab_packages: apt refuses {', '.join(packages)}: {told.stderr.strip()}")
-        wanted = [re.match(r"'([^']+)' (\S+) \d+ (\S+)", line) for line in told.stdout.splitlines()]
-        files = [(match[1], match[2], match[3]) for match in wanted if match]
+        files = [_file(line) for line in told.stdout.splitlines()]
         missing = [entry for entry in files if not os.path.exists(f"{pool}/{entry[1]}")]
         if missing:
             self._progress(f"fetching {len(missing)} packages (once; kept in {self.cache})")
@@ -173,3 +175,11 @@ class Images:
             os.link(f"{pool}/{name}", f"{part}/var/cache/apt/archives/{name}")
         os.replace(part, done)
         return done
+
+
+def _file(line: str) -> Tuple[str, str, str]:
+    """(address, name, checksum) of one line of ``apt-get --print-uris``. Raise ImageFailed when one of them is missing."""
+    match = re.fullmatch(r"'([^']+)' (\S+) \d+ (\S+)", line.strip())
+    if match is None:
+        raise ImageFailed(f"lab_packages: apt says of a package what has no meaning here: {line!r}")
+    return match[1], match[2], match[3]
