@@ -9,13 +9,13 @@ from __future__ import annotations
 import glob
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
 from ..._core.libvirt.interfaces import BadDefinition, Domain, read_domain
 from ..._core.libvirt.macvtap import LINKS, Link, read_links
 from ..._core.libvirt.move import OFF, PAUSED, RUNNING, Entry, Guest, Step
 from ..clock import Clock
-from ..command import CommandFailed, CommandResult, CommandRunner
+from ..command import CommandResult, CommandRunner
 from ..files import FileStore
 
 SYSTEM = "qemu:///system"
@@ -202,9 +202,3 @@ def free_bytes(path: str = IMAGES) -> int:
 def installed(runner: CommandRunner) -> bool:
     """Whether there is a virsh at all."""
     return runner.run(["virsh", "--version"], check=False).rc != 127
-
-
-def said(error: Exception) -> Tuple[str, str]:
-    """A word and a text for what went wrong."""
-    reason = "libvirt" if isinstance(error, CommandFailed) else "failed"
-    return reason, str(error)
