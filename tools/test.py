@@ -4,7 +4,8 @@
 
 """Runs the phases of the tests one after the other and ends with a table of them. Usage: tools/test.py [PHASE ...]
 
-A phase named `molecule` stands for all scenarios. Every phase runs, also after one has failed.
+A phase named `molecule` stands for all scenarios. Every phase runs, also after one has failed. Those that only read the
+source run two at a time, and say what they have to say when they are done; those with a lab or a server run alone.
 """
 
 from __future__ import annotations
@@ -13,19 +14,33 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
 
 
 class Phase(NamedTuple):
-    """What runs in a phase: a name, its commands, and the Python environment that comes first on PATH."""
+    """What runs in a phase: a name, its commands, and the Python environment that comes first on PATH.
+
+    ``alone``: whether it measures, or makes what others could meet.
+    """
 
     name: str
     commands: Sequence[Sequence[str]]
     environment: str
+    alone: bool = True
+
+
+class Outcome(NamedTuple):
+    """How a phase went; ``said`` is empty when it spoke for itself."""
+
+    name: str
+    passed: bool
+    seconds: float
+    said: str = ""
 
 
 def environments() -> Dict[str, str]:
@@ -41,12 +56,11 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     """All phases, the quick ones first. Where the newest ansible-core is the usual one, it is not tested twice."""
     usual = envs["test"]
     others = [purpose for purpose in ("oldest", "newest") if envs[purpose] != usual]
-    found = [Phase("unit", [["pytest", "tests/unit"]], usual)]
-    found += [Phase(f"unit:{purpose}", [["pytest", "tests/unit"]], envs[purpose]) for purpose in others]
     checks = [["mypy", "plugins/module_utils"], ["ansible-lint", "--offline"], ["antsibull-changelog", "lint"]]
-    found.append(Phase("lint", checks, usual))
-    found.append(Phase("sanity", [["tools/sanity.sh", usual]], usual))
-    found += [Phase(f"sanity:{purpose}", [["tools/sanity.sh", envs[purpose]]], envs[purpose]) for purpose in others]
+    found = [Phase("lint", checks, usual, alone=False)]
+    for suffix, environment in [("", usual), *((f":{purpose}", envs[purpose]) for purpose in others)]:
+        found.append(Phase(f"unit{suffix}", [["pytest", "tests/unit"]], environment, alone=False))
+        found.append(Phase(f"sanity{suffix}", [["tools/sanity.sh", environment]], environment, alone=False))
     found.append(Phase("perf", [["python", "tests/perf/fleet_plan.py"]], usual))
     found.append(Phase("perf:dns", [["python", "tests/perf/dns_updates.py"]], envs["peers"]))
     found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
@@ -58,9 +72,12 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     return found
 
 
-def run(phase: Phase) -> bool:
+def run(phase: Phase) -> Outcome:
     """Run a phase's commands; the first that fails ends it."""
-    print(f"\n===== {phase.name} =====", flush=True)
+    start = time.monotonic()
+    said: List[str] = []
+    if phase.alone:
+        print(f"\n===== {phase.name} =====", flush=True)
     servers = Path(CACHE, "dns-servers", "usr")
     env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}:{servers}/sbin:{servers}/bin:/usr/sbin", "ANSIBLE_HOME": f"{CACHE}/ansible"}
     if not sys.stdout.isatty():
@@ -69,30 +86,43 @@ def run(phase: Phase) -> bool:
         libraries = (str(path) for path in (servers / "lib").glob("*-linux-gnu*"))
         env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     env.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", SMALLFLEET_CACHE=CACHE)
-    return all(subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode == 0 for command in phase.commands)
+    output: Dict[str, Any] = {} if phase.alone else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    passed = True
+    for command in phase.commands:
+        done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, text=True, check=False, **output)
+        said.append(done.stdout or "")
+        passed = done.returncode == 0
+        if not passed:
+            break
+    return Outcome(phase.name, passed, time.monotonic() - start, "".join(said))
+
+
+def run_all(chosen: Sequence[Phase]) -> Iterator[Outcome]:
+    """Those that may run beside others first, two at a time; then the others one by one."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for outcome in pool.map(run, [phase for phase in chosen if not phase.alone]):
+            print(f"\n===== {outcome.name} =====\n{outcome.said}", end="", flush=True)
+            yield outcome
+    yield from map(run, [phase for phase in chosen if phase.alone])
 
 
 def main(wanted: Sequence[str]) -> int:
     began = time.monotonic()
-    rows = []
     try:
         envs = environments()
     except subprocess.CalledProcessError as error:
         print(f"setting up failed: {error}", file=sys.stderr)
         return 1
-    rows.append(("setup", True, time.monotonic() - began))
+    rows = [Outcome("setup", True, time.monotonic() - began)]
     chosen = [phase for phase in phases(envs) if not wanted or {phase.name, phase.name.split(":")[0]} & set(wanted)]
     if not chosen:
         print(f"no such phase: {', '.join(wanted)}. There are: {', '.join(phase.name for phase in phases(envs))}", file=sys.stderr)
         return 2
-    for phase in chosen:
-        start = time.monotonic()
-        passed = run(phase)
-        rows.append((phase.name, passed, time.monotonic() - start))
+    rows += run_all(chosen)
+    failed = sum(not row.passed for row in rows)
     print(f"\n{'phase':<24}{'result':<10}{'seconds':>8}")
-    for name, passed, seconds in [*rows, ("all", all(row[1] for row in rows), time.monotonic() - began)]:
+    for name, passed, seconds, _said in [*rows, Outcome("all", not failed, time.monotonic() - began)]:
         print(f"{name:<24}{'passed' if passed else 'FAILED':<10}{seconds:>8.0f}")
-    failed = sum(not row[1] for row in rows)
     print(f"\n{len(rows) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

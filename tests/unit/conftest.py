@@ -2,12 +2,18 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets the unit tests import the collection under its real name from a plain clone."""
+"""Lets the unit tests import the collection under its real name from a plain clone, and take the time they need."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 COLLECTIONS = Path(__file__).resolve().parents[2] / "collections"
 sys.path.insert(0, str(COLLECTIONS))
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")

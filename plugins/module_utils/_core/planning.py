@@ -16,6 +16,7 @@ from .fleet.model import Fleet, Host, Resolution
 from .fleet.problems import Problem
 from .fleet.read import read_fleet
 from .lab import resolve as lab
+from .libvirt import resolve as libvirt
 from .network import resolve as network
 from .node import resolve as node
 
@@ -23,6 +24,7 @@ CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
     "lab": lab.resolve,
     "node": node.resolve,
     "network": network.resolve,
+    "vm_host": libvirt.resolve,
     "dns_keys": dns.resolve_keys,
     "dns_server": dns.resolve,
     "acme_certificates": acme.resolve,

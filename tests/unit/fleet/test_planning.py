@@ -74,6 +74,7 @@ def sound() -> Dict[str, Dict[str, Any]]:
     address = {"ip": "198.18.0.99", "prefix-length": 24}
     bridge = {"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "nic0"}]}}
     hosts["h4"]["network_interfaces"] = [{"name": "nic0"}, {**bridge, "ipv4": {"enabled": True, "address": [address]}}]
+    hosts["h4"]["vm_host_guests"] = {"web": {"memory": 64, "disks": [{"file": "web.raw"}], "interfaces": [{"bridge": "br0"}]}}
     hosts["h2"]["lab_memory"] = 512
     return hosts
 

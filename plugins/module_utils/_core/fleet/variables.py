@@ -13,7 +13,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .values import Notes, kind
 
-PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "standby_", "probe_", "lab_")
+PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")
 
 FLEET_WIDE: FrozenSet[str] = frozenset(
     {

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the fleet's variables to the guests of each host: the capability ``vm_host``."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Dict, List, Mapping
+
+from ..fleet.model import Fleet, Host, Resolution
+from ..fleet.values import Notes, kind
+from .guest import Guest, clashes, to_data
+from .read import Around, Place, choice, path, read_ceph, read_guest
+
+PACKAGES = ("libvirt-clients", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils")
+RBD_PACKAGE = "qemu-block-extra"
+VIRTUALIZATION = ("auto", "kvm", "qemu")
+ELSEWHERE = ("vm_host_cache_valid_time", "vm_host_shutdown_timeout", "vm_host_verify")
+"""Inputs of the role that may be set anywhere, and are not part of the plan."""
+KNOWN = ("vm_host_guests", "vm_host_image_directory", "vm_host_virtualization", "vm_host_ceph")
+
+
+def resolve(fleet: Fleet) -> Resolution:
+    """A slice for each host with ``vm_host_guests``, an empty dictionary among them: what ``libvirt_guests`` takes, and packages.
+
+    A guest may be written for several hosts, as for a standby, but may run on one of them only.
+    """
+    notes = Notes()
+    slices: Dict[str, Dict[str, Any]] = {}
+    guests: Dict[str, Dict[str, Guest]] = {}
+    for name, host in sorted(fleet.hosts.items()):
+        _find_typos(host, notes)
+        if host.variables.get("vm_host_guests") is not None:
+            slices[name] = _slice(fleet, host, guests, notes)
+    _compare(guests, notes)
+    return Resolution(slices, tuple(notes.problems))
+
+
+def _find_typos(host: Host, notes: Notes) -> None:
+    for name in sorted(host.variables):
+        if name.startswith("vm_host_") and name not in (*KNOWN, *ELSEWHERE):
+            near = difflib.get_close_matches(name, KNOWN, n=1)
+            said = f"no such variable; did you mean {near[0]}" if near else "no such variable"
+            notes.add(host.name, name, said, f"Write {near[0]}" if near else f"Use {', '.join(KNOWN)}")
+
+
+def _slice(fleet: Fleet, host: Host, guests: Dict[str, Dict[str, Guest]], notes: Notes) -> Dict[str, Any]:
+    def place(variable: str) -> Place:
+        return Place(notes, host.name, variable)
+
+    directory = host.variables.get("vm_host_image_directory", Around.image_directory)
+    directory = path(directory, place("vm_host_image_directory")) or Around.image_directory
+    ceph = read_ceph(host.variables.get("vm_host_ceph"), place("vm_host_ceph"))
+    virtualization = host.variables.get("vm_host_virtualization")
+    around = Around(fleet.name, directory, ceph)
+    guests[host.name] = _guests(host, around, place("vm_host_guests"))
+    return {
+        "guests": [to_data(guests[host.name][name]) for name in sorted(guests[host.name])],
+        "image_directory": directory,
+        "virtualization": choice(virtualization, VIRTUALIZATION, "auto", place("vm_host_virtualization")),
+        "ceph": None if ceph is None else {"monitors": list(ceph.monitors), "user": ceph.user, "keyring": ceph.keyring},
+        "packages": sorted([*PACKAGES, *([RBD_PACKAGE] if ceph else [])]),
+    }
+
+
+def _guests(host: Host, around: Around, place: Place) -> Dict[str, Guest]:
+    value = host.variables.get("vm_host_guests")
+    if value is not None and not isinstance(value, Mapping):
+        place.note(f"must be a dictionary of guests, found {kind(value)}", "Write for example {web: {memory: 2048, ...}}")
+    written = value if isinstance(value, Mapping) else {}
+    read = [read_guest(name, written[name], around, place / str(name)) for name in sorted(written, key=str)]
+    return {guest.name: guest for guest in read if guest is not None}
+
+
+def _compare(guests: Mapping[str, Mapping[str, Guest]], notes: Notes) -> None:
+    """What is wrong only among guests: two that run with one name, one MAC, or one disk."""
+    first: Dict[str, str] = {}
+    for host in sorted(guests):
+        for name, guest in guests[host].items():
+            if guest.state == "running" and first.setdefault(name, host) != host:
+                said = f"is to run on {first[name]} too"
+                notes.add(host, f"vm_host_guests.{name}.state", said, "Write state: stopped on all hosts but one")
+    chosen: Dict[str, Guest] = {}
+    at: Dict[str, str] = {}
+    for host in sorted(guests):
+        for name, guest in guests[host].items():
+            if guest.state != "absent" and first.get(name, host) == host and f"vm_host_guests.{name}" not in chosen:
+                chosen[f"vm_host_guests.{name}"] = guest
+                at[name] = host
+    for one, other, mac in clashes(chosen):
+        name = other[len("vm_host_guests.") :].rsplit(".interfaces", 1)[0]
+        notes.add(at[name], f"{other}.mac", f"{mac} is also that of {one}", "Give one of them another mac")
+    _disks(guests, notes)
+
+
+def _disks(guests: Mapping[str, Mapping[str, Guest]], notes: Notes) -> None:
+    for host in sorted(guests):
+        owners: Dict[str, List[str]] = {}
+        for name, guest in guests[host].items():
+            for disk in guest.domain.disks:
+                owners.setdefault(disk.source, []).append(name)
+        for source, names in owners.items():
+            if len(set(names)) > 1:
+                said = f"{source} is a disk of {', '.join(sorted(set(names)))}"
+                notes.add(host, "vm_host_guests", said, "Give each guest a disk of its own")

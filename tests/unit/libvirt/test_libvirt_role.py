@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role vm_host keeps to its budget, and it and its module describe every word that the plan reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List
+
+import yaml
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import spec
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.read import CEPH_KEYS, DISK_KEYS, GUEST_KEYS, INTERFACE_KEYS
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.resolve import ELSEWHERE, KNOWN
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles" / "vm_host"
+ON_CONTROLLER = {"smallfleet.infra.fleet_plan", "ansible.builtin.debug"}
+KEYWORDS = {"name", "when", "register", "vars", "check_mode", "changed_when", "failed_when", "block"}
+
+
+def role_tasks() -> List[Dict[str, Any]]:
+    entries = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    return [task for entry in entries for task in entry.get("block", [entry])]
+
+
+def test_a_run_has_at_most_twelve_tasks_and_three_calls_to_the_host() -> None:
+    # Ansible adds one task of its own that checks the arguments on the controller.
+    assert len(role_tasks()) + 1 <= 12
+    actions = [next(iter(set(task) - KEYWORDS)) for task in role_tasks()]
+    remote = [action for action in actions if action not in ON_CONTROLLER]
+    assert remote == ["ansible.builtin.apt", "smallfleet.infra.libvirt_guests", "smallfleet.infra.libvirt_guests"]
+    assert not any("loop" in task for task in role_tasks())
+
+
+def test_every_variable_is_described_and_has_one_default() -> None:
+    options = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    assert set(options) == {*KNOWN, *ELSEWHERE} and set(defaults) == set(ELSEWHERE)
+    assert {name: options[name]["default"] for name in ELSEWHERE} == defaults
+    for name in options:
+        assert name in (ROLE / "README.md").read_text(encoding="utf-8"), name
+
+
+def test_the_module_takes_every_word_that_the_inventory_may_use() -> None:
+    guest = spec()["guests"]["options"]
+    assert set(guest) == {"name", "remove_disks", *GUEST_KEYS}
+    assert set(guest["disks"]["options"]) == set(DISK_KEYS)
+    assert set(guest["interfaces"]["options"]) == set(INTERFACE_KEYS)
+    assert set(spec()["ceph"]["options"]) == set(CEPH_KEYS)
