@@ -17,6 +17,8 @@ description:
     change with a token that nobody else has. Only then the boot configuration is replaced.
   - When no confirmation comes within O(rollback_timeout), the host takes the change back by itself, also when the
     controller is gone. A host that is switched off or loses its power before boots with the old configuration.
+  - An address that another host has already is refused. Before the change it is asked for on the links (RFC 5227, RFC 4862),
+    and on a VLAN that is new before the change is confirmed.
   - Only one change can be under way; a second one is refused and told whose the first one is.
 author:
   - The smallfleet.infra contributors (@smallfleet)
@@ -38,9 +40,11 @@ options:
     default: {}
   backend:
     description:
-      - The program that configures the network at boot. V(auto) is the one that the host uses.
+      - The program that configures the network at boot. V(auto) is the one that has the interfaces of O(desired) on this
+        host; where several do, or none and several are at work, nothing is changed and the message says what to set.
+      - V(netplan) is for hosts whose netplan writes for systemd-networkd. V(ifupdown) is Debian's.
     type: str
-    choices: [auto, networkd]
+    choices: [auto, ifupdown, netplan, networkd, networkmanager]
     default: auto
   rollback_timeout:
     description:
@@ -155,7 +159,8 @@ diff:
   elements: dict
 reason:
   description:
-    - One word for why it failed. V(rolled_back) says that the host is as it was before; V(lost) that it does not answer.
+    - One word for why it failed. V(rolled_back) says that the host is as it was before; V(lost) that it does not answer,
+      and V(unknown) that it neither says that the change was confirmed nor that it was taken back.
   returned: failure
   type: str
   sample: busy
@@ -185,6 +190,7 @@ from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.detect import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
@@ -206,7 +212,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
         "default": "present",
     },
     "desired": {"type": "dict", "default": {}},
-    "backend": {"type": "str", "choices": ["auto", "networkd"], "default": "auto"},
+    "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
     "rollback_timeout": {"type": "int", "default": 90},
     "management": {"type": "list", "elements": "str", "default": []},
     "allow_disconnect": {"type": "bool", "default": False},
@@ -248,16 +254,18 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
     params = module.params
     if params["rollback_timeout"] < 5:
         raise Refused("timeout", "rollback_timeout is too short for anybody to confirm. Give at least 5 seconds")
-    backend = network.backend(params["backend"])
     busy = network.guard.under_way()
     if not module.check_mode:
         if busy is not None:
             left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
             raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
         network.guard.clear()
-    work = network.work(params["desired"], backend, params["management"], params["allow_disconnect"])
+    work = network.work(params["desired"], params["backend"], params["management"], params["allow_disconnect"])
     if work.wrong:
         raise Refused("refused", "Nothing was changed: " + "; ".join(work.wrong))
+    taken = network.conflicts(work, params["desired"]) if work.needed else []
+    if taken:
+        raise Refused("taken", "Nothing was changed: " + "; ".join(taken))
     for note in work.operations.notes:
         module.warn(note)
     result = {"changed": work.needed, "steps": work.steps(), "diff": work.diff()}
@@ -266,7 +274,7 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
         token = demand_token(params)
         checks = run_checks(network, params)
         network.begin(work, params["desired"], token, params["holder"], params["rollback_timeout"], params["delay"])
-    module.exit_json(**result, state={"backend": backend.name, "checks": checks, **state_of(network)})
+    module.exit_json(**result, state={"backend": work.backend, "checks": checks, **state_of(network)})
 
 
 def confirm(module: AnsibleModule, network: HostNetwork) -> None:

@@ -48,6 +48,7 @@ class KnotDaemon:
 
     def reload(self, config: ServerConfig) -> None:
         """Updates go on while it reads its configuration. Only to listen elsewhere it has to be started again."""
+        self.runner.run(["systemctl", "daemon-reload"])
         if self._knotc("conf-read", "server.listen").stdout.split()[2:] == list(addresses(config)):
             self._must("reload")
         else:

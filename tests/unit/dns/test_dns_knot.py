@@ -86,9 +86,13 @@ def test_what_is_written_is_what_was_reviewed(name: str, text: str) -> None:
 
 def test_no_secret_is_in_the_file_that_everybody_may_read() -> None:
     provider = PROVIDERS["knot"].provider
-    assert list(provider.files(whole())) == [knot.MAIN_FILE]
-    assert SECRET not in provider.files(whole())[knot.MAIN_FILE]
+    assert list(provider.files(whole())) == [knot.MAIN_FILE, knot.UNIT_FILE]
+    assert not any(SECRET in text for text in provider.files(whole()).values())
     assert provider.secrets(whole())[1].count(SECRET) == len(KEYS) + 1
+
+
+def test_a_secondary_looks_at_its_primary_as_soon_as_it_has_started() -> None:
+    assert "\nExecStartPost=-/usr/sbin/knotc zone-refresh\n" in knot.Knot().files(whole())[knot.UNIT_FILE]
 
 
 def test_a_server_without_zones_or_keys_has_no_empty_section() -> None:

@@ -14,7 +14,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 GARBAGE = st.recursive(
@@ -76,6 +76,11 @@ def test_the_name_of_a_link_fits_the_kernel_however_long_the_host_is_called():
         ({}, {"lab_disks": {"../etc": 5}}, "198.18.0.0/24", "app1", "lab_disks"),
         ({}, {"lab_disks": {"data": "5G"}}, "198.18.0.0/24", "app1", "lab_disks.data"),
         ({}, {"lab_macvtap": "eth0"}, "198.18.0.0/24", "app1", "lab_macvtap"),
+        ({}, {"lab_nics": ["main"]}, "198.18.0.0/24", "app1", "lab_nics"),
+        ({}, {"lab_nics": {"eth0": "main"}}, "198.18.0.0/24", "app1", "lab_nics"),
+        ({}, {"lab_nics": {"eth2": "main"}}, "198.18.0.0/24", "app1", "lab_nics"),
+        ({}, {"lab_nics": {"eth1": "other"}}, "198.18.0.0/24", "app1", "lab_nics.eth1"),
+        ({}, {"lab_nics": {"eth1": ["main"]}}, "198.18.0.0/24", "app1", "lab_nics.eth1"),
         ({"lab_packages": []}, {}, "192.0.2.0/24", "", "fleet_networks.main.ipv4"),
         ({"lab_packages": []}, {}, "198.18.0.0/28", "", ""),
     ],
@@ -86,12 +91,23 @@ def test_bad_input_is_refused_with_its_place(variables, host_variables, network,
     assert all(p.remedy for p in problems)
 
 
+def test_a_second_card_on_a_network_has_no_address_and_nobody_configures_it():
+    spec = spec_of(fleet(host_variables={"lab_nics": {"eth1": "main"}}))
+    first, second = spec.nodes[0].nics
+    assert (second.network, second.interface, second.link) == ("main", "eth1", "app1.1")
+    assert (second.ipv4, second.ipv6, second.mtu) == (None, None, 1500) and second.mac != first.mac
+    assert [path for path in render.node_files(spec, spec.nodes[0]) if "networkd" in path or "network/" in path] == [
+        "/etc/systemd/network/10-eth0.network"
+    ]
+
+
 def test_a_host_cannot_have_the_address_of_the_lab():
     problems = resolve(fleet(number=254)).problems
     assert [(p.host, p.variable) for p in problems] == [("app1", "fleet_host_networks.main")]
 
 
-@given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "cache", "backend", "disks", "memory")]), GARBAGE))
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
+@given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "cache", "backend", "disks", "nics", "memory")]), GARBAGE))
 def test_no_garbage_makes_a_traceback(variables):
     resolve(fleet(variables=variables))
 

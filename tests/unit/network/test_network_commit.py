@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Tuple, Union
 
+import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import AFTER, Commit, Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import change_id
 
 BEGUN = {"changed": True, "steps": ["ip link set dev eth0 master br0"], "state": {"checks": {"gateway": "", "name x": "no"}}}
-CONFIRMED = {"changed": True, "state": {"checks": {}, "under_way": None, "last": {"phase": "confirmed"}}}
-RESTORED = {"changed": False, "state": {"under_way": None, "last": {"reason": "nobody confirmed it within 90 s"}}}
+TOKEN = "a token of this change"
+OURS = {"id": change_id(TOKEN), "phase": "restored", "reason": "nobody confirmed it within 90 s"}
+CONFIRMED = {"changed": True, "state": {"checks": {}, "under_way": None, "last": {**OURS, "phase": "confirmed", "reason": ""}}}
+RESTORED = {"changed": False, "state": {"under_way": None, "last": OURS}}
 WAITING = {"changed": False, "state": {"under_way": {"id": "1"}, "last": None}}
 UNDONE = {"changed": True, "state": {"under_way": None, "last": None}}
 CHECK = {"failed": True, "reason": "check", "msg": "the gateway does not answer."}
@@ -41,7 +46,7 @@ class Listed:
 
 def run(host: Listed) -> Tuple[Dict[str, Any], FakeClock]:
     clock = FakeClock()
-    return Commit(host, clock, "a token of this change", 90.0).run({"desired": {}}, {"gateway": True}), clock
+    return Commit(host, clock, TOKEN, 90.0).run({"desired": {}}, {"gateway": True}), clock
 
 
 def test_a_change_is_confirmed_over_a_new_connection_with_its_token_and_what_was_checked_before() -> None:
@@ -82,6 +87,33 @@ def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
     host = Listed(confirmed=[refused], observed=[RESTORED])
     assert run(host)[0]["reason"] == "rolled_back"
     assert [state for state, _fresh, _moved in host.calls] == ["applied", "confirmed", "observed"]
+
+
+def test_a_host_that_confirmed_the_change_and_could_not_say_so_is_believed_when_it_can() -> None:
+    heard = {**CONFIRMED, "changed": False}
+    result, _clock = run(Listed(confirmed=["the connection broke"], observed=["timed out", "timed out", heard]))
+    assert not result.get("failed") and result["changed"]
+    assert result["state"]["last"]["phase"] == "confirmed"
+    assert "its answer was lost (no new connection: the connection broke)" in result["warnings"][0]
+
+
+@pytest.mark.parametrize("last", [None, {**OURS, "phase": "applied"}, {**OURS, "id": "somebody else's"}])
+def test_what_the_host_does_not_say_is_called_unknown(last: Any) -> None:
+    silent = {"changed": False, "state": {"under_way": None, "last": last}}
+    result, _clock = run(Listed(confirmed=["timed out"], observed=[silent]))
+    assert (result["failed"], result["reason"]) == (True, "unknown")
+    assert "as it was before" not in result["msg"]
+
+
+def test_a_host_that_is_found_at_its_new_address_only_is_asked_there() -> None:
+    class Moved(Listed):
+        def call(self, arguments: Dict[str, Any], fresh: bool, moved: bool = False) -> Dict[str, Any]:
+            if fresh and not moved:
+                raise Unreachable("nobody is there")
+            return super().call(arguments, fresh, moved)
+
+    result, _clock = run(Moved(confirmed=["the connection broke"], observed=[{**CONFIRMED, "changed": False}]))
+    assert result["changed"] and result["state"]["last"]["phase"] == "confirmed"
 
 
 def test_a_host_that_never_answers_again_is_called_lost() -> None:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from subprocess import run
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Any, Dict, List, Sequence, Set, Tuple
 
 import pytest
 from hypothesis import given, settings
@@ -18,11 +19,14 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     ADOPTING,
     APPLIED,
     CONFIRMED,
+    IFUPDOWN,
+    NETWORKMANAGER,
     OPEN,
     RECOVER_LINK,
     RECOVER_UNIT,
     RESTORED,
     Change,
+    Claim,
     Step,
     adopt,
     batches,
@@ -55,6 +59,8 @@ BOOT = (
     FileChange(f"{NETWORKD}/30-br0.netdev", None, "[NetDev]\nName=br0\nKind=bridge\n"),
 )
 SHOWN = {BOOT[0].path: "new", BOOT[3].path: "[NetDev]\nName=br0\nKind=bridge\n"}
+CLAIMS = (Claim("eth0", "by the old files", "by the new files"), Claim("eth1", "by the old files", ""), Claim("br0", "", "by the new files"))
+PROGRAMS = ("", "networkd", IFUPDOWN, NETWORKMANAGER)
 NEW = {BOOT[0].path: BOOT[0].after, BOOT[3].path: BOOT[3].after, "/etc/other": "theirs"}
 
 
@@ -68,6 +74,9 @@ class Node:
         self.marks: Set[str] = set()
         self.kernel = Kernel(observed, promote)
         self.armed = True
+        self.serves = change.program == NETWORKMANAGER
+        self.claims = {one.interface: one.before for one in change.claims if one.before}
+        self.clients = dict.fromkeys(change.clients, "at work")
 
     def carry_out(self, steps: Sequence[Step], at_most: int = 10**6) -> int:
         """Do the first steps; return how many there were left to do."""
@@ -77,6 +86,7 @@ class Node:
 
     def step(self, step: Step) -> None:
         if step.kind in ("batch", "undo"):
+            assert step.kind == "undo" or not self.serves, "NetworkManager would take it back"
             for line in batches(self.change)[step.file].splitlines():
                 self.request(Operation("", "", tuple(line.split()), family=step.family), step.kind == "undo")
         elif step.kind == "link":
@@ -91,6 +101,13 @@ class Node:
             self.marks.add(step.file)
         elif step.kind == "disarm":
             self.armed = False
+        elif step.kind in ("release", "acquire"):
+            self.serves = step.kind == "acquire"
+        elif step.kind.startswith("claim-"):
+            self.claims.pop(step.file, None)
+            self.claims.update({step.file: sources(self.change)[step.source][0]} if step.source else {})
+        elif step.kind in ("freeze", "thaw", "end") and self.clients[step.file] != "dead":
+            self.clients[step.file] = {"freeze": "frozen", "thaw": "at work", "end": "dead"}[step.kind]
 
     def request(self, operation: Operation, force: bool) -> None:
         try:
@@ -115,6 +132,10 @@ class Node:
             return [step for step in finish(self.change) if step.kind not in ("batch", "undo")]
         return recover(self.change, ADOPTING in self.marks)
 
+    def program(self) -> Tuple[bool, Dict[str, str], Set[str]]:
+        """Whether NetworkManager serves, whose the interfaces are, and what the DHCP clients do."""
+        return self.serves, self.claims, set(self.clients.values())
+
     def boot_files(self) -> Dict[str, str]:
         ours = (OPEN, RECOVER_LINK, RECOVER_UNIT)
         return {path: text for path, text in self.disk.items() if path not in ours}
@@ -123,10 +144,21 @@ class Node:
 Case = Tuple[Desired, Observed, bool]
 
 
-def node_of(case: Case, networkd: bool) -> Node:
+def node_of(case: Case, program: str) -> Node:
     desired, observed, promote = case
-    shown = SHOWN if networkd else {}
-    return Node(prepare("/x", plan(desired, observed), BOOT, shown, observed), observed, promote)
+    shown = SHOWN if program == "networkd" else {}
+    change = prepare("/x", plan(desired, observed), BOOT, shown, observed)
+    if program in (IFUPDOWN, NETWORKMANAGER):
+        change = replace(change, program=program, claims=CLAIMS, clients=("eth0",) if program == IFUPDOWN else ())
+    return Node(change, observed, promote)
+
+
+def owned(program: str, confirmed: bool) -> Tuple[bool, Dict[str, str], Set[str]]:
+    """What ``Node.program`` must be in the end."""
+    has = CLAIMS if program in (IFUPDOWN, NETWORKMANAGER) else ()
+    texts = {one.interface: one.after if confirmed else one.before for one in has}
+    clients = {"dead" if confirmed else "at work"} if program == IFUPDOWN else set()
+    return program == NETWORKMANAGER, {name: text for name, text in texts.items() if text}, clients
 
 
 def everything(change: Change) -> List[Step]:
@@ -134,9 +166,9 @@ def everything(change: Change) -> List[Step]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(changes(), st.booleans(), st.data())
-def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: Case, networkd: bool, data: st.DataObject) -> None:
-    node = node_of(case, networkd)
+@given(changes(), st.sampled_from(PROGRAMS), st.data())
+def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: Case, program: str, data: st.DataObject) -> None:
+    node = node_of(case, program)
     steps = everything(node.change)
     node.carry_out(steps, data.draw(st.integers(0, len(steps))))
     confirmed = CONFIRMED in node.marks
@@ -145,6 +177,7 @@ def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: 
     assert node.boot_files() == (NEW if confirmed else OLD)
     assert OPEN not in node.disk and RECOVER_LINK not in node.disk and not node.armed
     assert node.volatile == {}
+    assert node.program() == owned(program, confirmed)
     if confirmed:
         end = Kernel(case[1], case[2])
         end.run(plan(case[0], case[1]).operations)
@@ -154,11 +187,11 @@ def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: 
 
 
 @settings(max_examples=150, deadline=None)
-@given(changes(), st.booleans(), st.data())
+@given(changes(), st.sampled_from(PROGRAMS), st.data())
 def test_a_power_cut_anywhere_boots_the_old_configuration_or_the_confirmed_one(
-    case: Case, networkd: bool, data: st.DataObject
+    case: Case, program: str, data: st.DataObject
 ) -> None:
-    node = node_of(case, networkd)
+    node = node_of(case, program)
     steps = everything(node.change)
     node.carry_out(steps, data.draw(st.integers(0, len(steps))))
     if data.draw(st.booleans()):
@@ -170,13 +203,14 @@ def test_a_power_cut_anywhere_boots_the_old_configuration_or_the_confirmed_one(
 
 
 @settings(max_examples=30, deadline=None)
-@given(changes(), st.booleans())
-def test_a_confirmed_change_leaves_nothing_behind(case: Case, networkd: bool) -> None:
-    node = node_of(case, networkd)
+@given(changes(), st.sampled_from(PROGRAMS))
+def test_a_confirmed_change_leaves_nothing_behind(case: Case, program: str) -> None:
+    node = node_of(case, program)
     node.carry_out(everything(node.change))
     assert node.boot_files() == NEW
     assert node.volatile == {}
     assert node.marks == {APPLIED, ADOPTING, CONFIRMED}
+    assert node.program() == owned(program, True)
     assert plan(case[0], node.kernel.observed()).operations == ()
 
 
@@ -196,6 +230,16 @@ def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> 
     assert kinds[:3] == ["put", "reload", "link"]
     assert "link delete dev br0" in batches(change)["undo"]
     assert prepare("/x", bridge_plan(), BOOT, {}, Observed()).made == ()
+
+
+def test_networkd_knows_the_file_of_a_vlan_before_the_vlan_is_made_and_does_not_make_it() -> None:
+    """It makes one when it configures the interface below, and fails where the VLAN is there and it has not seen it come."""
+    add = Operation("add_link", "eth0.5", tuple("link add link eth0 name eth0.5 type vlan id 5".split()))
+    shown = {"/etc/systemd/network/eth0.5.netdev": "[NetDev]\nName=eth0.5\nKind=vlan\n\n[VLAN]\nId=5\n"}
+    change = prepare("/x", Plan(prepare=(add,)), (), shown, Observed())
+    assert change.made == ()
+    assert batches(change)["prepare"] == f"{add.line}\n"
+    assert [step.kind for step in switch(change)][:3] == ["put", "reload", "batch"]
 
 
 def test_the_kernel_announces_the_route_of_a_moved_address_again_for_networkd() -> None:
@@ -226,16 +270,16 @@ def test_the_shell_understands_every_script(name: str) -> None:
     assert run(["sh", "-n"], input=text, text=True, capture_output=True, check=False).stderr == ""
 
 
-def laid_out(folder: Path, boot: Sequence[FileChange], undo: str = "") -> Change:
+def laid_out(folder: Path, boot: Sequence[FileChange], undo: str = "", **more: Any) -> Change:
     """A change on the disk of this machine whose requests to the kernel do nothing."""
     here = folder / "change"
     here.mkdir()
-    change = Change(str(here), Plan(), tuple(boot))
+    change = Change(str(here), Plan(), tuple(boot), **more)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     for name, text in scripts(change, undo or boot_id, 90).items():
         for path in (OPEN, RECOVER_LINK, RECOVER_UNIT):
             text = text.replace(path, f"{folder}/aside{path}")
-        text = text.replace("systemctl", "true")
+        text = text.replace("systemctl", "true").replace("/run/", f"{folder}/run/")
         (here / name).write_text(text, encoding="utf-8")
     for name, (text, _mode) in sources(change).items():
         (here / name).write_text(text, encoding="utf-8")
@@ -315,3 +359,30 @@ def test_nothing_is_adopted_that_was_not_carried_out(tmp_path: Path, boot: Tuple
     assert script(change, "adopt.sh")[0] == 1
     assert script(change, "finish.sh")[0] == 1
     assert contents(boot) == ["old", "old", None]
+
+
+def test_ifupdown_is_told_what_is_up_and_told_again_when_it_is_taken_back(tmp_path: Path) -> None:
+    state = tmp_path / "run/network/ifstate"
+    state.parent.mkdir(parents=True)
+    state.write_text("lo=lo\neth0=lan\n", encoding="utf-8")
+    claims = (Claim("eth0", "lan\n", "eth0\n"), Claim("br0", "", "br0\n"))
+    change = laid_out(tmp_path, (), program=IFUPDOWN, claims=claims)
+    script(change, "switch.sh")
+    assert script(change, "adopt.sh") == (0, "")
+    assert sorted(state.read_text(encoding="utf-8").split()) == ["br0=br0", "eth0=eth0", "lo=lo"]
+    assert (state.parent / "ifstate.br0").read_text(encoding="utf-8") == "br0\n"
+    assert script(change, "restore.sh") == (0, "")
+    assert sorted(state.read_text(encoding="utf-8").split()) == ["eth0=lan", "lo=lo"]
+
+
+def test_networkmanager_finds_whose_profile_is_active_under_the_number_of_the_interface(tmp_path: Path) -> None:
+    number = Path("/sys/class/net/lo/ifindex").read_text(encoding="utf-8").strip()
+    kept = tmp_path / f"run/NetworkManager/devices/{number}"
+    claims = (Claim("lo", "", "[device]\nmanaged=true\n"), Claim("there-is-none", "", "[device]\n"))
+    change = laid_out(tmp_path, (), program=NETWORKMANAGER, claims=claims)
+    script(change, "switch.sh")
+    assert script(change, "adopt.sh") == (0, "")
+    assert [path.name for path in kept.parent.iterdir()] == [number]
+    assert kept.read_text(encoding="utf-8") == "[device]\nmanaged=true\n"
+    assert script(change, "restore.sh") == (0, "")
+    assert list(kept.parent.iterdir()) == []

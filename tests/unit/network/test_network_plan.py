@@ -18,6 +18,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Desired,
     Family,
     Interface,
+    Link,
     Observed,
     Route,
     Rule,
@@ -271,3 +272,23 @@ def test_moving_an_address_to_a_bridge_reads_as_the_recipe_says() -> None:
         "ip link set dev eth0 addrgenmode none",
     ]
     assert steps.retire == ()
+
+
+def test_a_card_that_joins_a_bond_has_no_address_left_when_it_goes_down():
+    """systemd-networkd takes away what is on a card without carrier, and a request to take it away then fails."""
+    bond = Interface("bond0", "bond", mode="active-backup", ports=("eth0",), ipv4=Family(True, addresses=(Address("192.0.2.11", 24),)))
+    card = Link("eth0", mac="02:00:00:00:00:01")
+    observed = Observed({"eth0": card}, {"eth0": (Address("192.0.2.11", 24), Address("2001:db8::11", 64))})
+    desired = Desired((bond, Interface("eth0")))
+    lines = [one.line for one in plan(pinned(desired, observed), observed).switch]
+    down = lines.index("link set dev eth0 down")
+    removals = [index for index, line in enumerate(lines) if line.startswith("address del") and line.endswith("dev eth0")]
+    assert len(removals) == 2 and max(removals) < down
+    assert lines.index("address add 192.0.2.11/24 broadcast + dev bond0") < min(removals)
+
+
+def test_a_bridge_without_ports_has_no_mac_pinned_before_it_exists_nor_afterwards():
+    """Its files would be others in the second run."""
+    desired = Desired((Interface("br9", "bridge"),))
+    there = Observed({"br9": Link("br9", "bridge", mac="02:00:00:00:00:09")})
+    assert pinned(desired, Observed()) == desired == pinned(desired, there)

@@ -22,8 +22,14 @@ from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, re
 
 MAIN_FILE = "/etc/knot/knot.conf"
 KEYS_FILE = "/etc/knot/smallfleet.keys"
+UNIT_FILE = "/etc/systemd/system/knot.service.d/smallfleet.conf"
 ZONE_FOLDER = "/var/lib/knot"
 _NOTICE = "Written by smallfleet.infra.dns_server_config. Changes made here are lost at its next run."
+# A secondary remembers when it wants to look at its primary again, and what it was told while it was down went to nobody.
+_UNIT = f"""# {_NOTICE}
+[Service]
+ExecStartPost=-/usr/sbin/knotc zone-refresh
+"""
 _POLICY = "smallfleet"
 _KEPT = (
     "    module: mod-rrl/smallfleet",
@@ -46,7 +52,7 @@ class Knot:
     group = "knot"
 
     def files(self, config: ServerConfig) -> Dict[str, str]:
-        return {MAIN_FILE: render_main(config)}
+        return {MAIN_FILE: render_main(config), UNIT_FILE: _UNIT}
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         return KEYS_FILE, render_keys(config)

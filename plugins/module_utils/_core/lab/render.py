@@ -38,6 +38,8 @@ def node_files(spec: LabSpec, node: LabNode) -> Dict[str, str]:
         "/etc/resolv.conf": "# A lab has no name server until a role sets one.\n",
     }
     for nic in node.nics:
+        if not (nic.ipv4 or nic.ipv6):
+            continue
         files[f"/etc/systemd/network/10-{nic.interface}.network"] = networkd(nic)
     if node.macvtap and node.backend == "nspawn":
         files.update(macvtap_files())

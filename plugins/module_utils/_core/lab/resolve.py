@@ -32,6 +32,7 @@ HOST_DEFAULTS: Mapping[str, Any] = {
     "lab_disk": 4096,
     "lab_disks": {},
     "lab_macvtap": False,
+    "lab_nics": {},
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -129,20 +130,49 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
                 problems.append(
                     Problem(host.name, f"fleet_host_networks.{place.network}", f"{interface.ip} is the lab's own", "Use another")
                 )
-        link = f"{host.name}.{position}"
         nics.append(
             {
                 "network": place.network,
                 "interface": place.interface,
-                "link": link if len(link) <= 15 else f"l{_digest(host.name, 10)}.{position}",
+                "link": _link(host, position),
                 "mac": mac_address(fleet.name, host.name, position),
                 "ipv4": str(place.ipv4) if place.ipv4 is not None else None,
                 "ipv6": str(place.ipv6) if place.ipv6 is not None else None,
                 "mtu": place.mtu,
             }
         )
+    nics += _further_nics(fleet, host, values["lab_nics"], len(nics), problems)
     sizes = {name: values[f"lab_{name}"] for name in ("backend", "memory", "cpus", "disk")}
     return {"name": host.name, **sizes, "disks": dict(sorted(disks.items())), "nics": nics, "macvtap": bool(macvtap)}
+
+
+def _further_nics(fleet: Fleet, host: Host, asked: Any, first: int, problems: List[Problem]) -> List[Dict[str, Any]]:
+    """Cards without an address, which nothing in the node configures: interface -> network."""
+    remedy = "Use such as {eth1: main}"
+    if not isinstance(asked, dict):
+        problems.append(Problem(host.name, "lab_nics", "is not a dictionary of interfaces and networks", remedy))
+        return []
+    taken = [place.interface for place in host.attachments]
+    found: List[Dict[str, Any]] = []
+    for position, (interface, name) in enumerate(asked.items(), first):
+        expected = f"eth{position}"
+        if interface != expected or interface in taken:
+            said = f"{interface!r} is not the name of the next card"
+            problems.append(Problem(host.name, "lab_nics", said, f"Call it {expected}: virtual machines count their cards"))
+        elif not isinstance(name, str) or name not in fleet.networks:
+            known = ", ".join(sorted(fleet.networks))
+            problems.append(Problem(host.name, f"lab_nics.{interface}", f"there is no network {name!r}", f"Use one of {known}"))
+        else:
+            mac = mac_address(fleet.name, host.name, position)
+            card = {"network": name, "interface": interface, "link": _link(host, position), "mac": mac}
+            found.append({**card, "ipv4": None, "ipv6": None, "mtu": fleet.networks[name].mtu})
+    return found
+
+
+def _link(host: Host, position: int) -> str:
+    """A name that fits the kernel however long the host's is."""
+    link = f"{host.name}.{position}"
+    return link if len(link) <= 15 else f"l{_digest(host.name, 10)}.{position}"
 
 
 def _whole_number(host: Host, variable: str, value: Any, least: int, problems: List[Problem]) -> None:

@@ -78,7 +78,7 @@ def plan_removals(draft: Draft) -> None:
         keep_local = interface.ipv6.enabled and not interface.absent
         gone = [one for one in have if one not in wanted[name] and not (one.link_local and keep_local)]
         if goes_down(name, draft):
-            gone = [one for one in gone if one.family == 4]  # the others went before it was let in
+            gone = []  # they went before it was let in
         heirs = _heirs(wanted[name], have)
         for heir in heirs:
             draft.switch.append(_bridge_over(name, heir))

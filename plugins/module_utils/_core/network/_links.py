@@ -167,12 +167,14 @@ def _back(link: Link) -> Tuple[str, ...]:
 
 
 def _enslave(name: str, bond: str, link: Link, draft: Draft) -> None:
-    """A bond takes no port that is up; going down costs the port its routes and its IPv6 addresses."""
+    """A bond takes no port that is up; going down costs the port its routes and its IPv6 addresses.
+
+    The IPv4 addresses go before that too: systemd-networkd takes them away as soon as it sees a card without carrier.
+    """
     if link.up and not in_bond(link, draft):
-        for address in draft.on(name):
-            if address.family == 6:
-                words = address_words("del", name, address)
-                draft.switch.append(Operation("delete_address", name, words, restore(name, draft.observed)))
+        for address in reversed(draft.on(name)):
+            words = address_words("del", name, address)
+            draft.switch.append(Operation("delete_address", name, words, restore(name, draft.observed)))
         back = [("link", "set", "dev", name, "up"), *restore(name, draft.observed)]
         draft.switch.append(set_link(name, ["down"], back))
     out = [("link", "set", "dev", name, "nomaster")]

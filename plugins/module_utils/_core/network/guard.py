@@ -35,6 +35,7 @@ RECOVER_UNIT = f"/etc/systemd/system/{RECOVER}"
 RECOVER_LINK = f"/etc/systemd/system/sysinit.target.wants/{RECOVER}"
 APPLIED, ADOPTING, CONFIRMED, RESTORED = "applied", "adopting", "confirmed", "restored"
 RUN_NETWORKD = "/run/systemd/network/"
+IFUPDOWN, NETWORKMANAGER = "ifupdown", "networkmanager"
 # Sorts before what people call their files: networkd takes the first file that matches, in the order of the names.
 FIRST = "00-0-smallfleet-trial-"
 
@@ -48,6 +49,9 @@ class Step:
     whole and synced), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
     of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
     its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
+    ``release`` and ``acquire``: NetworkManager ends, and leaves the network as it is, and begins again with what its
+    files and the claims say; ``claim-networkmanager`` and ``claim-ifupdown`` (what the program believes of the interface
+    ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``).
     """
 
     kind: str
@@ -58,12 +62,24 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a program writes down below /run of an interface that it has configured: "" when it has not."""
+
+    interface: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class Change:
     """What is changed: requests to the kernel, the boot configuration, and what a service is shown for the trial.
 
     ``trial`` are files below /run, gone at the next boot; those of ``devices`` among them are shown to the service first,
-    and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make.
+    and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make. A VLAN it
+    takes over if it knows its file when the VLAN appears; it would not make it before the interface below is configured.
     ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
+    ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
+    ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more.
     """
 
     folder: str
@@ -74,6 +90,9 @@ class Change:
     made: Tuple[str, ...] = ()
     reloads: bool = False
     generates: bool = False
+    program: str = ""
+    claims: Tuple[Claim, ...] = ()
+    clients: Tuple[str, ...] = ()
 
 
 def prepare(
@@ -90,11 +109,15 @@ def prepare(
     added = {one.link for one in operations.prepare if one.kind == "add_link" and one.link not in observed.links}
     trial: Dict[str, str] = {}
     made: Dict[str, str] = {}
+    early: List[str] = []
     for path, text in sorted(shown.items()):
         place = f"{RUN_NETWORKD}{FIRST}{path.rsplit('/', 1)[1]}"
-        if path.endswith(".netdev") and device_name(text) in added:
-            made[place] = device_name(text)
-        if not path.endswith(".netdev") or place in made:  # what exists stays whose it is
+        device = device_name(text) if path.endswith(".netdev") else ""
+        if device in added:
+            early.append(place)
+        if device in added and not stacked(text):
+            made[place] = device
+        if not device or device in added:  # what exists stays whose it is
             trial[place] = text
     for name in leaving if shown else ():
         trial[f"{RUN_NETWORKD}{FIRST}{name}.network"] = f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
@@ -104,7 +127,7 @@ def prepare(
         operations,
         tuple(boot),
         tuple(trial.items()),
-        tuple(made),
+        tuple(early),
         tuple(made.values()),
         bool(shown),
         bool(shown) and netplan,
@@ -118,6 +141,11 @@ def device_name(netdev: str) -> str:
         if equals and key.strip() == "Name":
             return value.strip()
     return ""
+
+
+def stacked(netdev: str) -> bool:
+    """Whether the file is of a VLAN, which is made when the interface below it is configured."""
+    return any(line.replace(" ", "").lower() == "kind=vlan" for line in netdev.splitlines())
 
 
 def _asked(change: Change) -> List[Operation]:
@@ -176,6 +204,8 @@ def sources(change: Change) -> Dict[str, Tuple[str, int]]:
     found = {f"old-{number}": (one.before, one.mode) for number, one in enumerate(change.boot) if one.before is not None}
     found.update({f"new-{number}": (one.after, one.mode) for number, one in enumerate(change.boot) if one.after is not None})
     found.update({f"trial-{number}": (text, 0o644) for number, (_path, text) in enumerate(change.trial)})
+    for number, claim in enumerate(change.claims):
+        found.update({f"claim-{kind}-{number}": (getattr(claim, kind), 0o644) for kind in ("before", "after")})
     found["recover.service"] = (recover_unit(change), 0o644)
     return found
 
@@ -205,6 +235,22 @@ def _end_trial(change: Change) -> List[Step]:
     return steps + ([Step("generate")] if change.generates else []) + ([Step("reload")] if change.reloads else [])
 
 
+def _claims(change: Change, kind: str) -> List[Step]:
+    found: List[Step] = []
+    for number, claim in enumerate(change.claims):
+        source = f"claim-{kind}-{number}" if getattr(claim, kind) else ""
+        found.append(Step(f"claim-{change.program}", claim.interface, source))
+    return found
+
+
+def _clients(change: Change, kind: str) -> List[Step]:
+    return [Step(kind, name) for name in change.clients]
+
+
+def _service(change: Change, kind: str) -> List[Step]:
+    return [Step(kind)] if change.program == NETWORKMANAGER else []
+
+
 def leave() -> List[Step]:
     """Nothing is under way any more."""
     return [Step("disarm"), Step("drop", RECOVER_LINK), Step("drop", RECOVER_UNIT), Step("drop", OPEN)]
@@ -212,8 +258,8 @@ def leave() -> List[Step]:
 
 def switch(change: Change) -> List[Step]:
     """Make the change for the trial. A step that fails ends it, and ``restore`` follows."""
-    steps = _trial(change, devices=True)
-    if change.made:
+    steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, devices=True)
+    if change.devices:
         steps += [Step("reload"), *(Step("link", name) for name in change.made)]
     steps += _batch(change, "prepare")
     steps += [Step("carrier", name) for name in change.operations.carriers]
@@ -232,14 +278,15 @@ def switch(change: Change) -> List[Step]:
 def adopt(change: Change) -> List[Step]:
     """Make it the boot configuration. It still can be taken back, by ``restore`` and by ``recover`` at a boot."""
     recover = [Step("put", RECOVER_UNIT, "recover.service"), Step("enable", RECOVER_LINK, f"../{RECOVER}")]
-    return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *_end_trial(change)]
+    owned = [*_claims(change, "after"), *_service(change, "acquire")]
+    return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *_end_trial(change), *owned]
 
 
 def finish(change: Change) -> List[Step]:
     """From here on it is the network of this host."""
     late = [Step("drop", one.path) for one in change.boot if _late(one)]
     late += [Step("reload")] if late and change.reloads else []
-    return [Step("mark", CONFIRMED), *late, *_batch(change, "retire", "undo"), *leave()]
+    return [Step("mark", CONFIRMED), *late, *_batch(change, "retire", "undo"), *_clients(change, "end"), *leave()]
 
 
 def restore(change: Change, adopting: bool) -> List[Step]:
@@ -248,8 +295,10 @@ def restore(change: Change, adopting: bool) -> List[Step]:
     The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped.
     """
     undo = _batch(change, "undo", "undo")
-    steps = undo + (_boot(change, new=False) if adopting else []) + _end_trial(change)
+    released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
+    steps = undo + released + (_boot(change, new=False) if adopting else []) + _end_trial(change)
     steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
+    steps += [*_claims(change, "before"), *_service(change, "acquire"), *_clients(change, "thaw")]
     return [*steps, Step("mark", RESTORED), *leave()]
 
 

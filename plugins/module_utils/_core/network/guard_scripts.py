@@ -40,6 +40,33 @@ mark() {{
 reload() {{
     if systemctl is-active --quiet systemd-networkd.service; then timeout 20 networkctl reload; fi
 }}
+stop_nm() {{
+    timeout 40 systemctl stop NetworkManager.service
+}}
+start_nm() {{
+    timeout 40 systemctl start NetworkManager.service
+}}
+# Below /run/NetworkManager/devices is a file for each interface, by its number: NetworkManager reads them when it starts
+claim_nm() {{
+    number=$(cat "/sys/class/net/$2/ifindex" 2>&1) || return 0
+    file=/run/NetworkManager/devices/$number
+    if [ -z "$1" ]; then rm -f "$file"; else mkdir -p "$(dirname "$file")" && cp "$1" "$file.new" && mv -f "$file.new" "$file"; fi
+}}
+# ifupdown has a line for each interface that is up, NAME=LOGICAL-NAME, and the logical name in a file for each
+claim_ifupdown() {{
+    [ -d /run/network ] || return 0
+    state=/run/network/ifstate
+    touch $state && awk -F= -v name="$2" '$1 != name' $state > $state.new || return 1
+    if [ -z "$1" ]; then : > "$state.$2"; else cp "$1" "$state.$2" && echo "$2=$(cat "$1")" >> $state.new; fi
+    mv -f $state.new $state
+}}
+clients() {{
+    for process in /proc/[0-9]*; do
+        case "$(cat "$process/comm" 2>&1)" in dhclient | dhcpcd | udhcpc) ;; *) continue ;; esac
+        tr '\\0 ' '\\n\\n' < "$process/cmdline" | grep -qxF -- "$2" && kill -s "$1" "${{process#/proc/}}"
+    done
+    return 0
+}}
 wait_for() {{
     for turn in $(seq 100); do
         [ "$(cat "/sys/class/net/$1/$2" 2>&1)" = "$3" ] && return 0
@@ -64,7 +91,7 @@ fail() {
     exec /bin/sh ./restore.sh "$1"
 }
 """
-_MAY_FAIL = ("undo", "remind", "pause")
+_MAY_FAIL = ("undo", "remind", "pause", "freeze", "thaw", "end")
 _WORDS = {
     "batch": "the kernel refused a request of {file}",
     "carrier": "no carrier",
@@ -75,6 +102,10 @@ _WORDS = {
     "mark": "the mark {file} could not be made",
     "reload": "systemd-networkd did not take its files",
     "generate": "netplan refused its file",
+    "release": "NetworkManager did not end",
+    "acquire": "NetworkManager did not start",
+    "claim-networkmanager": "NetworkManager could not be told of {file}",
+    "claim-ifupdown": "ifupdown could not be told of {file}",
 }
 
 
@@ -109,6 +140,13 @@ def command(step: Step) -> str:
         "generate": "timeout 20 netplan generate",
         "disarm": f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1",
         "pause": "sleep 0.5",
+        "release": "stop_nm",
+        "acquire": "start_nm",
+        "claim-networkmanager": f"claim_nm {quote(step.source)} {quote(step.file)}",
+        "claim-ifupdown": f"claim_ifupdown {quote(step.source)} {quote(step.file)}",
+        "freeze": f"clients STOP {quote(step.file)}",
+        "thaw": f"clients CONT {quote(step.file)}",
+        "end": f"clients KILL {quote(step.file)}",
     }
     return words[step.kind]
 

@@ -28,14 +28,14 @@ from .model import Desired, Interface, Observed, Operation, Plan
 
 
 def pinned(desired: Desired, observed: Observed) -> Desired:
-    """The same with the MAC of every bridge and bond filled in: the one it has, else its first port's.
+    """The same with the MAC of every bridge and bond that has ports filled in: the one it has, else its first port's.
 
     So leases stay, and so does the address when other ports join (without it a bridge takes the lowest of its ports').
     Everything else here, and the files of the backends, want it so.
     """
     found: Dict[str, Interface] = {}
     for interface in in_order(desired.interfaces):
-        if interface.type in ("bridge", "bond") and not interface.mac and not interface.absent:
+        if interface.ports and not interface.mac and not interface.absent:
             link = observed.links.get(interface.name)
             known = [link.mac] if link is not None and link.kind == interface.type else []
             known += [_mac(port, found, observed) for port in interface.ports]

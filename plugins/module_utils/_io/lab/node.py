@@ -26,6 +26,7 @@ SYSTEMD_MAKES_GROUPS = os.path.isdir("/run/systemd/system")
 HIERARCHY = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 # A node must not change the controller's clock or kernel.
 DENIED = "CAP_SYS_TIME,CAP_SYS_MODULE,CAP_SYS_RAWIO,CAP_SYS_BOOT"
+EMULATED = "max,la57=off"  # without the fifth level of page tables, which costs an emulated processor a third of its time
 
 
 class Node:
@@ -145,7 +146,7 @@ class Node:
 
     def _qemu(self, accelerator: str) -> List[str]:
         argv = ["qemu-system-x86_64", "-name", self._machine, "-nodefaults", "-display", "none"]
-        argv += ["-machine", f"q35,accel={accelerator}", "-cpu", "host" if accelerator == "kvm" else "max"]
+        argv += ["-machine", f"q35,accel={accelerator}", "-cpu", "host" if accelerator == "kvm" else EMULATED]
         argv += ["-m", str(self.node.memory), "-smp", str(self.node.cpus), "-no-reboot", "-serial", "stdio"]
         argv += ["-device", "virtio-rng-pci", "-kernel", f"{self.folder}/vmlinuz", "-initrd", f"{self.folder}/initrd.img"]
         argv += ["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet"]

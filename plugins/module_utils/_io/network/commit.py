@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Protocol
 
+from ..._core.network.guard import CONFIRMED, RESTORED
 from ..clock import Clock
+from .guard import change_id
 
 HOPELESS = ("expired", "none", "token", "stuck", "unsettled")
 """Reasons of a refusal that another try cannot change."""
@@ -50,11 +52,20 @@ class Commit:
         self.clock.sleep(self.delay)
         confirmed = self._confirm(checks, result, begun + self.timeout / 2)
         if confirmed is not None and not confirmed.get("failed"):
-            took = {"confirmed_after": round(self.clock.monotonic() - begun - self.delay, 1)}
-            merged = {**confirmed.get("state", {}), **took}
-            warnings = [*result.get("warnings", []), *confirmed.get("warnings", [])]
-            return {**result, "changed": True, "state": merged, "warnings": warnings}
+            return self._succeeded(result, confirmed, begun)
         return self._failed(result, confirmed, begun)
+
+    def _succeeded(self, result: Dict[str, Any], confirmed: Dict[str, Any], begun: float) -> Dict[str, Any]:
+        took = {"confirmed_after": round(self.clock.monotonic() - begun - self.delay, 1)}
+        warnings = [*result.get("warnings", []), *confirmed.get("warnings", [])]
+        return {**result, "changed": True, "state": {**confirmed.get("state", {}), **took}, "warnings": warnings}
+
+    def _observed(self) -> Dict[str, Any]:
+        """What the host says of itself, at the address that it had or at the one that the change gives it."""
+        try:
+            return self.host.call({"state": "observed"}, fresh=True)
+        except Unreachable:
+            return self.host.call({"state": "observed"}, fresh=True, moved=True)
 
     def _confirm(self, checks: Dict[str, Any], result: Dict[str, Any], until: float) -> Optional[Dict[str, Any]]:
         """Try again until it is confirmed, refused for good, or half of the time is over. None: it never answered."""
@@ -86,9 +97,9 @@ class Commit:
                     undo = {"state": "rolled_back", "token": self.token, "because": f"the controller did not confirm it: {why}"}
                     self.host.call(undo, fresh=True, moved=True)
                     asked = True
-                last = self.host.call({"state": "observed"}, fresh=True)
+                last = self._observed()
                 if not last.get("failed") and not last["state"]["under_way"]:
-                    return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(result, why, last)}
+                    return self._ended(result, why, last, begun)
             except Unreachable as error:
                 last = {"msg": str(error)}
             asked = True
@@ -97,10 +108,23 @@ class Commit:
         remedy = "Look at its console: journalctl --unit=smallfleet-network-rollback.service says what it did"
         return {**result, "failed": True, "reason": "lost", "msg": f"{text}: {last.get('msg', 'no reason')}. {remedy}."}
 
+    def _ended(self, result: Dict[str, Any], why: str, last: Dict[str, Any], begun: float) -> Dict[str, Any]:
+        """Nothing is under way any more: what became of it is what the host says, which may have heard what it could not answer."""
+        known = last["state"].get("last") or {}
+        phase = known.get("phase") if known.get("id") == change_id(self.token) else ""
+        if phase == CONFIRMED:
+            heard = f"The host was told to confirm the change and did, but its answer was lost ({why})"
+            return self._succeeded(result, {**last, "warnings": [heard]}, begun)
+        if phase == RESTORED:
+            return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(result, why, last)}
+        text = f"The change was not confirmed ({why}), nothing watches over it any more, and the host does not say that it was taken back"
+        remedy = "Look at its network, and run again: that begins with taking back what is left of it"
+        return {**result, "failed": True, "reason": "unknown", "state": last["state"], "msg": f"{text}. {remedy}."}
+
 
 def _told(result: Dict[str, Any], why: str, last: Dict[str, Any]) -> Dict[str, Any]:
     """What was tried, what was restored, and why."""
-    restored = (last["state"].get("last") or {}).get("reason") or "nobody watched over it"
+    restored = last["state"]["last"]["reason"]
     tried = "; ".join(result.get("steps", []))
     text = f"The network of this host is as it was before: the change was taken back, for {restored}"
     more = "" if why in restored else f" What stood in the way of confirming it: {why}."

@@ -95,6 +95,10 @@ class Guard:
 
     def clear(self) -> None:
         """Take back what somebody began and nothing watches over any more, as after a power cut. Raises Refused."""
+        if self._files.read(OPEN) == "":
+            with self._lock():  # who makes the file holds the lock until its name is in it
+                if self._files.read(OPEN) == "":
+                    self._files.remove(OPEN)
         name = (self._files.read(OPEN) or "").strip()
         if not name or self._watched(name):
             return
@@ -127,6 +131,8 @@ class Guard:
         self.clear()
         name = change_id(token)
         with self._lock():
+            if os.path.exists(self.folder(name)):
+                raise Refused("token", f"The token of this change was used for {self._record(name)}. Give each change its own")
             self._claim(name)
             try:
                 change = make(self.folder(name))
@@ -197,7 +203,7 @@ class Guard:
     def _claim(self, name: str) -> None:
         """Only one can make the file, whatever happens to locks."""
         for entry in os.listdir(ROOT):
-            if entry != name and os.path.isdir(self.folder(entry)):
+            if os.path.isdir(self.folder(entry)):
                 shutil.rmtree(self.folder(entry))
         try:
             handle = os.open(OPEN, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -205,6 +211,8 @@ class Guard:
             raise Refused("busy", "Another change of the network has just begun here. Wait for its end") from error
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(f"{name}\n")
+            stream.flush()
+            os.fsync(stream.fileno())  # a power cut would leave an empty file, which says nothing of whom it names
 
     def _write(self, name: str, token: str, holder: str, timeout: int, change: Change) -> None:
         folder = self.folder(name)

@@ -7,12 +7,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..._core.network.backends.base import Backend
+from ..._core.network.backends.base import Backend, present
+from ..._core.network.backends.ifupdown import Ifupdown
+from ..._core.network.backends.netplan import Netplan
 from ..._core.network.backends.networkd import Networkd
-from ..._core.network.guard import FIRST, Change, prepare
+from ..._core.network.backends.networkmanager import NetworkManager, profile
+from ..._core.network.conflicts import asking
+from ..._core.network.detect import choose, clients_to_end, unable
+from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
 from ..._core.network.model import Desired, Files, Observed, Plan
 from ..._core.network.obstacles import obstacles
 from ..._core.network.plan import pinned, plan
@@ -20,11 +25,14 @@ from ..._core.network.slice import from_data
 from ..clock import Clock
 from ..command import CommandRunner
 from ..files import FileStore
+from .conflicts import Conflicts
 from .guard import Guard, Record, Refused
-from .observe import active, read_files, read_kernel
+from .observe import read_files, read_kernel
+from .programs import claims, connections, look
 
-NETWORKD = "systemd-networkd.service"
-BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (Networkd(),)}
+BACKENDS: Mapping[str, Backend] = {one.name: one for one in (Ifupdown(), Netplan(), Networkd(), NetworkManager())}
+SHOWN = ("networkd", "netplan")
+"""Those whose files systemd-networkd reads, which is shown the same for the trial."""
 SETTLE = 5.0
 """Seconds that a service gets to take its files over."""
 
@@ -33,11 +41,14 @@ SETTLE = 5.0
 class Work:
     """What would be done. ``wrong`` is why it must not be."""
 
+    backend: str
     observed: Observed
     operations: Plan
     files: Files
     shown: Mapping[str, str]
     leaving: Sequence[str]
+    claims: Tuple[Claim, ...]
+    clients: Tuple[str, ...]
     wrong: Sequence[str]
 
     @property
@@ -72,49 +83,76 @@ class HostNetwork:
     def observe(self) -> Observed:
         return read_kernel(self._runner)
 
-    def backend(self, wanted: str) -> Backend:
-        """The one that is named, or the one that this host uses. Raises Refused."""
-        if wanted != "auto":
-            return BACKENDS[wanted]
-        if active(self._runner, NETWORKD):
-            return BACKENDS["networkd"]
-        known = ", ".join(sorted(BACKENDS))
-        raise Refused("backend", f"No program known here configures the network of this host. Set network_backend to one of {known}")
-
-    def work(self, data: Mapping[str, Any], backend: Backend, management: Sequence[str], disconnect: bool) -> Work:
-        """Raises CommandFailed, Unreadable and BadSlice."""
+    def work(self, data: Mapping[str, Any], wanted: str, management: Sequence[str], disconnect: bool) -> Work:
+        """By the backend that is ``wanted``, or that this host uses. Raises CommandFailed, Unreadable, BadSlice, Refused."""
         observed = self.observe()
         desired = pinned(from_data(data), observed)
+        seen = look(self._runner, observed.links)
+        name, why = choose(wanted, desired, seen)
+        if why:
+            raise Refused("backend", f"Nothing was changed: {why}")
+        backend = BACKENDS[name]
         existing = {path: text for path, text in read_files(backend.reads).items() if f"/{FIRST}" not in path}
         files = backend.changes(desired, existing)
-        wrong = [*obstacles(desired, observed, management, disconnect), *files.problems]
-        shown = Networkd().files(desired) if active(self._runner, NETWORKD) else {}
+        wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]
+        shown = Networkd().files(desired) if name in SHOWN else {}
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
-        return Work(observed, plan(desired, observed), files, shown, leaving, wrong)
+        clients = clients_to_end(name, desired, seen)
+        return Work(name, observed, plan(desired, observed), files, shown, leaving, _claims(backend, desired), clients, wrong)
+
+    def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
+        """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
+        return Conflicts(self._runner, self._clock).found(pinned(from_data(data), work.observed), work.observed)
 
     def begin(self, work: Work, data: Mapping[str, Any], token: str, holder: str, timeout: int, delay: float) -> Record:
         """Let the guard begin. Raises Refused."""
 
         def make(folder: str) -> Change:
-            return prepare(folder, work.operations, work.files.changes, work.shown, work.observed, work.leaving)
+            change = prepare(folder, work.operations, work.files.changes, work.shown, work.observed, work.leaving)
+            program = work.backend if work.backend in (IFUPDOWN, NETWORKMANAGER) else ""
+            return replace(change, program=program, claims=work.claims, clients=work.clients)
 
-        return self.guard.start(token, holder, timeout, delay, make, {"desired.json": json.dumps(data)})
+        late = asking(pinned(from_data(data), work.observed), work.observed).late
+        beside = {"desired.json": json.dumps(data), "late.json": json.dumps(late), "backend": work.backend}
+        return self.guard.start(token, holder, timeout, delay, make, beside)
 
     def confirm(self, token: str) -> Record:
         """Make the change that is under way final. Raises Refused."""
         record = self.guard.demand(token)
-        text = self._files.read(f"{self.guard.folder(record.id)}/desired.json")
-        desired = from_data(json.loads(text or "{}"))
-        return self.guard.confirm(token, lambda: self._settled(desired))
+        folder = self.guard.folder(record.id)
+        late = json.loads(self._files.read(f"{folder}/late.json") or "[]")
+        taken = Conflicts(self._runner, self._clock).taken_late([(ip, name) for ip, name in late], self.observe())
+        if taken:
+            raise Refused("check", "; ".join(taken))
+        backend = self._files.read(f"{folder}/backend") or ""
+        desired = from_data(json.loads(self._files.read(f"{folder}/desired.json") or "{}"))
+        return self.guard.confirm(token, lambda: self._settled(desired, backend))
 
-    def _settled(self, desired: Desired) -> str:
-        """What the kernel still lacks some seconds after the boot configuration changed, or nothing."""
+    def _settled(self, desired: Desired, backend: str) -> str:
+        """What is still wrong some seconds after the boot configuration changed, or nothing."""
         ends = self._clock.monotonic() + SETTLE
-        left: Optional[Plan] = None
-        while left is None or self._clock.monotonic() < ends:
+        wrong = "nothing could be seen"
+        while wrong:
             observed = self.observe()
             left = plan(pinned(desired, observed), observed)
-            if not (left.prepare or left.switch or left.cleanup):
-                return ""
+            wrong = "; ".join(str(one) for one in (*left.prepare, *left.switch, *left.cleanup))
+            wrong = f"the network would still need: {wrong}" if wrong else self._unclaimed(desired, backend, observed)
+            if not wrong or self._clock.monotonic() > ends:
+                break
             self._clock.sleep(0.25)
-        return "the network would still need: " + "; ".join(str(one) for one in left.operations)
+        return wrong
+
+    def _unclaimed(self, desired: Desired, backend: str, observed: Observed) -> str:
+        """The interfaces that NetworkManager does not have by our profiles; it activates none on a dead cable."""
+        if backend != NETWORKMANAGER:
+            return ""
+        found = {name: used for name, _kind, used in connections(self._runner)}
+        alive = [one.name for one in present(desired) if one.name in observed.links and observed.links[one.name].carrier]
+        lacking = [name for name in alive if found.get(name) != profile(name)]
+        return f"NetworkManager has not taken over {', '.join(lacking)}" if lacking else ""
+
+
+def _claims(backend: Backend, desired: Desired) -> Tuple[Claim, ...]:
+    before, after = claims(backend.name, [one.name for one in desired.interfaces]), backend.claims(desired)
+    names = [one.name for one in desired.interfaces if one.name in before or one.name in after]
+    return tuple(Claim(name, before.get(name, ""), after.get(name, "")) for name in names)

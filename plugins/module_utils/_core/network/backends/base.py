@@ -24,14 +24,17 @@ class Backend(Protocol):
     name: str
     reads: Tuple[str, ...]
     """Patterns (glob) of the files whose contents ``changes`` must see."""
-    reload: Tuple[Tuple[str, ...], ...]
-    """The commands that make the running program read its files again."""
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """Path and content of each file that configures the desired interfaces at boot."""
 
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
         """What becomes of the files that exist (path and content): written, rewritten, or taken away."""
+
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """What the program writes down below /run of each interface when it has configured it by these files; empty
+        where it finds that out by itself.
+        """
 
 
 def present(desired: Desired) -> List[Interface]:

@@ -11,7 +11,7 @@ them: a boot without them would be a boot without a network.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Mapping, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
 from .._draft import route_words, rule_words
 from ..model import Desired, FileChange, Files, Interface
@@ -29,8 +29,7 @@ class Ifupdown:
     """See ``Backend``."""
 
     name = "ifupdown"
-    reads = (MAIN, f"{FOLDER}/*")
-    reload: Tuple[Tuple[str, ...], ...] = ()  # it has no program that runs
+    reads: Tuple[str, ...] = (MAIN, f"{FOLDER}/*")
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface; their names sort what stands on others behind these."""
@@ -57,6 +56,10 @@ class Ifupdown:
         if MAIN not in existing:
             found.append(FileChange(MAIN, None, f"{HEAD}auto lo\niface lo inet loopback\n\n{SOURCE}\n"))
         return Files(tuple(found), tuple(problems))
+
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """The logical interface, which has the same name."""
+        return {one.name: f"{one.name}\n" for one in present(desired)}
 
 
 def _file(floor: int, name: str) -> str:
@@ -141,6 +144,15 @@ def _sourced(text: str) -> bool:
             if target == "interfaces.d/*" and words[0] == "source" or target == "interfaces.d":
                 return True
     return False
+
+
+def named(texts: Iterable[str]) -> Set[str]:
+    """The interfaces that interfaces(5) files configure."""
+    found: Set[str] = set()
+    for text in texts:
+        for words in (line.split() for line in _logical(text)):
+            found.update(words[1:2] if words[:1] == ["iface"] else [])
+    return found
 
 
 def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:

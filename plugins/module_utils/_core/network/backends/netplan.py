@@ -35,8 +35,7 @@ class Netplan:
     """See ``Backend``."""
 
     name = "netplan"
-    reads = (f"{FOLDER}/*.yaml",)
-    reload = (("netplan", "generate"),)
+    reads: Tuple[str, ...] = (f"{FOLDER}/*.yaml",)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface: netplan knows in a file only what that or an earlier one defines."""
@@ -65,6 +64,10 @@ class Netplan:
             if rule.iif and not rule.absent:
                 problems.append(f"rules: netplan has no word for iif (priority {rule.priority}). Use ip-from or fwmark")
         return Files(tuple(found), tuple(problems))
+
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """systemd-networkd looks at the kernel."""
+        return {}
 
 
 def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:

@@ -37,7 +37,6 @@ class Networkd:
         for folder in (FOLDER, "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
         for kind in ("network", "netdev")
     )
-    reload: Tuple[Tuple[str, ...], ...] = (("networkctl", "reload"),)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         found: Dict[str, str] = {}
@@ -51,6 +50,10 @@ class Networkd:
         """Files of others stay: ours come first. One that would come before ours is a problem."""
         mine = [_path(one.name, kind) for one in desired.interfaces for kind in ("netdev", "network")]
         return Files(compare(self.files(desired), existing, mine), tuple(_problems(desired, existing)))
+
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """systemd-networkd looks at the kernel."""
+        return {}
 
 
 def _path(name: str, kind: str) -> str:

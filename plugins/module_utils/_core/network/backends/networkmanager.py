@@ -27,8 +27,7 @@ class NetworkManager:
     """See ``Backend``."""
 
     name = "networkmanager"
-    reads = (f"{FOLDER}/*", "/run/NetworkManager/system-connections/*", f"{OLD}/ifcfg-*")
-    reload = (("nmcli", "connection", "reload"),)
+    reads: Tuple[str, ...] = (f"{FOLDER}/*", "/run/NetworkManager/system-connections/*", f"{OLD}/ifcfg-*")
 
     def files(self, desired: Desired) -> Dict[str, str]:
         return {_path(one.name): HEAD + _text(_profile(one, desired)) for one in present(desired)}
@@ -48,6 +47,23 @@ class NetworkManager:
             elif _interface(text) in managed:
                 found.append(FileChange(path, text, None, MODE))
         return Files(tuple(found), tuple(problems))
+
+    def claims(self, desired: Desired) -> Dict[str, str]:
+        """A file of /run/NetworkManager/devices (nm-config.c): whose profile is active, and whether it made the interface."""
+        found: Dict[str, str] = {}
+        for one in present(desired):
+            owned = str(one.virtual).lower()
+            found[one.name] = f"[device]\nmanaged=true\nconnection-uuid={_uuid(one.name)}\nnm-owned={owned}\n"
+        return found
+
+
+def profile(name: str) -> str:
+    """What our profile of an interface is called."""
+    return f"{PREFIX}{name}"
+
+
+def _uuid(name: str) -> str:
+    return str(uuid5(NAMESPACE_DNS, f"{name}.network.smallfleet.infra"))
 
 
 def _path(name: str) -> str:
@@ -72,8 +88,8 @@ def _text(sections: List[Section]) -> str:
 def _profile(interface: Interface, desired: Desired) -> List[Section]:
     name = interface.name
     connection = [
-        ("id", f"{PREFIX}{name}"),
-        ("uuid", str(uuid5(NAMESPACE_DNS, f"{name}.network.smallfleet.infra"))),
+        ("id", profile(name)),
+        ("uuid", _uuid(name)),
         ("type", TYPES.get(interface.type, interface.type)),
         ("interface-name", name),
         ("autoconnect", "true"),
