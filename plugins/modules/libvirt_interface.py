@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: libvirt_interface
 short_description: Move the interface of a running guest from macvtap to a bridge, or back
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - The smallfleet.infra contributors (@smallfleet)
 description:

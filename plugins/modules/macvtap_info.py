@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: macvtap_info
 short_description: Find guests on macvtap, and who cannot talk to whom because of it
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - The smallfleet.infra contributors (@smallfleet)
 description:
