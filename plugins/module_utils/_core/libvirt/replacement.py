@@ -13,11 +13,12 @@ host takes it back, and the guests return to their macvtaps.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .interfaces import Attachment, bridge
 from .macvtap import Link, Member
-from .move import Entry, Guest, Move, back, expected, longest_first, plan
+from .move import METHODS, OFF, Entry, Guest, Move, back, expected, longest_first, plan
+from .request import is_address
 
 MARK = "made by smallfleet for guests that leave macvtap"
 """The alias of a bridge that is only made beside; it is gone when the bridge is the host's own."""
@@ -27,10 +28,10 @@ SWITCH_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Wish:
-    """How one guest shall be moved, and the address at which it must answer afterwards."""
+    """How one guest shall be moved, and the addresses at which it must answer the host afterwards."""
 
     method: str = "suspend"
-    ip: str = ""
+    addresses: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,44 @@ class Scene:
     mac_filter: bool = False
 
 
+    @property
+    def bridge_of(self) -> Dict[str, str]:
+        """Card -> the bridge whose port it shall be."""
+        return {port: name for name, ports in sorted(self.bridges.items()) for port in ports}
+
+    @property
+    def leaving(self) -> List[str]:
+        """The macvtaps of guests that keep cards from joining their bridges."""
+        cards = self.bridge_of
+        return sorted(one.link.name for one in self.members if one.owner.type == "guest" and one.link.lower in cards)
+
+    @property
+    def joined(self) -> List[str]:
+        """The cards that are ports of their bridges already; nothing returns to a macvtap on one of them."""
+        cards = self.bridge_of
+        return sorted(card for card, name in cards.items() if card in self.links and self.links[card].master == name)
+
+    @property
+    def marked(self) -> List[str]:
+        """The bridges that were made beside, and are not the host's own yet."""
+        return sorted(name for name in self.bridges if name in self.links and self.links[name].alias == MARK)
+
+
 @dataclass(frozen=True)
 class Beside:
-    """A bridge that is made beside a card, with its MAC and MTU and nothing of IPv6 on its own."""
+    """A bridge beside a card, with its MAC and MTU and nothing of IPv6 on its own. ``there``: it only was not finished."""
 
     name: str
     card: Link
+    there: bool = False
 
     @property
     def commands(self) -> Tuple[Tuple[str, ...], ...]:
         make = f"ip link add name {self.name} address {self.card.mac} mtu {self.card.mtu} type bridge stp_state 0"
         mute = f"ip link set dev {self.name} addrgenmode none"
+        again = f"ip link set dev {self.name} address {self.card.mac} mtu {self.card.mtu}"
         return (
-            tuple(make.split()),
+            tuple((again if self.there else make).split()),
             ("ip", "link", "set", "dev", self.name, "alias", MARK),
             tuple(mute.split()),
             tuple(f"ip link set dev {self.name} up".split()),
@@ -80,17 +106,26 @@ class Order:
 def arrange(scene: Scene, wishes: Mapping[str, Wish], rate: float = 0.0) -> Order:
     """Deterministic. A guest is moved when an interface of it hangs on a card that the inventory makes a bridge's port,
     or did when a run was cut off. What is in the way is told all at once: what, where, and a remedy."""
-    bridge_of = {port: name for name, ports in sorted(scene.bridges.items()) for port in ports}
+    bridge_of = scene.bridge_of
     moves = [move for guest in scene.guests.values() for move in _moves(guest, scene.entries.get(guest.uuid), bridge_of, wishes)]
     problems = [*_host(scene, bridge_of, moves), *_wishes(scene, wishes, moves)]
     for move in moves:
         guest = scene.guests[move.guest]
         problems += plan(move, guest, scene.entries.get(guest.uuid)).problems
-    cards = {mac_card for move in moves for mac_card in _cards(scene.guests[move.guest], scene.entries, bridge_of)}
-    beside = [Beside(bridge_of[card], scene.links[card]) for card in sorted(cards) if bridge_of[card] not in scene.links]
     if problems:
-        return Order(problems=tuple(problems))
-    return Order(tuple(beside), tuple(longest_first(moves, scene.guests, rate)), (), tuple(_left(scene, bridge_of)))
+        return Order(problems=tuple(dict.fromkeys(problems)))
+    beside = tuple(_beside(scene, bridge_of, moves))
+    return Order(beside, tuple(longest_first(moves, scene.guests, rate)), (), tuple(_left(scene, bridge_of)))
+
+
+def _beside(scene: Scene, bridge_of: Mapping[str, str], moves: Sequence[Move]) -> Iterator[Beside]:
+    """What guests need that leave a card. A bridge that is down and empty is one that a run was cut off at."""
+    for card in sorted({card for move in moves for card in _cards(scene.guests[move.guest], scene.entries, bridge_of)}):
+        link = scene.links.get(bridge_of[card])
+        if link is None:
+            yield Beside(bridge_of[card], scene.links[card])
+        elif not link.up and not [one for one in scene.links.values() if one.master == link.name]:
+            yield Beside(link.name, scene.links[card], there=True)
 
 
 def _moves(guest: Guest, entry: Optional[Entry], bridge_of: Mapping[str, str], wishes: Mapping[str, Wish]) -> Iterator[Move]:
@@ -141,22 +176,46 @@ def _wishes(scene: Scene, wishes: Mapping[str, Wish], moves: Sequence[Move]) -> 
         known = ", ".join(sorted(scene.guests)) or "none"
         yield f"replace_macvtap_guests.{name}: libvirt has no guest of that name here. It has {known}"
     for move in moves:
-        if scene.guests[move.guest].state != "off" and not wishes.get(move.guest, Wish()).ip:
+        if scene.guests[move.guest].state != OFF and not wishes.get(move.guest, Wish()).addresses:
             yield (
-                f"replace_macvtap_guests.{move.guest}.answer.ip: at which address {move.guest} must answer is not said. "
-                "Give it, so that the change is kept only when it does"
+                f"replace_macvtap_guests.{move.guest}.addresses: at which addresses {move.guest} must answer is not said. "
+                "Name them, so that the change is kept only when it does"
             )
 
 
 def _left(scene: Scene, bridge_of: Mapping[str, str]) -> Iterator[str]:
-    others = {member.link.lower for member in scene.members} - set(bridge_of)
+    others = {member.link.lower for member in scene.members if member.link.lower} - set(bridge_of)
     for card in sorted(others):
         yield f"{card}: what is on macvtap or macvlan there stays, for no bridge of network_interfaces has the port {card}"
 
 
+def read_wishes(data: Mapping[str, Any]) -> Tuple[Dict[str, Wish], List[str]]:
+    """What somebody wrote of the guests, and what is wrong with it."""
+    wishes: Dict[str, Wish] = {}
+    problems: List[str] = []
+    for name, given in data.items():
+        where = f"replace_macvtap_guests.{name}"
+        if not isinstance(given, Mapping):
+            problems.append(f"{where}: is no dictionary. Write for example {{method: suspend, addresses: [192.0.2.21]}}")
+            continue
+        for key in sorted(set(given) - {"method", "addresses"}, key=str):
+            problems.append(f"{where}.{key}: has no meaning here. Use method and addresses")
+        method, addresses = given.get("method", "suspend"), given.get("addresses", [])
+        if method not in METHODS:
+            problems.append(f"{where}.method: {method} is no method. Write {' or '.join(METHODS)}")
+        if not isinstance(addresses, list) or not all(isinstance(one, str) and is_address(one) for one in addresses):
+            problems.append(f"{where}.addresses: {addresses} is no list of addresses. Write for example [192.0.2.21]")
+            continue
+        wishes[str(name)] = Wish(str(method), tuple(addresses))
+    return wishes, problems
+
+
 def returning(scene: Scene) -> List[Move]:
-    """The moves that take every guest back whose journal is open; the quickest last."""
-    return longest_first([back(entry) for entry in scene.entries.values()], scene.guests)
+    """The moves that take every guest back whose journal is open, the quickest last; but none to a card that is a port of
+    its bridge already, which lets no macvtap on it."""
+    free = set(scene.bridge_of) - set(scene.joined)
+    moves = [back(entry) for entry in scene.entries.values()]
+    return longest_first([move for move in moves if {at.source for at in move.to.values() if at.type == "direct"} & free], scene.guests)
 
 
 def outages(order: Order, scene: Scene, wishes: Mapping[str, Wish], rate: float = 0.0) -> Dict[str, str]:
@@ -165,7 +224,7 @@ def outages(order: Order, scene: Scene, wishes: Mapping[str, Wish], rate: float 
     after = SWITCH_SECONDS
     for move in reversed(order.moves):
         guest = scene.guests[move.guest]
-        if not guest.active:
+        if not guest.active or not plan(move, guest, scene.entries.get(guest.uuid)).live:
             continue
         own = expected(move.method, guest.memory_mib, rate)
         after += own.seconds

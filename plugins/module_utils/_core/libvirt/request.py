@@ -43,7 +43,7 @@ def malformed(requests: Sequence[Request]) -> List[str]:
             found.append(f"{where}.source: {one.to.source!r} is not the name of an interface. Write for example br0")
         if one.to.type == "direct" and one.to.mode not in MODES:
             found.append(f"{where}.mode: {one.to.mode} is no mode. Write one of {', '.join(MODES)}")
-        if one.ip and not _is_address(one.ip):
+        if one.ip and not is_address(one.ip):
             found.append(f"{where}.answer.ip: {one.ip} is not an address. Write for example 192.0.2.21")
         if one.ip and not 0 < one.timeout <= 600:
             found.append(f"{where}.answer.timeout: {one.timeout:g} s cannot be waited. Write 1 to 600")
@@ -53,7 +53,8 @@ def malformed(requests: Sequence[Request]) -> List[str]:
     return found
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether this is an address of IPv4 or IPv6."""
     try:
         ip_address(text)
     except ValueError:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from ..._core.libvirt.interfaces import BadDefinition, read_domain, shown
 from ..._core.libvirt.move import Entry, Expected, Guest, Move, Work, back, expected, longest_first, plan, space_needed
@@ -123,8 +123,8 @@ class Mover:
         guessed = {move.guest: expected(move.method, seen[move.guest].memory_mib, rate) for move in order if works[move.guest].live}
         return Batch([by_name[move.guest] for move in order], seen, works, entries, guessed, problems)
 
-    def move(self, batch: Batch) -> Outcome:
-        """Everything that serves, guest by guest. One that fails is taken back at once."""
+    def move(self, batch: Batch, whole: bool = False) -> Outcome:
+        """Everything that serves, guest by guest. One that fails is taken back at once; ``whole``: no other follows it."""
         outcome = Outcome()
         for one in batch.wanted:
             name = one.move.guest
@@ -137,6 +137,8 @@ class Mover:
                 self._carry_out(work, work.live)
             except FAILURES as error:
                 self._take_back(name, str(error), outcome)
+                if whole:
+                    break
                 continue
             outcome.seconds[name] = round(self._clock.monotonic() - began, 2)
             self._measure(batch.guests[name], work, outcome.seconds[name])
@@ -155,22 +157,23 @@ class Mover:
             said = f"guest {one.guest} does not answer at {one.ip} on {one.bridge} within {longest:g} s"
             self._take_back(one.guest, said, outcome)
 
-    def finish(self, batch: Batch, outcome: Outcome) -> None:
-        """The definitions follow, and the journal is closed, for those that were not taken back."""
+    def finish(self, batch: Batch, outcome: Outcome, final: bool = False) -> None:
+        """The definitions follow, and the journal is closed, for those that were not taken back. ``final``: there is no way
+        back any more, so what fails is only told."""
         for one in batch.wanted:
             if one.move.guest not in outcome.failed:
                 try:
                     self._carry_out(batch.works[one.move.guest], batch.works[one.move.guest].final)
                 except FAILURES as error:
-                    self._take_back(one.move.guest, str(error), outcome)
+                    if final:
+                        outcome.failed[one.move.guest] = str(error)
+                    else:
+                        self._take_back(one.move.guest, str(error), outcome)
 
-    def take_back(self, names: Optional[Sequence[str]] = None) -> Outcome:
-        """Every guest whose journal is open, or some, as it was."""
-        outcome = Outcome()
-        for entry in self.journal.read().values():
-            if names is None or entry.guest in names:
-                self._take_back(entry.guest, "", outcome)
-        return outcome
+    def take_back(self, names: Sequence[str], outcome: Outcome) -> None:
+        """These guests, in this order, as their journals say that they were."""
+        for name in names:
+            self._take_back(name, "", outcome)
 
     def _take_back(self, name: str, why: str, outcome: Outcome) -> None:
         outcome.became[name] = "taken back"
