@@ -67,6 +67,25 @@ def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
         time.sleep(0.2)
 
 
+def kill(running: "subprocess.Popen[str]") -> None:
+    """Kill a command with all that it started, in whatever session that may be."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    family = [running.pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    for member in family:
+        try:
+            os.kill(member, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    running.communicate()
+
+
 @dataclass(frozen=True)
 class Loss:
     """What one family lost. ``milliseconds`` is how long that takes to send."""

@@ -66,7 +66,7 @@ class World:
 
     def _rewrite(self, step: Step, _work: Work) -> None:
         assert self.image is not None
-        self.image = step.text
+        self.image = spliced(self.image, step.elements)
 
     def _start(self, _step: Step, _work: Work) -> None:
         assert self.live is None

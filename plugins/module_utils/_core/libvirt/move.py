@@ -78,7 +78,8 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """One act. ``text`` is the element (detach, attach) or the whole definition (rewrite, define) that it needs.
+    """One act. ``text`` is the element (detach, attach) or the whole definition (define) that it needs, ``elements`` those of
+    interfaces, by MAC, that are put into the definition beside the saved memory (rewrite), which only libvirt knows.
 
     ``kind`` is note, detach, attach, save, rewrite, start, define or forget.
     """
@@ -88,6 +89,7 @@ class Step:
     mac: str = ""
     says: str = ""
     text: str = field(default="", repr=False)
+    elements: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         return self.says
@@ -184,10 +186,9 @@ def _replug(move: Move, live: Domain, away: Sequence[str], entry: Entry) -> Iter
 
 
 def _rewrite(move: Move, name: str, domain: Domain, away: Sequence[str], entry: Entry) -> Step:
-    """The whole definition, made from the running one: what libvirt saves beside the memory is the same."""
     elements = {mac: _wanted(move.to[mac], nic.text, entry.was.get(mac)) for mac in away for nic in [domain.nic(mac)] if nic}
     says = ", ".join(f"{mac} to {move.to[mac]}" for mac in away)
-    return Step("rewrite", name, says=f"attach {says} in the saved memory of {name}", text=spliced(domain.text, elements))
+    return Step("rewrite", name, says=f"attach {says} in the saved memory of {name}", elements=elements)
 
 
 def _define(move: Move, guest: Guest, entry: Entry) -> List[Step]:

@@ -11,7 +11,7 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Sequence
 
-from ..._core.libvirt.interfaces import BadDefinition, Domain, read_domain
+from ..._core.libvirt.interfaces import BadDefinition, Domain, read_domain, spliced
 from ..._core.libvirt.macvtap import LINKS, Link, read_links
 from ..._core.libvirt.move import OFF, PAUSED, RUNNING, Entry, Guest, Step
 from ..clock import Clock
@@ -93,7 +93,8 @@ class Guests:
         elif step.kind == "attach":
             self._with_file(step.text, "attach-device", step.guest, "--live")
         elif step.kind == "rewrite":
-            self._with_file(step.text, "managedsave-define", step.guest)
+            saved = self.virsh("managedsave-dumpxml", "--security-info", step.guest).stdout
+            self._with_file(spliced(saved, step.elements), "managedsave-define", step.guest)
         elif step.kind == "define":
             self._with_file(step.text, "define")
 

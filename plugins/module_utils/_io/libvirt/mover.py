@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from ..._core.libvirt.interfaces import BadDefinition, read_domain, shown
+from ..._core.libvirt.interfaces import BadDefinition, read_domain, settled, shown
 from ..._core.libvirt.move import Entry, Expected, Guest, Move, Work, back, expected, longest_first, plan, space_needed
 from ..clock import Clock
 from ..command import CommandFailed
@@ -61,11 +61,13 @@ class Batch:
         for one in self.wanted:
             guest, macs = self.guests[one.move.guest], list(one.move.to)
             for step in self.works[guest.name].steps:
-                if step.kind in ("rewrite", "define"):
-                    before = guest.definition if step.kind == "define" else guest.live or guest.image
-                    words = {"rewrite": "guest", "define": "definition of guest"}[step.kind]
-                    header = f"{words} {guest.name}"
-                    found.append(_differs(header, shown(before, macs), shown(read_domain(step.text), macs)))
+                if step.kind == "define":
+                    before, after = shown(guest.definition, macs), shown(read_domain(step.text), macs)
+                    found.append(_differs(f"definition of guest {guest.name}", before, after))
+                elif step.kind == "rewrite":
+                    before = shown(guest.live or guest.image, list(step.elements))
+                    after = "".join(f"{settled(one)}\n" for one in step.elements.values())
+                    found.append(_differs(f"guest {guest.name}", before, after))
                 elif step.kind == "attach":
                     found.append(_differs(f"guest {guest.name}", shown(guest.live, [step.mac]), f"{step.text}\n"))
         return found
