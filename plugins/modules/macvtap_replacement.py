@@ -136,6 +136,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.asking import echoes
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.beside import Bridges
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Guests, Journal, installed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import Joining, bridges_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Mover, Outcome
@@ -203,7 +204,8 @@ def run(module: AnsibleModule) -> None:
         module.exit_json(changed=False, needed=False, begun=False, steps=[], diff=[], state={"guests": {}, "answering": {}, "notes": []})
     asked = Asked(bridges_of(params["desired"]), wishes, params["provider_mac_filter"], params["answer_timeout"])
     mover = Mover(Guests(runner, SystemFiles(), clock, params["uri"]), Journal(SystemFiles()), clock, runner)
-    replacement = Replacement(mover, Joining(network, params), runner, asked, lambda ip, wait: echoes(runner, ip, wait))
+    bridges = Bridges(runner, SystemFiles(), clock)
+    replacement = Replacement(mover, Joining(network, params), bridges, runner, asked, lambda ip, wait: echoes(runner, ip, wait))
     if params["state"] in ("present", "begun"):
         vacant(network.guard, params["rollback_timeout"], module.check_mode)
     if params["state"] == "returned":

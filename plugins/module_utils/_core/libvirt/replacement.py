@@ -69,6 +69,11 @@ class Scene:
         return sorted(name for name in self.bridges if name in self.links and self.links[name].alias == MARK)
 
 
+def beside_path(name: str) -> str:
+    """Of the files that make systemd-networkd make a bridge, without their endings."""
+    return f"/run/systemd/network/10-smallfleet-beside-{name}"
+
+
 @dataclass(frozen=True)
 class Beside:
     """A bridge beside a card, with its MAC and MTU and nothing of IPv6 on its own. ``there``: it only was not finished."""
@@ -78,16 +83,24 @@ class Beside:
     there: bool = False
 
     @property
+    def make(self) -> Tuple[str, ...]:
+        """The request to the kernel."""
+        return tuple(f"ip link add name {self.name} address {self.card.mac} mtu {self.card.mtu} type bridge stp_state 0".split())
+
+    @property
     def commands(self) -> Tuple[Tuple[str, ...], ...]:
-        make = f"ip link add name {self.name} address {self.card.mac} mtu {self.card.mtu} type bridge stp_state 0"
-        mute = f"ip link set dev {self.name} addrgenmode none"
-        again = f"ip link set dev {self.name} address {self.card.mac} mtu {self.card.mtu}"
-        return (
-            tuple((again if self.there else make).split()),
-            ("ip", "link", "set", "dev", self.name, "alias", MARK),
-            tuple(mute.split()),
-            tuple(f"ip link set dev {self.name} up".split()),
-        )
+        """What is to be done with it when it is there."""
+        where = ("ip", "link", "set", "dev", self.name)
+        return ((*where, "alias", MARK), (*where, "addrgenmode", "none"), (*where, "up"))
+
+    @property
+    def files(self) -> Dict[str, str]:
+        """For systemd-networkd, which takes over no bridge that it did not make (257). The host's own files come before
+        these, those of netplan too, so they may stay until the host's own are there."""
+        path = beside_path(self.name)
+        device = f"[NetDev]\nName={self.name}\nKind=bridge\nMACAddress={self.card.mac}\nMTUBytes={self.card.mtu}\n\n[Bridge]\nSTP=no\n"
+        network = "LinkLocalAddressing=no\nIPv6AcceptRA=no\nConfigureWithoutCarrier=yes\n"
+        return {f"{path}.netdev": device, f"{path}.network": f"[Match]\nName={self.name}\n\n[Network]\n{network}"}
 
     def __str__(self) -> str:
         return f"make the bridge {self.name} beside {self.card.name}, with its MAC {self.card.mac}"

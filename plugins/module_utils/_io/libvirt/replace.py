@@ -14,6 +14,7 @@ from ..._core.libvirt.macvtap import Link, members
 from ..._core.libvirt.replacement import Beside, Order, Scene, Wish, arrange, outages, returning
 from ..command import CommandRunner
 from ..network.guard import Refused
+from .beside import Bridges
 from .guests import holders, links
 from .mover import FAILURES, Batch, Mover, Outcome, Wanted, summary
 
@@ -100,11 +101,12 @@ class Replacement:
     """One host's."""
 
     def __init__(
-        self, mover: Mover, network: Network, runner: CommandRunner, asked: Asked,
+        self, mover: Mover, network: Network, bridges: Bridges, runner: CommandRunner, asked: Asked,
         echoes: Callable[[str, float], bool], holding: Callable[[Dict[str, Link]], Dict[str, str]] = holders,
     ) -> None:  # fmt: skip
         self._mover = mover
         self._network = network
+        self._bridges = bridges
         self._runner = runner
         self._asked = asked
         self._echoes = echoes
@@ -147,8 +149,7 @@ class Replacement:
             if preview.network.needed:
                 self._network.ready()
             for beside in preview.order.beside:
-                for command in beside.commands:
-                    self._runner.run(command)
+                self._bridges.make(beside)
             outcome = self._mover.move(preview.batch, whole=True)
             if not outcome.failed:
                 self._mover.ask(preview.batch, outcome)
@@ -171,7 +172,7 @@ class Replacement:
         used = {link.master for link in scene.links.values()}
         for name in scene.marked:
             if name not in used:
-                self._runner.run(["ip", "link", "delete", "dev", name])
+                self._bridges.remove(name)
 
     def silent(self, preview: Preview) -> List[str]:
         """Who does not answer the host at its addresses. An echo goes both ways."""
@@ -186,5 +187,5 @@ class Replacement:
         outcome = Outcome()
         self._mover.finish(preview.batch, outcome, final=True)
         for name in preview.scene.marked if not outcome.failed else ():
-            self._runner.run(["ip", "link", "set", "dev", name, "alias", ""])
+            self._bridges.adopt(name)
         return outcome
