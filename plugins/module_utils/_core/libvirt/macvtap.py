@@ -38,7 +38,6 @@ class Link:
     master: str = ""
     up: bool = False
     mtu: int = 1500
-    alias: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,6 @@ def _link(entry: Mapping[str, Any]) -> Link:
         master=str(entry.get("master", "")),
         up="UP" in entry["flags"],
         mtu=int(entry["mtu"]),
-        alias=str(entry.get("ifalias", "")),
     )
 
 

@@ -20,8 +20,6 @@ from .macvtap import Link, Member
 from .move import METHODS, OFF, Entry, Guest, Move, back, expected, longest_first, plan
 from .request import is_address
 
-MARK = "made by smallfleet for guests that leave macvtap"
-"""The alias of a bridge that is only made beside; it is gone when the bridge is the host's own."""
 SWITCH_SECONDS = 3.0
 """From the last guest on the bridge until the card joins it: two calls of the controller, and its delay of a second."""
 
@@ -36,7 +34,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is seen on the host, and what the inventory says: ``bridges`` maps each bridge to its ports."""
+    """What is seen on the host, and what the inventory says: ``bridges`` maps each bridge to its ports. ``made`` are those
+    that are only made beside their cards, and not the host's own yet."""
 
     links: Mapping[str, Link]
     guests: Mapping[str, Guest]
@@ -44,7 +43,7 @@ class Scene:
     members: Sequence[Member] = ()
     bridges: Mapping[str, Sequence[str]] = field(default_factory=dict)
     mac_filter: bool = False
-
+    made: Sequence[str] = ()
 
     @property
     def bridge_of(self) -> Dict[str, str]:
@@ -62,11 +61,6 @@ class Scene:
         """The cards that are ports of their bridges already; nothing returns to a macvtap on one of them."""
         cards = self.bridge_of
         return sorted(card for card, name in cards.items() if card in self.links and self.links[card].master == name)
-
-    @property
-    def marked(self) -> List[str]:
-        """The bridges that were made beside, and are not the host's own yet."""
-        return sorted(name for name in self.bridges if name in self.links and self.links[name].alias == MARK)
 
 
 def beside_path(name: str) -> str:
@@ -91,7 +85,7 @@ class Beside:
     def commands(self) -> Tuple[Tuple[str, ...], ...]:
         """What is to be done with it when it is there."""
         where = ("ip", "link", "set", "dev", self.name)
-        return ((*where, "alias", MARK), (*where, "addrgenmode", "none"), (*where, "up"))
+        return ((*where, "addrgenmode", "none"), (*where, "up"))
 
     @property
     def files(self) -> Dict[str, str]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Iterable, List
+
 from ..._core.libvirt.replacement import Beside, beside_path
 from ..clock import Clock
 from ..command import CommandRunner
@@ -24,8 +26,13 @@ class Bridges:
         self._files = files
         self._clock = clock
 
+    def made(self, names: Iterable[str]) -> List[str]:
+        """Those of them that are only made beside a card, or are about to be."""
+        return sorted(name for name in names if self._files.read(_mark(name)) is not None)
+
     def make(self, beside: Beside) -> None:
         """One that is there, down and empty, is made again, so that it belongs to whoever configures this host."""
+        self._files.write(_mark(beside.name), f"{beside}\n", 0o644)
         if beside.there:
             self._runner.run(["ip", "link", "delete", "dev", beside.name])
         if active(self._runner, NETWORKD):
@@ -48,11 +55,14 @@ class Bridges:
     def adopt(self, name: str) -> None:
         """It is the host's own now."""
         self._forget(name)
-        self._runner.run(["ip", "link", "set", "dev", name, "alias", ""])
+        self._files.remove(_mark(name))
 
     def remove(self, name: str) -> None:
+        """Take it away, if it is there."""
         self._forget(name)
-        self._runner.run(["ip", "link", "delete", "dev", name])
+        if self._runner.run(["ip", "link", "show", "dev", name], check=False).rc == 0:
+            self._runner.run(["ip", "link", "delete", "dev", name])
+        self._files.remove(_mark(name))
 
     def _forget(self, name: str) -> None:
         paths = [f"{beside_path(name)}.{end}" for end in ("netdev", "network")]
@@ -60,3 +70,8 @@ class Bridges:
             for path in paths:
                 self._files.remove(path)
             self._runner.run(["networkctl", "reload"])
+
+
+def _mark(name: str) -> str:
+    """Of the same boot as the bridge."""
+    return f"/run/smallfleet/beside-{name}"

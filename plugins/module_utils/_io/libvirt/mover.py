@@ -12,10 +12,11 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 from ..._core.libvirt.interfaces import BadDefinition, read_domain, settled, shown
 from ..._core.libvirt.move import Entry, Expected, Guest, Move, Work, back, expected, longest_first, plan, space_needed
 from ..clock import Clock
-from ..command import CommandFailed
+from ..command import CommandFailed, CommandRunner
 from .asking import Question, silent
 from .guests import IMAGES, Guests, Journal, MoveFailed, free_bytes, links
 
+Asking = Callable[[Sequence[Question], float, Clock], List[Question]]
 FAILURES = (CommandFailed, MoveFailed, BadDefinition, OSError)
 
 
@@ -102,11 +103,12 @@ def summary(batch: Batch, outcome: Outcome) -> Dict[str, Dict[str, Any]]:
 class Mover:
     """Guests of this host on their way."""
 
-    def __init__(self, guests: Guests, journal: Journal, clock: Clock, runner: Any) -> None:
+    def __init__(self, guests: Guests, journal: Journal, clock: Clock, runner: CommandRunner, asking: Asking = silent) -> None:
         self.guests = guests
         self.journal = journal
         self._clock = clock
         self._runner = runner
+        self._asking = asking
 
     def prepare(self, wanted: Sequence[Wanted], free: Callable[[], int] = free_bytes) -> Batch:
         """Look, and plan all moves, the longest first. Raises CommandFailed and BadDefinition."""
@@ -155,7 +157,7 @@ class Mover:
             for one in asked for mac, to in list(one.move.to.items())[:1] if to.type == "bridge" and to.source in there
         ]  # fmt: skip
         longest = max((one.timeout for one in asked), default=0.0)
-        for one in silent(questions, longest, self._clock):
+        for one in self._asking(questions, longest, self._clock):
             said = f"guest {one.guest} does not answer at {one.ip} on {one.bridge} within {longest:g} s"
             self._take_back(one.guest, said, outcome)
 

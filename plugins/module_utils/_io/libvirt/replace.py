@@ -69,14 +69,14 @@ class Preview:
     @property
     def needed(self) -> bool:
         """There are guests to move, or what a run left that was cut off. Else the network is left to its own role."""
-        return bool(self.batch.steps() or self.scene.marked)
+        return bool(self.batch.steps() or self.scene.made)
 
     def steps(self) -> List[str]:
         """In order: the guests, the host, the definitions."""
         before = [str(one) for one in self.order.beside] + self.batch.steps(final=False)
         after = self.batch.steps()[len(self.batch.steps(final=False)) :]
-        marked = sorted({*self.scene.marked, *(one.name for one in self.order.beside)})
-        return [*before, *self.network.steps, *after, *(f"call {name} the host's own" for name in marked)]
+        made = sorted({*self.scene.made, *(one.name for one in self.order.beside)})
+        return [*before, *self.network.steps, *after, *(f"call {name} the host's own" for name in made)]
 
     def diff(self) -> List[Dict[str, str]]:
         return [*self.batch.diff(), *self.network.diff]
@@ -118,7 +118,8 @@ class Replacement:
         guests = self._mover.guests.read()
         running = [guest.live for guest in guests.values() if guest.live is not None]
         found = members(there, running, self._holding(there))
-        return Scene(there, guests, self._mover.journal.read(), found, self._asked.bridges, self._asked.mac_filter)
+        made = self._bridges.made(self._asked.bridges)
+        return Scene(there, guests, self._mover.journal.read(), found, self._asked.bridges, self._asked.mac_filter, made)
 
     def preview(self) -> Preview:
         """Look, and plan all of it. Raises what ``scene`` does, and Refused."""
@@ -128,7 +129,7 @@ class Replacement:
         batch = self._mover.prepare(wanted)
         problems = [*order.problems, *batch.problems]
         network = Prospect()
-        if batch.steps() or scene.marked:
+        if batch.steps() or scene.made:
             network = self._network.prospect(scene.leaving, order.beside)
             problems += network.wrong
         return Preview(scene, order, batch, network, outages(order, scene, self._asked.wishes, rate), problems)
@@ -170,7 +171,7 @@ class Replacement:
         self._mover.take_back(self.on_their_way(), outcome)
         scene = self.scene()
         used = {link.master for link in scene.links.values()}
-        for name in scene.marked:
+        for name in scene.made:
             if name not in used:
                 self._bridges.remove(name)
 
@@ -186,6 +187,6 @@ class Replacement:
         """The definitions follow, and the bridges are the host's own."""
         outcome = Outcome()
         self._mover.finish(preview.batch, outcome, final=True)
-        for name in preview.scene.marked if not outcome.failed else ():
+        for name in preview.scene.made if not outcome.failed else ():
             self._bridges.adopt(name)
         return outcome
