@@ -193,6 +193,17 @@ def give_back(module: AnsibleModule, replacement: Replacement) -> None:
     module.exit_json(changed=bool(there), state={"guests": {name: {"became": "taken back"} for name in there}})
 
 
+def give_up(module: AnsibleModule, replacement: Replacement, preview: Preview) -> None:
+    """What a run left that was cut off is taken back, for something is in the way of going on."""
+    outcome = Outcome()
+    if not module.check_mode:
+        replacement.take_back(outcome)
+        raise Failed("; ".join(preview.problems), outcome)
+    module.warn("; ".join(preview.problems))
+    steps = [f"bring {name} back to its macvtap, for it cannot be gone on from here" for name in replacement.on_their_way()]
+    module.exit_json(changed=True, steps=steps, diff=[], state={"guests": {}, "answering": {}, "notes": list(preview.problems)})
+
+
 def run(module: AnsibleModule) -> None:
     """One part."""
     params = module.params
@@ -211,10 +222,8 @@ def run(module: AnsibleModule) -> None:
     if params["state"] == "returned":
         give_back(module, replacement)
     preview = replacement.preview()
-    if preview.problems and params["state"] == "begun" and replacement.on_their_way() and not module.check_mode:
-        outcome = Outcome()
-        replacement.take_back(outcome)
-        raise Failed("; ".join(preview.problems), outcome)
+    if preview.problems and params["state"] in ("present", "begun") and replacement.on_their_way():
+        give_up(module, replacement, preview)
     refuse(preview.problems)
     (finish if params["state"] == "finished" else begin)(module, replacement, preview)
 

@@ -25,8 +25,9 @@ HOST = Mover(SCENARIO, "molecule-replace-macvtap", "vmhost", 1)
 GUESTS = {"still": ("198.18.0.101", "2001:db8:0:1::101"), "nimble": ("198.18.0.102", "2001:db8:0:1::102")}
 INVENTORY = str(SCENARIO / "inventory")
 ASK = "import socket, sys; print(socket.create_connection((sys.argv[1], 79), timeout=3).makefile().read())"
-LEFT = "ls -A /var/lib/smallfleet/libvirt/moves /var/lib/libvirt/qemu/save 2>/dev/null | grep -v ':$' || :"
+LEFT = "find /var/lib/smallfleet/libvirt/moves /var/lib/libvirt/qemu/save /run/smallfleet -type f 2>/dev/null || :"
 BOTH = {name: {"method": method, "addresses": list(GUESTS[name])} for name, method in (("still", "suspend"), ("nimble", "replug"))}
+AWAY = {"method": "suspend", "addresses": [GUESTS["still"][0], "2001:db8:0:1::99"]}
 
 testinfra_hosts = ["ansible://vmhost"]
 
@@ -159,8 +160,7 @@ def test_a_guest_that_does_not_answer_on_the_bridge_goes_back_with_all_others_an
 
 def test_a_guest_that_does_not_answer_the_host_has_the_whole_taken_back():
     before, running = world(), boots()
-    away = {"method": "suspend", "addresses": [GUESTS["still"][0], "2001:db8:0:1::99"]}
-    status, said = replace(guests={**BOTH, "still": away})
+    status, said = replace(guests={**BOTH, "still": AWAY})
     assert status != 0 and '"reason": "rolled_back"' in said, said
     assert "2001:db8:0:1::99 does not answer" in said and "The guests are on their macvtaps again" in said
     assert boots() == running
@@ -169,7 +169,7 @@ def test_a_guest_that_does_not_answer_the_host_has_the_whole_taken_back():
 
 def test_a_run_that_was_cut_off_is_taken_back_by_one_that_may_not_go_on():
     before, running = world(), boots()
-    cut = start(*command(guests=BOTH))
+    cut = start(*command(replace_macvtap_guests={**BOTH, "still": AWAY}))
     until(lambda: HOST.under_way() and "eth" in ports())
     kill(cut)
     until(lambda: not HOST.under_way())
