@@ -158,7 +158,8 @@ from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import MODES, Attachment, BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import MODES
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment, BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.request import Request, malformed, moves, unfit
@@ -198,7 +199,7 @@ def run(module: AnsibleModule) -> None:
     runner, clock = SystemRunner(3600.0), SystemClock()
     requests = [request_of(one) for one in module.params["interfaces"]]
     refuse(module, malformed(requests))
-    guests = Guests(runner, SystemFiles(), clock, module.params["uri"], module.params["unplug_timeout"])
+    guests = Guests(runner, clock, module.params["uri"], module.params["unplug_timeout"])
     mover = Mover(guests, Journal(SystemFiles()), clock, runner)
     asked, problems = moves(requests, guests.read([one.guest for one in requests]), module.params["persistent"])
     answer = {one.guest: one for one in requests if one.ip}

@@ -158,7 +158,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec={"uri": {"type": "str", "default": "qemu:///system"}}, supports_check_mode=True)
     runner = SystemRunner(60.0)
     try:
-        report = macvtap_report(runner, Guests(runner, SystemFiles(), SystemClock(), module.params["uri"]))
+        report = macvtap_report(runner, Guests(runner, SystemClock(), module.params["uri"]))
     except (CommandFailed, Unreadable, BadDefinition, OSError) as error:
         module.fail_json(msg=f"{error}. See that libvirt answers at {module.params['uri']}, as root.")
     module.exit_json(changed=False, **report)

@@ -214,7 +214,7 @@ def run(module: AnsibleModule) -> None:
     if not installed(runner):
         module.exit_json(changed=False, needed=False, begun=False, steps=[], diff=[], state={"guests": {}, "answering": {}, "notes": []})
     asked = Asked(bridges_of(params["desired"]), wishes, params["provider_mac_filter"], params["answer_timeout"])
-    mover = Mover(Guests(runner, SystemFiles(), clock, params["uri"]), Journal(SystemFiles()), clock, runner)
+    mover = Mover(Guests(runner, clock, params["uri"]), Journal(SystemFiles()), clock, runner)
     bridges = Bridges(runner, SystemFiles(), clock)
     replacement = Replacement(mover, Joining(network, params), bridges, runner, asked, lambda ip, wait: echoes(runner, ip, wait))
     if params["state"] in ("present", "begun"):

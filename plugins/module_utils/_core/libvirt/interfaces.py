@@ -14,8 +14,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Tuple
 
-MODES = ("bridge", "vepa", "private", "passthrough")
-"""How a macvtap treats the others on its card; libvirt takes vepa where nothing is said."""
+from .domain import attribute, kibibytes, read_interface
+
 _ELEMENT = re.compile(r"<interface\b[^>]*(?<!/)>.*?</interface>", re.DOTALL)
 _GENERATED = re.compile(r"(vnet|macvtap|macvlan)\d+")
 _HOTPLUG_BUSES = ("pci-root", "pci-bridge", "pcie-root-port", "pcie-switch-downstream-port", "pcie-to-pci-bridge")
@@ -109,7 +109,7 @@ def read_domain(text: str) -> Domain:
     return Domain(
         name=str(root.findtext("name")),
         uuid=str(root.findtext("uuid") or ""),
-        memory_mib=_mebibytes(root.find("memory")),
+        memory_mib=-(-kibibytes(root.find("memory")) // 1024),
         machine="" if kind is None else kind.get("machine", ""),
         buses={} if devices is None else _buses(devices),
         host_devices=devices is not None and devices.find("hostdev") is not None,
@@ -120,14 +120,6 @@ def read_domain(text: str) -> Domain:
 
 def _with_text(nic: Nic, text: str) -> Nic:
     return Nic(nic.mac, nic.at, nic.pci, nic.bus, nic.model, nic.target, nic.network, nic.special, text)
-
-
-def _mebibytes(element: Optional[ET.Element]) -> int:
-    if element is None or not (element.text or "").strip().isdigit():
-        return 0
-    bits = {"b": 0, "bytes": 0, "k": 10, "KiB": 10, "M": 20, "MiB": 20, "G": 30, "GiB": 30, "T": 40, "TiB": 40}
-    shift = bits.get(element.get("unit", "KiB"), 10)
-    return -(-(int((element.text or "0").strip()) << shift) >> 20)
 
 
 def _buses(devices: ET.Element) -> Dict[int, str]:
@@ -148,30 +140,17 @@ def read_nic(text: str) -> Nic:
 
 
 def _nic(element: ET.Element) -> Nic:
-    def get(path: str, key: str) -> str:
-        found = element.find(path)
-        return "" if found is None else found.get(key, "")
-
-    kind = element.get("type", "")
-    network = get("source", "network") if kind == "network" else ""
-    at = Attachment(kind, get("source", kind))
-    if kind == "direct" or (network and get("source", "dev")):
-        at = direct(get("source", "dev"), get("source", "mode") or "vepa")
-    elif network and get("source", "bridge"):
-        at = bridge(get("source", "bridge"))
+    found = read_interface(element)
+    at = Attachment(found.type, found.source or attribute(element, "source", found.type))
+    network = found.source if found.type == "network" else ""
+    card, port = attribute(element, "source", "dev"), attribute(element, "source", "bridge")
+    if found.type == "direct" or (network and card):
+        at = direct(card, attribute(element, "source", "mode") or "vepa")
+    elif network and port:
+        at = bridge(port)
     special = tuple(name for name in ("virtualport", "filterref", "vlan", "hostdev") if element.find(name) is not None)
-    pci, bus = _pci(element.find("address"))
-    return Nic(get("mac", "address").lower(), at, pci, bus, get("model", "type"), get("target", "dev"), network, special)
-
-
-def _pci(address: Optional[ET.Element]) -> Tuple[str, int]:
-    if address is None or address.get("type") != "pci":
-        return "", -1
-    try:
-        part = {key: int(address.get(key, "0"), 0) for key in ("domain", "bus", "slot", "function")}
-    except ValueError:
-        return "", -1
-    return f"{part['domain']:04x}:{part['bus']:02x}:{part['slot']:02x}.{part['function']}", part["bus"]
+    bus = int(found.address.split(":")[1], 16) if found.address else -1
+    return Nic(found.mac, at, found.address, bus, found.model, found.target, network, special)
 
 
 def attached(text: str, to: Attachment) -> str:

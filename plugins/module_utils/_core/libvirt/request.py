@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from .interfaces import MODES, Attachment
+from .domain import MODES
+from .interfaces import Attachment
 from .macvtap import Link
 from .move import Guest, Move
 

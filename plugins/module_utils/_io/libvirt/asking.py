@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import select
-import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import List, Sequence, Set
 
-from ..._core.libvirt.answer import answers, question
+from ..._core.network.conflicts import Probe, claim
 from ..clock import Clock
 from ..command import CommandRunner
+from ..network.conflicts import listen
 
-_EVERY = 0x0003  # ETH_P_ALL (packet(7))
 _PAUSE = 0.2
 
 
@@ -29,32 +29,31 @@ class Question:
     mac: str
     ip: str
 
+    @property
+    def canonical(self) -> str:
+        """The address as it is written when it comes from a frame."""
+        return str(ip_address(self.ip))
+
 
 def silent(asked: Sequence[Question], timeout: float, clock: Clock) -> List[Question]:
-    """Those that got no answer within the time. All are asked again and again, side by side."""
+    """Those that got no answer within the time. All are asked again and again, side by side, as for a duplicate."""
     left: Set[Question] = set(asked)
-    sockets = {name: _open(name) for name in {one.bridge for one in asked}}
+    sockets = {name: listen(name) for name in {one.bridge for one in asked}}
     try:
         ends = clock.monotonic() + timeout
         while left and clock.monotonic() < ends:
             for one in left:
-                sockets[one.bridge].send(question(one.own_mac, one.ip)[1])
+                sockets[one.bridge].send(Probe(one.ip, one.bridge, one.bridge, one.own_mac).frame)
             again = min(ends, clock.monotonic() + _PAUSE)
             while left and clock.monotonic() < again:
                 ready, _nothing, _more = select.select(list(sockets.values()), [], [], max(0.0, again - clock.monotonic()))
                 for stream in ready:
-                    frame = stream.recv(2048)
-                    left -= {one for one in left if sockets[one.bridge] is stream and answers(frame, one.ip, one.mac)}
+                    said = claim(stream.recv(2048))
+                    left -= {one for one in left if sockets[one.bridge] is stream and said == (one.canonical, one.mac)}
     finally:
         for stream in sockets.values():
             stream.close()
     return [one for one in asked if one in left]
-
-
-def _open(name: str) -> socket.socket:
-    stream = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY))
-    stream.bind((name, 0))
-    return stream
 
 
 def echoes(runner: CommandRunner, ip: str, timeout: float) -> bool:

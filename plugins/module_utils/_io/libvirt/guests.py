@@ -15,10 +15,10 @@ from ..._core.libvirt.interfaces import BadDefinition, Domain, read_domain, spli
 from ..._core.libvirt.macvtap import LINKS, Link, read_links
 from ..._core.libvirt.move import OFF, PAUSED, RUNNING, Entry, Guest, Step
 from ..clock import Clock
-from ..command import CommandResult, CommandRunner
+from ..command import CommandFailed, CommandRunner
 from ..files import FileStore
+from .virsh import SYSTEM, Virsh
 
-SYSTEM = "qemu:///system"
 STATE = "/var/lib/smallfleet/libvirt"
 IMAGES = "/var/lib/libvirt/qemu/save"
 """Where libvirt keeps the memory of suspended guests."""
@@ -32,16 +32,10 @@ class MoveFailed(Exception):
 class Guests:
     """libvirt of this host. Raises CommandFailed when it does not answer."""
 
-    def __init__(self, runner: CommandRunner, files: FileStore, clock: Clock, uri: str = SYSTEM, unplug: float = 15.0) -> None:
-        self._runner = runner
-        self._files = files
+    def __init__(self, runner: CommandRunner, clock: Clock, uri: str = SYSTEM, unplug: float = 15.0) -> None:
+        self._virsh = Virsh(runner, uri)
         self._clock = clock
-        self._uri = uri
         self._unplug = unplug
-
-    def virsh(self, *words: str, check: bool = True) -> CommandResult:
-        """One command, its words untranslated."""
-        return self._runner.run(["env", "LC_ALL=C", "virsh", "--quiet", f"--connect={self._uri}", *words], check=check)
 
     def read(self, names: Optional[Sequence[str]] = None) -> Dict[str, Guest]:
         """The guests with these names, or all. One that libvirt does not have is left out. Raises BadDefinition."""
@@ -64,13 +58,13 @@ class Guests:
         return Guest(name, known.uuid, state, live, definition, image)
 
     def _domain(self, command: str, name: str, *options: str) -> Domain:
-        return read_domain(self.virsh(command, "--security-info", *options, name).stdout)
+        return read_domain(self._virsh.call(command, "--security-info", *options, name))
 
     def _states(self) -> Dict[str, str]:
         """Name -> state, from numbers, which no language translates (virsh(1), domstats)."""
         found: Dict[str, str] = {}
         name = ""
-        for line in self.virsh("domstats", "--state").stdout.splitlines():
+        for line in self._virsh.call("domstats", "--state").splitlines():
             key, _sign, value = line.strip().partition("=")
             if line.startswith("Domain:"):
                 name = line.split("'", 1)[1].rsplit("'", 1)[0]
@@ -79,45 +73,36 @@ class Guests:
         return found
 
     def _listed(self, *options: str) -> List[str]:
-        return [line.strip() for line in self.virsh("list", "--name", *options).stdout.splitlines() if line.strip()]
+        return [line.strip() for line in self._virsh.call("list", "--name", *options).splitlines() if line.strip()]
 
     def carry_out(self, step: Step) -> None:
         """One step but those of the journal. Raises MoveFailed and CommandFailed."""
         if step.kind == "save":
-            self.virsh("managedsave", step.guest)
+            self._virsh.call("managedsave", step.guest)
         elif step.kind == "start":
             self._go_on(step.guest)
         elif step.kind == "detach":
-            self._with_file(step.text, "detach-device", step.guest, "--live")
+            self._virsh.device("detach", step.guest, step.text, "--live")
             self._wait_unplugged(step)
         elif step.kind == "attach":
-            self._with_file(step.text, "attach-device", step.guest, "--live")
+            self._virsh.device("attach", step.guest, step.text, "--live")
         elif step.kind == "rewrite":
-            saved = self.virsh("managedsave-dumpxml", "--security-info", step.guest).stdout
-            self._with_file(spliced(saved, step.elements), "managedsave-define", step.guest)
+            saved = self._virsh.call("managedsave-dumpxml", "--security-info", step.guest)
+            with self._virsh.file(spliced(saved, step.elements)) as path:
+                self._virsh.call("managedsave-define", step.guest, path)
         elif step.kind == "define":
-            self._with_file(step.text, "define")
+            self._virsh.define(step.text)
 
     def _go_on(self, name: str) -> None:
         """libvirt boots a guest whose saved memory is gone or not whole, so look before."""
-        if self.virsh("managedsave-dumpxml", name, check=False).rc != 0:
+        try:
+            self._virsh.call("managedsave-dumpxml", name)
+        except CommandFailed as error:
             raise MoveFailed(
                 f"guest {name} is off and its saved memory cannot be read. It was not started, for that would boot it. "
                 f"See {IMAGES}, and start it when it may boot"
-            )
-        self.virsh("start", name)
-
-    def _with_file(self, text: str, command: str, *words: str) -> None:
-        """virsh takes definitions as files; they may hold passwords."""
-        path = f"{STATE}/virsh.xml"
-        self._files.write(path, text, 0o600)
-        try:
-            if command == "define":
-                self.virsh(command, path)
-            else:
-                self.virsh(command, words[0], path, *words[1:])
-        finally:
-            self._files.remove(path)
+            ) from error
+        self._virsh.call("start", name)
 
     def _wait_unplugged(self, step: Step) -> None:
         """The guest lets the card go when it likes to; only then its place is free."""
