@@ -19,25 +19,12 @@ from typing import Any, Callable, Dict, List, Tuple
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import Mover, ansible, kill, start, until  # noqa: E402
+from moving import CLIENT, PROJECT, Mover, ansible, kill, start, until  # noqa: E402
 
 HOST = Mover(SCENARIO, "molecule-replace-macvtap", "vmhost", 1)
 GUESTS = {"still": ("198.18.0.101", "2001:db8:0:1::101"), "nimble": ("198.18.0.102", "2001:db8:0:1::102")}
 INVENTORY = str(SCENARIO / "inventory")
 ASK = "import socket, sys; print(*[socket.create_connection((to, 79), timeout=3).makefile().read() for to in sys.argv[1:]])"
-STREAM = """
-import os, socket, sys, time
-stream = socket.create_connection((sys.argv[1], 7), timeout=60)
-turns, longest = 0, 0.0
-while not os.path.exists("/run/enough"):
-    began, got = time.monotonic(), b""
-    stream.sendall(b"x" * 8192)
-    while len(got) < 8192:
-        got += stream.recv(65536)
-    turns, longest = turns + 1, max(longest, time.monotonic() - began)
-    time.sleep(0.001)
-print(turns, round(longest * 1000))
-"""
 LEFT = "find /var/lib/smallfleet/libvirt/moves /var/lib/libvirt/qemu/save /run/smallfleet -type f 2>/dev/null || :"
 BOTH = {name: {"method": method, "addresses": list(GUESTS[name])} for name, method in (("still", "suspend"), ("nimble", "replug"))}
 AWAY = {"method": "suspend", "addresses": [GUESTS["still"][0], "2001:db8:0:1::99"]}
@@ -151,6 +138,15 @@ def test_check_mode_shows_each_step_and_how_long_each_guest_will_be_away_and_doe
     assert world() == before
 
 
+def test_the_modules_pass_their_integration_targets(monkeypatch):
+    before = world()
+    monkeypatch.setenv("ANSIBLE_ROLES_PATH", str(PROJECT / "tests" / "integration" / "targets"))
+    status, said = ansible("ansible-playbook", "-i", INVENTORY, str(SCENARIO / "module.yml"))
+    assert status == 0, said
+    assert said.count("Everything is as it should be") == 2
+    assert world() == before
+
+
 def test_a_guest_that_does_not_answer_on_the_bridge_goes_back_with_all_others_and_the_host_is_not_touched():
     before, running = world(), boots()
     status, said = replace(guests={**BOTH, "still": {"addresses": ["198.18.0.99"]}}, replace_macvtap_timeout=3)
@@ -184,8 +180,8 @@ def test_a_run_that_was_cut_off_is_taken_back_by_one_that_may_not_go_on():
 
 def test_host_and_guests_move_and_reach_each_other_and_no_guest_is_restarted(capsys):
     running, processes = boots(), {name: qemu(name) for name in GUESTS}
-    HOST.on(f"rm -f /run/enough; cat > /root/stream.py <<'E'\n{STREAM}\nE", node="peer")
-    stream = start(*HOST.ssh(f"timeout 200 python3 /root/stream.py {GUESTS['still'][0]}", node="peer"))
+    HOST.on(f"rm -f /run/enough; cat > /root/stream.py <<'E'\n{CLIENT}\nE", node="peer")
+    stream = start(*HOST.ssh(f"python3 /root/stream.py {GUESTS['still'][0]} 200 7", node="peer"))
     (status, said), gaps = watched(replace)
     assert status == 0, said
     HOST.on("touch /run/enough", node="peer")

@@ -157,10 +157,6 @@ def _cards(guest: Guest, entries: Mapping[str, Entry], bridge_of: Mapping[str, s
 
 
 def _host(scene: Scene, bridge_of: Mapping[str, str], moves: Sequence[Move]) -> Iterator[str]:
-    on_macvtap = {member.link.lower for member in scene.members if member.owner.type == "guest"}
-    if on_macvtap and not on_macvtap & set(bridge_of):
-        cards = ", ".join(sorted(on_macvtap))
-        yield f"network_interfaces: no bridge has the port {cards}, where the guests are. Describe that bridge first"
     for port, name in sorted(bridge_of.items()):
         link = scene.links.get(name)
         if link is not None and link.kind != "bridge":

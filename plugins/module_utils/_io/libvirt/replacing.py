@@ -41,7 +41,7 @@ class Replacing:
             done = self._part({**given, "state": "finished"}, True)
         except Unreachable as error:
             done = {"failed": True, "reason": "lost", "msg": f"The host has its bridge, but does not answer any more: {error}. {AGAIN}."}
-        state = {**result.get("state", {}), **self._begun["state"], **done.get("state", {})}
+        state = {**self._begun["state"], **result.get("state", {}), **done.get("state", {})}
         return {**result, **self._said(), **{key: done[key] for key in ("failed", "reason", "msg") if key in done}, "state": state}
 
     def _said(self) -> Dict[str, Any]:
