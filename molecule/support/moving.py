@@ -25,10 +25,10 @@ while data := peer.recv(65536):
     peer.sendall(data)
 """
 CLIENT = """
-import socket, sys, time
-stream = socket.create_connection((sys.argv[1], 4444), timeout=60)
+import os, socket, sys, time
+stream = socket.create_connection((sys.argv[1], int(sys.argv[3])), timeout=60)
 ends, turns, longest = time.monotonic() + float(sys.argv[2]), 0, 0.0
-while time.monotonic() < ends:
+while time.monotonic() < ends and not os.path.exists("/run/enough"):
     began, got = time.monotonic(), b""
     stream.sendall(b"x" * 8192)
     while len(got) < 8192:
@@ -65,6 +65,25 @@ def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
     while not condition():
         assert time.monotonic() < ends, "it did not come to that"
         time.sleep(0.2)
+
+
+def kill(running: "subprocess.Popen[str]") -> None:
+    """Kill a command with all that it started, in whatever session that may be."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    family = [running.pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    for member in family:
+        try:
+            os.kill(member, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    running.communicate()
 
 
 @dataclass(frozen=True)
@@ -184,7 +203,7 @@ class Stream:
         mover.on(f"cat > /root/client-{mover.node}.py <<'E'\n{CLIENT}\nE", node=mover.peer)
         until(lambda: mover.on("ss -Hltn 'sport = :4444'").strip(), 10)
         self._session = start(*mover.ssh("for i in $(seq 2000); do echo $i; sleep 0.1; done"))
-        client = f"python3 /root/client-{mover.node}.py {mover.v4} {seconds}"
+        client = f"python3 /root/client-{mover.node}.py {mover.v4} {seconds} 4444"
         self._stream = start(*mover.ssh(client, node=mover.peer))
 
     def end(self) -> Tuple[int, int]:

@@ -32,76 +32,11 @@ options:
     type: str
     choices: [present, applied, confirmed, rolled_back, observed]
     default: present
-  desired:
-    description:
-      - Keys C(interfaces), C(routes), C(rules) and C(dns), in the form in which the slice C(network.desired) of
-        M(smallfleet.infra.fleet_plan) gives them, which are nmstate's words with underscores.
-    type: dict
-    default: {}
-  backend:
-    description:
-      - The program that configures the network at boot. V(auto) is the one that has the interfaces of O(desired) on this
-        host; where several do, or none and several are at work, nothing is changed and the message says what to set.
-      - V(netplan) is for hosts whose netplan writes for systemd-networkd. V(ifupdown) is Debian's.
-    type: str
-    choices: [auto, ifupdown, netplan, networkd, networkmanager]
-    default: auto
-  rollback_timeout:
-    description:
-      - Seconds after which the host takes back what nobody confirmed.
-    type: int
-    default: 90
-  management:
-    description:
-      - The addresses by which the host is reached. One of them must be there after the change, and none that is there
-        may go, unless O(allow_disconnect).
-    type: list
-    elements: str
-    default: []
-  allow_disconnect:
-    description:
-      - Whether an address of O(management) may go.
-    type: bool
-    default: false
-  checks:
-    description:
-      - What must work before the change is confirmed. What did not work before the change either is a warning only.
-    type: dict
-    default: {}
-    suboptions:
-      gateway:
-        description: Whether the gateway of each default route must answer, if only with its hardware address.
-        type: bool
-        default: true
-      hosts:
-        description: Names of other hosts, each with the list of addresses that must answer a ping or on the SSH port.
-        type: dict
-        default: {}
-      names:
-        description: Names that the host must be able to resolve.
-        type: list
-        elements: str
-        default: []
   connect_to:
     description:
       - The address for the new connection, when the change gives the host another one. With O(state=present) only.
       - SSH looks for the host's key by the name or address that is used otherwise.
     type: str
-  holder:
-    description:
-      - Who makes the change, for those who find it under way. The user and the controller where it is not given.
-    type: str
-    default: somebody
-  token:
-    description:
-      - A secret of at least 16 characters that whoever begins a change chooses, and shows again to confirm it.
-      - Needed for all parts but V(observed); O(state=present) makes one of its own.
-    type: str
-  delay:
-    description:
-      - Seconds between the answer to O(state=applied) and the change, so that the answer still arrives.
-    type: float
-    default: 1.0
   checked_before:
     description:
       - What RV(state.checks) was before the change, for O(state=confirmed).
@@ -121,9 +56,8 @@ attributes:
   diff_mode:
     description: Whether the module shows what differs.
     support: full
-notes:
-  - Needs root, Linux with iproute2, and systemd 247 or later.
-  - A new connection is certain with the connection plugin P(ansible.builtin.ssh#connection). Others are reset.
+extends_documentation_fragment:
+  - smallfleet.infra.network_change
 """
 
 EXAMPLES = r"""
@@ -186,80 +120,41 @@ state:
       type: float
 """
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.detect import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.checks import Checks
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Record, Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import (
+    OPTIONS,
+    demanded,
+    run_checks,
+    state_of,
+    vacant,
+)
 
-CHECKS: Dict[str, Dict[str, Any]] = {
-    "gateway": {"type": "bool", "default": True},
-    "hosts": {"type": "dict", "default": {}},
-    "names": {"type": "list", "elements": "str", "default": []},
-}
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "state": {
         "type": "str",
         "choices": ["present", "applied", "confirmed", "rolled_back", "observed"],
         "default": "present",
     },
-    "desired": {"type": "dict", "default": {}},
-    "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
-    "rollback_timeout": {"type": "int", "default": 90},
-    "management": {"type": "list", "elements": "str", "default": []},
-    "allow_disconnect": {"type": "bool", "default": False},
-    "checks": {"type": "dict", "default": {}, "options": CHECKS, "apply_defaults": True},
+    **OPTIONS,
     "connect_to": {"type": "str"},
-    "holder": {"type": "str", "default": "somebody"},
-    "token": {"type": "str", "no_log": True},
-    "delay": {"type": "float", "default": 1.0},
     "checked_before": {"type": "dict", "default": {}},
     "because": {"type": "str", "default": "somebody asked for it"},
 }
 
 
-def plain(record: Optional[Record]) -> Optional[Dict[str, Any]]:
-    """A record for the result."""
-    if record is None:
-        return None
-    found = {"id": record.id, "holder": record.holder, "phase": record.phase, "reason": record.reason}
-    return {**found, "seconds_left": round(record.seconds_left, 1)}
-
-
-def state_of(network: HostNetwork) -> Dict[str, Any]:
-    return {"under_way": plain(network.guard.under_way()), "last": plain(network.guard.last())}
-
-
-def demand_token(params: Dict[str, Any]) -> str:
-    token = str(params["token"] or "")
-    if len(token) < 16:
-        raise Refused("token", f"state={params['state']} needs a token of at least 16 characters. Give one that nobody else has")
-    return token
-
-
-def run_checks(network: HostNetwork, params: Dict[str, Any]) -> Dict[str, str]:
-    asked = params["checks"]
-    return Checks(SystemRunner(20.0)).run(asked["gateway"], asked["hosts"], asked["names"], network.observe())
-
-
 def apply(module: AnsibleModule, network: HostNetwork) -> None:
     params = module.params
-    if params["rollback_timeout"] < 5:
-        raise Refused("timeout", "rollback_timeout is too short for anybody to confirm. Give at least 5 seconds")
-    busy = network.guard.under_way()
-    if not module.check_mode:
-        if busy is not None:
-            left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
-            raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
-        network.guard.clear()
+    vacant(network.guard, params["rollback_timeout"], module.check_mode)
     work = network.work(params["desired"], params["backend"], params["management"], params["allow_disconnect"])
     if work.wrong:
         raise Refused("refused", "Nothing was changed: " + "; ".join(work.wrong))
@@ -271,17 +166,17 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
     result = {"changed": work.needed, "steps": work.steps(), "diff": work.diff()}
     checks: Dict[str, str] = {}
     if work.needed and not module.check_mode:
-        token = demand_token(params)
-        checks = run_checks(network, params)
+        token = demanded(params["token"], params["state"])
+        checks = run_checks(network, params["checks"], afterwards=False)
         network.begin(work, params["desired"], token, params["holder"], params["rollback_timeout"], params["delay"])
-    module.exit_json(**result, state={"backend": work.backend, "checks": checks, **state_of(network)})
+    module.exit_json(**result, state={"backend": work.backend, "checks": checks, **state_of(network.guard)})
 
 
 def confirm(module: AnsibleModule, network: HostNetwork) -> None:
     """The checks come first: what fails them stays under way and may be tried again."""
-    token = demand_token(module.params)
+    token = demanded(module.params["token"], module.params["state"])
     network.guard.demand(token)
-    checks = run_checks(network, module.params)
+    checks = run_checks(network, module.params["checks"], afterwards=True)
     before = module.params["checked_before"]
     for name, wrong in checks.items():
         if wrong and before.get(name):
@@ -291,7 +186,7 @@ def confirm(module: AnsibleModule, network: HostNetwork) -> None:
         raise Refused("check", "; ".join(failed))
     if not module.check_mode:
         network.confirm(token)
-    module.exit_json(changed=True, state={"checks": checks, **state_of(network)})
+    module.exit_json(changed=True, state={"checks": checks, **state_of(network.guard)})
 
 
 def main() -> None:
@@ -304,12 +199,12 @@ def main() -> None:
         elif state == "confirmed":
             confirm(module, network)
         elif state == "rolled_back":
-            token = demand_token(module.params)
+            token = demanded(module.params["token"], module.params["state"])
             network.guard.demand(token)
             if not module.check_mode:
                 network.guard.roll_back(token, module.params["because"])
-            module.exit_json(changed=True, state=state_of(network))
-        module.exit_json(changed=False, state=state_of(network))
+            module.exit_json(changed=True, state=state_of(network.guard))
+        module.exit_json(changed=False, state=state_of(network.guard))
     except Refused as refusal:
         module.fail_json(msg=f"{refusal}.", reason=refusal.reason)
     except BadSlice as error:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports point down only: modules and actions -> _io -> _core; a subject of _core knows only itself and fleet."""
+"""Imports point down only: modules and actions -> _io -> _core, actions -> plugin_utils -> _io; a subject of _core knows only
+itself and fleet."""
 
 from __future__ import annotations
 
@@ -62,6 +63,8 @@ def _allowed(path: PurePosixPath, name: str) -> bool:
         return True
     if path.parts[:2] == ("module_utils", "_io"):
         return parts[0] == "module_utils" and parts[1] in ("_core", "_io")
+    if path.parts[0] == "action" and parts[0] == "plugin_utils":
+        return True
     return parts[0] in ("module_utils", "doc_fragments")
 
 

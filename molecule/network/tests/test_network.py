@@ -12,9 +12,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import signal
 import socket
-import subprocess
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +22,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import Loss, Mover, Stream, ansible, start, until  # noqa: E402
+from moving import Loss, Mover, Stream, ansible, kill, start, until  # noqa: E402
 
 MOVES = int(os.environ.get("SMALLFLEET_MOVES", "1"))
 MOVER = Mover(SCENARIO, "molecule-network", "mover", 1)
@@ -128,27 +126,8 @@ def test_a_change_to_another_address_is_confirmed_there_and_back():
     as_before()
 
 
-def kill(running: "subprocess.Popen[str]") -> None:
-    """Kill a command with all that it started, in whatever session that may be."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    family = [running.pid]
-    for member in family:
-        family += [child for child, parent in parents.items() if parent == member]
-    for member in family:
-        try:
-            os.kill(member, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    running.communicate()
-
-
 def test_a_killed_controller_leaves_a_host_that_goes_back_and_the_next_run_works():
-    wrong = MOVER.on_card("198.18.0.99")
+    wrong = {**ON_CARD, "routes": [{**ON_CARD["routes"][0], "next_hop_address": "198.18.0.99"}]}
     running = start(*MOVER.change(wrong, rollback_timeout=15))
     until(MOVER.under_way)
     until(lambda: MOVER.addresses()["eth0"] == {V4, V6})

@@ -90,6 +90,7 @@ def test_a_sound_network_is_resolved_with_everything_filled_in() -> None:
         "backend": "auto",
         "rollback_timeout": 90,
         "allow_disconnect": False,
+        "provider_mac_filter": False,
         "management": ["192.0.2.11", "2001:db8:0:1::b"],
         "checks": {
             "gateway": True,

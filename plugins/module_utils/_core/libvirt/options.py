@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping
 
 from ..fleet.values import Notes
+from .domain import MODES
 from .guest import Guest, clashes
 from .plan import Desired
-from .read import FORMATS, MODELS, MODES, STATES, Around, Place, path, read_ceph, read_guest
+from .read import FORMATS, MODELS, STATES, Around, Place, path, read_ceph, read_guest
 from .resolve import VIRTUALIZATION
 
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.values import Notes, integer, kind, shown, truth
-from .domain import Disk, Domain, Interface
+from .domain import MODES, Disk, Domain, Interface
 from .guest import MIB, Ceph, Guest, guest_uuid, mac_address
 
 STATES = ("running", "stopped", "absent")
 FORMATS = ("qcow2", "raw")
-MODES = ("bridge", "vepa", "private", "passthrough")
 MODELS = ("virtio", "e1000e", "e1000", "rtl8139")
 GUEST_KEYS = ("state", "autostart", "memory", "vcpus", "boot", "disks", "interfaces", "uuid")
 ABSENT_KEYS = ("state", "remove_disks")

@@ -29,6 +29,7 @@ KNOWN = (
     "network_rollback_timeout",
     "network_allow_disconnect",
     "network_checks",
+    "network_provider_mac_filter",
 )
 ELSEWHERE = ("network_verify", "network_new_address")
 """Inputs of the role that may be set anywhere, and are not part of the plan."""
@@ -38,7 +39,7 @@ def resolve(fleet: Fleet) -> Resolution:
     """A slice for each host that has ``network_interfaces``; every problem at once. Never raises on what a user wrote.
 
     The slice: backend, rollback_timeout (seconds), allow_disconnect, management (addresses), checks (gateway, hosts
-    with their addresses, names) and desired (see ``slice.as_data``).
+    with their addresses, names), provider_mac_filter and desired (see ``slice.as_data``).
     """
     notes = Notes()
     slices: Dict[str, Dict[str, Any]] = {}
@@ -73,6 +74,7 @@ def _host(host: Host, fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
         "allow_disconnect": boolean(given.get("network_allow_disconnect"), False, at("network_allow_disconnect")),
         "management": list(host.addresses),
         "checks": _checks(given.get("network_checks"), fleet, at("network_checks")),
+        "provider_mac_filter": boolean(given.get("network_provider_mac_filter"), False, at("network_provider_mac_filter")),
     }
     desired = _desired(given, at("network_interfaces"))
     return {**options, "desired": as_data(desired)} if desired.interfaces else None

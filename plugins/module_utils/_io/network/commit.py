@@ -47,8 +47,8 @@ class Commit:
 
     def run(self, arguments: Dict[str, Any], checks: Dict[str, Any]) -> Dict[str, Any]:
         """The module's result for ``arguments``, confirmed, or failed with what was tried, restored and why."""
-        begun = self.clock.monotonic()
         result = self.host.call({**arguments, "state": "applied", "token": self.token, "delay": self.delay}, fresh=False)
+        begun = self.clock.monotonic()
         if result.get("failed") or not result.get("changed"):
             return result
         self.clock.sleep(self.delay)

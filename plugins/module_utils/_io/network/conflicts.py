@@ -54,7 +54,7 @@ class Conflicts:
         owners: Dict[str, str] = {}
         wanted = {one.ip for one in probes}
         with ExitStack() as stack:
-            cards = {card: stack.enter_context(_listen(card)) for card in {one.card for one in probes}}
+            cards = {card: stack.enter_context(listen(card)) for card in {one.card for one in probes}}
             for number in range(PROBES):
                 for one in probes:
                     cards[one.card].send(one.frame)
@@ -68,7 +68,7 @@ class Conflicts:
         return owners
 
 
-def _listen(card: str) -> socket.socket:
+def listen(card: str) -> socket.socket:
     """All frames of a card, those to groups of IPv6 that it has not joined among them."""
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     try:

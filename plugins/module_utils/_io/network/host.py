@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..._core.network.backends.base import Backend, present
 from ..._core.network.backends.ifupdown import Ifupdown
@@ -83,9 +83,19 @@ class HostNetwork:
     def observe(self) -> Observed:
         return read_kernel(self._runner)
 
-    def work(self, data: Mapping[str, Any], wanted: str, management: Sequence[str], disconnect: bool) -> Work:
-        """By the backend that is ``wanted``, or that this host uses. Raises CommandFailed, Unreadable, BadSlice, Refused."""
-        observed = self.observe()
+    def work(
+        self,
+        data: Mapping[str, Any],
+        wanted: str,
+        management: Sequence[str],
+        disconnect: bool,
+        foreseen: Callable[[Observed], Observed] = lambda observed: observed,
+    ) -> Work:
+        """By the backend that is ``wanted``, or that this host uses. Raises CommandFailed, Unreadable, BadSlice, Refused.
+
+        ``foreseen`` gives what will be observed when other things have been done, which are to be done before.
+        """
+        observed = foreseen(self.observe())
         desired = pinned(from_data(data), observed)
         seen = look(self._runner, observed.links)
         name, why = choose(wanted, desired, seen)

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the parts of a confirmed change have in common, whichever module is asked for them."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional
+
+from ..._core.network.detect import BACKENDS
+from ..command import SystemRunner
+from .checks import Checks
+from .guard import Guard, Record, Refused
+from .host import HostNetwork
+
+CHECKS: Dict[str, Dict[str, Any]] = {
+    "gateway": {"type": "bool", "default": True},
+    "hosts": {"type": "dict", "default": {}},
+    "afterwards": {"type": "dict", "default": {}},
+    "names": {"type": "list", "elements": "str", "default": []},
+}
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    "desired": {"type": "dict", "default": {}},
+    "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
+    "rollback_timeout": {"type": "int", "default": 90},
+    "management": {"type": "list", "elements": "str", "default": []},
+    "allow_disconnect": {"type": "bool", "default": False},
+    "checks": {"type": "dict", "default": {}, "options": CHECKS, "apply_defaults": True},
+    "holder": {"type": "str", "default": "somebody"},
+    "token": {"type": "str", "no_log": True},
+    "delay": {"type": "float", "default": 1.0},
+}
+"""Of the modules that begin a change."""
+
+
+def plain(record: Optional[Record]) -> Optional[Dict[str, Any]]:
+    """A record for the result."""
+    if record is None:
+        return None
+    found = {"id": record.id, "holder": record.holder, "phase": record.phase, "reason": record.reason}
+    return {**found, "seconds_left": round(record.seconds_left, 1)}
+
+
+def state_of(guard: Guard) -> Dict[str, Any]:
+    """What is under way and what was last."""
+    return {"under_way": plain(guard.under_way()), "last": plain(guard.last())}
+
+
+def demanded(token: Optional[str], state: str) -> str:
+    """The token. Raises Refused when there is none."""
+    if not token or len(token) < 16:
+        raise Refused("token", f"state={state} needs a token of at least 16 characters. Give one that nobody else has")
+    return token
+
+
+def vacant(guard: Guard, timeout: int, check_mode: bool) -> None:
+    """Make room for a change, and take back what somebody left behind. Raises Refused."""
+    if timeout < 5:
+        raise Refused("timeout", "rollback_timeout is too short for anybody to confirm. Give at least 5 seconds")
+    if check_mode:
+        return
+    busy = guard.under_way()
+    if busy is not None:
+        left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
+        raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
+    guard.clear()
+
+
+def run_checks(network: HostNetwork, asked: Mapping[str, Any], afterwards: bool) -> Dict[str, str]:
+    """Each check that is asked for, and what is wrong. ``afterwards``: the change has been made."""
+    hosts = {**asked["hosts"], **(asked["afterwards"] if afterwards else {})}
+    return Checks(SystemRunner(20.0)).run(asked["gateway"], hosts, asked["names"], network.observe())
