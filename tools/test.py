@@ -21,7 +21,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
-ALONE = {"dns_power_cut", "network", "network_backends", "network_vm", "standby", "standby_drills"}
+ALONE = {"dns_power_cut", "network", "network_backends", "network_vm", "replace_macvtap", "standby", "standby_drills"}
 """Scenarios that measure, or need both processors for machines that are emulated."""
 
 
