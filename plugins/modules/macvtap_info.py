@@ -148,7 +148,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.int
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Guests
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.report import macvtap_report
 

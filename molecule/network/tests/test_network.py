@@ -13,7 +13,6 @@ import getpass
 import json
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Dict

@@ -37,7 +37,8 @@ testinfra_hosts = ["ansible://peer"]
 
 
 def state() -> str:
-    return on("leaser", "ip -o address | sed 's/ valid_lft.*//'; ip route; find /etc/systemd/network -type f | xargs sha256sum; cat /var/lib/smallfleet/network/last || :")
+    kernel, files = "ip -o address | sed 's/ valid_lft.*//'; ip route", "find /etc/systemd/network -type f | xargs sha256sum"
+    return on("leaser", f"{kernel}; {files}; cat /var/lib/smallfleet/network/last || :")
 
 
 @pytest.mark.parametrize("what", TABLE)

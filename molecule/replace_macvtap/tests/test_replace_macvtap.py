@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -88,10 +87,10 @@ def ports() -> List[str]:
 
 
 def watched(act: Callable[[], Any]) -> Tuple[Any, Dict[str, float]]:
-    """What ``act`` gives, and for how many milliseconds in one piece the peer had no answer from each address, asked every 10 ms."""
+    """What ``act`` gives, and for how many milliseconds in one piece the peer had no answer from each address, asked every 20 ms."""
     targets = {f"{name} {'IPv6' if ':' in ip else 'IPv4'}": ip for name, addresses in GUESTS.items() for ip in addresses}
     targets["host IPv4"], targets["host IPv6"] = HOST.v4, HOST.v6
-    pings = {name: start(*HOST.ssh(f"echo $$; exec ping -n -D -i 0.01 -w 120 {ip}", node="peer")) for name, ip in targets.items()}
+    pings = {name: start(*HOST.ssh(f"echo $$; exec ping -n -D -i 0.02 -w 120 {ip}", node="peer")) for name, ip in targets.items()}
     numbers = [(ping.stdout.readline() if ping.stdout else "").strip() for ping in pings.values()]
     time.sleep(1)
     try:

@@ -15,7 +15,7 @@ by planning again. A guest whose memory is on the disk is started only with that
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .interfaces import Attachment, Domain, Nic, attached, read_nic, settled, spliced
 

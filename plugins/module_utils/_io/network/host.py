@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ..._core.network.backends.base import Backend, present
 from ..._core.network.backends.ifupdown import Ifupdown
@@ -131,7 +131,7 @@ class HostNetwork:
         record = self.guard.demand(token)
         folder = self.guard.folder(record.id)
         late = json.loads(self._files.read(f"{folder}/late.json") or "[]")
-        taken = Conflicts(self._runner, self._clock).taken_late([(ip, name) for ip, name in late], self.observe())
+        taken = Conflicts(self._runner, self._clock).taken_late(late, self.observe())
         if taken:
             raise Refused("check", "; ".join(taken))
         backend = self._files.read(f"{folder}/backend") or ""
