@@ -112,6 +112,8 @@ def test_every_import_of_the_collection_points_down() -> None:
         ("modules/bad.py", f"from {COLLECTION}modules.fleet_plan import DOCUMENTATION"),
         ("modules/bad.py", f"from {COLLECTION}action.fleet_plan import ActionModule"),
         ("action/bad.py", f"from {COLLECTION}modules.fleet_plan import DOCUMENTATION"),
+        ("modules/bad.py", f"from {COLLECTION}plugin_utils.network_change import NetworkChange"),
+        ("plugin_utils/bad.py", f"from {COLLECTION}action.fleet_plan import ActionModule"),
     ],
 )
 def test_an_import_that_points_up_or_aside_is_caught(path: str, source: str) -> None:
