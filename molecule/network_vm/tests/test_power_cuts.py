@@ -17,7 +17,7 @@ import time
 import pytest
 from drill import HYBRID_AGAIN, PLAIN, change, configuration, ended, on, power, settled, under_way, until
 
-CUTS = int(os.environ.get("SMALLFLEET_CUTS", "1"))
+CUTS = int(os.environ.get("SMALLFLEET_CUTS", "2"))
 SEED = int(os.environ.get("SMALLFLEET_SEED", "5227"))
 DESIRED = {"hybrid": HYBRID_AGAIN, "plain": PLAIN}
 LONGEST = 15.0  # seconds in which an emulated node has made a change, or its confirmation
