@@ -21,7 +21,10 @@ from .resolve_tables import fqdn, nameservers, read_table, standby_claims
 from .resolve_zones import Notes, Zone, read_zones
 
 PROVIDERS = ("bind", "knot")
-TIMERS = {"refresh": 3600, "retry": 600, "expire": 1209600}
+TIMERS = {"refresh": 3600, "retry": 120, "expire": 1209600}
+"""Seconds (RFC 1035 section 3.3.13). A secondary that missed its primary's NOTIFY because that was down asks again after
+``retry``; few secondaries ask, so it may be short.
+"""
 
 
 @dataclass(frozen=True)
