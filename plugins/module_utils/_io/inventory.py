@@ -159,7 +159,7 @@ class PlanStore:
     def write(self, name: str, value: Any) -> None:
         """Keep a value under the name."""
         with open(self._path(name), "w", encoding="utf-8", opener=_private) as stream:
-            json.dump(value, stream)
+            stream.write(json.dumps(value))  # json.dump encodes in Python, this in C
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, hashlib.sha256(name.encode()).hexdigest() + ".json")
