@@ -160,6 +160,21 @@ def test_power_cut_and_return_keep_the_disk_and_change_the_boot_id(raise_lab):
     assert before != after
 
 
+def test_a_node_starts_over_although_something_still_holds_its_former_network(raise_lab):
+    lab = raise_lab("test-held", 1)
+    node = lab.node("n1")
+    with subprocess.Popen(["nsenter", f"--net=/proc/{node.leader()}/ns/net", "sleep", "60"]) as holder:
+        try:
+            while os.readlink(f"/proc/{holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+                time.sleep(0.02)
+            node.power_off()
+            assert "n1.0" in lab.networks.links(), "the network is gone at once: the test shows nothing"
+            lab.apply(lab.plan(present=True))
+            assert on(lab, "n1", "true").returncode == 0
+        finally:
+            holder.kill()
+
+
 def test_a_frozen_node_keeps_its_connections_and_answers_nothing(raise_lab):
     lab = raise_lab("test-frozen", 2)
     node = lab.node("n1")

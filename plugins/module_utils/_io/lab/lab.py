@@ -177,8 +177,12 @@ class Lab:
         try:
             self.networks.connect(nic, bridge)
         except NetworkFailed as failure:
-            console = self._files.read(f"{self.node(name).folder}/console.log") or ""
-            raise LabFailed(f"{failure}. The console of {name} ends with: {console.strip()[-600:]}") from failure
+            raise LabFailed(f"{failure}. {self._last_words(name)}") from failure
+
+    def _last_words(self, name: str) -> str:
+        """Where a node's console is kept, and its last lines: a node that is down can often be read nowhere else."""
+        console = f"{self.node(name).folder}/console.log"
+        return f"Its console, {console}, ends with: {(self._files.read(console) or '').strip()[-600:]}"
 
     def _build_image(self, backend: str) -> None:
         with locked(self.spec.cache):
@@ -243,10 +247,9 @@ class Lab:
             if result.rc == 0:
                 self._progress(f"{name} answers after {took:.1f} s")
                 return
-            console = f"Its console: {self.node(name).folder}/console.log"
             if self.node(name).running() is None:
-                raise LabFailed(f"{name} went down while booting. {console}")
+                raise LabFailed(f"{name} went down while booting. {self._last_words(name)}")
             if took > limits[name]:
-                raise LabFailed(f"{name} did not answer within {limits[name]:g} s. {console}")
+                raise LabFailed(f"{name} did not answer within {limits[name]:g} s. {self._last_words(name)}")
 
         self._runner.repeat({name: self._ssh(name) for name in names}, ended, pause=0.3)

@@ -79,6 +79,15 @@ class LabNetworks:
         if nic.link not in self._names():
             self._ip("tuntap", "add", "dev", nic.link, "mode", "tap")
 
+    def forget(self, nic: LabNic) -> None:
+        """Remove the link of a container that is down. The kernel takes its time to end a namespace, and does not end it as
+        long as anything holds it; the node could not start over beside its former link.
+        """
+        if nic.link in self._names():
+            self._runner.run(self.enter(["ip", "link", "delete", nic.link]), check=False)
+        if nic.link in self._names():
+            raise NetworkFailed(f"the former link {nic.link} to network {nic.network} cannot be removed")
+
     def connect(self, nic: LabNic, bridge: str, timeout: float = 15.0) -> None:
         """Put a node's link on its bridge, as soon as the node has made it."""
         deadline = time.monotonic() + timeout

@@ -125,6 +125,8 @@ class Node:
         else:
             self.mount()
             self._sweep()
+            for nic in self.node.nics:
+                self._networks.forget(nic)
             argv = self._nspawn()
         own = self.node.backend == "nspawn" and not SYSTEMD_MAKES_GROUPS
         groups = cgroups.create(self._machine) if own else []
