@@ -229,7 +229,7 @@ def test_a_move_under_load_costs_a_packet_and_no_connection(backend, capsys):
     assert turns > 100
     for family in ("IPv4", "IPv6"):
         assert measured(found["ours, onto the bridge"], family)[2] <= 3
-        assert measured(found["ours, off the bridge"], family)[2] <= 100
+        assert measured(found["ours, off the bridge"], family)[2] <= 10
     as_before(backend, mover)
 
 

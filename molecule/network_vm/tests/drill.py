@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 SCENARIO = Path(__file__).resolve().parents[1]
 PROJECT = SCENARIO.parents[1]
@@ -77,17 +77,31 @@ def ended(running: "subprocess.Popen[str]", seconds: float = 300) -> Tuple[int, 
     return running.returncode, " ".join(said.split())
 
 
-def change(desired: Dict[str, Any], *more: str, host: str = "bonded", **options: Any) -> "subprocess.Popen[str]":
+def change(desired: Dict[str, Any], **options: Any) -> "subprocess.Popen[str]":
     """A change that has been started. Without a shared connection: the node may lose its power meanwhile."""
     given = {"desired": desired, "management": [V4, V6], "checks": {"hosts": {"peer": ["198.18.0.2"]}}, "rollback_timeout": 90, **options}
-    argv = ["ansible", "-i", str(SCENARIO / "inventory"), host, "-e", "ansible_python_interpreter=/usr/bin/python3"]
+    argv = ["ansible", "-i", str(SCENARIO / "inventory"), "bonded", "-e", "ansible_python_interpreter=/usr/bin/python3"]
     argv += ["-e", "ansible_ssh_control_path=none", "-e", f"ansible_ssh_common_args='-F {LABS}/{NAME}/ssh_config -o ControlPath=none'"]
-    return start(*argv, "-m", "smallfleet.infra.host_network", "-a", json.dumps(given), *more)
+    return start(*argv, "-m", "smallfleet.infra.host_network", "-a", json.dumps(given))
 
 
 def on(node: str, command: str, seconds: float = 60) -> str:
     argv = ["ssh", "-F", f"{LABS}/{NAME}/ssh_config", "-o", "ControlPath=none", "-o", "ConnectTimeout=5", node, command]
     return subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=True).stdout
+
+
+def lost(act: Callable[[], Any], targets: Sequence[str]) -> Tuple[Any, Dict[str, Tuple[int, int]]]:
+    """What ``act`` gives, and for each target how many of the peer's pings meanwhile were lost, of how many."""
+    shell = ["ssh", "-F", f"{LABS}/{NAME}/ssh_config", "-o", "ControlPath=none", "peer"]
+    pings = {target: start(*shell, f"exec ping -n -q -i 0.01 -W 1 -w 280 {target}") for target in targets}
+    time.sleep(2)
+    try:
+        given = act()
+    finally:
+        on("peer", "pkill -INT ping || :")
+    said = {target: ended(ping, 30)[1].split(" packets transmitted, ") for target, ping in pings.items()}
+    sent = {target: int(parts[0].split()[-1]) for target, parts in said.items()}
+    return given, {target: (sent[target] - int(parts[1].split()[0]), sent[target]) for target, parts in said.items()}
 
 
 def until(condition, seconds: float = 90.0) -> None:
@@ -102,8 +116,8 @@ def until(condition, seconds: float = 90.0) -> None:
         time.sleep(0.5)
 
 
-def links(node: str = "bonded") -> Dict[str, Tuple[str, set]]:
-    listed = json.loads(on(node, "ip -json address show"))
+def links() -> Dict[str, Tuple[str, set]]:
+    listed = json.loads(on("bonded", "ip -json address show"))
     return {
         link["ifname"]: (link.get("master", ""), {one["local"] for one in link["addr_info"] if one.get("scope") == "global"})
         for link in listed
@@ -117,13 +131,13 @@ def configuration() -> str:
     return next((name for name, wanted in STATES.items() if found == wanted), repr(found))
 
 
-def under_way(node: str = "bonded") -> bool:
-    return bool(on(node, "cat /var/lib/smallfleet/network/open || :").strip())
+def under_way() -> bool:
+    return bool(on("bonded", "cat /var/lib/smallfleet/network/open || :").strip())
 
 
-def settled(node: str = "bonded") -> bool:
+def settled() -> bool:
     """Whether networkd has set all that it is to set."""
-    listed = json.loads(on(node, "networkctl list --json=short"))["Interfaces"]
+    listed = json.loads(on("bonded", "networkctl list --json=short"))["Interfaces"]
     return {link["AdministrativeState"] for link in listed if link["Name"] != "lo"} <= {"configured", "unmanaged"}
 
 

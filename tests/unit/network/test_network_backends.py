@@ -79,7 +79,8 @@ def test_a_file_about_other_interfaces_is_not_touched(backend: Backend) -> None:
     assert not [change for change in files.changes if change.path in others]
 
 
-def test_networkd_refuses_a_file_that_would_come_first_and_says_which() -> None:
+@pytest.mark.parametrize(("backend", "own"), [(Networkd(), "05-smallfleet-"), (netplan.Netplan(), "10-netplan-")])
+def test_a_file_of_networkd_that_would_come_first_is_refused_by_name(backend: Backend, own: str) -> None:
     early = {
         "/etc/systemd/network/00-all.network": "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n",
         "/etc/systemd/network/01-kind.network": "[Match]\nType=ether\n",
@@ -88,7 +89,8 @@ def test_networkd_refuses_a_file_that_would_come_first_and_says_which() -> None:
         "/etc/systemd/network/50-late.network": "[Match]\nName=eth0\n",
         "/usr/lib/systemd/network/04-bridge.netdev": "[NetDev]\nName=br0\nKind=bridge\n",
     }
-    said = Networkd().changes(hybrid(), early).problems
+    said = backend.changes(hybrid(), {**early, f"/run/systemd/network/{own}eth0.network": early["/etc/systemd/network/50-late.network"]}).problems
+    assert any(text.startswith("/etc/systemd/network/01-kind.network") and f"{own}bond0.network and may match bond0" in text for text in said)
     assert {text.split(":")[0].rpartition("/")[2] for text in said} == {
         "00-all.network",
         "01-kind.network",

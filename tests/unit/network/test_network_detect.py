@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,11 +104,24 @@ def test_networkmanager_with_a_connection_that_would_have_to_be_dialled_again_is
 
 def test_an_interface_that_networkd_would_make_in_the_midst_of_the_change_is_refused():
     """Its files and the kernel differ: what it was told to do, and has not done yet, it does when it is told anything."""
-    seen = Seen(ALL, unmade=(("br0", "/run/systemd/network/10-netplan-br0.netdev"), ("br7", "/etc/systemd/network/br7.netdev")))
+    devices = (("br0", "/run/systemd/network/10-netplan-br0.netdev"), ("br7", "/etc/systemd/network/br7.netdev"))
+    seen = Seen(ALL, devices=devices)
     for backend in ("networkd", "netplan"):
         (said,) = unable(backend, DESIRED, seen)
         assert said.startswith("interfaces.br0: /run/systemd/network/10-netplan-br0.netdev") and "networkctl reload" in said
     assert unable("ifupdown", DESIRED, seen) == []
+
+
+def test_ports_of_a_bridge_that_networkd_did_not_make_are_refused():
+    other = Seen(ALL, there=frozenset({"eth0", "br0"}))
+    for backend in ("networkd", "netplan"):
+        (said,) = unable(backend, DESIRED, other)
+        assert said.startswith("interfaces.br0: systemd-networkd has not made this bridge") and "another name" in said
+        own = replace(other, devices=(("br0", "/etc/systemd/network/05-smallfleet-br0.netdev"),))
+        assert unable(backend, DESIRED, own) == []
+        assert unable(backend, Desired((Interface("br0", "bridge"),)), other) == []
+        assert unable(backend, Desired((Interface("br0", "bridge", absent=True),)), other) == []
+    assert unable("networkmanager", DESIRED, other) == []
 
 
 def test_ifupdown_cannot_start_a_client_by_itself_and_ends_one_that_nobody_wants():

@@ -77,8 +77,16 @@ def test_what_the_real_kernel_has_is_read_whole(namespace: Namespace) -> None:
         "address add 198.51.100.7/24 dev eth0 valid_lft 3600 preferred_lft 1800",
         "address add 2001:db8::10/64 dev eth0 nodad",
         "route add 203.0.113.128/25 via 10.9.9.9 dev eth0 onlink table 77",
-        "route add default via 192.0.2.1 proto dhcp metric 100 src 192.0.2.10",
+        "route add default via 192.0.2.1 proto dhcp metric 100 src 198.51.100.7",
         "route add 2001:db8:7::/64 via fe80::1 dev eth0 proto ra",
+        "address add 198.51.100.200/26 dev eth1",
+        "route add default via 198.51.100.193 dev eth1 proto dhcp metric 1024 src 198.51.100.200",
+        "address add 198.51.100.201/26 dev eth1",
+        "address add 2001:db8:1::5/64 dev eth1 nodad noprefixroute",
+        "address add 2001:db8:1::6/64 dev eth1 nodad",
+        "address add 2001:db8:2::6/64 dev eth1 nodad noprefixroute",
+        "route add 2001:db8:1::/64 dev eth1 proto ra",
+        "route add default via fe80::1 dev eth1 proto ra",
         "route add 198.51.100.128/25 nexthop via 192.0.2.1 dev eth0 nexthop via 192.0.2.2 dev eth0",
         "rule add priority 101 from 203.0.113.0/25 iif eth0 fwmark 5 table 77",
     ]
@@ -86,10 +94,12 @@ def test_what_the_real_kernel_has_is_read_whole(namespace: Namespace) -> None:
     observed = namespace.observed()
     leased = [one for one in observed.addresses["eth0"] if one.dynamic and not one.link_local]
     assert [str(one) for one in leased] == ["198.51.100.7/24"] and leased[0].preferred <= 1800
+    endless = [one for one in observed.addresses["eth1"] if one.dynamic and not one.link_local]
+    assert {(str(one), one.valid) for one in endless} == {("198.51.100.200/26", 0), ("2001:db8:1::5/64", 0)}
     routes = {one: (one.protocol, one.source) for one in observed.routes if one.interface == "eth0"}
     assert routes == {
         Route("203.0.113.128/25", "eth0", "10.9.9.9", table=77, onlink=True): ("boot", ""),
-        Route("0.0.0.0/0", "eth0", "192.0.2.1", metric=100): ("dhcp", "192.0.2.10"),
+        Route("0.0.0.0/0", "eth0", "192.0.2.1", metric=100): ("dhcp", "198.51.100.7"),
         Route("2001:db8:7::/64", "eth0", "fe80::1", metric=1024): ("ra", ""),
     }
     assert Rule(101, 4, 77, source="203.0.113.0/25", iif="eth0", fwmark=5) in observed.rules

@@ -27,8 +27,8 @@ class Seen:
     ``ready`` are those of ``BACKENDS`` that are there and at work (ifupdown: at boot). ``files``: interface -> file of
     systemd-networkd that it configures it by. ``connections``: interface -> its type, of those that NetworkManager has
     activated a profile on. ``stanzas``: interfaces that interfaces(5) configures. ``yaml`` are the files of netplan.
-    ``clients``: interfaces with a DHCP client of ifupdown. ``unmade``: interface that the kernel does not have -> file by
-    which systemd-networkd will make it.
+    ``clients``: interfaces with a DHCP client of ifupdown. ``devices``: interface -> file by which systemd-networkd makes
+    it. ``there`` are the interfaces that the kernel has.
     """
 
     ready: FrozenSet[str] = frozenset()
@@ -37,7 +37,8 @@ class Seen:
     stanzas: FrozenSet[str] = frozenset()
     yaml: Tuple[str, ...] = ()
     clients: FrozenSet[str] = frozenset()
-    unmade: Tuple[Tuple[str, str], ...] = ()
+    devices: Tuple[Tuple[str, str], ...] = ()
+    there: FrozenSet[str] = frozenset()
 
 
 def owners(names: Iterable[str], seen: Seen) -> Dict[str, List[str]]:
@@ -112,17 +113,31 @@ def unable(backend: str, desired: Desired, seen: Seen) -> List[str]:
         for name, kind in seen.connections:
             if kind not in _KEPT:
                 found.append(f"{name}: NetworkManager ends for the trial, and this connection ({kind}) with it. Disconnect it before")
-    for name, path in seen.unmade if backend in ("networkd", "netplan") else ():
-        if name in {one.name for one in desired.interfaces}:
-            found.append(
-                f"interfaces.{name}: {path} is for this interface, which is not there, so systemd-networkd would make it in the "
-                "midst of the change. Let it do so first (networkctl reload, or boot the host), or remove the file"
-            )
+    if backend in ("networkd", "netplan"):
+        found += _strangers(desired, seen)
     for one in desired.interfaces if backend == "ifupdown" else ():
         if (one.ipv4.dhcp or one.ipv6.dhcp) and one.name not in seen.clients:
             found.append(
                 f"interfaces.{one.name}: ifupdown starts a DHCP client by ifup only, which makes the interface anew. "
                 "Write the address down, or let ifup start it first"
+            )
+    return found
+
+
+def _strangers(desired: Desired, seen: Seen) -> List[str]:
+    """Where the kernel and what systemd-networkd has made differ."""
+    found: List[str] = []
+    for name, path in seen.devices:
+        if name in {one.name for one in desired.interfaces} - seen.there:
+            found.append(
+                f"interfaces.{name}: {path} is for this interface, which is not there, so systemd-networkd would make it in the "
+                "midst of the change. Let it do so first (networkctl reload, or boot the host), or remove the file"
+            )
+    for one in desired.interfaces:
+        if one.ports and not one.absent and one.name in seen.there and one.name not in dict(seen.devices):
+            found.append(
+                f"interfaces.{one.name}: systemd-networkd has not made this {one.type}, and takes the ports of such a one away. "
+                "Give the new one another name, and this one state: absent"
             )
     return found
 

@@ -77,6 +77,8 @@ class Change:
     ``trial`` are files below /run, gone at the next boot; those of ``devices`` among them are shown to the service first,
     and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make. A VLAN it
     takes over if it knows its file when the VLAN appears; it would not make it before the interface below is configured.
+    ``held`` are trial files in whose place the service is shown first that the interface is none of its business: it
+    configures a port anew, by the file that it knows so far, as soon as that leaves its bridge.
     ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
     ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
     ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more.
@@ -88,6 +90,7 @@ class Change:
     trial: Tuple[Tuple[str, str], ...] = ()
     devices: Tuple[str, ...] = ()
     made: Tuple[str, ...] = ()
+    held: Tuple[Tuple[str, str], ...] = ()
     reloads: bool = False
     generates: bool = False
     program: str = ""
@@ -120,7 +123,13 @@ def prepare(
         if not device or device in added:  # what exists stays whose it is
             trial[place] = text
     for name in leaving if shown else ():
-        trial[f"{RUN_NETWORKD}{FIRST}{name}.network"] = f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
+        trial[f"{RUN_NETWORKD}{FIRST}{name}.network"] = _unmanaged(name)
+    held: Dict[str, str] = {}
+    for name in _moved(operations, observed) if shown else ():
+        place = f"{RUN_NETWORKD}{FIRST}{name}.network"
+        early += [place] if place in trial else []
+        own = [path for path, text in trial.items() if path.endswith(".network") and device_name(text) == name]
+        held.update({path: _unmanaged(name) for path in own if path != place})
     netplan = any(one.path.startswith("/etc/netplan/") for one in boot)
     return Change(
         folder,
@@ -129,13 +138,25 @@ def prepare(
         tuple(trial.items()),
         tuple(early),
         tuple(made.values()),
+        tuple(held.items()),
         bool(shown),
         bool(shown) and netplan,
     )
 
 
+def _unmanaged(name: str) -> str:
+    """What tells systemd-networkd to leave an interface alone, as it is (systemd.network(5))."""
+    return f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
+
+
+def _moved(operations: Plan, observed: Observed) -> List[str]:
+    """The ports that leave their bridge or bond, for another or for none."""
+    moves = [one.link for one in operations.switch if {"master", "nomaster"} & set(one.words)]
+    return list(dict.fromkeys(name for name in moves if name in observed.links and observed.links[name].master))
+
+
 def device_name(netdev: str) -> str:
-    """The interface that a systemd.netdev(5) file makes."""
+    """The interface that a systemd.netdev(5) file makes, or that one of our systemd.network(5) files is for."""
     for line in netdev.splitlines():
         key, equals, value = line.partition("=")
         if equals and key.strip() == "Name":
@@ -204,6 +225,7 @@ def sources(change: Change) -> Dict[str, Tuple[str, int]]:
     found = {f"old-{number}": (one.before, one.mode) for number, one in enumerate(change.boot) if one.before is not None}
     found.update({f"new-{number}": (one.after, one.mode) for number, one in enumerate(change.boot) if one.after is not None})
     found.update({f"trial-{number}": (text, 0o644) for number, (_path, text) in enumerate(change.trial)})
+    found.update({f"held-{number}": (text, 0o644) for number, (_path, text) in enumerate(change.held)})
     for number, claim in enumerate(change.claims):
         found.update({f"claim-{kind}-{number}": (getattr(claim, kind), 0o644) for kind in ("before", "after")})
     found["recover.service"] = (recover_unit(change), 0o644)
@@ -259,19 +281,15 @@ def leave() -> List[Step]:
 def switch(change: Change) -> List[Step]:
     """Make the change for the trial. A step that fails ends it, and ``restore`` follows."""
     steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, devices=True)
-    if change.devices:
+    steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
+    if change.devices or change.held:
         steps += [Step("reload"), *(Step("link", name) for name in change.made)]
     steps += _batch(change, "prepare")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
     steps += _batch(change, "remind-switch", "remind")
     steps += _trial(change, devices=False)
-    if change.reloads:
-        steps += [Step("reload")]
-        # networkd configures an interface anew as soon as it leaves a bridge, by the file that it knows so far
-        left = any("nomaster" in one.words for one in change.operations.switch)
-        again = [*_batch(change, "switch", "undo"), *_batch(change, "remind-switch", "remind")]
-        steps += [Step("pause"), *again] if left else []
+    steps += [Step("reload")] if change.reloads else []
     return [*steps, *_batch(change, "cleanup"), Step("mark", APPLIED)]
 
 

@@ -16,9 +16,9 @@ DEFAULT_DESTINATIONS = ("0.0.0.0/0", "::/0")
 
 @dataclass(frozen=True)
 class Address:
-    """An address with its prefix length. ``dynamic``: it came by DHCP or a router's advertisement and has a lifetime.
+    """An address with its prefix length. ``dynamic``: it came by DHCP or a router's advertisement.
 
-    ``valid`` and ``preferred`` are what is left of that lifetime, in seconds.
+    ``valid`` and ``preferred`` are what is left of its lifetime, in seconds; 0 for one without an end.
     """
 
     ip: str

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from .model import Address, Link, Observed, Route, Rule
@@ -48,10 +48,10 @@ def observe(printed: Mapping[str, str]) -> Observed:
     try:
         entries = {key: list(_entries(printed[key])) for key in COMMANDS}
         links = {entry["ifname"]: _link(entry) for entry in entries["links"]}
-        addresses = {
-            entry["ifname"]: tuple(_addresses(entry)) for entry in entries["addresses"] if entry["ifname"] in links
-        }
         routes = [*_routes(entries["routes4"], 4), *_routes(entries["routes6"], 6)]
+        addresses = {
+            entry["ifname"]: tuple(_addresses(entry, routes)) for entry in entries["addresses"] if entry["ifname"] in links
+        }
         rules = [*_rules(entries["rules4"], 4), *_rules(entries["rules6"], 6)]
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"ip -json printed what this version does not know: {error!r}") from error
@@ -92,7 +92,8 @@ def _link(entry: Mapping[str, Any]) -> Link:
     )
 
 
-def _addresses(entry: Mapping[str, Any]) -> Iterator[Address]:
+def _addresses(entry: Mapping[str, Any], routes: Sequence[Route]) -> Iterator[Address]:
+    near = [route for route in routes if route.interface == entry["ifname"]]
     for one in entry.get("addr_info", []):
         if one.get("family") not in ("inet", "inet6"):
             continue
@@ -100,11 +101,22 @@ def _addresses(entry: Mapping[str, Any]) -> Iterator[Address]:
         yield Address(
             ip=one["local"],
             prefix_length=int(one["prefixlen"]),
-            dynamic=bool(one.get("dynamic")) or valid != _FOREVER,
+            dynamic=bool(one.get("dynamic")) or valid != _FOREVER or _leased_for_ever(one, near),
             link_local=one["family"] == "inet6" and str(one.get("scope")) == _LINK_SCOPE,
             valid=0 if valid == _FOREVER else valid,
             preferred=0 if valid == _FOREVER else int(one.get("preferred_life_time", valid)),
         )
+
+
+def _leased_for_ever(one: Mapping[str, Any], routes: Sequence[Route]) -> bool:
+    """Whether an address without an end came by a lease all the same: an infinite one (RFC 2131, 3.3; RFC 4861, 4.6.2) is
+    to the kernel like one that somebody gave by hand, and only the routes that came with it tell. DHCP's name it as
+    their source; an advertised prefix is a route of protocol ra, and who made that asked the kernel for none of its own.
+    """
+    if one["family"] == "inet":
+        return any(route.protocol == "dhcp" and route.source == one["local"] for route in routes)
+    prefixes = [route.destination for route in routes if route.protocol == "ra" and not route.gateway]
+    return bool(one.get("noprefixroute")) and any(ip_address(one["local"]) in ip_network(prefix) for prefix in prefixes)
 
 
 def _routes(entries: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route]:

@@ -19,14 +19,14 @@ from .observe import active, read_files
 
 NETWORKD = "systemd-networkd.service"
 NETWORKMANAGER = "NetworkManager.service"
-NETDEVS = ("/etc/systemd/network/*.netdev", "/run/systemd/network/*.netdev")
+NETDEVS = tuple(f"{folder}/systemd/network/*.netdev" for folder in ("/etc", "/run", "/usr/lib"))
 CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
 
 
 def look(runner: CommandRunner, names: Collection[str]) -> Seen:
     """``names`` are the interfaces of the kernel."""
     networkd, manager = active(runner, NETWORKD), active(runner, NETWORKMANAGER)
-    yaml = tuple(read_files(netplan.Netplan.reads).values())
+    yaml = tuple(read_files([netplan.FILES]).values())
     boots = runner.run(["systemctl", "is-enabled", "--quiet", "--", "networking.service"], check=False).rc == 0
     classic = boots and shutil.which("ifup") is not None
     ready = {"networkd": networkd, "networkmanager": manager, "ifupdown": classic}
@@ -39,13 +39,14 @@ def look(runner: CommandRunner, names: Collection[str]) -> Seen:
         frozenset(stanzas),
         yaml,
         _clients(names),
-        tuple(_unmade(names)) if networkd else (),
+        tuple(_devices()) if networkd else (),
+        frozenset(names),
     )
 
 
-def _unmade(names: Collection[str]) -> List[Tuple[str, str]]:
+def _devices() -> List[Tuple[str, str]]:
     found = [(device_name(text), path) for path, text in read_files(NETDEVS).items() if f"/{FIRST}" not in path]
-    return [(name, path) for name, path in found if name and name not in names]
+    return [(name, path) for name, path in found if name]
 
 
 def _networkd_files(names: Iterable[str]) -> List[Tuple[str, str]]:

@@ -12,8 +12,12 @@ from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
 from .base import HEAD, compare, dns_home, floors, present, routes_of, rules_of
+from .networkd import Networkd, earlier
 
 FOLDER = "/etc/netplan"
+FILES = f"{FOLDER}/*.yaml"
+MADE = "10-netplan-"
+"""What the names of the files begin with that netplan makes for systemd-networkd."""
 PREFIX = "90-smallfleet-"
 SECTIONS = {"ethernet": "ethernets", "bridge": "bridges", "bond": "bonds", "vlan": "vlans"}
 MODE = 0o600  # netplan complains of files that others can read
@@ -35,7 +39,7 @@ class Netplan:
     """See ``Backend``."""
 
     name = "netplan"
-    reads: Tuple[str, ...] = (f"{FOLDER}/*.yaml",)
+    reads: Tuple[str, ...] = (FILES, *Networkd.reads)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface: netplan knows in a file only what that or an earlier one defines."""
@@ -48,11 +52,13 @@ class Netplan:
         return found
 
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
+        beside = {path: text for path, text in existing.items() if not path.endswith(".yaml")}
+        existing = {path: text for path, text in existing.items() if path not in beside}
         managed = {interface.name for interface in desired.interfaces}
         ours = {path: match.group(1) for path in existing for match in [_OURS.fullmatch(path)] if match}
         mine = [path for path, name in ours.items() if name in managed]
         found = list(compare(self.files(desired), existing, mine, MODE))
-        problems: List[str] = []
+        problems = earlier(desired, beside, MADE)
         for path in sorted(existing):
             if path in ours:
                 continue

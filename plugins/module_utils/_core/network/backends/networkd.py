@@ -49,7 +49,7 @@ class Networkd:
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
         """Files of others stay: ours come first. One that would come before ours is a problem."""
         mine = [_path(one.name, kind) for one in desired.interfaces for kind in ("netdev", "network")]
-        return Files(compare(self.files(desired), existing, mine), tuple(_problems(desired, existing)))
+        return Files(compare(self.files(desired), existing, mine), tuple(earlier(desired, existing, PREFIX)))
 
     def claims(self, desired: Desired) -> Dict[str, str]:
         """systemd-networkd looks at the kernel."""
@@ -145,17 +145,17 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _problems(desired: Desired, existing: Mapping[str, str]) -> List[str]:
-    """A file that sorts before ours and may match one of our interfaces would be used in its place."""
+def earlier(desired: Desired, existing: Mapping[str, str], prefix: str) -> List[str]:
+    """A file that sorts before those that begin with ``prefix``, and may match an interface, would be used in its place."""
     found: List[str] = []
     for path in sorted(existing, key=_base):
-        if _base(path).startswith(PREFIX) or _base(path) > PREFIX:
+        if _base(path).startswith(prefix) or _base(path) > prefix:
             continue
         for interface in present(desired):
             kind, text = path.rpartition(".")[2], existing[path]
             if _matches(interface.name, text, "Match" if kind == "network" else "NetDev"):
                 found.append(
-                    f"{path}: comes before {_base(_path(interface.name, kind))} and may match {interface.name}. "
+                    f"{path}: comes before {prefix}{interface.name}.{kind} and may match {interface.name}. "
                     "Rename it so that it sorts later, or remove it"
                 )
     return found

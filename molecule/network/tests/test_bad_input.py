@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
-from drill import SCENARIO, ended, on, start
+
+SCENARIO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCENARIO.parent / "support"))
+from moving import Mover, ansible  # noqa: E402
+
+LEASER = Mover(SCENARIO, "molecule-network", "leaser", 3)
 
 OWN = {
     "ipv4": {"enabled": True, "address": [{"ip": "198.18.0.3", "prefix-length": 24}]},
@@ -38,7 +45,7 @@ testinfra_hosts = ["ansible://peer"]
 
 def state() -> str:
     kernel, files = "ip -o address | sed 's/ valid_lft.*//'; ip route", "find /etc/systemd/network -type f | xargs sha256sum"
-    return on("leaser", f"{kernel}; {files}; cat /var/lib/smallfleet/network/last || :")
+    return LEASER.on(f"{kernel}; {files}; cat /var/lib/smallfleet/network/last || :")
 
 
 @pytest.mark.parametrize("what", TABLE)
@@ -48,7 +55,7 @@ def test_it_is_refused_before_the_first_change(what, tmp_path):
     (tmp_path / "inventory/host_vars").mkdir()
     (tmp_path / "inventory/host_vars/leaser.yml").write_text(json.dumps({"network_interfaces": interfaces}), encoding="utf-8")
     before = state()
-    status, said = ended(start("ansible-playbook", "-i", str(tmp_path / "inventory"), str(SCENARIO / "converge.yml"), "--limit", "leaser"))
+    status, said = ansible("ansible-playbook", "-i", str(tmp_path / "inventory"), str(SCENARIO / "converge.yml"), "--limit", "leaser")
     assert status != 0
     assert "leaser" in said and all(word in said for word in named), said[-1500:]
     assert "Traceback" not in said
