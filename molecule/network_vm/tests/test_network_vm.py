@@ -50,7 +50,7 @@ def test_a_move_off_the_bond_and_onto_it_is_measured(capsys):
 
 def test_a_wrong_vlan_is_taken_back_by_the_host_itself_and_the_next_run_works():
     bridge = HYBRID["interfaces"][-1]
-    lost = {
+    wrong = {
         "interfaces": [
             *HYBRID["interfaces"][:-1],
             {"name": "bond0.99", "type": "vlan", "vlan": {"base_iface": "bond0", "id": 99}},
@@ -58,7 +58,7 @@ def test_a_wrong_vlan_is_taken_back_by_the_host_itself_and_the_next_run_works():
         ],
         "routes": HYBRID["routes"],
     }
-    status, said = ended(change(lost, rollback_timeout=40))
+    status, said = ended(change(wrong, rollback_timeout=40))
     assert status != 0
     for part in ("is as it was before", "nobody confirmed it within 40 s", "no new connection"):
         assert part in said, said[-1500:]
