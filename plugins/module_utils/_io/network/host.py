@@ -95,9 +95,10 @@ class HostNetwork:
 
         ``foreseen`` gives what will be observed when other things have been done, which are to be done before.
         """
-        observed = foreseen(self.observe())
+        there = self.observe()
+        observed = foreseen(there)
         desired = pinned(from_data(data), observed)
-        seen = look(self._runner, observed.links)
+        seen = look(self._runner, there.links)
         name, why = choose(wanted, desired, seen)
         if why:
             raise Refused("backend", f"Nothing was changed: {why}")
