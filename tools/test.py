@@ -12,12 +12,13 @@ measures, or emulates machines, runs alone.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
@@ -25,6 +26,10 @@ ALONE = {"dns_power_cut", "network", "network_backends", "network_vm", "replace_
 """Scenarios that measure, or need both processors for machines that are emulated."""
 DRILLS = {"molecule:network_vm"}
 """What runs only when it is named: its emulated machine takes about a quarter of an hour for it."""
+REASON = re.compile(r"^[\s│]*(E   |FAILED |ERROR |fatal: |\[ERROR\]|\S+: error: |Error: )")
+"""A line that says why something failed: of pytest, Ansible, molecule or mypy."""
+MOST, LONGEST = 30, 400
+"""How many such lines are told once more at the end, and how much of each."""
 
 
 class Phase(NamedTuple):
@@ -40,12 +45,12 @@ class Phase(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a phase went; ``said`` is empty when it spoke for itself."""
+    """How a phase went, and all that was printed in it."""
 
     name: str
     passed: bool
     seconds: float
-    said: str = ""
+    said: Sequence[str] = ()
 
 
 def environments() -> Dict[str, str]:
@@ -93,22 +98,32 @@ def run(phase: Phase) -> Outcome:
         libraries = (str(path) for path in (servers / "lib").glob("*-linux-gnu*"))
         env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     env.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", SMALLFLEET_CACHE=CACHE)
-    output: Dict[str, Any] = {} if phase.alone else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     passed = True
     for command in phase.commands:
-        done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, text=True, check=False, **output)
-        said.append(done.stdout or "")
-        passed = done.returncode == 0
+        with subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as running:
+            for line in running.stdout or ():
+                said.append(line)
+                if phase.alone:
+                    print(line, end="", flush=True)
+        passed = running.returncode == 0
         if not passed:
             break
-    return Outcome(phase.name, passed, time.monotonic() - start, "".join(said))
+    return Outcome(phase.name, passed, time.monotonic() - start, said)
+
+
+def reasons(outcome: Outcome) -> Iterator[str]:
+    """The lines that say why a phase failed, each once and none of them long; its last ones where none is known to say so."""
+    found = list(dict.fromkeys(line.strip()[:LONGEST] for line in outcome.said if REASON.match(line)))
+    yield from found[:MOST] or [line.rstrip()[:LONGEST] for line in outcome.said[-10:]]
 
 
 def run_all(chosen: Sequence[Phase]) -> Iterator[Outcome]:
     """Those that may run beside others first, two at a time; then the others one by one."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         for outcome in pool.map(run, [phase for phase in chosen if not phase.alone]):
-            print(f"\n===== {outcome.name} =====\n{outcome.said}", end="", flush=True)
+            print(f"\n===== {outcome.name} =====\n{''.join(outcome.said)}", end="", flush=True)
             yield outcome
     yield from map(run, [phase for phase in chosen if phase.alone])
 
@@ -132,6 +147,8 @@ def main(wanted: Sequence[str]) -> int:
         return 2
     rows += run_all(chosen)
     failed = sum(not row.passed for row in rows)
+    for row in (row for row in rows if not row.passed):
+        print(f"\n===== why {row.name} failed =====", *reasons(row), sep="\n")
     print(f"\n{'phase':<24}{'result':<10}{'seconds':>8}")
     for name, passed, seconds, _said in [*rows, Outcome("all", not failed, time.monotonic() - began)]:
         print(f"{name:<24}{'passed' if passed else 'FAILED':<10}{seconds:>8.0f}")
