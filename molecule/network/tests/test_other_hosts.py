@@ -97,7 +97,7 @@ def test_a_wrong_gateway_is_taken_back_and_the_next_run_works():
 
 
 @pytest.mark.parametrize("time", ["1h", "infinite"])
-def test_leased_addresses_move_onto_a_bridge_and_stay_the_same(time, capsys):
+def test_leased_addresses_move_onto_a_bridge_and_back_and_stay_the_same(time, capsys):
     """DHCP and router advertisements by a real dnsmasq, pinged about a hundred times a second during the move."""
     text = DNSMASQ.format(time=time)
     LEASER.on("command -v dnsmasq || apt-get -qq -y --no-install-recommends install dnsmasq-base 2>&1", node="peer")
@@ -126,7 +126,11 @@ def test_leased_addresses_move_onto_a_bridge_and_stay_the_same(time, capsys):
     assert len([line for line in leases.splitlines() if four in line]) == 1
     status, said = change(CARD, {"name": "eth1"}, bridge("br1", "eth1", **BY_LEASE))
     assert status == 0 and '"changed": false' in said, said
-    status, said = change(CARD, {"name": "eth1"}, gone("br1"))
+    status, said = change(CARD, {"name": "eth1", **BY_LEASE}, gone("br1"))
+    assert status == 0, said
+    until(lambda: links()["eth1"] == ("", before))
+    until(lambda: "configured" in LEASER.on("networkctl list --no-legend eth1"))
+    status, said = change(CARD, {"name": "eth1"})
     assert status == 0, said
     assert links()["eth1"] == ("", set())
     unchanged()

@@ -242,7 +242,7 @@ def test_networkd_knows_the_file_of_a_vlan_before_the_vlan_is_made_and_does_not_
     assert [step.kind for step in switch(change)][:3] == ["put", "reload", "batch"]
 
 
-def test_the_kernel_announces_the_route_of_a_moved_address_again_for_networkd() -> None:
+def test_the_kernel_announces_a_moved_address_and_its_route_again_for_networkd() -> None:
     there, local = "address add 192.0.2.1/24 broadcast + dev br0", "address add fe80::1/64 scope link dev br0 nodad"
     six = "address add 2001:db8::1/64 dev br0 nodad"
     passing = ("address add 192.0.2.9/32 dev br0", "address del 192.0.2.9/32 dev br0")
@@ -251,9 +251,13 @@ def test_the_kernel_announces_the_route_of_a_moved_address_again_for_networkd() 
     assert batches(change)["remind-switch"].splitlines() == [
         "address change 192.0.2.1/24 dev br0 metric 1",
         "address change 192.0.2.1/24 dev br0 metric 0",
+        "address change fe80::1/64 scope link dev br0 nodad",
         "address change 2001:db8::1/64 dev br0 nodad metric 1",
         "address change 2001:db8::1/64 dev br0 nodad metric 256",
     ]
+    for steps, after in ((switch(change), "batch"), (adopt(change), "reload")):
+        kinds = [step.kind for step in steps]
+        assert kinds[kinds.index("remind") - 1] == after
     assert "remind-switch" not in batches(prepare("/x", Plan(switch=tuple(moved)), (), {}, Observed()))
 
 
@@ -261,7 +265,7 @@ def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
     change = prepare("/x", bridge_plan(), (), {}, Observed())
     assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
     assert batches(change)["switch"] == "link set dev eth1 nomaster\n"
-    assert "ip -6 -batch switch6" in scripts(change, "boot", 90)["switch.sh"]
+    assert "batch switch6 -6" in scripts(change, "boot", 90)["switch.sh"]
 
 
 @pytest.mark.parametrize("name", ["switch.sh", "adopt.sh", "finish.sh", "restore.sh"])

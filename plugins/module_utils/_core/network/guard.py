@@ -197,21 +197,24 @@ def batches(change: Change) -> Dict[str, str]:
 
 
 def _remind(operations: Sequence[Operation]) -> List[str]:
-    """What makes the kernel announce the routes of new addresses again: a change of each route's metric, and back.
+    """What makes the kernel announce new addresses and their routes again. Only addresses that are there in the end: the
+    kernel makes an IPv4 address that is to be changed and does not exist.
 
-    Where two interfaces have a network for a moment, systemd-networkd 257 takes the end of one's route for that of the
-    other's, and then waits forever before it sets a route by a gateway that it believes out of reach. Only addresses
-    that are there in the end: the kernel makes an IPv4 address that is to be changed and does not exist.
+    Of routes by a change of their metric, and back: where two interfaces have a network for a moment, systemd-networkd 257
+    takes the end of one's route for that of the other's, and then waits forever before it sets a route by a gateway that it
+    believes out of reach. Link-local addresses as they are: it forgets a port that leaves its bridge, with the addresses
+    that this has by then, learns of it anew, and asks no router before it knows of a link-local address.
     """
-    there: Dict[Tuple[str, str], bool] = {}
+    there: Dict[Tuple[str, str], Tuple[str, ...]] = {}
     for words in (one.words for one in operations if one.words[0] == "address"):
-        lasting = words[1] in ("add", "replace") and "scope" not in words and "valid_lft" not in words
-        there[(words[2], words[words.index("dev") + 1])] = lasting
+        there[(words[2], words[words.index("dev") + 1])] = words
     found: List[str] = []
-    for (address, name), lasting in there.items():
-        plain, nodad = ("256", " nodad") if ":" in address else ("0", "")
-        if lasting:
-            found += [f"address change {address} dev {name}{nodad} metric {metric}" for metric in ("1", plain)]
+    for (address, name), words in there.items():
+        local, plain, nodad = ("scope" in words, "256", " nodad") if ":" in address else (False, "0", "")
+        if words[1] not in ("add", "replace") or "valid_lft" in words:
+            continue
+        metrics = ("",) if local else (" metric 1", f" metric {plain}")
+        found += [f"address change {address}{' scope link' if local else ''} dev {name}{nodad}{metric}" for metric in metrics]
     return found
 
 
@@ -294,10 +297,15 @@ def switch(change: Change) -> List[Step]:
 
 
 def adopt(change: Change) -> List[Step]:
-    """Make it the boot configuration. It still can be taken back, by ``restore`` and by ``recover`` at a boot."""
+    """Make it the boot configuration. It still can be taken back, by ``restore`` and by ``recover`` at a boot.
+
+    The reminder comes once more: systemd-networkd gives a card that went down to join a bond its addresses again, and takes
+    them away when it reads its files, and with their routes forgets those of the others.
+    """
     recover = [Step("put", RECOVER_UNIT, "recover.service"), Step("enable", RECOVER_LINK, f"../{RECOVER}")]
     owned = [*_claims(change, "after"), *_service(change, "acquire")]
-    return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *_end_trial(change), *owned]
+    told = [*_end_trial(change), *_batch(change, "remind-switch", "remind")]
+    return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *told, *owned]
 
 
 def finish(change: Change) -> List[Step]:

@@ -67,6 +67,21 @@ clients() {{
     done
     return 0
 }}
+# All lines of a file. What one was to delete may be gone: the network service takes what it gave to a card without carrier
+batch() {{
+    from=1
+    until said=$(tail -n "+$from" "$1" | timeout 20 ip $2 -batch - 2>&1); do
+        number=${{said##*Command failed -:}}
+        case "$number" in '' | *[!0-9]*) echo "$said" && return 1 ;; esac
+        from=$((from + number))
+        line=$(sed -n "$((from - 1))p" "$1")
+        case "$line: $said" in
+            "address del "*"ddress not found"* | "address del "*"Cannot assign requested address"*) ;;
+            "route del "*"No such process"* | "rule del "*"No such file"*) ;;
+            *) echo "$line: $said" && return 1 ;;
+        esac
+    done
+}}
 wait_for() {{
     for turn in $(seq 100); do
         [ "$(cat "/sys/class/net/$1/$2" 2>&1)" = "$3" ] && return 0
@@ -127,7 +142,7 @@ def command(step: Step) -> str:
     """One step as one command of the shell."""
     ip = f"timeout 20 ip{' -6' if step.family == 6 else ''}"
     words = {
-        "batch": f"{ip} -batch {quote(step.file)}",
+        "batch": f"batch {quote(step.file)}{' -6' if step.family == 6 else ''}",
         "undo": f"{ip} -force -batch {quote(step.file)} >undo.log 2>&1",
         "remind": f"{ip} -force -batch {quote(step.file)} >remind.log 2>&1",
         "carrier": f"wait_for {quote(step.file)} operstate up",
