@@ -53,18 +53,30 @@ def start(*argv: str) -> "subprocess.Popen[str]":
     )
 
 
-def ansible(*argv: str) -> Tuple[int, str]:
+def ended(running: "subprocess.Popen[str]", seconds: float = 300) -> Tuple[int, str]:
     """The exit status, and all that was said on one line."""
-    running = start(*argv)
-    said, _nothing = running.communicate(timeout=150)
+    said, _nothing = running.communicate(timeout=seconds)
     return running.returncode, " ".join(said.split())
 
 
+def ansible(*argv: str) -> Tuple[int, str]:
+    """The exit status, and all that was said on one line."""
+    return ended(start(*argv), 150)
+
+
 def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
+    """Wait for it; a command that fails or gives no answer says no."""
     ends = time.monotonic() + seconds
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < ends, "it did not come to that"
         time.sleep(0.2)
+
+
+def _holds(condition: Callable[[], Any]) -> bool:
+    try:
+        return bool(condition())
+    except subprocess.SubprocessError:
+        return False
 
 
 def kill(running: "subprocess.Popen[str]") -> None:
@@ -96,7 +108,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Mover:
-    """A node of a scenario's lab, host ``number`` of its network, with the addresses that the inventory gives it."""
+    """A node of a scenario's lab, host ``number`` of its network, with the addresses that the inventory gives it.
+
+    ``shared``: whether Ansible may share connections to it, which is no good where the node may lose its power meanwhile.
+    """
 
     scenario: Path
     lab: str
@@ -104,6 +119,7 @@ class Mover:
     number: int
     peer: str = "peer"
     peer_number: int = 2
+    shared: bool = True
 
     @property
     def v4(self) -> str:
@@ -137,6 +153,9 @@ class Mover:
         given.update({"rollback_timeout": 30, **options})
         argv = ("ansible", "-i", str(self.scenario / "inventory"), self.node)
         argv += ("-e", "ansible_python_interpreter=/usr/bin/python3")
+        if not self.shared:
+            options_of_ssh = f"-F {LABS / self.lab}/ssh_config -o ControlPath=none"
+            argv += ("-e", "ansible_ssh_control_path=none", "-e", f"ansible_ssh_common_args='{options_of_ssh}'")
         return (*argv, "-m", "smallfleet.infra.host_network", "-a", json.dumps(given))
 
     def ssh(self, *command: str, node: str = "") -> Tuple[str, ...]:
@@ -169,10 +188,15 @@ class Mover:
         for kept in (LABS / self.lab / "cp").glob(f"{self.node}*"):
             kept.unlink()
 
-    def watched(self, act: Callable[[], Any], afterwards: float = 0.0) -> Tuple[Any, Dict[str, Loss]]:
-        """What ``act`` gives, and what of about a thousand packets a second of each family was lost meanwhile."""
+    def watched(
+        self, act: Callable[[], Any], afterwards: float = 0.0, interval: float = 0.001, seconds: int = 90
+    ) -> Tuple[Any, Dict[str, Loss]]:
+        """What ``act`` gives, and what of about a thousand packets a second of each family was lost meanwhile.
+
+        ``interval``: another time between two packets, in seconds. ``seconds``: after which the peer stops in any case.
+        """
         pings = {
-            family: start(*self.ssh(f"echo $$; exec ping -n -q -i 0.001 -W 1 -w 90 {target}", node=self.peer))
+            family: start(*self.ssh(f"echo $$; exec ping -n -q -i {interval} -W 1 -w {seconds} {target}", node=self.peer))
             for family, target in (("IPv4", self.v4), ("IPv6", self.v6))
         }
         numbers = [(ping.stdout.readline() if ping.stdout else "").strip() for ping in pings.values()]

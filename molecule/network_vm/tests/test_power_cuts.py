@@ -15,7 +15,8 @@ import secrets
 import time
 
 import pytest
-from drill import HYBRID_AGAIN, PLAIN, change, configuration, ended, on, power, settled, under_way, until
+from drill import HYBRID_AGAIN, MOVER, PLAIN, change, configuration, power, settled
+from moving import ended, until
 
 CUTS = int(os.environ.get("SMALLFLEET_CUTS", "2"))
 SEED = int(os.environ.get("SMALLFLEET_SEED", "5227"))
@@ -28,7 +29,7 @@ testinfra_hosts = ["ansible://peer"]
 
 def phase() -> str:
     """How far the change had come, by the marks that a restored one leaves too."""
-    found = set(on("bonded", f"ls {ROOT}/$(cat {ROOT}/last)").split())
+    found = set(MOVER.on(f"ls {ROOT}/$(cat {ROOT}/last)").split())
     return next((mark for mark in ("confirmed", "adopting", "applied") if mark in found), "started")
 
 
@@ -47,7 +48,7 @@ def test_a_host_that_loses_its_power_comes_back_with_the_old_network_or_the_new_
     begin(before, after, token)
     confirming = None
     if number % 2:
-        until(lambda: "applied" in on("bonded", f"ls {ROOT}/$(cat {ROOT}/last)"))
+        until(lambda: "applied" in MOVER.on(f"ls {ROOT}/$(cat {ROOT}/last)"), 90)
         confirming = change({}, state="confirmed", token=token)
     moment = chance.uniform(0.0, LONGEST)
     time.sleep(moment)
@@ -71,5 +72,5 @@ def test_a_host_that_loses_its_power_comes_back_with_the_old_network_or_the_new_
 def test_the_next_change_needs_no_cleaning_up():
     status, said = ended(change(HYBRID_AGAIN))
     assert status == 0, said[-1500:]
-    assert configuration() == "hybrid" and not under_way()
-    until(settled)
+    assert configuration() == "hybrid" and not MOVER.under_way()
+    until(settled, 90)
