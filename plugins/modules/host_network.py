@@ -175,8 +175,7 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
 def confirm(module: AnsibleModule, network: HostNetwork) -> None:
     """The checks come first: what fails them stays under way and may be tried again."""
     token = demanded(module.params["token"], module.params["state"])
-    network.guard.demand(token)
-    checks = run_checks(network, module.params["checks"], afterwards=True)
+    checks = run_checks(network, module.params["checks"], afterwards=True, going=network.going(token))
     before = module.params["checked_before"]
     for name, wrong in checks.items():
         if wrong and before.get(name):

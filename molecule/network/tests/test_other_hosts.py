@@ -56,6 +56,14 @@ def gone(name: str):
     return {"name": name, "type": "bridge", "state": "absent"}
 
 
+def lease(time: str) -> None:
+    """The peer leases addresses on the second card's network, and is a router there."""
+    text = DNSMASQ.format(time=time)
+    LEASER.on("command -v dnsmasq || apt-get -qq -y --no-install-recommends install dnsmasq-base 2>&1", node="peer")
+    serve = f"systemctl stop 'lease-*'; systemd-run --quiet --collect --unit=lease-{time} dnsmasq -k -C /run/lease.conf"
+    LEASER.on(f"cat > /run/lease.conf <<'E'\n{text}\nE\n{serve}", node="peer")
+
+
 def links() -> Dict[str, Tuple[str, Set[str]]]:
     """Interface -> what it is a port of, and its addresses."""
     listed = json.loads(LEASER.on("ip -json address show"))
@@ -99,10 +107,7 @@ def test_a_wrong_gateway_is_taken_back_and_the_next_run_works():
 @pytest.mark.parametrize("time", ["1h", "infinite"])
 def test_leased_addresses_move_onto_a_bridge_and_back_and_stay_the_same(time, capsys):
     """DHCP and router advertisements by a real dnsmasq, pinged about a hundred times a second during the move."""
-    text = DNSMASQ.format(time=time)
-    LEASER.on("command -v dnsmasq || apt-get -qq -y --no-install-recommends install dnsmasq-base 2>&1", node="peer")
-    serve = f"systemctl stop 'lease-*'; systemd-run --quiet --collect --unit=lease-{time} dnsmasq -k -C /run/lease.conf"
-    LEASER.on(f"cat > /run/lease.conf <<'E'\n{text}\nE\n{serve}", node="peer")
+    lease(time)
     status, said = change(CARD, {"name": "eth1", **BY_LEASE})
     assert status == 0, said
     LEASER.on("networkctl renew eth1")
@@ -150,13 +155,17 @@ def test_a_port_and_its_bridge_are_absent_in_one_change_and_the_port_can_be_used
 
 
 def test_a_bridge_that_another_program_has_made_is_refused_and_gives_way_to_one_of_another_name():
+    """Also where the kernel has a router by the old one, which nobody needs to reach any more."""
+    lease("1h")
     LEASER.on("ip link add br7 type bridge; ip link set dev br7 up; ip link set dev eth1 up master br7")
+    until(lambda: LEASER.on("ip -6 route show default dev br7").strip())
     status, said = change(CARD, {"name": "eth1"}, bridge("br7", "eth1"))
     assert status != 0 and "Nothing was changed: interfaces.br7: systemd-networkd has not made this bridge" in said
     assert links()["eth1"][0] == "br7"
     status, said = change(CARD, {"name": "eth1"}, bridge("br8", "eth1"), gone("br7"))
     assert status == 0, said
     assert links()["eth1"] == ("br8", set()) and "br7" not in links()
+    LEASER.on("systemctl stop 'lease-*'", node="peer")
     status, said = change(CARD, {"name": "eth1"}, gone("br8"))
     assert status == 0, said
     unchanged()

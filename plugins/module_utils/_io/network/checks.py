@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Dict, List, Mapping, Sequence
+from typing import Collection, Dict, List, Mapping, Sequence
 
 from ..._core.network.model import DEFAULT_DESTINATIONS, MAIN_TABLE, Observed, Route
 from ..command import CommandRunner
@@ -22,10 +22,19 @@ class Checks:
     def __init__(self, runner: CommandRunner) -> None:
         self._runner = runner
 
-    def run(self, gateway: bool, hosts: Mapping[str, Sequence[str]], names: Sequence[str], observed: Observed) -> Dict[str, str]:
-        """``hosts`` maps what a host is called to its addresses, of which every one must answer."""
+    def run(
+        self,
+        gateway: bool,
+        hosts: Mapping[str, Sequence[str]],
+        names: Sequence[str],
+        observed: Observed,
+        going: Collection[str] = (),
+    ) -> Dict[str, str]:
+        """``hosts`` maps what a host is called to its addresses, of which every one must answer. ``going``: interfaces that
+        go, with their routes, when the change is confirmed.
+        """
         found: Dict[str, str] = {}
-        for route in default_routes(observed) if gateway else []:
+        for route in default_routes(observed, going) if gateway else []:
             found[f"gateway of IPv{route.family}"] = self._gateway(route)
         for name, addresses in hosts.items():
             for address in addresses:
@@ -63,10 +72,10 @@ class Checks:
         return self._runner.run(["ping", "-n", "-q", "-c", "1", "-W", "1", *where, address], check=False).rc == 0
 
 
-def default_routes(observed: Observed) -> List[Route]:
+def default_routes(observed: Observed, going: Collection[str] = ()) -> List[Route]:
     """The default routes that count: in the main table, by a gateway, the one of the lowest metric for each family."""
     found: Dict[int, Route] = {}
-    for route in observed.routes:
+    for route in (one for one in observed.routes if one.interface not in going):
         if route.destination in DEFAULT_DESTINATIONS and route.table == MAIN_TABLE and route.gateway:
             if route.family not in found or route.metric < found[route.family].metric:
                 found[route.family] = route

@@ -136,8 +136,15 @@ class HostNetwork:
         if taken:
             raise Refused("check", "; ".join(taken))
         backend = self._files.read(f"{folder}/backend") or ""
-        desired = from_data(json.loads(self._files.read(f"{folder}/desired.json") or "{}"))
+        desired = self._desired(record)
         return self.guard.confirm(token, lambda: self._settled(desired, backend))
+
+    def going(self, token: str) -> List[str]:
+        """The interfaces that go when the change that is under way is confirmed. Raises Refused."""
+        return [one.name for one in self._desired(self.guard.demand(token)).interfaces if one.absent]
+
+    def _desired(self, record: Record) -> Desired:
+        return from_data(json.loads(self._files.read(f"{self.guard.folder(record.id)}/desired.json") or "{}"))
 
     def _settled(self, desired: Desired, backend: str) -> str:
         """What is still wrong some seconds after the boot configuration changed, or nothing."""

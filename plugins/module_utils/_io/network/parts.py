@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Collection, Dict, Mapping, Optional
 
 from ..._core.network.detect import BACKENDS
 from ..command import SystemRunner
@@ -67,7 +67,9 @@ def vacant(guard: Guard, timeout: int, check_mode: bool) -> None:
     guard.clear()
 
 
-def run_checks(network: HostNetwork, asked: Mapping[str, Any], afterwards: bool) -> Dict[str, str]:
-    """Each check that is asked for, and what is wrong. ``afterwards``: the change has been made."""
+def run_checks(network: HostNetwork, asked: Mapping[str, Any], afterwards: bool, going: Collection[str] = ()) -> Dict[str, str]:
+    """Each check that is asked for, and what is wrong. ``afterwards``: the change has been made; the interfaces ``going``
+    are there until it is confirmed.
+    """
     hosts = {**asked["hosts"], **(asked["afterwards"] if afterwards else {})}
-    return Checks(SystemRunner(20.0)).run(asked["gateway"], hosts, asked["names"], network.observe())
+    return Checks(SystemRunner(20.0)).run(asked["gateway"], hosts, asked["names"], network.observe(), going)
