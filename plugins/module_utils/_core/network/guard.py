@@ -74,7 +74,7 @@ class Claim:
 class Change:
     """What is changed: requests to the kernel, the boot configuration, and what a service is shown for the trial.
 
-    ``trial`` are files below /run, gone at the next boot; those of ``devices`` among them are shown to the service first,
+    ``trial`` are files below /run, gone at the next boot; those of ``early`` among them are shown to the service first,
     and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make. A VLAN it
     takes over if it knows its file when the VLAN appears; it would not make it before the interface below is configured.
     ``held`` are trial files in whose place the service is shown first that the interface is none of its business: it
@@ -88,7 +88,7 @@ class Change:
     operations: Plan
     boot: Tuple[FileChange, ...] = ()
     trial: Tuple[Tuple[str, str], ...] = ()
-    devices: Tuple[str, ...] = ()
+    early: Tuple[str, ...] = ()
     made: Tuple[str, ...] = ()
     held: Tuple[Tuple[str, str], ...] = ()
     reloads: bool = False
@@ -145,7 +145,7 @@ def prepare(
 
 
 def _unmanaged(name: str) -> str:
-    """What tells systemd-networkd to leave an interface alone, as it is (systemd.network(5))."""
+    """What tells systemd-networkd to leave an interface alone (systemd.network(5)); it takes away what addresses it gave it."""
     return f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
 
 
@@ -235,9 +235,9 @@ def sources(change: Change) -> Dict[str, Tuple[str, int]]:
     return found
 
 
-def _trial(change: Change, devices: bool) -> List[Step]:
+def _trial(change: Change, early: bool) -> List[Step]:
     numbered = list(enumerate(change.trial))
-    return [Step("put", path, f"trial-{n}") for n, (path, _text) in numbered if (path in change.devices) == devices]
+    return [Step("put", path, f"trial-{n}") for n, (path, _text) in numbered if (path in change.early) == early]
 
 
 def _boot(change: Change, new: bool) -> List[Step]:
@@ -283,15 +283,15 @@ def leave() -> List[Step]:
 
 def switch(change: Change) -> List[Step]:
     """Make the change for the trial. A step that fails ends it, and ``restore`` follows."""
-    steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, devices=True)
+    steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, early=True)
     steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
-    if change.devices or change.held:
+    if change.early or change.held:
         steps += [Step("reload"), *(Step("link", name) for name in change.made)]
     steps += _batch(change, "prepare")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
     steps += _batch(change, "remind-switch", "remind")
-    steps += _trial(change, devices=False)
+    steps += _trial(change, early=False)
     steps += [Step("reload")] if change.reloads else []
     return [*steps, *_batch(change, "cleanup"), Step("mark", APPLIED)]
 
