@@ -72,6 +72,8 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
         properties = ["-m", "not hypothesis"] if suffix else []  # they know no Ansible, and the Python is the same
         found.append(Phase(f"unit{suffix}", [["pytest", *properties, "tests/unit"]], environment, alone=False))
         found.append(Phase(f"sanity{suffix}", [["tools/sanity.sh", environment]], environment, alone=False))
+    found.append(Phase("site", [["pytest", "--durations=5", "tests/site"]], usual, alone=False))
+    found += [Phase(f"site:{purpose}", [["pytest", "-m", "not once", "tests/site"]], envs[purpose], alone=False) for purpose in others]
     found.append(Phase("perf", [["python", "tests/perf/fleet_plan.py"]], usual))
     found.append(Phase("perf:dns", [["python", "tests/perf/dns_updates.py"]], envs["peers"]))
     found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
@@ -79,8 +81,6 @@ def phases(envs: Dict[str, str]) -> List[Phase]:
     for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
         command = ["molecule", "test", "--scenario-name", scenario]
         found.append(Phase(f"molecule:{scenario}", [command], usual, alone=scenario in ALONE))
-    found.append(Phase("site", [["pytest", "--durations=5", "tests/site"]], usual))
-    found += [Phase(f"site:{purpose}", [["pytest", "-m", "not once", "tests/site"]], envs[purpose]) for purpose in others]
     return found
 
 

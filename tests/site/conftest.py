@@ -12,12 +12,13 @@ import shutil
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FLEET = "test-site"
+FLEET = f"test-site-{'-'.join(version('ansible-core').split('.')[:2])}"  # those of two cores may be there at once
 LAB = Path("/var/lib/smallfleet/labs") / FLEET
 HOSTS = ("app1", "app2", "ns1", "watch1")
 LIMIT = 900
