@@ -44,7 +44,7 @@ OURS = {
     "networkmanager": {"smallfleet-eth0.nmconnection", "smallfleet-br0.nmconnection"},
     "networkd": {"05-smallfleet-eth0.network", "05-smallfleet-br0.network", "05-smallfleet-br0.netdev"},
 }
-NETWORKD = "networkctl list --no-legend br0 eth0 | awk '{print $2, $4, $5}'"
+NETWORKD = "networkctl list --no-legend | awk '$2 != \"lo\" {print $2, $4, $5}'"
 CONNECTED = {
     "ifupdown": ("ifquery --state", "br0=br0 eth0=eth0 lo=lo", "eth0=eth0 lo=lo"),
     "netplan": (NETWORKD, "br0 routable configured eth0 enslaved configured", "eth0 routable configured"),

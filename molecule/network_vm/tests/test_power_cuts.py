@@ -21,7 +21,8 @@ from moving import ended, until
 CUTS = int(os.environ.get("SMALLFLEET_CUTS", "2"))
 SEED = int(os.environ.get("SMALLFLEET_SEED", "5227"))
 DESIRED = {"hybrid": HYBRID_AGAIN, "plain": PLAIN}
-LONGEST = 15.0  # seconds in which an emulated node has made a change, or its confirmation
+LONGEST = {"change": 15.0, "confirmation": 35.0}
+"""In how many seconds an emulated node has made it. A confirmation is asked for from elsewhere, and begins after half of them."""
 ROOT = "/var/lib/smallfleet/network"
 
 testinfra_hosts = ["ansible://peer"]
@@ -50,7 +51,8 @@ def test_a_host_that_loses_its_power_comes_back_with_the_old_network_or_the_new_
     if number % 2:
         until(lambda: "applied" in MOVER.on(f"ls {ROOT}/$(cat {ROOT}/last)"), 90)
         confirming = change({}, state="confirmed", token=token)
-    moment = chance.uniform(0.0, LONGEST)
+    what = "confirmation" if confirming else "change"
+    moment = chance.uniform(0.0, LONGEST[what])
     time.sleep(moment)
     told = confirming is not None and confirming.poll() == 0
     power("powered_off")
@@ -60,7 +62,6 @@ def test_a_host_that_loses_its_power_comes_back_with_the_old_network_or_the_new_
     until(lambda: configuration() in DESIRED and settled(), 60)
     came, reached = configuration(), phase()
     with capsys.disabled():
-        what = "confirmation" if confirming else "change"
         print(f"\ncut {number + 1:2} seed {SEED + number}: {moment:5.2f} s into the {what} to {after}: {reached}, came back with {came}")
     assert came == (after if reached == "confirmed" else before)
     assert came == after or not told, "it was said to be confirmed, and is gone"
