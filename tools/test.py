@@ -29,7 +29,7 @@ DRILLS = {"molecule:network_vm"}
 REASON = re.compile(r"^[\s│]*(E   |FAILED |ERROR |fatal: |\[ERROR\]|\S+: error: |Error: )")
 """A line that says why something failed: of pytest, Ansible, molecule or mypy."""
 MOST, LONGEST = 30, 400
-"""How many such lines are told once more at the end, and how much of each."""
+"""How many such lines, the last, are told once more at the end, and how much of each: a scenario provokes failures too."""
 
 
 class Phase(NamedTuple):
@@ -116,7 +116,7 @@ def run(phase: Phase) -> Outcome:
 def reasons(outcome: Outcome) -> Iterator[str]:
     """The lines that say why a phase failed, each once and none of them long; its last ones where none is known to say so."""
     found = list(dict.fromkeys(line.strip()[:LONGEST] for line in outcome.said if REASON.match(line)))
-    yield from found[:MOST] or [line.rstrip()[:LONGEST] for line in outcome.said[-10:]]
+    yield from found[-MOST:] or [line.rstrip()[:LONGEST] for line in outcome.said[-10:]]
 
 
 def run_all(chosen: Sequence[Phase]) -> Iterator[Outcome]:
