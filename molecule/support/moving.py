@@ -64,10 +64,10 @@ def ansible(*argv: str) -> Tuple[int, str]:
     return ended(start(*argv), 150)
 
 
-def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
-    """Wait for it; a command that fails or gives no answer says no."""
+def until(condition: Callable[[], Any], seconds: float = 40.0, cut_off: bool = False) -> None:
+    """Wait for it. ``cut_off``: the node may be away meanwhile, so a command that fails or gives no answer says no."""
     ends = time.monotonic() + seconds
-    while not _holds(condition):
+    while not (_holds(condition) if cut_off else condition()):
         assert time.monotonic() < ends, "it did not come to that"
         time.sleep(0.2)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -19,8 +20,10 @@ sys.path[:0] = [str(PROJECT / "collections"), str(SCENARIO.parent / "support")]
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node  # noqa: E402
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import existing_lab  # noqa: E402
 from moving import LABS, Mover, start  # noqa: E402
+from moving import until as until_it_holds  # noqa: E402
 
 MOVER = Mover(SCENARIO, "molecule-network-vm", "bonded", 1, shared=False)
+until = partial(until_it_holds, cut_off=True)
 V4, V6, TAGGED = MOVER.v4, MOVER.v6, "198.18.5.1"
 FOUR = {"enabled": True, "address": [{"ip": V4, "prefix_length": 24}]}
 SIX = {"enabled": True, "address": [{"ip": V6, "prefix_length": 64}]}

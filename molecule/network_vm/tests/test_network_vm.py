@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from drill import HYBRID, HYBRID_AGAIN, MOVER, PLAIN, SCENARIO, change, configuration, settled
-from moving import ended, until
+from drill import HYBRID, HYBRID_AGAIN, MOVER, PLAIN, SCENARIO, change, configuration, settled, until
+from moving import ended
 
 testinfra_hosts = ["ansible://peer"]
 

@@ -15,8 +15,8 @@ import secrets
 import time
 
 import pytest
-from drill import HYBRID_AGAIN, MOVER, PLAIN, change, configuration, power, settled
-from moving import ended, until
+from drill import HYBRID_AGAIN, MOVER, PLAIN, change, configuration, power, settled, until
+from moving import ended
 
 CUTS = int(os.environ.get("SMALLFLEET_CUTS", "2"))
 SEED = int(os.environ.get("SMALLFLEET_SEED", "5227"))
