@@ -121,3 +121,11 @@ def test_a_primary_does_not_start_before_the_host_has_its_addresses() -> None:
     unit = BIND.files(config())[bind.UNIT_FILE]
     assert "After=network-online.target" in unit and "ExecStartPre=-/usr/bin/timeout 30 " in unit
     assert all(address in unit for address in config().listen)
+
+
+def test_a_secondary_asks_for_the_zones_of_its_configuration_and_of_its_catalogs_once_it_has_started() -> None:
+    unit = BIND.files(config())[bind.UNIT_FILE]
+    assert """ExecStartPost=-/usr/bin/timeout 30 /bin/sh -c 'zones="c.invalid example.org"; \\\n""" in unit
+    assert " - c.invalid /var/lib/bind/c.invalid.zone |" in unit
+    alone = replace(config(), zones=tuple(zone for zone in config().zones if zone.role == "primary"), catalogs=())
+    assert "ExecStartPost" not in BIND.files(alone)[bind.UNIT_FILE]

@@ -74,11 +74,44 @@ After=network-online.target
 [Service]
 ExecStartPre=-/usr/bin/timeout 30 /bin/sh -c 'for address in {" ".join(config.listen)}; do \\
     until ip -o address show to $$address -tentative | grep -q .; do sleep 0.2; done; done'
+{_refresh(config)}"""
+
+
+def _refresh(config: ServerConfig) -> str:
+    """A secondary asks its primaries as soon as it has started: what it was told while it was down went to nobody.
+
+    named itself begins to ask after a quarter of ``retry`` at the earliest. The zones that it has from a catalog are
+    read from that catalog's copy, as named reads them. A zone that is not loaded in ten seconds has no copy, and named
+    fetches it without being asked.
+    """
+    taken = sorted(zone.name for zone in config.zones if zone.role != PRIMARY)
+    if not taken:
+        return ""
+    consumed = sorted(one.name for one in config.catalogs if one.role == CONSUME)
+    members = "".join(
+        f"""    zones="$$zones $$(named-checkzone -jqD -k ignore -n ignore -i none -o - {name} {zone_file(name)} | \\
+        while read -r owner ttl class type target; do [ $$type = PTR ] && echo $$target; done)"; \\
+"""
+        for name in consumed
+    )
+    return f"""ExecStartPost=-/usr/bin/timeout 30 /bin/sh -c 'zones="{" ".join(taken)}"; \\
+{members}    for attempt in $$(seq 20); do \\
+        waiting=; \\
+        for zone in $$zones; do \\
+            if rndc zonestatus $$zone 2>&1 | grep -q ^serial; then rndc refresh $$zone; else waiting="$$waiting $$zone"; fi; \\
+        done; \\
+        zones=$$waiting; \\
+        [ -n "$$zones" ] || exit 0; \\
+        sleep 0.5; \\
+    done'
 """
 
 
 def render_options(config: ServerConfig) -> str:
-    """A server for the open internet: authoritative only, short answers, no amplifier."""
+    """A server for the open internet: authoritative only, short answers, no amplifier.
+
+    A zone's own ``retry`` counts on a secondary, which by default waits 500 seconds at least.
+    """
     ipv4 = [address for address in config.listen if ":" not in address]
     ipv6 = [address for address in config.listen if ":" in address]
     return f"""// {_NOTICE}
@@ -90,6 +123,7 @@ options {{
     allow-query-cache {{ none; }};
     allow-transfer {{ none; }};
     notify no;
+    min-retry-time 1;
     dnssec-validation no;
     minimal-any yes;
     minimal-responses yes;
