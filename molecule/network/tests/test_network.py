@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Dict
 
@@ -125,6 +126,21 @@ def test_a_change_to_another_address_is_confirmed_there_and_back():
     as_before()
 
 
+def test_a_gateway_is_not_asked_by_an_interface_that_goes_with_the_confirmation():
+    """The bridge is still there until then, and may get a route meanwhile that is not from the change."""
+    token = f"the-bridge-goes-{time.time_ns()}"
+    status, said = ansible(*MOVER.change(ON_CARD, state="applied", token=token, rollback_timeout=60))
+    assert status == 0, said
+    until(lambda: MOVER.addresses()["eth0"] == {V4, V6})
+    MOVER.on("ip route add ::/0 via fe80::99 dev br0")  # as a router advertisement would
+    status, said = ansible(*MOVER.change({}, state="confirmed", token=token))
+    assert status == 0, said
+    assert "br0" not in MOVER.addresses()
+    status, said = ansible(*MOVER.change(ON_BRIDGE))
+    assert status == 0, said
+    as_before()
+
+
 def test_a_killed_controller_leaves_a_host_that_goes_back_and_the_next_run_works():
     wrong = {**ON_CARD, "routes": [{**ON_CARD["routes"][0], "next_hop_address": "198.18.0.99"}]}
     running = start(*MOVER.change(wrong, rollback_timeout=15))
@@ -148,7 +164,7 @@ def _me() -> str:
 
 
 def test_a_host_that_boots_before_the_confirmation_has_its_old_network_and_the_next_run_works():
-    token = "the-token-of-this-test-is-long-enough"
+    token = f"the-host-boots-{time.time_ns()}"
     status, said = ansible(*MOVER.change(ON_CARD, state="applied", token=token, rollback_timeout=60))
     assert status == 0, said
     until(lambda: MOVER.addresses()["eth0"] == {V4, V6})

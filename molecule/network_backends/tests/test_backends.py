@@ -193,19 +193,11 @@ def by_hand(backend: str, mover: Mover, before: str, after: str) -> Dict[str, Lo
 
     def act() -> None:
         mover.on("systemd-run --quiet --collect --unit=by-hand sh /root/by-hand.sh")
-        until(lambda: there(mover, "test -e /root/done"), 60)
+        until(lambda: mover.on("test -e /root/done && echo done"), 60, cut_off=True)
 
     _nothing, losses = mover.watched(act, 3)
     assert mover.addresses()["br0"] == {mover.v4, mover.v6}
     return losses
-
-
-def there(mover: Mover, command: str) -> bool:
-    try:
-        mover.on(command)
-    except Exception:  # pylint: disable=broad-except
-        return False
-    return True
 
 
 @every_backend
