@@ -43,6 +43,17 @@ def test_a_secondary_has_a_change_seconds_later_because_it_was_told(host, client
         assert soon(lambda: dig(client, f"told.{ZONE} A", NS2), [value]) < 5
 
 
+def test_a_secondary_asks_its_primary_for_each_zone_as_soon_as_it_has_started(host):
+    """By itself, named would not before a quarter of the zone's retry, which is 30 s."""
+    since = host.check_output("rndc querylog on; date +%s")
+    log = f"journalctl -u named -o cat --since @{since} | grep -o ' query: [^ ]* IN SOA ' | sort -u | awk '{{print $2}}'"
+    try:
+        peer(host, "ns2").check_output("systemctl restart named")
+        soon(lambda: {ZONE, HIDDEN} - set(host.check_output(log).splitlines()), set())
+    finally:
+        host.check_output("rndc querylog off")
+
+
 def test_a_hidden_primary_is_in_no_answer_of_its_secondary(client):
     assert dig(client, f"www.{HIDDEN} A", NS2) == ["198.18.0.90"]
     assert dig(client, f"{HIDDEN} NS", NS2) == [f"ns2.{ZONE}."]
