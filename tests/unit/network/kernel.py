@@ -245,6 +245,7 @@ class Kernel:
             "onlink" in words,
             protocol=pairs["proto"],
             source=pairs.get("src", ""),
+            expires=int(pairs.get("expires", 0)),
         )
         self._link(route.interface)
         key = (route.destination, route.metric, route.table)

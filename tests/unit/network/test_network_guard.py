@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
     ADOPTING,
     APPLIED,
@@ -60,6 +61,7 @@ BOOT = (
 )
 SHOWN = {BOOT[0].path: "new", BOOT[3].path: "[NetDev]\nName=br0\nKind=bridge\n"}
 CLAIMS = (Claim("eth0", "by the old files", "by the new files"), Claim("eth1", "by the old files", ""), Claim("br0", "", "by the new files"))
+HEEDINGS = (Heeding("eth0", "1", "0"), Heeding("eth1", "0", "2"), Heeding("br0", "", "0"))
 PROGRAMS = ("", "networkd", IFUPDOWN, NETWORKMANAGER)
 NEW = {BOOT[0].path: BOOT[0].after, BOOT[3].path: BOOT[3].after, "/etc/other": "theirs"}
 
@@ -77,6 +79,7 @@ class Node:
         self.serves = change.program == NETWORKMANAGER
         self.claims = {one.interface: one.before for one in change.claims if one.before}
         self.clients = dict.fromkeys(change.clients, "at work")
+        self.accept_ra = {one.interface: one.before for one in change.heedings if one.before}
 
     def carry_out(self, steps: Sequence[Step], at_most: int = 10**6) -> int:
         """Do the first steps; return how many there were left to do."""
@@ -108,6 +111,8 @@ class Node:
             self.claims.update({step.file: sources(self.change)[step.source][0]} if step.source else {})
         elif step.kind in ("freeze", "thaw", "end") and self.clients[step.file] != "dead":
             self.clients[step.file] = {"freeze": "frozen", "thaw": "at work", "end": "dead"}[step.kind]
+        elif step.kind == "heed":
+            self.accept_ra[step.file] = step.source
 
     def request(self, operation: Operation, force: bool) -> None:
         try:
@@ -149,7 +154,9 @@ def node_of(case: Case, program: str) -> Node:
     shown = SHOWN if program == "networkd" else {}
     change = prepare("/x", plan(desired, observed), BOOT, shown, observed)
     if program in (IFUPDOWN, NETWORKMANAGER):
-        change = replace(change, program=program, claims=CLAIMS, clients=("eth0",) if program == IFUPDOWN else ())
+        change = replace(change, program=program, claims=CLAIMS)
+    if program == IFUPDOWN:
+        change = replace(change, clients=("eth0",), heedings=HEEDINGS)
     return Node(change, observed, promote)
 
 
@@ -159,6 +166,11 @@ def owned(program: str, confirmed: bool) -> Tuple[bool, Dict[str, str], Set[str]
     texts = {one.interface: one.after if confirmed else one.before for one in has}
     clients = {"dead" if confirmed else "at work"} if program == IFUPDOWN else set()
     return program == NETWORKMANAGER, {name: text for name, text in texts.items() if text}, clients
+
+
+def heard(node: Node) -> Dict[str, str]:
+    """What the kernel does with router advertisements, on interfaces that were there before."""
+    return {name: value for name, value in node.accept_ra.items() if name != "br0"}
 
 
 def everything(change: Change) -> List[Step]:
@@ -182,8 +194,10 @@ def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: 
         end = Kernel(case[1], case[2])
         end.run(plan(case[0], case[1]).operations)
         assert state(node.kernel.observed()) == state(end.observed())
+        assert all(node.accept_ra[one.interface] == one.after for one in node.change.heedings)
     else:
         assert state(node.kernel.observed()) == state(case[1])
+        assert heard(node) == {one.interface: one.before for one in node.change.heedings if one.before}
 
 
 @settings(max_examples=150, deadline=None)
@@ -259,6 +273,13 @@ def test_the_kernel_announces_a_moved_address_and_its_route_again_for_networkd()
         kinds = [step.kind for step in steps]
         assert kinds[kinds.index("remind") - 1] == after
     assert "remind-switch" not in batches(prepare("/x", Plan(switch=tuple(moved)), (), {}, Observed()))
+
+
+def test_a_new_interface_is_told_of_router_advertisements_before_it_can_hear_any() -> None:
+    change = replace(prepare("/x", bridge_plan(), BOOT, {}, Observed()), heedings=HEEDINGS)
+    kinds = [step.kind for step in switch(change)]
+    assert kinds[:5] == ["batch", "heed", "heed", "heed", "carrier"]
+    assert [step.file for step in restore(change, False) if step.kind == "heed"] == ["eth0", "eth1"]
 
 
 def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:

@@ -83,6 +83,21 @@ def test_the_real_kernel_goes_where_the_model_goes_and_comes_back_from_everywher
     assert left(namespace, after) == []
 
 
+def test_the_route_of_a_router_that_advertised_itself_comes_back_with_what_is_left_of_its_time(namespace: Namespace) -> None:
+    """Else it would stay for ever where the router does not."""
+    namespace.clear(False)
+    lines = ["address add 2001:db8::10/64 dev eth0 nodad", "route add default via fe80::1 dev eth0 proto ra expires 1800"]
+    namespace.run("ip", "-6", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+    observed = namespace.observed()
+    desired = pinned(Desired((Interface("eth0"), Interface("br0", "bridge", ports=("eth0",)))), observed)
+    steps = plan(desired, observed)
+    namespace.batch(steps.prepare + steps.switch + steps.cleanup)
+    namespace.batch(rollback(steps), force=True)
+    (route,) = [one for one in namespace.observed().routes if one.destination == "::/0"]
+    assert (route.interface, route.gateway, route.protocol) == ("eth0", "fe80::1", "ra")
+    assert 1790 < route.expires <= 1800
+
+
 def test_a_leased_address_moves_to_the_bridge_with_what_is_left_of_its_time(namespace: Namespace) -> None:
     namespace.clear(False)
     lines = ["address add 192.0.2.10/24 dev eth0 valid_lft 3600 preferred_lft 1800"]

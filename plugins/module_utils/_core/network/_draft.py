@@ -97,6 +97,8 @@ def route_words(verb: str, route: Route) -> Words:
     if verb != "del":
         if route.source:
             words += ("src", route.source)
+        if route.expires:
+            words += ("expires", str(route.expires))
         if route.onlink:
             words += ("onlink",)
     return words

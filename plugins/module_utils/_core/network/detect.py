@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
 from .model import Desired
@@ -28,7 +28,8 @@ class Seen:
     systemd-networkd that it configures it by. ``connections``: interface -> its type, of those that NetworkManager has
     activated a profile on. ``stanzas``: interfaces that interfaces(5) configures. ``yaml`` are the files of netplan.
     ``clients``: interfaces with a DHCP client of ifupdown. ``devices``: interface -> file by which systemd-networkd makes
-    it. ``there`` are the interfaces that the kernel has.
+    it. ``there`` are the interfaces that the kernel has, and ``accept_ra`` what it does with router advertisements on each
+    and on those to come (see ``advertisements``).
     """
 
     ready: FrozenSet[str] = frozenset()
@@ -39,6 +40,7 @@ class Seen:
     clients: FrozenSet[str] = frozenset()
     devices: Tuple[Tuple[str, str], ...] = ()
     there: FrozenSet[str] = frozenset()
+    accept_ra: Mapping[str, str] = field(default_factory=dict)
 
 
 def owners(names: Iterable[str], seen: Seen) -> Dict[str, List[str]]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from .advertisements import Heeding
 from .model import FileChange, Observed, Operation, Plan
 from .plan import rollback
 
@@ -51,7 +52,8 @@ class Step:
     its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
     ``release`` and ``acquire``: NetworkManager ends, and leaves the network as it is, and begins again with what its
     files and the claims say; ``claim-networkmanager`` and ``claim-ifupdown`` (what the program believes of the interface
-    ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``).
+    ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``);
+    ``heed`` (``source`` is what the kernel does with router advertisements on the interface ``file``).
     """
 
     kind: str
@@ -81,7 +83,8 @@ class Change:
     configures a port anew, by the file that it knows so far, as soon as that leaves its bridge.
     ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
     ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
-    ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more.
+    ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more. ``heedings``: what the
+    kernel does with router advertisements.
     """
 
     folder: str
@@ -96,6 +99,7 @@ class Change:
     program: str = ""
     claims: Tuple[Claim, ...] = ()
     clients: Tuple[str, ...] = ()
+    heedings: Tuple[Heeding, ...] = ()
 
 
 def prepare(
@@ -272,6 +276,12 @@ def _clients(change: Change, kind: str) -> List[Step]:
     return [Step(kind, name) for name in change.clients]
 
 
+def _heed(change: Change, kind: str) -> List[Step]:
+    """An interface that was not there before has no value to be given back."""
+    values = [(one.interface, getattr(one, kind)) for one in change.heedings]
+    return [Step("heed", name, value) for name, value in values if value]
+
+
 def _service(change: Change, kind: str) -> List[Step]:
     return [Step(kind)] if change.program == NETWORKMANAGER else []
 
@@ -282,12 +292,15 @@ def leave() -> List[Step]:
 
 
 def switch(change: Change) -> List[Step]:
-    """Make the change for the trial. A step that fails ends it, and ``restore`` follows."""
+    """Make the change for the trial. A step that fails ends it, and ``restore`` follows.
+
+    New interfaces are told what to do with router advertisements before they get a port and hear of any.
+    """
     steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, early=True)
     steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
     if change.early or change.held:
         steps += [Step("reload"), *(Step("link", name) for name in change.made)]
-    steps += _batch(change, "prepare")
+    steps += _batch(change, "prepare") + _heed(change, "after")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
     steps += _batch(change, "remind-switch", "remind")
@@ -320,7 +333,7 @@ def restore(change: Change, adopting: bool) -> List[Step]:
 
     The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped.
     """
-    undo = _batch(change, "undo", "undo")
+    undo = _batch(change, "undo", "undo") + _heed(change, "before")
     released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
     steps = undo + released + (_boot(change, new=False) if adopting else []) + _end_trial(change)
     steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []

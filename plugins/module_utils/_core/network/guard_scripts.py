@@ -52,11 +52,12 @@ claim_nm() {{
     file=/run/NetworkManager/devices/$number
     if [ -z "$1" ]; then rm -f "$file"; else mkdir -p "$(dirname "$file")" && cp "$1" "$file.new" && mv -f "$file.new" "$file"; fi
 }}
-# ifupdown has a line for each interface that is up, NAME=LOGICAL-NAME, and the logical name in a file for each
+# ifupdown has a line for each interface that is up, NAME=LOGICAL-NAME, and the logical name in a file for each. ifupdown2
+# has no such file: it looks at the kernel
 claim_ifupdown() {{
-    [ -d /run/network ] || return 0
     state=/run/network/ifstate
-    touch $state && awk -F= -v name="$2" '$1 != name' $state > $state.new || return 1
+    [ -e $state ] || return 0
+    awk -F= -v name="$2" '$1 != name' $state > $state.new || return 1
     if [ -z "$1" ]; then : > "$state.$2"; else cp "$1" "$state.$2" && echo "$2=$(cat "$1")" >> $state.new; fi
     mv -f $state.new $state
 }}
@@ -66,6 +67,9 @@ clients() {{
         tr '\\0 ' '\\n\\n' < "$process/cmdline" | grep -qxF -- "$2" && kill -s "$1" "${{process#/proc/}}"
     done
     return 0
+}}
+heed() {{
+    echo "$1" > "/proc/sys/net/ipv6/conf/$2/accept_ra"
 }}
 # All lines of a file. What one was to delete may be gone: the network service takes what it gave to a card without carrier
 batch() {{
@@ -121,6 +125,7 @@ _WORDS = {
     "acquire": "NetworkManager did not start",
     "claim-networkmanager": "NetworkManager could not be told of {file}",
     "claim-ifupdown": "ifupdown could not be told of {file}",
+    "heed": "the kernel did not take what to do with router advertisements on {file}",
 }
 
 
@@ -162,6 +167,7 @@ def command(step: Step) -> str:
         "freeze": f"clients STOP {quote(step.file)}",
         "thaw": f"clients CONT {quote(step.file)}",
         "end": f"clients KILL {quote(step.file)}",
+        "heed": f"heed {quote(step.source)} {quote(step.file)}",
     }
     return words[step.kind]
 

@@ -87,7 +87,8 @@ class Route:
     """A unicast route. ``gateway`` is empty for a destination on the link; ``absent``: there shall be none like it.
 
     ``destination`` is in canonical form, ``0.0.0.0/0`` and ``::/0`` for a default route. ``protocol`` is who made it,
-    as ip-route(8) names it, and known of observed routes only.
+    as ip-route(8) names it, and ``expires`` the seconds that are left of it, 0 for one without an end; both are known of
+    observed routes only.
     """
 
     destination: str
@@ -99,6 +100,7 @@ class Route:
     absent: bool = False
     protocol: str = field(default="static", compare=False)
     source: str = field(default="", compare=False)
+    expires: int = field(default=0, compare=False)
 
     @property
     def family(self) -> int:

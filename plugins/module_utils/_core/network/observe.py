@@ -137,6 +137,7 @@ def _routes(entries: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route
             onlink="onlink" in entry.get("flags", []),
             protocol=protocol,
             source=entry.get("prefsrc", ""),
+            expires=max(1, int(entry["expires"])) if "expires" in entry else 0,
         )
 
 

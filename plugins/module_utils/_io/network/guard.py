@@ -287,7 +287,7 @@ class Guard:
 
 def describe(change: Change) -> List[str]:
     """What the change does, for people: requests to the kernel as ip(8) takes them, then the files."""
-    found = [str(one) for one in change.operations.operations]
+    found = [str(one) for one in (*change.heedings, *change.operations.operations)]
     words = {True: "remove", False: "write"}
     return found + [f"{words[one.after is None]} {one.path}" for one in change.boot]
 

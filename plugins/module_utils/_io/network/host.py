@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
+from ..._core.network.advertisements import Heeding, heedings
 from ..._core.network.backends.base import Backend, present
 from ..._core.network.backends.ifupdown import Ifupdown
 from ..._core.network.backends.netplan import Netplan
@@ -49,21 +50,25 @@ class Work:
     leaving: Sequence[str]
     claims: Tuple[Claim, ...]
     clients: Tuple[str, ...]
+    heedings: Tuple[Heeding, ...]
     wrong: Sequence[str]
 
     @property
     def needed(self) -> bool:
-        return bool(self.operations.operations or self.files.changes)
+        return bool(self.requests() or self.files.changes)
+
+    def requests(self) -> List[str]:
+        """What is asked of the kernel."""
+        return [str(one) for one in (*self.heedings, *self.operations.operations)]
 
     def steps(self) -> List[str]:
-        done = [str(one) for one in self.operations.operations]
-        return done + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
+        return self.requests() + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
 
     def diff(self) -> List[Dict[str, str]]:
         """The requests to the kernel, and each file before and after."""
         found: List[Dict[str, str]] = []
-        if self.operations.operations:
-            requests = "".join(f"{one}\n" for one in self.operations.operations)
+        requests = "".join(f"{one}\n" for one in self.requests())
+        if requests:
             found.append({"before_header": "kernel", "after_header": "kernel", "before": "", "after": requests})
         for one in self.files.changes:
             header = {"before_header": one.path, "after_header": one.path}
@@ -109,7 +114,9 @@ class HostNetwork:
         shown = Networkd().files(desired) if name in SHOWN else {}
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         clients = clients_to_end(name, desired, seen)
-        return Work(name, observed, plan(desired, observed), files, shown, leaving, _claims(backend, desired), clients, wrong)
+        heard = heedings(desired, seen.accept_ra) if name == IFUPDOWN else ()
+        owned = _claims(backend, desired)
+        return Work(name, observed, plan(desired, observed), files, shown, leaving, owned, clients, heard, wrong)
 
     def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
         """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
@@ -121,7 +128,7 @@ class HostNetwork:
         def make(folder: str) -> Change:
             change = prepare(folder, work.operations, work.files.changes, work.shown, work.observed, work.leaving)
             program = work.backend if work.backend in (IFUPDOWN, NETWORKMANAGER) else ""
-            return replace(change, program=program, claims=work.claims, clients=work.clients)
+            return replace(change, program=program, claims=work.claims, clients=work.clients, heedings=work.heedings)
 
         late = asking(pinned(from_data(data), work.observed), work.observed).late
         beside = {"desired.json": json.dumps(data), "late.json": json.dumps(late), "backend": work.backend}

@@ -21,6 +21,7 @@ NETWORKD = "systemd-networkd.service"
 NETWORKMANAGER = "NetworkManager.service"
 NETDEVS = tuple(f"{folder}/systemd/network/*.netdev" for folder in ("/etc", "/run", "/usr/lib"))
 CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
+ACCEPT_RA = "/proc/sys/net/ipv6/conf/*/accept_ra"
 
 
 def look(runner: CommandRunner, names: Collection[str]) -> Seen:
@@ -41,6 +42,7 @@ def look(runner: CommandRunner, names: Collection[str]) -> Seen:
         _clients(names),
         tuple(_devices()) if networkd else (),
         frozenset(names),
+        {path.rsplit("/", 2)[1]: _text(path).strip() for path in glob.glob(ACCEPT_RA)},
     )
 
 

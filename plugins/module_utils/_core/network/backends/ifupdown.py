@@ -5,7 +5,9 @@
 """ifupdown: interfaces(5), as Debian's ifupdown and ifupdown2 both read it.
 
 Bridges, bonds and VLANs are made by ip(8) itself, so that none of the packages is needed that teach ifupdown about
-them: a boot without them would be a boot without a network.
+them: a boot without them would be a boot without a network. What to do with router advertisements is said to the kernel,
+since only ifupdown knows accept_ra; that a port shall have no link-local address is said in ifupdown2's words too, which
+gives it one otherwise.
 """
 
 from __future__ import annotations
@@ -77,9 +79,6 @@ def _text(interface: Interface, desired: Desired) -> str:
         for address in wish.addresses:
             lines = [f"address {address}"]
             lines += ["dad-attempts 0"] if family == 6 else []
-            lines += (
-                [f"accept_ra {2 if wish.autoconf else 0}", "autoconf 0"] if family == 6 and not wish.autoconf else []
-            )
             stanzas.append((f"{word} static", lines))
         if wish.dhcp:
             stanzas.append((f"{word} dhcp", []))
@@ -88,6 +87,8 @@ def _text(interface: Interface, desired: Desired) -> str:
     if not stanzas or not stanzas[0][0].startswith("inet "):
         stanzas.insert(0, ("inet manual", []))
     stanzas[0][1][:0] = [f"pre-up {line}" for line in _make(interface, desired)]
+    if not interface.ipv6.enabled:
+        stanzas[0][1].append("ipv6-addrgen off")
     stanzas[-1][1].extend(f"up {line}" for line in _routes(interface, desired))
     if dns_home(interface, desired):
         servers, search = " ".join(desired.dns.servers), " ".join(desired.dns.search)
@@ -117,6 +118,8 @@ def _make(interface: Interface, desired: Desired) -> List[str]:
         lines.append(f"ip link set dev {name} mtu {interface.mtu}")
     if not interface.ipv6.enabled:
         lines.append(f"ip link set dev {name} addrgenmode none || true")
+    if not interface.ipv6.dynamic:
+        lines.append(f"echo 0 > /proc/sys/net/ipv6/conf/{name}/accept_ra || true")
     for port in interface.ports:
         if interface.type == "bond":
             lines.append(f"ip link set dev {port} down")

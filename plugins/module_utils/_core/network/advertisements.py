@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Router advertisements (RFC 4861, section 6.3.4) on hosts where the kernel itself heeds them, as with ifupdown.
+
+systemd-networkd and NetworkManager do so in its stead, and tell it not to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Mapping, Tuple
+
+from .backends.base import present
+from .model import Desired
+
+IGNORED, HEEDED = "0", "2"
+"""Values of accept_ra in the kernel's ip-sysctl.rst; 2 is also for hosts that forward, as interfaces(5) has it by default."""
+NEW = "default"
+"""The name by which the kernel has the value for interfaces to come."""
+
+
+@dataclass(frozen=True)
+class Heeding:
+    """``accept_ra`` of an interface: ``before`` is "" where the interface is not there yet."""
+
+    interface: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"sysctl net/ipv6/conf/{self.interface}/accept_ra={self.after}"
+
+
+def heedings(desired: Desired, accept_ra: Mapping[str, str]) -> Tuple[Heeding, ...]:
+    """What changes. ``accept_ra``: interface -> value now, with that of ``NEW``; nothing where the kernel has no IPv6.
+
+    Without it, an interface whose addresses are all written down would get another, and a default route, from the next
+    router that says it is there, and each run would take them away again.
+    """
+    if NEW not in accept_ra:
+        return ()
+    found: List[Heeding] = []
+    for one in present(desired):
+        value = accept_ra.get(one.name, accept_ra[NEW])
+        wanted = (HEEDED if value == IGNORED else value) if one.ipv6.dynamic else IGNORED
+        if value != wanted:
+            found.append(Heeding(one.name, accept_ra.get(one.name, ""), wanted))
+    return tuple(found)

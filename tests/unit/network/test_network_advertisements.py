@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who heeds router advertisements after a change, where the kernel does so itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface
+
+WRITTEN_DOWN = Family(True, addresses=(Address("2001:db8::1", 64),))
+BY_ROUTER = Family(True, autoconf=True)
+
+
+@pytest.mark.parametrize(
+    ("wish", "now", "change"),
+    [
+        (WRITTEN_DOWN, "1", [Heeding("eth0", "1", "0")]),
+        (WRITTEN_DOWN, "0", []),
+        (Family(), "2", [Heeding("eth0", "2", "0")]),
+        (BY_ROUTER, "0", [Heeding("eth0", "0", "2")]),
+        (BY_ROUTER, "1", []),
+        (BY_ROUTER, "2", []),
+    ],
+)
+def test_only_an_interface_with_addresses_from_routers_listens_to_them(wish: Family, now: str, change: "list[Heeding]") -> None:
+    desired = Desired((Interface("eth0", ipv6=wish),))
+    assert list(heedings(desired, {"default": "1", "eth0": now, "eth9": "1"})) == change
+
+
+def test_a_new_interface_has_what_the_kernel_gives_to_new_ones() -> None:
+    desired = Desired((Interface("br0", "bridge", ipv6=WRITTEN_DOWN), Interface("br1", "bridge", ipv6=BY_ROUTER)))
+    assert heedings(desired, {"default": "1"}) == (Heeding("br0", "", "0"),)
+    assert heedings(desired, {"default": "0"}) == (Heeding("br1", "", "2"),)
+
+
+def test_an_interface_that_goes_and_a_kernel_without_ipv6_are_told_nothing() -> None:
+    assert heedings(Desired((Interface("br0", "bridge", absent=True),)), {"default": "1", "br0": "1"}) == ()
+    assert heedings(Desired((Interface("eth0", ipv6=WRITTEN_DOWN),)), {}) == ()
+
+
+def test_it_is_told_in_words_that_sysctl_takes_for_a_name_with_dots() -> None:
+    assert str(Heeding("eth0.7", "1", "0")) == "sysctl net/ipv6/conf/eth0.7/accept_ra=0"
