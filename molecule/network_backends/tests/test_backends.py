@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same change on hosts whose network is configured at boot by ifupdown, netplan, NetworkManager and systemd-networkd.
+"""The same change on hosts whose network is configured at boot by ifupdown, ifupdown2, netplan, NetworkManager and
+systemd-networkd.
 
 The tests run in the order in which they stand here; each leaves the addresses of the hosts on their bridges. What takes
 its time is done on all hosts at once. SMALLFLEET_MOVES says how often each move is measured; where it is set, so is what the
@@ -14,10 +15,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -27,19 +29,27 @@ from moving import Loss, Mover, Stream, ansible, until  # noqa: E402
 
 MOVES = int(os.environ.get("SMALLFLEET_MOVES", "1"))
 BESIDE = "SMALLFLEET_MOVES" in os.environ
-NODES = {"ifupdown": ("debian", 1), "netplan": ("cloud", 2), "networkmanager": ("desktop", 3), "networkd": ("plain", 4)}
+NODES = {
+    "ifupdown": ("debian", 1),
+    "ifupdown2": ("hypervisor", 5),
+    "netplan": ("cloud", 2),
+    "networkmanager": ("desktop", 3),
+    "networkd": ("plain", 4),
+}
 MOVERS = {
     backend: Mover(SCENARIO, "molecule-network-backends", node, number, peer_number=9)
     for backend, (node, number) in NODES.items()
 }
 FOLDERS = {
     "ifupdown": "/etc/network",
+    "ifupdown2": "/etc/network",
     "netplan": "/etc/netplan",
     "networkmanager": "/etc/NetworkManager/system-connections",
     "networkd": "/etc/systemd/network",
 }
 OURS = {
     "ifupdown": {"smallfleet-0-eth0", "smallfleet-1-br0"},
+    "ifupdown2": {"smallfleet-0-eth0", "smallfleet-1-br0"},
     "netplan": {"90-smallfleet-0-eth0.yaml", "90-smallfleet-1-br0.yaml"},
     "networkmanager": {"smallfleet-eth0.nmconnection", "smallfleet-br0.nmconnection"},
     "networkd": {"05-smallfleet-eth0.network", "05-smallfleet-br0.network", "05-smallfleet-br0.netdev"},
@@ -47,6 +57,11 @@ OURS = {
 NETWORKD = "networkctl list --no-legend | awk '$2 != \"lo\" {print $2, $4, $5}'"
 CONNECTED = {
     "ifupdown": ("ifquery --state", "br0=br0 eth0=eth0 lo=lo", "eth0=eth0 lo=lo"),
+    "ifupdown2": (
+        "ifquery --check --all | awk '/^iface (eth0|br0) / {print $2, $3, $NF}'",
+        "br0 inet [pass] br0 inet6 [pass] eth0 inet [pass]",
+        "eth0 inet [pass] eth0 inet6 [pass]",
+    ),
     "netplan": (NETWORKD, "br0 routable configured eth0 enslaved configured", "eth0 routable configured"),
     "networkmanager": (
         "nmcli --terse --fields DEVICE,STATE,CONNECTION device | grep -v ^lo",
@@ -60,6 +75,7 @@ UP = "for turn in 1 2 3 4 5; do ip -4 -o address show dev br0 | grep -q inet && 
 # What is usually done once the files are those of the bridge. Each begins on the card.
 USUAL = {
     "ifupdown": {"ifdown; ifup": ("ifdown eth0", "ifup eth0 br0")},
+    "ifupdown2": {"ifreload": ("", "mkdir -p /etc/iproute2/rt_tables.d; ifreload --all")},  # Debian 13 lacks the folder
     # A container has no udev, which netplan(8) wants to tell of new names of cards before it goes on.
     "netplan": {
         "netplan apply, without udev": ("", "mkdir -p /root/none; ln -sf /bin/true /root/none/udevadm; PATH=/root/none:$PATH netplan apply")
@@ -72,6 +88,15 @@ USUAL = {
         "systemctl restart": ("", "systemctl restart systemd-networkd"),
     },
 }
+
+ROUTER = """
+port=0
+interface=eth0
+bind-interfaces
+dhcp-range=2001:db8:0:1::,ra-only,64,1h
+enable-ra
+ra-param=eth0,5
+"""
 
 testinfra_hosts = ["ansible://peer"]
 every_backend = pytest.mark.parametrize("backend", list(MOVERS))
@@ -110,6 +135,16 @@ def as_before(backend: str, mover: Mover) -> None:
     until(lambda: connected(backend), 10)
 
 
+@pytest.fixture(name="router", scope="module")
+def advertising() -> Iterator[Callable[[], int]]:
+    """A real dnsmasq on the peer advertises itself and a prefix every few seconds; how often it has."""
+    mover = next(iter(MOVERS.values()))
+    serve = "systemd-run --quiet --collect --unit=router dnsmasq -k --log-facility=- -C /run/router.conf"
+    mover.on(f"cat > /run/router.conf <<'E'\n{ROUTER}\nE\n{serve}", node="peer")
+    yield lambda: int(mover.on("journalctl -u router | grep -c 'RTR-ADVERT(eth0)' || :", node="peer"))
+    mover.on("systemctl stop router", node="peer")
+
+
 @every_backend
 def test_the_role_has_moved_the_addresses_to_the_bridge_and_the_program_knows_it(backend):
     as_before(backend, MOVERS[backend])
@@ -120,7 +155,7 @@ def test_the_boot_configuration_is_only_that_of_the_program_the_host_uses(backen
     mover = MOVERS[backend]
     for other, names in OURS.items():
         there = mover.on(f"ls {FOLDERS[other]} {FOLDERS[other]}/interfaces.d 2>&1 || :")
-        assert all((name in there) is (other == backend) for name in names), there
+        assert all((name in there) is (FOLDERS[other] == FOLDERS[backend]) for name in names), there
 
 
 def test_what_others_have_written_for_the_same_interfaces_is_gone_where_it_would_count():
@@ -136,8 +171,8 @@ def test_check_mode_tells_the_requests_to_the_kernel_and_the_files_and_does_noth
         before = mover.on(look)
         status, said = ansible(*mover.change(mover.on_card()), "--check", "--diff")
         assert status == 0, said
-        assert f"ip address add {mover.v4}/24" in said and f'"backend": "{backend}"' in said
-        gone = f"remove {FOLDERS[backend]}{'/interfaces.d' if backend == 'ifupdown' else ''}/"
+        assert f"ip address add {mover.v4}/24" in said and f'"backend": "{backend.rstrip("2")}"' in said
+        gone = f"remove {FOLDERS[backend]}{'/interfaces.d' if FOLDERS[backend] == '/etc/network' else ''}/"
         assert any(f"{gone}{name}" in said for name in OURS[backend]), said
         assert mover.on(look) == before
 
@@ -238,6 +273,7 @@ def test_a_second_run_changes_nothing():
     at_once(again)
 
 
+@pytest.mark.usefixtures("router")
 def test_a_wrong_change_is_taken_back_and_the_boot_configuration_has_not_been_touched():
     def wrong(backend: str, mover: Mover) -> None:
         before = files(backend)
@@ -250,9 +286,10 @@ def test_a_wrong_change_is_taken_back_and_the_boot_configuration_has_not_been_to
     at_once(wrong)
 
 
+@pytest.mark.usefixtures("router")
 def test_a_host_whose_controller_has_gone_goes_back_by_itself():
     def alone(backend: str, mover: Mover) -> None:
-        token = f"the-token-of-the-forsaken-{backend}"
+        token = f"the-token-of-the-forsaken-{time.time_ns()}"
         status, said = ansible(*mover.change(mover.on_card(), state="applied", token=token, rollback_timeout=10))
         assert status == 0, said
         until(lambda: mover.addresses()["eth0"] == {mover.v4, mover.v6})
@@ -262,11 +299,12 @@ def test_a_host_whose_controller_has_gone_goes_back_by_itself():
     at_once(alone)
 
 
+@pytest.mark.usefixtures("router")
 def test_a_power_cut_before_the_confirmation_boots_what_was_confirmed_last():
     """Which is the bridge that the role has made: the lab itself has booted these hosts with their addresses on the card."""
 
     def cut(backend: str, mover: Mover) -> None:
-        token = f"the-token-of-the-power-cut-{backend}"
+        token = f"the-token-of-the-power-cut-{time.time_ns()}"
         status, said = ansible(*mover.change(mover.on_card(), state="applied", token=token, rollback_timeout=60))
         assert status == 0, said
         until(lambda: mover.addresses()["eth0"] == {mover.v4, mover.v6})
@@ -279,3 +317,25 @@ def test_a_power_cut_before_the_confirmation_boots_what_was_confirmed_last():
         as_before(backend, mover)
 
     at_once(cut)
+
+
+def test_no_host_has_another_address_or_route_from_a_router_that_advertises_itself(router):
+    """The hosts, whose addresses are all written down, have just booted; then once more after a change."""
+
+    def move(_backend: str, mover: Mover) -> None:
+        for desired in (mover.on_card(), mover.on_bridge()):
+            status, said = ansible(*mover.change(desired))
+            assert status == 0, said
+
+    def untouched(backend: str, mover: Mover) -> None:
+        as_before(backend, mover)
+        assert mover.on("ip -6 route show default") == ""
+        status, said = ansible(*mover.change(mover.on_bridge()))
+        assert status == 0 and '"changed": false' in said, said
+
+    for turn in range(2):
+        if turn:
+            at_once(move)
+        heard = router()
+        until(lambda: router() > heard + 1)
+        at_once(untouched)

@@ -177,7 +177,7 @@ class Kernel:
         face = ip_interface(text)
         valid = int(words[words.index("valid_lft") + 1]) if "valid_lft" in words else 0
         address = Address(
-            str(face.ip), face.network.prefixlen, dynamic=bool(valid), valid=valid, preferred=valid,
+            str(face.ip), face.network.prefixlen, dynamic=bool(valid) or "noprefixroute" in words, valid=valid, preferred=valid,
             link_local=face.version == 6 and face.ip.is_link_local,
         )  # fmt: skip
         have = self.addresses[name]

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings, requests
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+    Address,
+    Desired,
+    Family,
+    Interface,
+    Operation,
+    Plan,
+)
 
 WRITTEN_DOWN = Family(True, addresses=(Address("2001:db8::1", 64),))
 BY_ROUTER = Family(True, autoconf=True)
@@ -44,3 +51,9 @@ def test_an_interface_that_goes_and_a_kernel_without_ipv6_are_told_nothing() -> 
 
 def test_it_is_told_in_words_that_sysctl_takes_for_a_name_with_dots() -> None:
     assert str(Heeding("eth0.7", "1", "0")) == "sysctl net/ipv6/conf/eth0.7/accept_ra=0"
+
+
+def test_it_is_shown_after_what_makes_the_interface() -> None:
+    add, join = Operation("", "br0", ("link", "add", "br0")), Operation("", "eth0", ("link", "set", "eth0"))
+    told = (Heeding("br0", "", "0"),)
+    assert requests(Plan(prepare=(add,), switch=(join,)), told) == [str(add), "sysctl net/ipv6/conf/br0/accept_ra=0", str(join)]

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     Address,
     Desired,
+    Family,
     Interface,
     Observed,
 )
@@ -96,6 +97,22 @@ def test_the_route_of_a_router_that_advertised_itself_comes_back_with_what_is_le
     (route,) = [one for one in namespace.observed().routes if one.destination == "::/0"]
     assert (route.interface, route.gateway, route.protocol) == ("eth0", "fe80::1", "ra")
     assert 1790 < route.expires <= 1800
+
+
+def test_an_advertised_address_without_an_end_is_still_known_as_such_on_the_bridge(namespace: Namespace) -> None:
+    namespace.clear(False)
+    lines = ["address add 2001:db8:2::7/64 dev eth0 nodad noprefixroute", "route add 2001:db8:2::/64 dev eth0 proto ra"]
+    namespace.run("ip", "-6", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+    observed = namespace.observed()
+    bridge = Interface("br0", "bridge", ports=("eth0",), ipv6=Family(True, autoconf=True))
+    desired = pinned(Desired((Interface("eth0"), bridge)), observed)
+    steps = plan(desired, observed)
+    namespace.batch(steps.operations)
+    after = namespace.observed()
+    assert [(str(one), one.valid) for one in after.addresses["br0"] if one.dynamic] == [("2001:db8:2::7/64", 0)]
+    assert left(namespace, desired) == []
+    namespace.batch(rollback(steps), force=True)
+    assert [str(one) for one in namespace.observed().addresses["eth0"] if one.dynamic] == ["2001:db8:2::7/64"]
 
 
 def test_a_leased_address_moves_to_the_bridge_with_what_is_left_of_its_time(namespace: Namespace) -> None:

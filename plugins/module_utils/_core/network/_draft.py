@@ -68,7 +68,9 @@ def joins_bond(name: str, draft: Draft) -> bool:
 
 
 def address_words(verb: str, name: str, address: Address) -> Words:
-    """``ip address VERB``. Detection of duplicates (RFC 4862, 5.4) would leave an address useless for a second."""
+    """``ip address VERB``. Detection of duplicates (RFC 4862, 5.4) would leave an address useless for a second. An advertised
+    address without an end is known by having no route of its own (see ``observe``), so it gets none.
+    """
     words: Words = ("address", verb, str(address))
     if verb != "del":
         if address.family == 4 and address.prefix_length < 31:
@@ -80,6 +82,8 @@ def address_words(verb: str, name: str, address: Address) -> Words:
         words += ("valid_lft", str(address.valid), "preferred_lft", str(min(address.preferred, address.valid)))
     if verb != "del" and address.family == 6:
         words += ("nodad",)
+        if address.dynamic and not address.valid and not address.link_local:
+            words += ("noprefixroute",)
     return words
 
 

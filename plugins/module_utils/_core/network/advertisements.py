@@ -2,18 +2,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Router advertisements (RFC 4861, section 6.3.4) on hosts where the kernel itself heeds them, as with ifupdown.
+"""Router advertisements (RFC 4861, section 6.3.4) where the kernel itself heeds them.
 
+That is with ifupdown, and with the others on an interface that they do not know yet, or not while they do not run. Else
 systemd-networkd and NetworkManager do so in its stead, and tell it not to.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Mapping, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 from .backends.base import present
-from .model import Desired
+from .model import Desired, Plan
 
 IGNORED, HEEDED = "0", "2"
 """Values of accept_ra in the kernel's ip-sysctl.rst; 2 is also for hosts that forward, as interfaces(5) has it by default."""
@@ -48,3 +49,9 @@ def heedings(desired: Desired, accept_ra: Mapping[str, str]) -> Tuple[Heeding, .
         if value != wanted:
             found.append(Heeding(one.name, accept_ra.get(one.name, ""), wanted))
     return tuple(found)
+
+
+def requests(operations: Plan, told: Sequence[Heeding]) -> List[str]:
+    """All that is asked of the kernel, in its order, for people: new interfaces are told before they have a port."""
+    later = (*operations.switch, *operations.cleanup, *operations.retire)
+    return [str(one) for one in (*operations.prepare, *told, *later)]

@@ -217,7 +217,8 @@ def _remind(operations: Sequence[Operation]) -> List[str]:
         local, plain, nodad = ("scope" in words, "256", " nodad") if ":" in address else (False, "0", "")
         if words[1] not in ("add", "replace") or "valid_lft" in words:
             continue
-        metrics = ("",) if local else (" metric 1", f" metric {plain}")
+        alone = "noprefixroute" in words
+        metrics = (" noprefixroute",) if alone else ("",) if local else (" metric 1", f" metric {plain}")
         found += [f"address change {address}{' scope link' if local else ''} dev {name}{nodad}{metric}" for metric in metrics]
     return found
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ..._core.network.advertisements import requests
 from ..._core.network.guard import (
     ADOPTING,
     APPLIED,
@@ -287,9 +288,8 @@ class Guard:
 
 def describe(change: Change) -> List[str]:
     """What the change does, for people: requests to the kernel as ip(8) takes them, then the files."""
-    found = [str(one) for one in (*change.heedings, *change.operations.operations)]
     words = {True: "remove", False: "write"}
-    return found + [f"{words[one.after is None]} {one.path}" for one in change.boot]
+    return requests(change.operations, change.heedings) + [f"{words[one.after is None]} {one.path}" for one in change.boot]
 
 
 def _said(answer: CommandResult) -> str:

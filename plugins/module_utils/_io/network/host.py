@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-from ..._core.network.advertisements import Heeding, heedings
+from ..._core.network.advertisements import Heeding, heedings, requests
 from ..._core.network.backends.base import Backend, present
 from ..._core.network.backends.ifupdown import Ifupdown
 from ..._core.network.backends.netplan import Netplan
@@ -55,21 +55,17 @@ class Work:
 
     @property
     def needed(self) -> bool:
-        return bool(self.requests() or self.files.changes)
-
-    def requests(self) -> List[str]:
-        """What is asked of the kernel."""
-        return [str(one) for one in (*self.heedings, *self.operations.operations)]
+        return bool(self.steps())
 
     def steps(self) -> List[str]:
-        return self.requests() + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
+        return requests(self.operations, self.heedings) + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
 
     def diff(self) -> List[Dict[str, str]]:
         """The requests to the kernel, and each file before and after."""
         found: List[Dict[str, str]] = []
-        requests = "".join(f"{one}\n" for one in self.requests())
-        if requests:
-            found.append({"before_header": "kernel", "after_header": "kernel", "before": "", "after": requests})
+        asked = "".join(f"{one}\n" for one in requests(self.operations, self.heedings))
+        if asked:
+            found.append({"before_header": "kernel", "after_header": "kernel", "before": "", "after": asked})
         for one in self.files.changes:
             header = {"before_header": one.path, "after_header": one.path}
             found.append({**header, "before": one.before or "", "after": one.after or ""})
@@ -114,9 +110,11 @@ class HostNetwork:
         shown = Networkd().files(desired) if name in SHOWN else {}
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         clients = clients_to_end(name, desired, seen)
-        heard = heedings(desired, seen.accept_ra) if name == IFUPDOWN else ()
-        owned = _claims(backend, desired)
-        return Work(name, observed, plan(desired, observed), files, shown, leaving, owned, clients, heard, wrong)
+        operations, owned = plan(desired, observed), _claims(backend, desired)
+        # The others tell the kernel themselves, but not before they know an interface.
+        alone = name == IFUPDOWN or bool(operations.operations or files.changes)
+        heard = heedings(desired, seen.accept_ra) if alone else ()
+        return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong)
 
     def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
         """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""

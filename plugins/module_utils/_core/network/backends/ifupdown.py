@@ -6,8 +6,8 @@
 
 Bridges, bonds and VLANs are made by ip(8) itself, so that none of the packages is needed that teach ifupdown about
 them: a boot without them would be a boot without a network. What to do with router advertisements is said to the kernel,
-since only ifupdown knows accept_ra; that a port shall have no link-local address is said in ifupdown2's words too, which
-gives it one otherwise.
+since only ifupdown knows accept_ra. That an interface shall have no link-local address is said in ifupdown2's words too,
+which gives it one otherwise, and what it has by then is taken away: ifupdown2 brings an interface up before all else.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ def _make(interface: Interface, desired: Desired) -> List[str]:
         lines.append(f"ip link set dev {name} mtu {interface.mtu}")
     if not interface.ipv6.enabled:
         lines.append(f"ip link set dev {name} addrgenmode none || true")
+        lines.append(f"ip -6 address flush dev {name} scope link || true")
     if not interface.ipv6.dynamic:
         lines.append(f"echo 0 > /proc/sys/net/ipv6/conf/{name}/accept_ra || true")
     for port in interface.ports:
