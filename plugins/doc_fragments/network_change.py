@@ -22,7 +22,7 @@ options:
     description:
       - The program that configures the network at boot. V(auto) is the one that has the interfaces of O(desired) on this
         host; where several do, or none and several are at work, nothing is changed and the message says what to set.
-      - V(netplan) is for hosts whose netplan writes for systemd-networkd. V(ifupdown) is Debian's.
+      - V(netplan) is for hosts whose netplan writes for systemd-networkd. V(ifupdown) is Debian's, or ifupdown2.
     type: str
     choices: [auto, ifupdown, netplan, networkd, networkmanager]
     default: auto
