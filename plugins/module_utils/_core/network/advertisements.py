@@ -34,8 +34,9 @@ class Heeding:
         return f"sysctl net/ipv6/conf/{self.interface}/accept_ra={self.after}"
 
 
-def heedings(desired: Desired, accept_ra: Mapping[str, str]) -> Tuple[Heeding, ...]:
+def heedings(desired: Desired, accept_ra: Mapping[str, str], by_kernel: bool) -> Tuple[Heeding, ...]:
     """What changes. ``accept_ra``: interface -> value now, with that of ``NEW``; nothing where the kernel has no IPv6.
+    ``by_kernel``: whether it is the kernel that gives an interface the addresses of advertisements.
 
     Without it, an interface whose addresses are all written down would get another, and a default route, from the next
     router that says it is there, and each run would take them away again.
@@ -45,7 +46,9 @@ def heedings(desired: Desired, accept_ra: Mapping[str, str]) -> Tuple[Heeding, .
     found: List[Heeding] = []
     for one in present(desired):
         value = accept_ra.get(one.name, accept_ra[NEW])
-        wanted = (HEEDED if value == IGNORED else value) if one.ipv6.dynamic else IGNORED
+        wanted = IGNORED
+        if one.ipv6.dynamic:
+            wanted = HEEDED if by_kernel and value == IGNORED else value
         if value != wanted:
             found.append(Heeding(one.name, accept_ra.get(one.name, ""), wanted))
     return tuple(found)

@@ -58,7 +58,8 @@ class Work:
         return bool(self.steps())
 
     def steps(self) -> List[str]:
-        return requests(self.operations, self.heedings) + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
+        done = requests(self.operations, self.heedings)
+        return done + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
 
     def diff(self) -> List[Dict[str, str]]:
         """The requests to the kernel, and each file before and after."""
@@ -112,8 +113,8 @@ class HostNetwork:
         clients = clients_to_end(name, desired, seen)
         operations, owned = plan(desired, observed), _claims(backend, desired)
         # The others tell the kernel themselves, but not before they know an interface.
-        alone = name == IFUPDOWN or bool(operations.operations or files.changes)
-        heard = heedings(desired, seen.accept_ra) if alone else ()
+        needed = name == IFUPDOWN or bool(operations.operations or files.changes)
+        heard = heedings(desired, seen.accept_ra, name == IFUPDOWN) if needed else ()
         return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong)
 
     def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
