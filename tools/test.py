@@ -26,7 +26,7 @@ ALONE = {"dns_power_cut", "network", "network_backends", "network_vm", "replace_
 """Scenarios that measure, or need both processors for machines that are emulated."""
 DRILLS = {"molecule:network_vm"}
 """What runs only when it is named: its emulated machine takes about a quarter of an hour for it."""
-REASON = re.compile(r"^[\s│]*(E   |FAILED |ERROR |fatal: |\[ERROR\]|\S+: error: |Error: )")
+REASON = re.compile(r"^[\s│]*(E   |FAILED |ERROR[: ]|fatal: |\[ERROR\]|\S+: error: |Error: )")
 """A line that says why something failed: of pytest, Ansible, molecule or mypy."""
 MOST, LONGEST = 30, 400
 """How many such lines, the last, are told once more at the end, and how much of each: a scenario provokes failures too."""

@@ -138,7 +138,7 @@ def as_before(backend: str, mover: Mover) -> None:
 @pytest.fixture(name="router", scope="module")
 def advertising() -> Iterator[Callable[[], int]]:
     """A real dnsmasq on the peer advertises itself and a prefix every few seconds; how often it has."""
-    mover = next(iter(MOVERS.values()))
+    mover = MOVERS["networkd"]
     serve = "systemd-run --quiet --collect --unit=router dnsmasq -k --log-facility=- -C /run/router.conf"
     mover.on(f"cat > /run/router.conf <<'E'\n{ROUTER}\nE\n{serve}", node="peer")
     yield lambda: int(mover.on("journalctl -u router | grep -c 'RTR-ADVERT(eth0)' || :", node="peer"))
