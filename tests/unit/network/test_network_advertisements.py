@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings, requests
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import prepare, restore, switch
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     Address,
     Desired,
     Family,
     Interface,
+    Observed,
     Operation,
     Plan,
 )
+
+from .test_network_guard import BOOT, HEEDINGS, bridge_plan
 
 WRITTEN_DOWN = Family(True, addresses=(Address("2001:db8::1", 64),))
 BY_ROUTER = Family(True, autoconf=True)
@@ -64,3 +70,10 @@ def test_it_is_shown_after_what_makes_the_interface() -> None:
     add, join = Operation("", "br0", ("link", "add", "br0")), Operation("", "eth0", ("link", "set", "eth0"))
     told = (Heeding("br0", "", "0"),)
     assert requests(Plan(prepare=(add,), switch=(join,)), told) == [str(add), "sysctl net/ipv6/conf/br0/accept_ra=0", str(join)]
+
+
+def test_a_new_interface_is_told_of_router_advertisements_before_it_can_hear_any() -> None:
+    change = replace(prepare("/x", bridge_plan(), BOOT, {}, Observed()), heedings=HEEDINGS)
+    kinds = [step.kind for step in switch(change)]
+    assert kinds[:5] == ["batch", "heed", "heed", "heed", "carrier"]
+    assert [step.file for step in restore(change, False) if step.kind == "heed"] == ["eth0", "eth1"]

@@ -275,20 +275,6 @@ def test_the_kernel_announces_a_moved_address_and_its_route_again_for_networkd()
     assert "remind-switch" not in batches(prepare("/x", Plan(switch=tuple(moved)), (), {}, Observed()))
 
 
-def test_a_new_interface_is_told_of_router_advertisements_before_it_can_hear_any() -> None:
-    change = replace(prepare("/x", bridge_plan(), BOOT, {}, Observed()), heedings=HEEDINGS)
-    kinds = [step.kind for step in switch(change)]
-    assert kinds[:5] == ["batch", "heed", "heed", "heed", "carrier"]
-    assert [step.file for step in restore(change, False) if step.kind == "heed"] == ["eth0", "eth1"]
-
-
-def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
-    change = prepare("/x", bridge_plan(), (), {}, Observed())
-    assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
-    assert batches(change)["switch"] == "link set dev eth1 nomaster\n"
-    assert "batch switch6 -6" in scripts(change, "boot", 90)["switch.sh"]
-
-
 @pytest.mark.parametrize("name", ["switch.sh", "adopt.sh", "finish.sh", "restore.sh"])
 def test_the_shell_understands_every_script(name: str) -> None:
     text = scripts(prepare("/x y", bridge_plan(), BOOT, SHOWN, Observed()), "boot", 90)[name]

@@ -11,11 +11,12 @@ from typing import Sequence, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, Change, batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, Change, batches, prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Plan
 
 from .namespace import Namespace
+from .test_network_guard import bridge_plan
 
 GONE = (
     "address del 198.18.0.77/24 dev eth0",
@@ -56,3 +57,10 @@ def test_rules_of_ipv6_may_be_gone_too(namespace: Namespace, tmp_path: Path) -> 
     switched(namespace, tmp_path, ["rule del priority 77 table 77", "rule add priority 78 table 78"], family=6)
     assert "lookup 78" in namespace.run("ip", "-6", "rule") and "lookup 78" not in namespace.run("ip", "rule")
     namespace.run("ip", "-6", "rule", "del", "priority", "78")
+
+
+def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
+    change = prepare("/x", bridge_plan(), (), {}, Observed())
+    assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
+    assert batches(change)["switch"] == "link set dev eth1 nomaster\n"
+    assert "batch switch6 -6" in scripts(change, "boot", 90)["switch.sh"]
