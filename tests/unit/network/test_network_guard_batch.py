@@ -64,3 +64,10 @@ def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
     assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
     assert batches(change)["switch"] == "link set dev eth1 nomaster\n"
     assert "batch switch6 -6" in scripts(change, "boot", 90)["switch.sh"]
+
+
+def test_an_advertised_address_without_an_end_is_announced_again_as_it_is() -> None:
+    """With a metric it would get a route of its own, and be taken for one given by hand."""
+    add = Operation("", "br0", tuple("address add 2001:db8::7/64 dev br0 nodad noprefixroute".split()))
+    change = prepare("/x", Plan(switch=(add,)), (), {"/etc/systemd/network/br0.network": "[Match]\nName=br0\n"}, Observed())
+    assert batches(change)["remind-switch"] == "address change 2001:db8::7/64 dev br0 nodad noprefixroute\n"
