@@ -4,33 +4,37 @@
 SHELL := /bin/bash
 CACHE ?= /var/cache/smallfleet
 INVENTORY ?= inventories/lab
-SCENARIO ?= $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+SCENARIO ?= molecule
 
-.PHONY: help demo test unit lint sanity molecule lab-up lab-down doctor lock clean
+.PHONY: help demo test drills unit lint sanity molecule lab-up lab-down doctor lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 ifneq ($(shell id -u),0)
 # A lab needs root, and with it the cache and the tools in it.
-demo test unit lint sanity molecule lab-up lab-down doctor lock clean:
-	sudo --preserve-env=CI,NO_COLOR $(MAKE) $@ CACHE=$(CACHE) INVENTORY=$(INVENTORY) SCENARIO="$(SCENARIO)"
+demo test drills unit lint sanity molecule lab-up lab-down doctor lock clean:
+	sudo --preserve-env=CI,NO_COLOR $(MAKE) $@ CACHE=$(CACHE) INVENTORY=$(INVENTORY) SCENARIO="$(SCENARIO)" BUDGET="$(BUDGET)"
 else
 export SMALLFLEET_CACHE := $(CACHE)
 export PYTHONDONTWRITEBYTECODE := 1
 export ANSIBLE_HOME := $(CACHE)/ansible
-TOOLS = set -e; env=$$(tools/setup.sh demo | tail -n 1); export PATH=$$env/bin:$$PATH;
+TOOLS_OF = set -eo pipefail; env=$$(tools/setup.sh $(1) | tail -n 1); export PATH=$$env/bin:$$PATH;
+TOOLS = $(call TOOLS_OF,demo)
 PLAY = $(TOOLS) ansible-playbook -i $(INVENTORY)
-PHASES = tools/setup.sh test >/dev/null && /usr/bin/python3 tools/test.py
+PHASES = $(call TOOLS_OF,test) python tools/test.py
 
 demo: ## Raise a fleet, provision it, move its service while a client watches
-	@$(PLAY) playbooks/lab-up.yml && ansible-playbook -i $(INVENTORY) playbooks/plan.yml -e fleet_plan_dir=$(CURDIR)/.build/plan
+	@$(PLAY) playbooks/lab-up.yml && ansible-playbook -i $(INVENTORY) playbooks/plan.yml -e fleet_plan_dir=$(CURDIR)/build/plan
 	@$(TOOLS) tools/demo.sh $(INVENTORY)
-	@echo "plan:   $(CURDIR)/.build/plan/plan.md"
+	@echo "plan:   $(CURDIR)/build/plan/plan.md"
 	@echo "The lab stays up: make lab-down removes it."
 
-test: ## Everything that CI runs
-	@$(PHASES)
+test: ## What CI runs: the core, then drills until BUDGET minutes are used (60)
+	@$(PHASES) --budget $(or $(BUDGET),60)
+
+drills: ## All drills, from where an earlier run stopped (BUDGET=10: begin none after ten minutes)
+	@$(PHASES) --drills $(if $(BUDGET),--budget $(BUDGET))
 
 unit: ## Unit and property tests, on every ansible-core that runs here
 	@$(PHASES) unit
@@ -41,8 +45,8 @@ lint: ## ansible-lint (production), types and the changelog
 sanity: ## ansible-test sanity, on every ansible-core that runs here
 	@$(PHASES) sanity
 
-molecule: ## The scenario of every role on the lab (SCENARIO=node for one)
-	@$(PHASES) $(addprefix molecule:,$(SCENARIO))
+molecule: ## The scenario of every role on the lab (SCENARIO=node for one, with its drills)
+	@$(PHASES) $(SCENARIO)
 
 lab-up: ## Raise the lab (INVENTORY=folder for another fleet)
 	@$(PLAY) playbooks/lab-up.yml

@@ -2,159 +2,147 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the phases of the tests one after the other and ends with a table of them. Usage: tools/test.py [PHASE ...]
+"""Runs the tests in phases and ends with a table of them.
 
-A phase named `molecule` stands for all scenarios. Every phase runs, also after one has failed. Those that only read the
-source and the scenarios that measure nothing run two at a time, and say what they have to say when they are done; what
-measures, or emulates machines, runs alone.
+Without arguments the core runs, and then drills until the budget is used: those first whose inputs changed last. With --drills all
+drills run that these files have not passed yet. With names just those phases run. A phase in a lab that fails runs once more, alone.
 """
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
-import re
+import shutil
+import signal
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence
+from statistics import median
+from typing import List, Sequence
+
+from testing import breakdown, history, report
+from testing.choose import Drill, ranked
+from testing.execute import Environments, Executor, other_cores
+from testing.inputs import Tree, inputs
+from testing.memory import Memory
+from testing.phases import Phase, named, phases
+from testing.schedule import Budget, Schedule
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
-ALONE = {"dns_power_cut", "network", "network_backends", "network_vm", "replace_macvtap", "standby", "standby_drills"}
-"""Scenarios that measure, or need both processors for machines that are emulated."""
-DRILLS = {"molecule:network_vm"}
-"""What runs only when it is named: its emulated machine takes about a quarter of an hour for it."""
-REASON = re.compile(r"^[\s│]*(E   |FAILED |ERROR[: ]|fatal: |\[ERROR\]|\S+: error: |Error: )")
-"""A line that says why something failed: of pytest, Ansible, molecule or mypy."""
-MOST, LONGEST = 30, 400
-"""How many such lines, the last, are told once more at the end, and how much of each: a scenario provokes failures too."""
+FOLDER = ROOT / "build" / "test-report"
 
 
-class Phase(NamedTuple):
-    """What runs in a phase: a name, its commands, and the Python environment that comes first on PATH.
-
-    ``alone``: whether it measures, or makes what others could meet.
-    """
-
-    name: str
-    commands: Sequence[Sequence[str]]
-    environment: str
-    alone: bool = True
-
-
-class Outcome(NamedTuple):
-    """How a phase went, and all that was printed in it."""
-
-    name: str
-    passed: bool
-    seconds: float
-    said: Sequence[str] = ()
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("phase", nargs="*", help="run these only; 'molecule' is the scenario of every role, 'network' all of that scenario")
+    parser.add_argument("--budget", type=float, metavar="MINUTES", help="begin no drill that would end later")
+    parser.add_argument("--drills", action="store_true", help="run all drills, from where an earlier run of the same files stopped")
+    parser.add_argument("--list", action="store_true", help="print the phases in the order in which they would run, and why")
+    parser.add_argument("--profile", action="store_true", help="run one phase at a time and print where the processors' time went")
+    parser.add_argument("--repeat", type=int, metavar="N", help="run each phase N times and print how often it passed, and its times")
+    return parser.parse_args()
 
 
-def environments() -> Dict[str, str]:
-    """Purpose -> folder of its Python environment, installed when it is not there yet."""
-    found: Dict[str, str] = {}
-    for purpose in ("test", "oldest", "newest", "peers"):
-        said = subprocess.run([ROOT / "tools/setup.sh", purpose], check=True, stdout=subprocess.PIPE, text=True).stdout
-        found[purpose] = said.split()[-1]
-    return found
+def drills(tree: Tree, found: Sequence[Phase]) -> List[Drill]:
+    """The phases that are no part of the core, in their order."""
+    chosen = [phase for phase in found if not phase.core]
+    return ranked(chosen, {phase.name: inputs(tree, phase.roots) for phase in chosen}, history.changes(ROOT))
 
 
-def phases(envs: Dict[str, str]) -> List[Phase]:
-    """All phases, the quick ones first. Where the newest ansible-core is the usual one, it is not tested twice."""
-    usual = envs["test"]
-    others = [purpose for purpose in ("oldest", "newest") if envs[purpose] != usual]
-    checks = [["mypy", "plugins/module_utils"], ["ansible-lint", "--offline"], ["antsibull-changelog", "lint"]]
-    found = [Phase("lint", checks, usual, alone=False)]
-    for suffix, environment in [("", usual), *((f":{purpose}", envs[purpose]) for purpose in others)]:
-        properties = ["-m", "not hypothesis"] if suffix else []  # they know no Ansible, and the Python is the same
-        found.append(Phase(f"unit{suffix}", [["pytest", *properties, "tests/unit"]], environment, alone=False))
-        found.append(Phase(f"sanity{suffix}", [["tools/sanity.sh", environment]], environment, alone=False))
-    found.append(Phase("site", [["pytest", "--durations=5", "tests/site"]], usual, alone=False))
-    found += [Phase(f"site:{purpose}", [["pytest", "-m", "not once", "tests/site"]], envs[purpose], alone=False) for purpose in others]
-    found.append(Phase("perf", [["python", "tests/perf/fleet_plan.py"]], usual))
-    found.append(Phase("perf:dns", [["python", "tests/perf/dns_updates.py"]], envs["peers"]))
-    found.append(Phase("lab", [["pytest", "--durations=5", "tests/lab"]], usual))
-    found.append(Phase("dns", [["pytest", "tests/dns_real"]], usual))
-    for scenario in sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")):
-        command = ["molecule", "test", "--scenario-name", scenario]
-        found.append(Phase(f"molecule:{scenario}", [command], usual, alone=scenario in ALONE))
-    return found
+def show(core: Sequence[Phase], rest: Sequence[Drill]) -> None:
+    """Print the phases in their order, the drills with the change that puts them there."""
+    for phase in core:
+        print(f"{phase.name:<28}core")
+    for drill in rest:
+        print(f"{drill.phase.name:<28}{drill.change.commit or '-':<10}{drill.change.subject}")
 
 
-def run(phase: Phase) -> Outcome:
-    """Run a phase's commands; the first that fails ends it."""
-    start = time.monotonic()
-    said: List[str] = []
-    if phase.alone:
-        print(f"\n===== {phase.name} =====", flush=True)
-    servers = Path(CACHE, "dns-servers", "usr")
-    env = {**os.environ, "PATH": f"{phase.environment}/bin:{os.environ['PATH']}:{servers}/sbin:{servers}/bin:/usr/sbin", "ANSIBLE_HOME": f"{CACHE}/ansible"}
-    if not sys.stdout.isatty():
-        env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1")
-    if servers.exists():
-        libraries = (str(path) for path in (servers / "lib").glob("*-linux-gnu*"))
-        env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
-    env.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", SMALLFLEET_CACHE=CACHE)
-    passed = True
-    for command in phase.commands:
-        with subprocess.Popen(
-            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as running:
-            for line in running.stdout or ():
-                said.append(line)
-                if phase.alone:
-                    print(line, end="", flush=True)
-        passed = running.returncode == 0
-        if not passed:
+def repeat(executor: Executor, chosen: Sequence[Phase], times: int) -> int:
+    """Run each phase ``times`` times; print how often it passed and the spread of its time."""
+    failures = 0
+    for phase in chosen:
+        outcomes = []
+        for number in range(1, times + 1):
+            outcome = executor.run(phase, attempt=f".{number}")
+            if outcome.interrupted:
+                break
+            outcomes.append(outcome)
+            print(f"{phase.name} {number}: {'passed' if outcome.passed else 'FAILED'} after {outcome.seconds:.0f} s", flush=True)
+            if not outcome.passed:
+                print(*report.reasons(outcome.text), sep="\n", flush=True)
+        failed = sum(not outcome.passed for outcome in outcomes)
+        failures += failed
+        spread = sorted(outcome.seconds for outcome in outcomes) or [0.0]
+        times_text = f"min {spread[0]:.0f} s, median {median(spread):.0f} s, max {spread[-1]:.0f} s"
+        print(f"{phase.name}: {len(outcomes) - failed} passed, {failed} failed of {times}; {times_text}")
+    return 1 if failures or executor.stopped.is_set() else 0
+
+
+def profile(executor: Executor, chosen: Sequence[Phase]) -> int:
+    """Run each phase alone under the sampler; print the table."""
+    measured, failed = [], 0
+    for phase in chosen:
+        if executor.stopped.is_set():
             break
-    return Outcome(phase.name, passed, time.monotonic() - start, said)
-
-
-def reasons(outcome: Outcome) -> Iterator[str]:
-    """The lines that say why a phase failed, each once and none of them long; its last ones where none is known to say so."""
-    found = list(dict.fromkeys(line.strip()[:LONGEST] for line in outcome.said if REASON.match(line)))
-    yield from found[-MOST:] or [line.rstrip()[:LONGEST] for line in outcome.said[-10:]]
-
-
-def run_all(chosen: Sequence[Phase]) -> Iterator[Outcome]:
-    """Those that may run beside others first, two at a time; then the others one by one."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for outcome in pool.map(run, [phase for phase in chosen if not phase.alone]):
-            print(f"\n===== {outcome.name} =====\n{''.join(outcome.said)}", end="", flush=True)
-            yield outcome
-    yield from map(run, [phase for phase in chosen if phase.alone])
-
-
-def named(name: str, wanted: Sequence[str]) -> bool:
-    """Whether a phase is among those wanted. None means all but the drills."""
-    return bool({name, name.split(":")[0]} & set(wanted)) if wanted else name not in DRILLS
-
-
-def main(wanted: Sequence[str]) -> int:
-    began = time.monotonic()
-    try:
-        envs = environments()
-    except subprocess.CalledProcessError as error:
-        print(f"setting up failed: {error}", file=sys.stderr)
-        return 1
-    rows = [Outcome("setup", True, time.monotonic() - began)]
-    chosen = [phase for phase in phases(envs) if named(phase.name, wanted)]
-    if not chosen:
-        print(f"no such phase: {', '.join(wanted)}. There are: {', '.join(phase.name for phase in phases(envs))}", file=sys.stderr)
-        return 2
-    rows += run_all(chosen)
-    failed = sum(not row.passed for row in rows)
-    for row in (row for row in rows if not row.passed):
-        print(f"\n===== why {row.name} failed =====", *reasons(row), sep="\n")
-    print(f"\n{'phase':<24}{'result':<10}{'seconds':>8}")
-    for name, passed, seconds, _said in [*rows, Outcome("all", not failed, time.monotonic() - began)]:
-        print(f"{name:<24}{'passed' if passed else 'FAILED':<10}{seconds:>8.0f}")
-    print(f"\n{len(rows) - failed} passed, {failed} failed")
+        with breakdown.Sampler() as sampler:
+            outcome = executor.run(phase)
+        failed += not outcome.passed
+        print(f"{phase.name}: {'passed' if outcome.passed else 'FAILED'} after {outcome.seconds:.0f} s", flush=True)
+        measured.append((phase.name, outcome.seconds, sampler.shares()))
+    print(breakdown.breakdown(measured))
     return 1 if failed else 0
 
 
+def finish(schedule: Schedule, rows: Sequence[report.Row], earlier: Sequence[report.Row], state: str) -> int:
+    """Write the report, print why phases failed and the table; return the exit status."""
+    total = schedule.elapsed
+    shown = [*earlier, *rows]
+    report.write(FOLDER, shown, total, state)
+    for name, text in schedule.outputs.items():
+        print(f"\n===== why {name} failed =====", *report.reasons(text), sep="\n")
+    print(f"\n{report.table(shown, total)}\n\nreport: {FOLDER}/index.html\n\n{report.counts(shown)}", flush=True)
+    return 1 if any(row.result == report.FAILED for row in shown) else 0
+
+
+def main() -> int:
+    options = arguments()
+    tree = history.tree(ROOT)
+    found = phases(tree, other_cores(ROOT))
+    try:
+        chosen = named(found, options.phase) if options.phase else found
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    rest = drills(tree, chosen)
+    core = [] if options.drills else [phase for phase in chosen if phase.core]
+    if options.list:
+        show(core, rest)
+        return 0
+    state = history.state(ROOT)
+    memory = Memory(Path(CACHE, "test-seconds.json"), ROOT / "build" / "drills", state)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    executor = Executor(ROOT, FOLDER, CACHE, Environments(ROOT), live=len(chosen) == 1 and not options.repeat)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: executor.stopped.set())
+    if options.repeat or options.profile:
+        runs = [*core, *(drill.phase for drill in rest)]
+        return repeat(executor, runs, options.repeat) if options.repeat else profile(executor, runs)
+    earlier = []
+    if options.drills:
+        names = {drill.phase.name for drill in rest}
+        earlier = [row for row in memory.results() if row.name in names]
+        rest = [drill for drill in rest if drill.phase.name not in {row.name for row in earlier}]
+    budget = Budget(math.inf if options.budget is None else options.budget * 60, strict=not options.drills)
+    schedule = Schedule(executor, core, rest, budget, memory.seconds(), memory.keep)
+    rows = schedule.run()
+    return finish(schedule, rows, earlier, state)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as failure:
+        print(f"setting up failed: {failure}", file=sys.stderr)
+        sys.exit(1)

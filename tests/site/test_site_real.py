@@ -26,6 +26,13 @@ def test_every_plugin_and_role_is_documented(site):
             assert shown.rc == 0 and len(shown.text) > 300, shown.text
 
 
+@pytest.mark.once
+def test_the_doctor_says_what_this_machine_can_run(site):
+    done = site.run("doctor")
+    assert done.rc == 0, done.text[-4000:]
+    assert re.search(r"(?m)^\W*(ok|--) ", done.text), done.text
+
+
 def test_a_blank_fleet_is_previewed_to_the_end_and_left_as_it_was(site):
     before = site.fingerprint()
     preview = site.run("site", "--check", "--diff")

@@ -10,38 +10,18 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path, PurePosixPath
-from typing import Iterator, List, Tuple
+from typing import List, Tuple
 
 import pytest
+from testing.imports import COLLECTION, imports
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-COLLECTION = "ansible_collections.smallfleet.infra.plugins."
 EFFECTS = frozenset(
     "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random "
     "secrets "
     "select selectors shutil signal socket socketserver sqlite3 ssl subprocess sys tempfile threading time".split()
 )
 EFFECT_CALLS = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
-
-
-def imports(path: PurePosixPath, tree: ast.AST) -> Iterator[Tuple[int, str]]:
-    """(line, dotted name) of everything a file imports; names inside the collection begin with a dot."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, _inside(alias.name)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            for alias in node.names:
-                yield node.lineno, _inside(f"{node.module}.{alias.name}")
-        elif isinstance(node, ast.ImportFrom):
-            folder = path.parents[node.level - 1]
-            base = ".".join((*folder.parts, *([node.module] if node.module else [])))
-            for alias in node.names:
-                yield node.lineno, f".{base}.{alias.name}"
-
-
-def _inside(name: str) -> str:
-    return "." + name[len(COLLECTION) :] if name.startswith(COLLECTION) else name
 
 
 def violations(path: PurePosixPath, source: str) -> List[str]:

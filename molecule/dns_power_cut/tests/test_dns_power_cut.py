@@ -23,6 +23,7 @@ ENOUGH = 20  # acknowledged updates of each zone before the power is cut
 PATIENCE = 300  # seconds; where there is no KVM the nodes are emulated
 
 testinfra_hosts = ["ansible://ns3"]
+pytestmark = pytest.mark.alone
 
 
 def node(name: str, state: str) -> None:

@@ -99,6 +99,7 @@ ra-param=eth0,5
 """
 
 testinfra_hosts = ["ansible://peer"]
+pytestmark = pytest.mark.alone
 every_backend = pytest.mark.parametrize("backend", list(MOVERS))
 
 

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import pytest
 from drill import HYBRID, HYBRID_AGAIN, MOVER, PLAIN, SCENARIO, change, configuration, settled, until
 from moving import ended
 
 testinfra_hosts = ["ansible://peer"]
+pytestmark = pytest.mark.alone
 
 
 def test_the_role_has_made_the_bond_with_its_vlan_and_the_bridge_on_top():

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
+import pytest
+
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
 from moving import CLIENT, PROJECT, Mover, ansible, kill, start, until  # noqa: E402
@@ -29,6 +31,7 @@ BOTH = {name: {"method": method, "addresses": list(GUESTS[name])} for name, meth
 AWAY = {"method": "suspend", "addresses": [GUESTS["still"][0], "2001:db8:0:1::99"]}
 
 testinfra_hosts = ["ansible://vmhost"]
+pytestmark = pytest.mark.alone
 
 
 def replace(*options: str, guests: Any = None, **variables: Any) -> Tuple[int, str]:

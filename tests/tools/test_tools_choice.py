@@ -1,0 +1,216 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which drills come first after a change, in a small repository of git's own and in this one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+from testing import history
+from testing.choose import UNMEASURED, Drill, next_drill, ranked
+from testing.history import Change
+from testing.inputs import inputs
+from testing.phases import Lane, Phase, named, phases
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = "plugins/module_utils/_core"
+FILES = {
+    "requirements/lock.txt": "",
+    ".config/molecule/config.yml": "",
+    f"{CORE}/fleet/variables.py": "PREFIXES = ('fleet_', 'dns_', 'network_', 'lab_')\n",
+    f"{CORE}/planning.py": "from .dns import resolve as dns\nfrom .fleet import variables\nfrom .lab import resolve as lab\nfrom .network import resolve\n",
+    f"{CORE}/dns/resolve.py": "from .zones import read\nNAMES = ['dns_zones', 'dns_keys']\n",
+    f"{CORE}/dns/zones.py": "def read(): ...\n",
+    f"{CORE}/dns/plan.py": "def plan(): ...\n",
+    f"{CORE}/network/resolve.py": "NAMES = ['network_interfaces', 'dns_zones']\n",
+    f"{CORE}/network/backends/ifupdown.py": "",
+    f"{CORE}/lab/resolve.py": "NAMES = ['lab_packages']\n",
+    "plugins/module_utils/_io/wire.py": "from .._core.dns.plan import plan\n",
+    "plugins/module_utils/_io/host.py": "from .._core.network.backends import ifupdown\n",
+    "plugins/module_utils/_io/lab.py": "from .._core.lab import resolve\n",
+    "plugins/modules/fleet_plan.py": "DOCUMENTATION = 'See smallfleet.infra.host_network.'\n",
+    "plugins/action/fleet_plan.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet\n",
+    "plugins/modules/dns_record.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io.wire import plan\n",
+    "plugins/modules/host_network.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import host\n",
+    "plugins/modules/lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import lab\n",
+    "roles/dns_server/tasks/main.yml": "- smallfleet.infra.fleet_plan:\n- smallfleet.infra.dns_record:\n",
+    "roles/network/tasks/main.yml": "- smallfleet.infra.fleet_plan:\n- smallfleet.infra.host_network:\n",
+    "roles/network/README.md": "",
+    "roles/lab/tasks/main.yml": "- smallfleet.infra.fleet_plan:\n- smallfleet.infra.lab:\n",
+    "playbooks/lab_up.yml": "- roles: [smallfleet.infra.lab]\n",
+    "molecule/create.yml": "- import_playbook: smallfleet.infra.lab_up\n",
+    "molecule/destroy.yml": "- import_playbook: smallfleet.infra.lab_up\n",
+    "molecule/support/moving.py": "",
+    "tests/lab/test_lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import lab\n",
+}
+SCENARIOS = {
+    "dns_server": ("dns_zones: {}", "dns_server", "def test_it(): ...\n@pytest.mark.drill\ndef test_kill(): ...\n"),
+    "dns_move": ("dns_zones: {}", "dns_server", ""),
+    "network": ("network_interfaces: []", "network", "from moving import Mover\n"),
+    "network_backends": ("network_interfaces: []", "network", "from moving import Mover\npytestmark = pytest.mark.alone\n"),
+    "lab": ("fleet_name: lab", "lab", ""),
+}
+WHOLE = {"unit:oldest", "sanity:oldest", "site:oldest", "perf", "perf:dns", "dns"}
+
+
+class Repository:
+    """A checkout with some subjects, scenarios and drills, all of one commit."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.git("init", "-q")
+        for path, text in FILES.items():
+            self.write(path, text)
+        for name, (variables, role, test) in SCENARIOS.items():
+            self.write(f"molecule/{name}/molecule.yml", "{}\n")
+            self.write(f"molecule/{name}/inventory/all.yml", f"{variables}\nlab_packages: []\n")
+            self.write(f"molecule/{name}/converge.yml", f"- roles: [smallfleet.infra.{role}]\n")
+            self.write(f"molecule/{name}/tests/test_{name}.py", test)
+        self.commit("All")
+
+    def git(self, *arguments: str) -> None:
+        who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.net", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *who, *arguments], cwd=self.root, check=True, stdout=subprocess.DEVNULL)
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def touch(self, path: str) -> None:
+        self.write(path, (self.root / path).read_text(encoding="utf-8") + "# touched\n")
+
+    def commit(self, subject: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", subject)
+
+    def drills(self) -> List[Drill]:
+        tree = history.tree(self.root)
+        chosen = [phase for phase in phases(tree, ["oldest"]) if not phase.core]
+        return ranked(chosen, {phase.name: inputs(tree, phase.roots) for phase in chosen}, history.changes(self.root))
+
+    def first(self) -> List[str]:
+        """The drills that the newest change touches, without those that read or run all of the collection."""
+        found = self.drills()
+        return [drill.phase.name for drill in found if drill.change == found[0].change and drill.phase.name not in WHOLE]
+
+
+@pytest.fixture(name="repository")
+def fixture_repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        (f"{CORE}/dns/plan.py", ["molecule:dns_move", "drills:dns_server"]),
+        (f"{CORE}/dns/zones.py", ["molecule:dns_move", "drills:dns_server"]),
+        (f"{CORE}/network/backends/ifupdown.py", ["molecule:network_backends"]),
+        ("molecule/support/moving.py", ["molecule:network_backends"]),
+        ("molecule/dns_move/inventory/all.yml", ["molecule:dns_move"]),
+        ("plugins/module_utils/_io/lab.py", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),
+        ("requirements/lock.txt", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),
+    ],
+)
+def test_the_drills_that_could_break_by_a_change_come_first(repository: Repository, path: str, first: List[str]) -> None:
+    repository.touch(path)
+    repository.commit("One line")
+    assert sorted(repository.first()) == sorted(first)
+
+
+def test_a_change_that_is_not_committed_counts_as_the_newest(repository: Repository) -> None:
+    repository.touch(f"{CORE}/dns/plan.py")
+    repository.commit("One line")
+    repository.touch(f"{CORE}/network/backends/ifupdown.py")
+    assert repository.first() == ["molecule:network_backends"]
+    assert repository.drills()[0].change.subject == "not committed yet"
+
+
+def test_the_page_about_a_role_is_an_input_only_of_what_reads_everything(repository: Repository) -> None:
+    repository.touch("roles/network/README.md")
+    repository.commit("One word")
+    assert repository.first() == []
+
+
+def test_the_order_is_the_same_for_the_same_commit(repository: Repository) -> None:
+    repository.touch("plugins/module_utils/_io/lab.py")
+    repository.commit("One line")
+    assert repository.drills() == repository.drills()
+
+
+def test_the_state_names_the_commit_and_what_is_not_committed(repository: Repository) -> None:
+    clean = history.state(repository.root)
+    repository.touch("playbooks/lab_up.yml")
+    touched = history.state(repository.root)
+    repository.touch("playbooks/lab_up.yml")
+    assert len({clean, touched, history.state(repository.root)}) == 3
+    repository.git("checkout", "-q", ".")
+    assert history.state(repository.root) == clean
+
+
+def test_a_scenario_named_as_a_role_is_of_the_core_and_its_drills_are_not(repository: Repository) -> None:
+    found = {phase.name: phase for phase in phases(history.tree(repository.root), [])}
+    assert [name for name, phase in found.items() if phase.core and name.startswith("molecule:")] == [
+        "molecule:dns_server", "molecule:lab", "molecule:network",
+    ]
+    assert (found["molecule:dns_server"].marks, found["drills:dns_server"].marks) == ("not drill", "drill")
+    assert found["molecule:network"].marks == "" and "drills:network" not in found
+    assert (found["molecule:network_backends"].lane, found["molecule:dns_move"].lane) == (Lane.ALONE, Lane.LAB)
+
+
+def test_names_choose_a_phase_a_kind_or_a_scenario(repository: Repository) -> None:
+    found = phases(history.tree(repository.root), ["oldest"])
+    names = lambda *words: [phase.name for phase in named(found, words)]  # noqa: E731
+    assert names("unit") == ["unit", "unit:oldest"]
+    assert names("dns_server") == ["molecule:dns_server", "drills:dns_server"]
+    assert names("molecule") == ["molecule:dns_server", "molecule:lab", "molecule:network"]
+    with pytest.raises(ValueError, match="no such phase: dns_sever. There are: site, "):
+        names("unit", "dns_sever")
+
+
+def drill(name: str, lane: Lane = Lane.LAB) -> Drill:
+    return Drill(Phase(name, (), (), lane), Change(0, "", ""))
+
+
+@pytest.mark.parametrize(
+    ("lane", "left", "name"),
+    [
+        (Lane.LAB, 1000, "second"),  # 300 s are kept for the first
+        (Lane.LAB, 390, "third"),
+        (Lane.LAB, 330, None),
+        (Lane.LAB, 250, "second"),  # the first no longer fits, so nothing is kept for it
+        (Lane.LAB, 10, None),
+        (Lane.SOURCE, 300 + UNMEASURED, "fourth"),
+        (Lane.ALONE, 300, "first"),
+    ],
+)
+def test_a_drill_starts_when_it_fits_and_leaves_time_for_those_before_it_that_run_alone(lane: Lane, left: float, name: str) -> None:
+    waiting = [drill("first", Lane.ALONE), drill("second"), drill("third"), drill("fourth", Lane.SOURCE)]
+    index = next_drill(waiting, lane, left, {"first": 300.0, "second": 100.0, "third": 50.0})
+    assert (waiting[index].phase.name if index >= 0 else None) == name
+
+
+@pytest.fixture(name="found", scope="module")
+def fixture_found() -> Dict[str, frozenset]:
+    """The inputs of all phases of this repository."""
+    tree = history.tree(ROOT)
+    return {phase.name: inputs(tree, phase.roots) for phase in phases(tree, ["oldest"])}
+
+
+def test_here_every_module_playbook_and_role_is_an_input_of_a_phase_that_runs_it(found: Dict[str, frozenset]) -> None:
+    run = frozenset().union(*(paths for name, paths in found.items() if not name.startswith(("unit", "sanity", "lint"))))
+    code = {path for path in history.tree(ROOT).paths if path.startswith(("plugins/", "playbooks/", "roles/")) and path.endswith((".py", ".yml"))}
+    other = {path for path in code if "/doc_fragments/" in path or path.endswith("/__init__.py") or (ROOT / path).is_symlink()}
+    # The model of a playbook: unit tests hold the two to the same order.
+    assert code - other - run == {f"{CORE}/failover/switch_over.py"}
+
+
+def test_here_a_backend_of_the_network_says_nothing_about_dns(found: Dict[str, frozenset]) -> None:
+    backend = f"{CORE}/network/backends/ifupdown.py"
+    assert backend in found["molecule:network_backends"] & found["molecule:network"] & found["molecule:replace_macvtap"]
+    assert not [name for name in found if name.startswith(("molecule:dns", "drills:dns")) and backend in found[name]]
+    assert f"{CORE}/dns/resolve_zones.py" not in found["molecule:network_backends"]

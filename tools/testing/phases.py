@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The phases of the tests: a fixed core, and drills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Iterator, List, Sequence, Tuple
+
+from .inputs import Tree
+
+Command = Tuple[str, ...]
+DRILL = "pytest.mark.drill"
+ALONE = "pytest.mark.alone"
+CHECKS: Tuple[Command, ...] = (("mypy", "plugins/module_utils", "tools"), ("ansible-lint", "--offline"), ("antsibull-changelog", "lint"))
+ALL = ("plugins/", "roles/", "playbooks/", "tests/", "molecule/", "tools/", "inventories/", "docs/", "changelogs/", "meta/", "galaxy.yml")
+SCENARIO = ("molecule/create.yml", "molecule/destroy.yml", ".config/molecule/config.yml")
+LOCKS = {"test": "lock", "oldest": "oldest", "newest": "lock", "peers": "peers"}
+
+
+class Lane(Enum):
+    """What may run at the same time: one phase that reads the source beside two in labs, and nothing beside one that must be alone."""
+
+    SOURCE = "source"
+    LAB = "lab"
+    ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One row of the table.
+
+    ``commands`` run one after the other with the Python environment ``purpose`` first on PATH; the first that fails ends the phase.
+    ``cleanup`` runs when the phase did not end well. ``roots`` are the files whose references are the inputs of the phase, ``marks``
+    the tests that pytest selects.
+    """
+
+    name: str
+    commands: Tuple[Command, ...]
+    roots: Tuple[str, ...]
+    lane: Lane = Lane.LAB
+    core: bool = False
+    purpose: str = "test"
+    marks: str = ""
+    cleanup: Tuple[Command, ...] = ()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether chance has a part in it. What only reads the source ends the same way each time."""
+        return self.lane is not Lane.SOURCE
+
+
+def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
+    """All phases, those of the core first. ``others`` are the purposes whose ansible-core is not the usual one."""
+    scenarios = sorted(path.split("/")[1] for path in tree.paths if path.startswith("molecule/") and path.endswith("/molecule.yml"))
+    roles = [name for name in scenarios if tree.below(f"roles/{name}")]
+    found = [
+        _site("test", core=True),
+        Phase("sanity", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, core=True),
+        Phase("unit", (("pytest", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE, core=True),
+        Phase("lint", CHECKS, ALL, Lane.SOURCE, core=True),
+    ]
+    found += [_scenario(tree, name, core=True) for name in roles]
+    found += [drill for name in roles for drill in _drills(tree, name)]
+    found += [_scenario(tree, name, core=False) for name in scenarios if name not in roles]
+    for purpose in others:
+        # Property tests know no Ansible, and the Python is the same.
+        found.append(Phase(f"unit:{purpose}", (("pytest", "-m", "not hypothesis", "tests/unit"),), ALL, Lane.SOURCE, purpose=purpose))
+        found.append(Phase(f"sanity:{purpose}", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, purpose=purpose))
+        found.append(_site(purpose, core=False))
+    found.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
+    found.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
+    found.append(Phase("perf", (("python", "tests/perf/fleet_plan.py"),), ("tests/perf/fleet_plan.py",), Lane.ALONE))
+    found.append(Phase("perf:dns", (("python", "tests/perf/dns_updates.py"),), ("tests/perf/dns_updates.py",), Lane.ALONE, purpose="peers"))
+    return [_with_tools(phase) for phase in found]
+
+
+def _site(purpose: str, core: bool) -> Phase:
+    name = "site" if core else f"site:{purpose}"
+    return Phase(name, (("pytest", "--durations=5", "tests/site"),), ("tests/site/",), core=core, purpose=purpose, marks="" if core else "not once")
+
+
+def _scenario(tree: Tree, name: str, core: bool) -> Phase:
+    """A scenario as molecule runs it: for a role without its drills."""
+    test, destroy = _molecule("test", name), _molecule("destroy", name)
+    marked = core and _mentions(tree, f"molecule/{name}/tests", DRILL)
+    lane = Lane.LAB if core else _lane(tree, f"molecule/{name}")
+    roots = (f"molecule/{name}/", *SCENARIO)
+    return Phase(f"molecule:{name}", (test,), roots, lane, core=core, marks="not drill" if marked else "", cleanup=(destroy,))
+
+
+def _drills(tree: Tree, name: str) -> Iterator[Phase]:
+    """The tests of a role's scenario that are drills, on a lab that was converged once."""
+    if _mentions(tree, f"molecule/{name}/tests", DRILL):
+        commands = tuple(_molecule(step, name) for step in ("converge", "verify", "destroy"))
+        roots = (f"molecule/{name}/", *SCENARIO)
+        yield Phase(f"drills:{name}", commands, roots, _lane(tree, f"molecule/{name}"), marks="drill", cleanup=commands[-1:])
+
+
+def _molecule(step: str, name: str) -> Command:
+    return ("molecule", step, "--scenario-name", name)
+
+
+def _lane(tree: Tree, folder: str) -> Lane:
+    return Lane.ALONE if _mentions(tree, folder, ALONE) else Lane.LAB
+
+
+def _mentions(tree: Tree, folder: str, mark: str) -> bool:
+    return any(mark in tree.text(path) for path in tree.below(folder) if path.endswith(".py"))
+
+
+def _with_tools(phase: Phase) -> Phase:
+    """The locked tools are an input of every phase."""
+    return Phase(**{**vars(phase), "roots": (*phase.roots, f"requirements/{LOCKS[phase.purpose]}.txt")})
+
+
+def named(found: Sequence[Phase], words: Sequence[str]) -> List[Phase]:
+    """The phases of these names; ``molecule``, say, stands for all of the core, ``network`` for all phases of that scenario.
+
+    Raise ValueError with the words that name none.
+    """
+    unknown = [word for word in words if not any(_is(phase, word) for phase in found)]
+    if unknown:
+        raise ValueError(f"no such phase: {', '.join(unknown)}. There are: {', '.join(phase.name for phase in found)}")
+    return [phase for phase in found if any(_is(phase, word) for word in words)]
+
+
+def _is(phase: Phase, word: str) -> bool:
+    kind, _colon, rest = phase.name.partition(":")
+    if word == "molecule":
+        return kind == word and phase.core
+    return word in (phase.name, kind, rest)
