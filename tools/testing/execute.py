@@ -77,7 +77,7 @@ class Executor:
 
     def _variables(self, phase: Phase, environment: str, junit: Path) -> Dict[str, str]:
         servers = Path(self.cache, "dns-servers", "usr")
-        env = {**os.environ, "ANSIBLE_HOME": f"{self.cache}/ansible", "SMALLFLEET_CACHE": self.cache}
+        env = {**os.environ, "ANSIBLE_HOME": f"{self.cache}/ansible", "SMALLFLEET_CACHE": self.cache, "MYPY_CACHE_DIR": f"{self.cache}/mypy"}
         env["PATH"] = f"{environment}/bin:{os.environ['PATH']}:{servers}/sbin:{servers}/bin:/usr/sbin"
         if servers.exists():
             libraries = [str(path) for path in (servers / "lib").glob("*-linux-gnu*")]

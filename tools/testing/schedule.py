@@ -20,7 +20,9 @@ from .report import FAILED, FLAKY, LEFT_OUT, PASSED, Row
 
 LANES = (Lane.LAB, Lane.LAB, Lane.SOURCE)
 GRACE = 15 * 60.0
-"""Seconds after the end of the budget until which a drill that was begun in time may go on, and failures are run again."""
+"""Seconds after the end of the budget until which a drill that was begun in time may go on, and failures are begun again."""
+LAST = 25 * 60.0
+"""Seconds after the end of the budget when everything ends."""
 
 
 class Runner(Protocol):
@@ -126,7 +128,7 @@ class Schedule:
         if not phase.repeatable or self._runner.stopped.is_set() or self.elapsed > self._budget.seconds + GRACE:
             return
         self._say(f"{phase.name} begins once more, alone")
-        outcome = self._runner.run(phase, LIMIT, ".again")
+        outcome = self._runner.run(phase, min(LIMIT, self._budget.seconds + LAST - self.elapsed), ".again")
         if outcome.interrupted:
             return
         self._say(f"{phase.name}: {'passed' if outcome.passed else 'FAILED'} after {outcome.seconds:.0f} s, alone")

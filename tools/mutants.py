@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Removes one guard of each subject, in a clone, and runs what `make test` would choose for that change until something fails.
+
+The unit tests come first, then the phases in labs whose inputs have changed. Fails when a guard can be removed and nothing does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import List, NamedTuple
+
+from testing import history, report
+from testing.choose import ranked
+from testing.execute import Environments, Executor
+from testing.inputs import inputs
+from testing.phases import Lane, Phase, phases
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
+CORE = "plugins/module_utils/_core"
+WHO = ["-c", "user.name=mutants", "-c", "user.email=mutants@example.net", "-c", "commit.gpgsign=false"]
+
+
+class Mutant(NamedTuple):
+    """A guard, where it stands, and what stands there when it is gone."""
+
+    guard: str
+    path: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "DNS: an update carries its prerequisites",
+        f"{CORE}/dns/plan.py",
+        "if unused else tuple(_prerequisites(name, done))",
+        "if unused else ()",
+    ),
+    Mutant(
+        "DNS: a key may change only what it was granted",
+        f"{CORE}/dns/bind.py",
+        'yield f\'grant "{name}" {grant.match} "{grant.name}" {" ".join(grant.types)};\'',
+        "yield f'grant \"{name}\" zonesub ANY;'",
+    ),
+    Mutant(
+        "network: the timer that rolls a change back is started before the change",
+        "plugins/module_utils/_io/network/guard.py",
+        "                self._arm(name, timeout)\n",
+        "",
+    ),
+    Mutant(
+        "macvtap: what is in the way is found before a guest is moved",
+        f"{CORE}/libvirt/replacement.py",
+        "    problems = [*_host(scene, bridge_of, moves), *_wishes(scene, wishes, moves)]\n",
+        "    problems: List[str] = []\n",
+    ),
+    Mutant(
+        "standby: unknown is never taken for stopped",
+        f"{CORE}/failover/standby.py",
+        "    if other_runs is Running.UNKNOWN:\n",
+        "    if other_runs is None:\n",
+    ),
+    Mutant(
+        "standby: a move is refused while a side is unknown",
+        "playbooks/switch-over.yml",
+        "          - __switch_old_seen.state.running | default('unknown') != 'unknown'\n"
+        "          - __switch_new_seen.state.running | default('unknown') != 'unknown'\n",
+        "",
+    ),
+)
+
+
+def make(mutant: Mutant, folder: Path) -> None:
+    """A clone of the checkout's newest commit in ``folder``, with the guard gone as one more commit."""
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    path = folder / mutant.path
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.path}: the guard '{mutant.guard}' is not there as tools/mutants.py knows it. Write down how it looks now.")
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    subprocess.run(["git", *WHO, "commit", "-q", "-a", "-m", "A guard is gone"], cwd=folder, check=True)
+
+
+def chosen(folder: Path, path: str) -> List[Phase]:
+    """What runs for that change: the unit tests, the core's phases that it is an input of, and the drills that come first for it."""
+    tree = history.tree(folder)
+    known = phases(tree, [])
+    found = {phase.name: inputs(tree, phase.roots) for phase in known}
+    order = ranked([phase for phase in known if path in found[phase.name]], found, history.changes(folder))
+    labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE]
+    unit = next(phase for phase in known if phase.name == "unit")
+    return [replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]
+
+
+def catch(mutant: Mutant, environment: Environments) -> bool:
+    """Run phases until one fails; print which, and why."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as place:
+        folder = Path(place, "clone")
+        make(mutant, folder)
+        executor = Executor(folder, Path(place, "report"), CACHE, environment)
+        runs = chosen(folder, mutant.path)
+        print(f"{mutant.guard}\n  first: {', '.join(phase.name for phase in runs[:6])}", flush=True)
+        for phase in runs:
+            outcome = executor.run(phase)
+            if not outcome.passed:
+                reason = next((line for line in report.reasons(outcome.text) if line.startswith(("FAILED", "E  "))), "")
+                print(f"  caught by {phase.name} after {outcome.seconds:.0f} s: {reason}", flush=True)
+                return True
+            print(f"  not noticed by {phase.name} in {outcome.seconds:.0f} s", flush=True)
+    return False
+
+
+def main() -> int:
+    environment = Environments(ROOT)
+    caught = [catch(mutant, environment) for mutant in MUTANTS]
+    print(f"\n{sum(caught)} of {len(caught)} guards could not be removed unnoticed")
+    return 0 if all(caught) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
