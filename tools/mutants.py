@@ -10,9 +10,11 @@ The unit tests come first, then the phases in labs whose inputs have changed. Fa
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import List, NamedTuple
@@ -101,18 +103,21 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     return [replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]
 
 
-def catch(mutant: Mutant, environment: Environments) -> bool:
+def catch(mutant: Mutant, environment: Environments, stopped: threading.Event) -> bool:
     """Run phases until one fails; print which, and why."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as place:
         folder = Path(place, "clone")
         make(mutant, folder)
         executor = Executor(folder, Path(place, "report"), CACHE, environment)
+        executor.stopped = stopped
         runs = chosen(folder, mutant.path)
         print(f"{mutant.guard}\n  first: {', '.join(phase.name for phase in runs[:6])}", flush=True)
         for phase in runs:
             outcome = executor.run(phase)
+            if outcome.interrupted:
+                return False
             if not outcome.passed:
-                reason = next((line for line in report.reasons(outcome.text) if line.startswith(("FAILED", "E  "))), "")
+                reason = next(report.reasons(outcome.text), "")
                 print(f"  caught by {phase.name} after {outcome.seconds:.0f} s: {reason}", flush=True)
                 return True
             print(f"  not noticed by {phase.name} in {outcome.seconds:.0f} s", flush=True)
@@ -120,8 +125,10 @@ def catch(mutant: Mutant, environment: Environments) -> bool:
 
 
 def main() -> int:
-    environment = Environments(ROOT)
-    caught = [catch(mutant, environment) for mutant in MUTANTS]
+    environment, stopped = Environments(ROOT), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    caught = [not stopped.is_set() and catch(mutant, environment, stopped) for mutant in MUTANTS]
     print(f"\n{sum(caught)} of {len(caught)} guards could not be removed unnoticed")
     return 0 if all(caught) else 1
 

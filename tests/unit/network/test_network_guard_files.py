@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, List, Optional, Sequence
 
 import pytest
@@ -27,9 +27,14 @@ class Systemd:
     """Says that the timer is armed from the moment in which one is."""
 
     armed: bool = False
+    starts: bool = True
+    """Whether a timer that is asked for really waits."""
+    units: List[str] = field(default_factory=list)
 
     def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
-        self.armed = self.armed or argv[0] == "systemd-run"
+        if argv[0] == "systemd-run":
+            self.units += [word.partition("=")[2] for word in argv if word.startswith("--unit=")]
+            self.armed = self.starts
         return CommandResult(tuple(argv), 0, "active\n" if self.armed else "inactive\n", "")
 
 
@@ -69,3 +74,18 @@ def test_a_token_is_good_for_one_change_only(root):
         start(Systemd())
     assert refused.value.reason == "token"
     assert sorted(path.name for path in root.iterdir()) == before
+
+
+def test_the_timer_that_rolls_the_change_back_is_started_before_what_changes_the_host(root):
+    systemd = Systemd()
+    start(systemd)
+    assert systemd.units == [module.ROLLBACK, module.SWITCH]
+
+
+def test_nothing_changes_the_host_when_that_timer_does_not_start(root):
+    systemd = Systemd(starts=False)
+    with pytest.raises(Refused) as refused:
+        start(systemd)
+    assert refused.value.reason == "timer"
+    assert systemd.units == [module.ROLLBACK]
+    assert not (root / "open").exists()
