@@ -55,7 +55,7 @@ SCENARIOS = {
     "network_backends": ("network_interfaces: []", "network", "from moving import Mover\npytestmark = pytest.mark.alone\n"),
     "lab": ("fleet_name: lab", "lab", ""),
 }
-WHOLE = {"unit:oldest", "sanity:oldest", "site:oldest", "perf", "perf:dns", "dns"}
+WHOLE = {"mutants", "unit:oldest", "sanity:oldest", "site:oldest", "perf", "perf:dns", "dns"}
 
 
 class Repository:
@@ -202,7 +202,7 @@ def fixture_found() -> Dict[str, frozenset]:
 
 
 def test_here_every_module_playbook_and_role_is_an_input_of_a_phase_that_runs_it(found: Dict[str, frozenset]) -> None:
-    run = frozenset().union(*(paths for name, paths in found.items() if not name.startswith(("unit", "sanity", "lint"))))
+    run = frozenset().union(*(paths for name, paths in found.items() if not name.startswith(("unit", "sanity", "lint", "mutants"))))
     code = {path for path in history.tree(ROOT).paths if path.startswith(("plugins/", "playbooks/", "roles/")) and path.endswith((".py", ".yml"))}
     other = {path for path in code if "/doc_fragments/" in path or path.endswith("/__init__.py") or (ROOT / path).is_symlink()}
     # The model of a playbook: unit tests hold the two to the same order.
