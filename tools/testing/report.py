@@ -70,8 +70,8 @@ def _page(rows: Sequence[Row], total: float, state: str) -> str:
     body = "".join(_bar(row, scale) for row in rows)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Tests of {html.escape(state)}</title>"
-        "<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse;width:100%}td,th{padding:2px 8px;text-align:left}"
-        "td.time{width:50%;background:#f5f5f5}div.bar{height:14px;min-width:2px}td.n{text-align:right}</style>"
+        "<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse;width:100%}td,th{padding:2px 8px;text-align:left;white-space:nowrap}"
+        "td.time{width:50%;background:#f5f5f5}div.bar{height:14px;min-width:2px}td.n{text-align:right}td.note{white-space:normal}</style>"
         f"<h1>Tests of {html.escape(state)}</h1><p>{html.escape(counts(rows))}; {total:.0f} s</p>"
         f"<table><tr><th>phase<th>result<th>seconds<th>from start to end<th>note</tr>{body}</table></html>\n"
     )
@@ -81,10 +81,8 @@ def _bar(row: Row, scale: float) -> str:
     style = f"margin-left:{row.started * scale:.2f}%;width:{row.seconds * scale:.2f}%;background:{COLOURS[row.result]}"
     name = html.escape(row.name)
     linked = f'<a href="logs/{name}.log">{name}</a>' if row.seconds else name
-    return (
-        f"<tr><td>{linked}<td>{row.result}<td class=n>{row.seconds:.0f}"
-        f'<td class=time><div class=bar style="{style}"></div><td>{html.escape(row.note)}</tr>'
-    )
+    bar = f'<div class=bar style="{style}"></div>' if row.seconds else ""
+    return f"<tr><td>{linked}<td>{row.result}<td class=n>{row.seconds:.0f}<td class=time>{bar}<td class=note>{html.escape(row.note)}</tr>"
 
 
 def write_junit(path: Path, phase: str, passed: bool, seconds: float, text: str) -> None:
