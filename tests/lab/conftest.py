@@ -21,21 +21,23 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec im
     LabNode,
     LabSpec,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner  # noqa: E402,F401
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import cgroups, processes  # noqa: E402
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import system_lab  # noqa: E402
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, Images  # noqa: E402,F401
 
 CACHE = "/var/cache/smallfleet"
 LOCKS = Path("/run/systemd/nspawn/locks")
 
 
-def make_lab(name, count, backend="nspawn", macvtap=()):
-    """A lab of ``count`` nodes n1, n2 ... at 198.18.0.N and 2001:db8::N."""
+def make_lab(name, count, backend="nspawn", macvtap=(), installed=()):
+    """A lab of ``count`` nodes n1, n2 ... at 198.18.0.N and 2001:db8::N, all with the same packages installed."""
     nodes = []
     for number in range(1, count + 1):
         nic = LabNic(
             "main", "eth0", f"n{number}.0", mac_address(name, f"n{number}", 0), f"198.18.0.{number}/24", f"2001:db8::{number}/64", 1500
         )
-        nodes.append(LabNode(f"n{number}", backend, 1024, 1, 2048, {}, (nic,), f"n{number}" in macvtap))
+        nodes.append(LabNode(f"n{number}", backend, 1024, 1, 2048, {}, (nic,), f"n{number}" in macvtap, installed))
     network = LabNetwork("main", "br-main", 1500, "198.18.0.254/24")
     return system_lab(LabSpec(name, "/var/lib/smallfleet/labs", CACHE, "trixie", (), (network,), tuple(nodes)))
 
@@ -67,8 +69,8 @@ def raise_lab():
     raised = []
     locks = set(LOCKS.glob("inode-*"))
 
-    def up(name, count, backend="nspawn", macvtap=()):
-        lab = make_lab(name, count, backend, macvtap)
+    def up(name, count, backend="nspawn", macvtap=(), installed=()):
+        lab = make_lab(name, count, backend, macvtap, installed)
         raised.append(lab)
         lab.apply(lab.plan(present=True))
         return lab

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
-from conftest import make_lab, on, processes, traces
+from conftest import CACHE, ImageFailed, Images, SystemRunner, make_lab, on, processes, traces
 
 RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
 ETH_P_ALL = 3
@@ -231,6 +234,52 @@ def test_a_container_that_asks_for_it_has_the_device_of_a_macvtap_link_at_once(r
     assert "No such file" in on(lab, "n2", add, check=False).stderr
     on(lab, "n1", "exec 3<>/dev/tap$(cat /sys/class/net/mv0/ifindex)")
     assert on(lab, "n1", "ip link delete mv0; sleep 0.3; ls /dev/tap*", check=False).stdout == ""
+
+
+def test_nodes_that_share_a_layer_have_its_packages_from_the_start_and_no_secret_in_common(raise_lab):
+    lab = raise_lab("test-layer", 2, installed=("bind9", "bind9-utils"))
+    for name in ("n1", "n2"):
+        assert on(lab, name, "systemctl is-system-running --wait").stdout == "running\n"
+        assert on(lab, name, "systemctl is-active named; rndc status | tail -n 1").stdout == "active\nserver is up and running\n"
+        assert on(lab, name, "stat -c '%U %G %a' /etc/bind/rndc.key").stdout == "bind bind 640\n"
+        again = on(lab, name, "apt-get install -y --no-download bind9; ls /usr/sbin/policy-rc.d /var/cache/apt/archives/*.deb", check=False)
+        assert "bind9 is already the newest version" in again.stdout and "/usr" not in again.stdout and ".deb" not in again.stdout
+        # What a boot makes again where /usr is newer than the rest; it costs seconds.
+        assert on(lab, name, "systemctl show -P ConditionResult ldconfig systemd-update-done systemd-sysusers").stdout.split() == ["no"] * 3
+    for path in ("/etc/bind/rndc.key", "/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub"):
+        assert len({on(lab, name, f"cat {path}").stdout for name in ("n1", "n2")}) == 2
+    other = make_lab("test-layer", 2, installed=("bind9",))
+    assert [str(step) for step in other.plan(present=True)][-2:] == ["wait for node n1", "wait for node n2"]
+    assert "prepare node n1" in [str(step) for step in other.plan(present=True)]
+
+
+def test_an_installation_that_is_killed_leaves_no_mount_and_no_process_and_the_next_one_begins_anew(raise_lab):
+    raise_lab("test-killed", 1)
+    with tempfile.TemporaryDirectory(dir=CACHE) as cache:
+        for name in ("images", "pool"):
+            os.symlink(f"{CACHE}/{name}", f"{cache}/{name}")
+        images = Images(cache, "trixie", SystemRunner(), lambda _text: None)
+        child = os.fork()
+        if child == 0:
+            images.build_layer(images.base("nspawn"), ["bind9"])
+            os._exit(0)
+        part = f"{images.layer(images.base('nspawn'), ['bind9'])}.part"
+        until(lambda: os.path.exists(f"{part}/upper/usr/sbin/policy-rc.d"))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        until(lambda: subprocess.run(["pgrep", "-f", part], capture_output=True, check=False).returncode == 1)
+        assert cache not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+        done = images.build_layer(images.base("nspawn"), ["bind9"])
+        assert os.path.exists(f"{done}/usr/sbin/named") and not os.path.exists(part)
+        with pytest.raises(ImageFailed, match="lab_installed_packages: apt refuses no-such-package"):
+            images.build_layer(images.base("nspawn"), ["no-such-package"])
+
+
+def until(condition, timeout=30.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_virtual_machine_boots_debians_kernel_with_the_modules_that_containers_lack_and_a_power_cut_loses_what_was_not_synced(raise_lab):

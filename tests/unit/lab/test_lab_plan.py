@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 NETWORKS = (LabNetwork("main", "br-main", 1500, "198.18.0.254/24"), LabNetwork("storage", "br-storage", 9000))
 
 
-def make_node(name, backend="nspawn"):
+def make_node(name, backend="nspawn", installed=()):
     nics = tuple(LabNic(n.name, f"eth{i}", f"{name}.{i}", "02:00:00:00:00:01", None, None, 1500) for i, n in enumerate(NETWORKS))
-    return LabNode(name, backend, 512, 1, 1024, {}, nics)
+    return LabNode(name, backend, 512, 1, 1024, {}, nics, installed_packages=installed)
 
 
 def make_spec(*nodes, packages=("bind9",)):
@@ -54,6 +54,9 @@ class World:
         elif step.action == "fetch packages":
             assert state.images
             self.state = replace(state, archive=True)
+        elif step.action == "install packages":
+            assert target.split(":")[0] in state.images
+            self.state = replace(state, layers=state.layers | {target})
         elif step.action == "make keys":
             self.state = replace(state, keys=True, folder=True)
         elif step.action == "create namespace":
@@ -68,6 +71,7 @@ class World:
         elif step.action == "prepare node":
             assert target not in state.nodes and state.keys and spec.node(target).backend in state.images
             assert state.archive or not spec.packages
+            assert spec.node(target).layer in state.layers | {""}
             self._node(target, NodeState(digests(spec)[target], mounted=True))
         elif step.action == "describe lab":
             self.state = replace(state, described=True, folder=True)
@@ -112,6 +116,7 @@ states = st.builds(
     LabState,
     images=st.frozensets(st.sampled_from(["nspawn", "qemu"])),
     archive=st.booleans(),
+    layers=st.frozensets(st.sampled_from(["nspawn: knot", "qemu: bind9 knot", "qemu: knot"])),
     keys=st.booleans(),
     described=st.booleans(),
     namespace=st.booleans(),
@@ -123,7 +128,7 @@ states = st.builds(
         st.builds(NodeState, st.sampled_from(["", "digest of a", "digest of b"]), st.just(True), st.booleans(), st.just(False)),
     ),
 )
-SPEC = make_spec(("a",), ("b", "qemu"))
+SPEC = make_spec(("a", "nspawn", ("knot",)), ("b", "qemu", ("bind9", "knot")))
 
 
 @given(states, st.integers(0, 30))
@@ -153,7 +158,7 @@ def test_a_lab_that_is_taken_away_leaves_nothing_from_wherever_it_was(state, bui
 
 
 def test_adding_a_node_touches_no_other():
-    world = World(make_spec(("a",)))
+    world = World(make_spec(("a", "nspawn", ("knot",))))
     for step in world.present():
         world.apply(step)
     world.spec = SPEC
@@ -172,6 +177,22 @@ def test_a_node_whose_description_changed_is_built_anew():
 def test_an_image_is_built_for_each_backend_in_use_and_for_no_other():
     assert [step.target for step in World(make_spec(("a",))).present() if step.action == "build image"] == ["nspawn"]
     assert [step.target for step in World(SPEC).present() if step.action == "build image"] == ["nspawn", "qemu"]
+
+
+def test_packages_are_installed_once_for_all_nodes_of_a_backend_that_list_the_same():
+    spec = make_spec(("a", "nspawn", ("knot",)), ("b", "nspawn", ("knot",)), ("c", "qemu", ("knot",)), ("d",))
+    world = World(spec)
+    assert [step.target for step in world.present() if step.action == "install packages"] == ["nspawn: knot", "qemu: knot"]
+    world.state = replace(world.state, layers=frozenset({"nspawn: knot"}))
+    assert [step.target for step in world.present() if step.action == "install packages"] == ["qemu: knot"]
+
+
+def test_the_layer_of_a_node_that_is_there_is_not_built_again():
+    world = World(SPEC)
+    for step in world.present():
+        world.apply(step)
+    world.state = replace(world.state, layers=frozenset())
+    assert world.present() == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host, Network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, layer, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
 from hypothesis import HealthCheck, given, settings
@@ -67,6 +67,9 @@ def test_the_name_of_a_link_fits_the_kernel_however_long_the_host_is_called():
         ({"lab_name": "Demo Lab"}, {}, "198.18.0.0/24", "", "lab_name"),
         ({"lab_packages": "bind9"}, {}, "198.18.0.0/24", "", "lab_packages"),
         ({"lab_packages": ["-o", "bind9"]}, {}, "198.18.0.0/24", "", "lab_packages"),
+        ({}, {"lab_installed_packages": "bind9"}, "198.18.0.0/24", "app1", "lab_installed_packages"),
+        ({}, {"lab_installed_packages": ["bind9", None]}, "198.18.0.0/24", "app1", "lab_installed_packages"),
+        ({"lab_installed_packages": ["-o", "bind9"]}, {}, "198.18.0.0/24", "app1", "lab_installed_packages"),
         ({"lab_cache": "cache"}, {}, "198.18.0.0/24", "", "lab_cache"),
         ({"lab_directory": "/a b"}, {}, "198.18.0.0/24", "", "lab_directory"),
         ({}, {"lab_backend": "docker"}, "198.18.0.0/24", "app1", "lab_backend"),
@@ -101,13 +104,45 @@ def test_a_second_card_on_a_network_has_no_address_and_nobody_configures_it():
     ]
 
 
+def test_a_host_has_the_packages_of_its_own_list_or_else_of_the_fleets():
+    installed = {"lab_installed_packages": ["unbound", "bind9", "bind9"]}
+    assert spec_of(fleet()).nodes[0].installed_packages == ()
+    node = spec_of(fleet(variables=installed)).nodes[0]
+    assert node.installed_packages == ("bind9", "unbound") and node.layer == "nspawn: bind9 unbound"
+    own = spec_of(fleet(variables=installed, host_variables={"lab_installed_packages": ["knot"]})).nodes[0]
+    assert own.installed_packages == ("knot",)
+    none = spec_of(fleet(variables=installed, host_variables={"lab_installed_packages": []})).nodes[0]
+    assert none.installed_packages == () and none.layer == ""
+
+
+def test_a_lab_described_before_packages_could_be_installed_is_still_read():
+    spec = spec_of(fleet(host_variables={"lab_installed_packages": ["knot"]}))
+    data = json.loads(json.dumps(to_data(spec)))
+    assert from_data(data) == spec
+    del data["nodes"][0]["installed_packages"]
+    assert from_data(data).nodes[0].installed_packages == ()
+
+
+def test_the_secret_of_a_key_file_is_replaced_and_nothing_else():
+    text = 'key "rndc-key" {\n\talgorithm hmac-sha256;\n\tsecret "b2xk";\n};\n'
+    assert layer.renew_secrets(text, lambda: "bmV3") == text.replace("b2xk", "bmV3")
+    assert layer.renew_secrets("# nothing secret\n", lambda: "bmV3") == "# nothing secret\n"
+
+
+def test_packages_are_installed_without_a_network_and_die_with_their_builder():
+    argv = layer.install_argv(("/archive", "/base"), "/folder", ["bind9", "knot"])
+    assert argv[:3] == ["setpriv", "--pdeathsig", "KILL"] and {"--mount", "--net", "--pid", "--kill-child"} <= set(argv)
+    assert argv[-4:] == ["/archive:/base", "/folder", "bind9", "knot"]
+    assert "policy-rc.d" in argv[-6] and "exit 101" in argv[-6]
+
+
 def test_a_host_cannot_have_the_address_of_the_lab():
     problems = resolve(fleet(number=254)).problems
     assert [(p.host, p.variable) for p in problems] == [("app1", "fleet_host_networks.main")]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
-@given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "cache", "backend", "disks", "nics", "memory")]), GARBAGE))
+@given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "installed_packages", "cache", "backend", "disks", "nics", "memory")]), GARBAGE))
 def test_no_garbage_makes_a_traceback(variables):
     resolve(fleet(variables=variables))
 

@@ -35,10 +35,13 @@ class NodeState:
 
 @dataclass(frozen=True)
 class LabState:
-    """What is there of a lab. ``links`` maps a node's link to the bridge it is on."""
+    """What is there of a lab. ``links`` maps a node's link to the bridge it is on; ``layers`` are the values of LabNode.layer
+    that are in the cache.
+    """
 
     images: FrozenSet[str] = frozenset()
     archive: bool = False
+    layers: FrozenSet[str] = frozenset()
     namespace: bool = False
     bridges: FrozenSet[str] = frozenset()
     links: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +72,7 @@ def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) 
     steps += [Step("build image", b) for b in sorted({n.backend for n in fresh}) if b not in observed.images]
     if fresh and spec.packages and not observed.archive:
         steps.append(Step("fetch packages"))
+    steps += [Step("install packages", layer) for layer in sorted({n.layer for n in fresh if n.layer} - observed.layers)]
     if not observed.keys:
         steps.append(Step("make keys"))
     if not observed.namespace:

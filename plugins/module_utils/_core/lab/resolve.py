@@ -33,6 +33,7 @@ HOST_DEFAULTS: Mapping[str, Any] = {
     "lab_disks": {},
     "lab_macvtap": False,
     "lab_nics": {},
+    "lab_installed_packages": (),
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -67,17 +68,22 @@ def _shared(fleet: Fleet, problems: List[Problem]) -> Dict[str, Any]:
         problems.append(
             Problem("", "lab_release", f"{values['lab_release']!r} is not a Debian release", "Use its code name, such as trixie")
         )
-    packages = values["lab_packages"]
-    if not (isinstance(packages, (list, tuple)) and all(isinstance(p, str) and _PACKAGE.fullmatch(p) for p in packages)):
-        problems.append(Problem("", "lab_packages", "is not a list of Debian package names", "Use a list such as [bind9]"))
-        packages = ()
+    packages = _packages("", "lab_packages", values["lab_packages"], problems)
     for name in ("lab_cache", "lab_directory"):
         if not (isinstance(values[name], str) and re.fullmatch(r"(/[A-Za-z0-9._-]+)+", values[name])):
             problems.append(
                 Problem("", name, f"{values[name]!r} is not a folder's absolute path", "Use one without spaces, such as /var/cache/x")
             )
     shared = {name[len("lab_"):]: values[name] for name in ("lab_name", "lab_release", "lab_cache", "lab_directory")}
-    return {**shared, "packages": sorted(set(packages))}
+    return {**shared, "packages": packages}
+
+
+def _packages(host: str, variable: str, value: Any, problems: List[Problem]) -> List[str]:
+    """The names, sorted and each once; none when the value is not a list of package names."""
+    if not (isinstance(value, (list, tuple)) and all(isinstance(p, str) and _PACKAGE.fullmatch(p) for p in value)):
+        problems.append(Problem(host, variable, "is not a list of Debian package names", "Use a list such as [bind9]"))
+        return []
+    return sorted(set(value))
 
 
 def _network(network: Network, problems: List[Problem]) -> Dict[str, Any]:
@@ -143,7 +149,9 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
         )
     nics += _further_nics(fleet, host, values["lab_nics"], len(nics), problems)
     sizes = {name: values[f"lab_{name}"] for name in ("backend", "memory", "cpus", "disk")}
-    return {"name": host.name, **sizes, "disks": dict(sorted(disks.items())), "nics": nics, "macvtap": bool(macvtap)}
+    installed = _packages(host.name, "lab_installed_packages", values["lab_installed_packages"], problems)
+    further = {"macvtap": bool(macvtap), "installed_packages": installed}
+    return {"name": host.name, **sizes, "disks": dict(sorted(disks.items())), "nics": nics, **further}
 
 
 def _further_nics(fleet: Fleet, host: Host, asked: Any, first: int, problems: List[Problem]) -> List[Dict[str, Any]]:

@@ -40,6 +40,7 @@ class LabNode:
     """One machine. ``memory`` and ``disk`` in MiB; ``disks`` are further disks, name -> MiB.
 
     ``macvtap`` is for machines that run guests on macvtap links: a container must be helped to their device nodes.
+    ``installed_packages``, sorted, are those it has from its first boot on.
     """
 
     name: str
@@ -50,6 +51,12 @@ class LabNode:
     disks: Mapping[str, int]
     nics: Tuple[LabNic, ...]
     macvtap: bool = False
+    installed_packages: Tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> str:
+        """Names the image layer with the node's packages, as BACKEND: PACKAGES; empty when it needs none."""
+        return f"{self.backend}: {' '.join(self.installed_packages)}" if self.installed_packages else ""
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,15 @@ def to_data(spec: LabSpec) -> Dict[str, Any]:
 
 def from_data(data: Mapping[str, Any]) -> LabSpec:
     """The lab that to_data() described. Raise KeyError or TypeError when the data is not of that form."""
-    nodes = tuple(
-        LabNode(**{**node, "disks": dict(node["disks"]), "nics": tuple(LabNic(**nic) for nic in node["nics"])})
-        for node in data["nodes"]
-    )
+    nodes = tuple(_node(node) for node in data["nodes"])
     networks = tuple(LabNetwork(**network) for network in data["networks"])
     return LabSpec(**{**data, "packages": tuple(data["packages"]), "networks": networks, "nodes": nodes})
+
+
+def _node(data: Mapping[str, Any]) -> LabNode:
+    nics = tuple(LabNic(**nic) for nic in data["nics"])
+    installed = tuple(data.get("installed_packages", ()))
+    return LabNode(**{**data, "disks": dict(data["disks"]), "nics": nics, "installed_packages": installed})
 
 
 def from_plan(plan: Mapping[str, Mapping[str, Any]]) -> LabSpec:

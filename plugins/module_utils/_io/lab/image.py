@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Base images and package archives, built once and kept in the cache."""
+"""Base images, package archives and layers of installed packages, built once and kept in the cache."""
 
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
+from ..._core.lab.layer import DISCARDED, install_argv
 from ..command import CommandFailed, CommandRunner, SystemRunner
 
 Progress = Callable[[str], None]
@@ -30,6 +32,7 @@ MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
 MAX_AGE = 14 * 24 * 3600.0
 RECIPE = "2"
 ARCHIVE_RECIPE = "2"
+LAYER_RECIPE = "1"
 
 
 class ImageFailed(Exception):
@@ -147,8 +150,8 @@ class Images:
         digest = sha256("\n".join([ARCHIVE_RECIPE, base, *sorted(packages)]).encode()).hexdigest()[:16]
         return f"{self.cache}/archives/{digest}"
 
-    def build_archive(self, base: str, packages: Sequence[str]) -> str:
-        """Fetch packages and what they depend on, so that apt in a node finds them in its own archive."""
+    def build_archive(self, base: str, packages: Sequence[str], variable: str = "lab_packages") -> str:
+        """Fetch packages and what they depend on, so that apt in a node finds them in its own archive. Errors name ``variable``."""
         done = self.archive(base, packages)
         part, pool = f"{done}.part", f"{self.cache}/pool"
         shutil.rmtree(part, ignore_errors=True)
@@ -158,8 +161,8 @@ class Images:
         argv = ["chroot", base, "apt-get", "-o", "Acquire::ForceHash=SHA256", "--print-uris", "-qq", "--no-install-recommends", "install"]
         told = self._runner.run([*argv, *packages], check=False)
         if told.rc != 0:
-            raise ImageFailed(f"lab_packages: apt refuses {', '.join(packages)}: {told.stderr.strip()}")
-        files = [_file(line) for line in told.stdout.splitlines()]
+            raise ImageFailed(f"{variable}: apt refuses {', '.join(packages)}: {told.stderr.strip()}")
+        files = [_file(line, variable) for line in told.stdout.splitlines()]
         missing = [entry for entry in files if not os.path.exists(f"{pool}/{entry[1]}")]
         if missing:
             self._progress(f"fetching {len(missing)} packages (once; kept in {self.cache})")
@@ -176,10 +179,45 @@ class Images:
         os.replace(part, done)
         return done
 
+    def layer(self, base: str, packages: Sequence[str]) -> str:
+        """Where the layer with these packages installed is, or will be, to mount over one base tree."""
+        digest = sha256("\n".join([LAYER_RECIPE, base, *sorted(packages)]).encode()).hexdigest()[:16]
+        return f"{self.cache}/layers/{digest}"
 
-def _file(line: str) -> Tuple[str, str, str]:
+    def build_layer(self, base: str, packages: Sequence[str]) -> str:
+        """Install packages in a staging folder, and move what that changed into place whole.
+
+        A build that is killed leaves no mount and no process, only its folder, which the next one removes.
+        """
+        archive = self.archive(base, packages)
+        if not os.path.isdir(archive):
+            self.build_archive(base, packages, "lab_installed_packages")
+        done = self.layer(base, packages)
+        part = f"{done}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        for name in ("upper", "work", "root"):
+            os.makedirs(f"{part}/{name}")
+        names = ", ".join(packages)
+        self._progress(f"installing {names} into a layer of the image (once; kept in {self.cache})")
+        installed = self._runner.run(install_argv((archive, base), part, packages), check=False)
+        if installed.rc != 0:
+            shutil.rmtree(part, ignore_errors=True)
+            told = (installed.stderr or installed.stdout).strip()[-800:]
+            raise ImageFailed(f"lab_installed_packages: installing {names} failed: {told}. Correct the list, or use lab_packages.")
+        for pattern in DISCARDED:
+            for path in glob.glob(f"{part}/upper/{pattern}"):
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
+        os.replace(f"{part}/upper", done)
+        shutil.rmtree(part)
+        return done
+
+
+def _file(line: str, variable: str) -> Tuple[str, str, str]:
     """(address, name, checksum) of one line of ``apt-get --print-uris``. Raise ImageFailed when one of them is missing."""
     match = re.fullmatch(r"'([^']+)' (\S+) \d+ (\S+)", line.strip())
     if match is None:
-        raise ImageFailed(f"lab_packages: apt says of a package what has no meaning here: {line!r}")
+        raise ImageFailed(f"{variable}: apt says of a package what has no meaning here: {line!r}")
     return match[1], match[2], match[3]

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from hashlib import sha256
-from typing import Callable, Dict, List, Mapping
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..._core.lab.plan import LabState, NodeState, Step, plan_absent, plan_present
 from ..._core.lab.render import ssh_config
@@ -22,6 +22,9 @@ from . import guest, processes, proxy
 from .image import Images, Progress, StaleImage, locked
 from .network import LabNetworks, NetworkFailed
 from .node import Node
+
+
+OverBase = Callable[[str, Sequence[str]], str]
 
 
 class LabFailed(Exception):
@@ -91,10 +94,12 @@ class Lab:
         backends = {node.backend for node in self.spec.nodes}
         bases = {backend: self._images.base(backend) for backend in backends}
         fetched = all(base and os.path.isdir(self._images.archive(base, self.spec.packages)) for base in bases.values())
+        layers = {node.layer for node in self.spec.nodes if node.layer and self._has_layer(bases[node.backend], node)}
         described = self._files.read(f"{folder}/lab.json") == self._description()
         return LabState(
             images=frozenset(backend for backend, base in bases.items() if base),
             archive=fetched,
+            layers=frozenset(layers),
             namespace=self.networks.exists(),
             bridges=self.networks.bridges(),
             links=self.networks.links(),
@@ -104,6 +109,9 @@ class Lab:
             nodes={name: self._observe_node(name) for name in sorted(names)},
             folder=os.path.isdir(folder),
         )
+
+    def _has_layer(self, base: Optional[str], node: LabNode) -> bool:
+        return base is not None and os.path.isdir(self._images.layer(base, node.installed_packages))
 
     def _observe_node(self, name: str) -> NodeState:
         node = self.node(name)
@@ -140,6 +148,7 @@ class Lab:
         return {
             "build image": self._build_image,
             "fetch packages": lambda _: self._fetch_packages(),
+            "install packages": self._install_packages,
             "make keys": lambda _: self._make_keys(),
             "create namespace": lambda _: self.networks.create(),
             "create bridge": lambda name: self.networks.add_bridge(bridges[name]),
@@ -191,27 +200,47 @@ class Lab:
 
     def _fetch_packages(self) -> None:
         for backend in sorted({node.backend for node in self.spec.nodes}):
-            with locked(self.spec.cache):
-                base = self._images.base(backend) or self._images.build_base(backend)
-                if os.path.isdir(self._images.archive(base, self.spec.packages)):
-                    continue
-                try:
-                    self._images.build_archive(base, self.spec.packages)
-                except StaleImage:
-                    self._progress("the mirror has moved on: building the image anew")
-                    self._images.build_archive(self._images.build_base(backend), self.spec.packages)
+            self._over_base(backend, self.spec.packages, self._images.archive, self._images.build_archive)
+
+    def _install_packages(self, layer: str) -> None:
+        node = next(node for node in self.spec.nodes if node.layer == layer)
+        self._over_base(node.backend, node.installed_packages, self._images.layer, self._images.build_layer)
+
+    def _over_base(self, backend: str, packages: Tuple[str, ...], place: OverBase, build: OverBase) -> None:
+        """Build a layer over the newest base tree unless it is there, and a newer tree first where the mirror demands it."""
+        with locked(self.spec.cache):
+            base = self._images.base(backend) or self._images.build_base(backend)
+            if os.path.isdir(place(base, packages)):
+                return
+            try:
+                build(base, packages)
+            except StaleImage:
+                self._progress("the mirror has moved on: building the image anew")
+                build(self._images.build_base(backend), packages)
 
     def _make_keys(self) -> None:
         os.makedirs(f"{self.spec.folder}/cp", mode=0o700, exist_ok=True)
         key = f"{self.spec.folder}/id_ed25519"
         self._runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.spec.namespace, "-f", key])
 
+    def _lower(self, node: LabNode) -> Tuple[str, ...]:
+        """The read-only layers of a node, uppermost first. What a base tree built meanwhile lacks is built over it too."""
+        for _try in range(3):
+            base = self._images.base(node.backend)
+            if base is None:
+                break
+            archive, layer = self._images.archive(base, self.spec.packages), self._images.layer(base, node.installed_packages)
+            needed = [*([layer] if node.installed_packages else []), *([archive] if self.spec.packages else [])]
+            if all(os.path.isdir(path) for path in needed):
+                return (*needed, base)
+            if node.layer:
+                self._install_packages(node.layer)
+            if self.spec.packages:
+                self._fetch_packages()
+        raise LabFailed(f"{node.name}: its base image is gone from {self.spec.cache}. Run lab-up again.")
+
     def _prepare_node(self, name: str) -> None:
-        base = self._images.base(self.spec.node(name).backend)
-        if base is None:
-            raise LabFailed(f"{name}: its base image is gone from {self.spec.cache}. Run lab-up again.")
-        archive = self._images.archive(base, self.spec.packages)
-        lower = (archive, base) if self.spec.packages else (base,)
+        lower = self._lower(self.spec.node(name))
         key = self._files.read(f"{self.spec.folder}/id_ed25519.pub") or ""
         public = self.node(name).prepare(lower, key, self.digests()[name])
         known = f"{self.spec.folder}/known_hosts"

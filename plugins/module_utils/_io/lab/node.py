@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import base64
 import glob
 import os
+import secrets
 import shutil
 import signal
 from typing import List, Optional, Tuple
 
+from ..._core.lab.layer import SECRET_FILES, renew_secrets
 from ..._core.lab.render import node_files
 from ..._core.lab.spec import LabNode, LabSpec
 from ..command import CommandRunner
@@ -57,6 +60,7 @@ class Node:
         self.mount()
         key = f"{self.root}/etc/ssh/ssh_host_ed25519_key"
         self._runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.node.name, "-f", key])
+        self._renew_secrets()
         for path, content in node_files(self.spec, self.node).items():
             self._files.write(f"{self.root}{path}", content, 0o644)
         os.makedirs(f"{self.root}/root/.ssh", mode=0o700, exist_ok=True)
@@ -66,6 +70,16 @@ class Node:
             self._into_guest_disk()
         self._files.write(f"{self.folder}/digest", digest, 0o600)
         return public
+
+    def _renew_secrets(self) -> None:
+        """Give the node secrets of its own where a package generated them in a shared layer; owners and modes stay."""
+        for path in SECRET_FILES:
+            if os.path.exists(f"{self.root}{path}"):
+                with open(f"{self.root}{path}", "r+", encoding="ascii") as stream:
+                    text = renew_secrets(stream.read(), lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+                    stream.seek(0)
+                    stream.write(text)
+                    stream.truncate()
 
     def _make_disk(self, path: str, size: int) -> None:
         with open(path, "wb") as stream:
