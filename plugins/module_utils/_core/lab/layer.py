@@ -23,6 +23,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=0755 tmpfs "$root/run"
 mkdir -m 1777 "$root/run/lock"
 ip link set lo up
+hostname localhost
 printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
@@ -45,7 +46,7 @@ _SECRET = re.compile(r'(\bsecret\s+")[^"]*(")')
 
 def install_argv(lower: Sequence[str], folder: str, packages: Sequence[str]) -> List[str]:
     """A command that installs packages over the given layers, uppermost first. It dies with the process that started it."""
-    isolated = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child"]
+    isolated = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
     return [*isolated, "sh", "-c", INSTALL, "sh", ":".join(lower), folder, *packages]
 
 
