@@ -38,6 +38,7 @@ umount --recursive "$root"
 DISCARDED = (
     "etc/machine-id", "etc/resolv.conf", "etc/ssh/ssh_host_*", "run", "tmp", "usr/sbin/policy-rc.d", "var/cache/apt/archives",
     "var/cache/apt/srcpkgcache.bin", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed",
+    "var/lib/apt/lists",  # unchanged, but for the time by which Ansible's apt module judges their age
 )
 # Files with secrets that packages generate when they are installed: nodes that share a layer must not share them.
 SECRET_FILES = ("/etc/bind/rndc.key",)

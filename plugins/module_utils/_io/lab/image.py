@@ -32,7 +32,7 @@ MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
 MAX_AGE = 14 * 24 * 3600.0
 RECIPE = "2"
 ARCHIVE_RECIPE = "2"
-LAYER_RECIPE = "1"
+LAYER_RECIPE = "2"
 
 
 class ImageFailed(Exception):
