@@ -38,6 +38,13 @@ while time.monotonic() < ends and not os.path.exists("/run/enough"):
 print(turns, round(longest * 1000))
 """
 
+ADDRESSES = "ip -json address show"
+OPEN_CHANGE = "cat /var/lib/smallfleet/network/open 2>&1 || :"
+UNITS_LEFT = (
+    "systemctl list-units --no-legend --state=active,activating,failed 'smallfleet-network-*'; "
+    "find /etc/systemd/system -name 'smallfleet-network-*'"
+)
+
 
 def start(*argv: str) -> "subprocess.Popen[str]":
     settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
@@ -96,6 +103,13 @@ def kill(running: "subprocess.Popen[str]") -> None:
         except ProcessLookupError:
             continue
     running.communicate()
+
+
+def addresses_in(listed: str) -> Dict[str, Set[str]]:
+    """Interface -> its global addresses, from what ip(8) lists as JSON."""
+    return {
+        link["ifname"]: {one["local"] for one in link["addr_info"] if one.get("scope") == "global"} for link in json.loads(listed)
+    }
 
 
 @dataclass(frozen=True)
@@ -165,19 +179,19 @@ class Mover:
     def on(self, command: str, node: str = "") -> str:
         return subprocess.run(self.ssh(command, node=node), capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60, check=True).stdout
 
+    def answers(self, *commands: str) -> List[str]:
+        """What several commands print, over one connection."""
+        return [said.strip() for said in self.on("; echo; echo -----; ".join(commands)).split("-----\n")]
+
     def addresses(self) -> Dict[str, Set[str]]:
-        listed = json.loads(self.on("ip -json address show"))
-        return {
-            link["ifname"]: {one["local"] for one in link["addr_info"] if one.get("scope") == "global"} for link in listed
-        }
+        return addresses_in(self.on(ADDRESSES))
 
     def under_way(self) -> bool:
-        return self.on("cat /var/lib/smallfleet/network/open 2>&1 || :").strip().isalnum()
+        return self.on(OPEN_CHANGE).strip().isalnum()
 
     def left(self) -> str:
         """Units of a change that are at work, wait, have failed, or would be started at the next boot."""
-        units = "systemctl list-units --no-legend --state=active,activating,failed 'smallfleet-network-*'"
-        return self.on(f"{units}; find /etc/systemd/system -name 'smallfleet-network-*'").strip()
+        return self.on(UNITS_LEFT).strip()
 
     def power(self, *states: str) -> None:
         for state in states:

@@ -22,35 +22,45 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import Loss, Mover, Stream, ansible, kill, start, until  # noqa: E402
+from moving import ADDRESSES, OPEN_CHANGE, UNITS_LEFT, Loss, Mover, Stream, addresses_in, ansible, ended, kill, start, until  # noqa: E402
 
 MOVES = int(os.environ.get("SMALLFLEET_MOVES", "1"))
 MOVER = Mover(SCENARIO, "molecule-network", "mover", 1)
+LEASER = Mover(SCENARIO, "molecule-network", "leaser", 3)
 V4, V6 = MOVER.v4, MOVER.v6
 ON_BRIDGE, ON_CARD = MOVER.on_bridge(), MOVER.on_card()
 OTHER_CARD = {**ON_CARD, "interfaces": [{**ON_CARD["interfaces"][0], "mtu": 1400}, ON_CARD["interfaces"][1]]}
 
-testinfra_hosts = ["ansible://mover"]
+testinfra_hosts = ["ssh://mover?ssh_config=/var/lib/smallfleet/labs/molecule-network/ssh_config"]
 
 
-def settled() -> bool:
+NETWORKD = "networkctl list --json=short"
+
+
+def settled(listed: str = "") -> bool:
     """Whether networkd has set all that it is to set."""
-    listed = json.loads(MOVER.on("networkctl list --json=short"))["Interfaces"]
-    return {link["AdministrativeState"] for link in listed if link["Name"] != "lo"} == {"configured"}
+    links = json.loads(listed or MOVER.on(NETWORKD))["Interfaces"]
+    return {link["AdministrativeState"] for link in links if link["Name"] != "lo"} == {"configured"}
 
 
 def as_before() -> None:
     """On the bridge, now and at the next boot, with nothing left of the attempt."""
-    found = MOVER.addresses()
+    route, runtime = "ip -json route show default | cut -c1-60", "ls /run/systemd/network"
+    files = "cat /etc/systemd/network/05-smallfleet-eth0.network"
+    listed, routes, pending, volatile, card, units, links = MOVER.answers(
+        ADDRESSES, route, OPEN_CHANGE, runtime, files, UNITS_LEFT, NETWORKD
+    )
+    found = addresses_in(listed)
     assert found["br0"] == {V4, V6}
     assert found["eth0"] == set()
     assert not any(name.startswith("sf-") for name in found)
-    assert MOVER.on("ip -json route show default | cut -c1-60").count('"198.18.0.254","dev":"br0"') == 1
-    assert not MOVER.under_way()
-    assert MOVER.on("ls /run/systemd/network").strip() == ""
-    assert "Bridge=br0" in MOVER.on("cat /etc/systemd/network/05-smallfleet-eth0.network")
-    assert MOVER.left() == ""
-    until(settled, 10)
+    assert routes.count('"198.18.0.254","dev":"br0"') == 1
+    assert not pending.isalnum()
+    assert volatile == ""
+    assert "Bridge=br0" in card
+    assert units == ""
+    if not settled(links):
+        until(settled, 10)
 
 
 def test_the_role_has_moved_the_address_to_the_bridge(host):
@@ -73,6 +83,7 @@ def test_check_mode_tells_the_requests_to_the_kernel_and_the_files_and_does_noth
     assert after == before
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("number", range(MOVES))
 def test_a_move_under_load_costs_a_packet_and_no_connection(number, capsys):
     """1 kHz pings of both families, an SSH session and a TCP stream from before, off the bridge and back onto it."""
@@ -91,11 +102,13 @@ def test_a_move_under_load_costs_a_packet_and_no_connection(number, capsys):
     as_before()
 
 
+@pytest.mark.drill
 def test_a_second_run_changes_nothing():
     status, said = ansible(*MOVER.change(ON_BRIDGE))
     assert status == 0 and '"changed": false' in said
 
 
+@pytest.mark.drill
 def test_a_wrong_gateway_is_found_by_the_check_and_taken_back_at_once():
     wrong = {**ON_BRIDGE, "routes": [{**ON_BRIDGE["routes"][0], "next_hop_address": "198.18.0.99"}]}
     status, said = ansible(*MOVER.change(wrong, rollback_timeout=10))
@@ -105,18 +118,29 @@ def test_a_wrong_gateway_is_found_by_the_check_and_taken_back_at_once():
     as_before()
 
 
-def test_an_address_by_which_the_host_is_not_found_any_more_is_taken_back_by_the_host_itself():
+def test_a_change_that_fails_its_check_or_cuts_the_host_off_is_rolled_back_by_the_host():
+    """On two hosts at the same time: one lost its address and waits for its confirmation, the other got a wrong gateway."""
     lost = json.loads(json.dumps(ON_BRIDGE).replace(f'"{V4}"', '"198.18.0.77"'))
-    refused, why = ansible(*MOVER.change(lost, rollback_timeout=10))
-    assert refused != 0 and "Nothing was changed" in why
-    status, said = ansible(*MOVER.change(lost, rollback_timeout=10, allow_disconnect=True, checks={"gateway": False}))
+    running = start(*MOVER.change(lost, rollback_timeout=10, allow_disconnect=True, checks={"gateway": False}))
+    other = LEASER.on_card("198.18.0.99")
+    wrong = {**other, "interfaces": other["interfaces"][:1]}
+    before = LEASER.answers(ADDRESSES, "ip route")
+    status, said = ansible(*LEASER.change(wrong, rollback_timeout=30))
+    assert status != 0 and "the gateway 198.18.0.99 does not answer on eth0" in said and "is as it was before" in said
+    assert '"phase": "restored"' in said and f'"holder": "{_me()}"' in said
+    addresses, routes, pending = LEASER.answers(ADDRESSES, "ip route", OPEN_CHANGE)
+    assert (addresses_in(addresses), routes) == (addresses_in(before[0]), before[1]) and not pending.isalnum()
+    status, said = ended(running)
     assert status != 0
     assert "nobody confirmed it within 10 s" in said and "no new connection" in said
     as_before()
 
 
+@pytest.mark.drill
 def test_a_change_to_another_address_is_confirmed_there_and_back():
     there = json.loads(json.dumps(ON_BRIDGE).replace(f'"{V4}"', '"198.18.0.77"'))
+    refused, why = ansible(*MOVER.change(there, connect_to="198.18.0.77"))
+    assert refused != 0 and "Nothing was changed" in why
     status, said = ansible(*MOVER.change(there, allow_disconnect=True, connect_to="198.18.0.77"))
     assert status == 0, said
     argv = MOVER.change(ON_BRIDGE, allow_disconnect=True, connect_to=V4)
@@ -126,6 +150,7 @@ def test_a_change_to_another_address_is_confirmed_there_and_back():
     as_before()
 
 
+@pytest.mark.drill
 def test_a_gateway_is_not_asked_by_an_interface_that_goes_with_the_confirmation():
     """The bridge is still there until then, and may get a route meanwhile that is not from the change."""
     token = f"the-bridge-goes-{time.time_ns()}"
@@ -141,6 +166,7 @@ def test_a_gateway_is_not_asked_by_an_interface_that_goes_with_the_confirmation(
     as_before()
 
 
+@pytest.mark.drill
 def test_a_killed_controller_leaves_a_host_that_goes_back_and_the_next_run_works():
     wrong = {**ON_CARD, "routes": [{**ON_CARD["routes"][0], "next_hop_address": "198.18.0.99"}]}
     running = start(*MOVER.change(wrong, rollback_timeout=15))
@@ -163,6 +189,7 @@ def _me() -> str:
     return f"{getpass.getuser()} on {socket.gethostname()}"
 
 
+@pytest.mark.drill
 def test_a_host_that_boots_before_the_confirmation_has_its_old_network_and_the_next_run_works():
     token = f"the-host-boots-{time.time_ns()}"
     status, said = ansible(*MOVER.change(ON_CARD, state="applied", token=token, rollback_timeout=60))
