@@ -244,6 +244,13 @@ def test_what_would_go_wrong_is_found_before(guest, said):
     assert obstacles(Desired((Guest(domain()),)), observed) == []
 
 
+def test_two_guests_of_one_call_never_write_to_the_same_disk():
+    web, mail = Guest(domain(disks=(file_disk(),))), Guest(domain("mail", disks=(file_disk(), file_disk("mail"))))
+    said = obstacles(Desired((web, mail)), Observed())
+    assert len(said) == 1 and f"{FOLDER}/web.qcow2 is a disk of web, mail. Give each" in said[0]
+    assert obstacles(Desired((web, replace(mail, state="absent"))), Observed()) == []
+
+
 def test_kvm_is_refused_where_libvirt_has_none():
     assert "offers no KVM" in obstacles(Desired((), virtualization="kvm"), Observed())[0]
     assert obstacles(Desired((), virtualization="kvm"), Observed(kvm=True)) == []

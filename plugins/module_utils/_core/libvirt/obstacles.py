@@ -20,6 +20,7 @@ def obstacles(desired: Desired, observed: Observed) -> List[str]:
         found.append("libvirt offers no KVM here. Load the kernel's module, or set the virtualization to auto or qemu")
     taken = _macs_of_others(desired, observed)
     disks = _disks_of_others(desired, observed)
+    found += _disks_of_several(desired)
     for guest in desired.guests:
         there = observed.guests.get(guest.name)
         if there is not None and not there.persistent:
@@ -52,6 +53,18 @@ def _macs_of_others(desired: Desired, observed: Observed) -> Dict[str, str]:
 
 def _disks_of_others(desired: Desired, observed: Observed) -> Dict[str, str]:
     return {disk.source: name for name, domain in _others(desired, observed).items() for disk in domain.disks}
+
+
+def _disks_of_several(desired: Desired) -> List[str]:
+    """Disks that more than one of the guests would write to."""
+    owners: Dict[str, List[str]] = {}
+    for guest in desired.guests:
+        for source in {disk.source for disk in guest.domain.disks} if guest.state != "absent" else ():
+            owners.setdefault(source, []).append(guest.name)
+    return [
+        f"{source} is a disk of {', '.join(names)}. Give each of them one of its own"
+        for source, names in owners.items() if len(names) > 1
+    ]
 
 
 def _others(desired: Desired, observed: Observed) -> Dict[str, Domain]:
