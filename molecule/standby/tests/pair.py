@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
-from typing import Tuple
+from typing import Any, Callable, List, Tuple
 
 MARKER = "/var/lib/smallfleet/standby/web.service.active"
 SWITCH = ("playbooks/switch-over.yml", "-e", "standby_switch_service=web")
@@ -26,13 +27,22 @@ class Pair:
 
     def ansible(self, *command: str) -> Tuple[int, str]:
         """The exit status, and all that was said, on one line: results are shown with lines broken anywhere."""
+        return self.together(command)[0]
+
+    def together(self, *commands: Tuple[str, ...]) -> List[Tuple[int, str]]:
+        """The same of several commands that run at the same time."""
+        running = [self._start(*command) for command in commands]
+        said = [one.communicate()[0] for one in running]
+        return [(one.returncode, " ".join(text.split())) for one, text in zip(running, said)]
+
+    def _start(self, *command: str) -> "subprocess.Popen[str]":
         program = "ansible-playbook" if command[0].endswith(".yml") else "ansible"
         full = [program, "-i", self._inventory, *command]
         settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "3"}
-        done = subprocess.run(
-            full, cwd=self._project, env={**os.environ, **settings}, capture_output=True, text=True, check=False
+        return subprocess.Popen(
+            full, cwd=self._project, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
         )
-        return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     def kill_controller_at(self, title: str, *command: str) -> None:
         """Run a playbook, and kill it as soon as it has begun the task of that title."""
@@ -73,6 +83,13 @@ class Pair:
         assert active.file(MARKER).exists
         assert not other.file(MARKER).exists
         assert answer(active).startswith(name)
+
+
+def until(condition: Callable[[], Any], seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not come to that"
+        time.sleep(0.2)
 
 
 def runs(node) -> bool:
