@@ -53,7 +53,7 @@ def soon(question: Callable[[], Any], wanted: Any, seconds: float = 10.0) -> flo
     start = time.monotonic()
     while (said := question()) != wanted:
         assert time.monotonic() < start + seconds, f"{said!r} instead of {wanted!r} after {seconds:g} s"
-        time.sleep(0.2)
+        time.sleep(0.1)
     return time.monotonic() - start
 
 

@@ -71,8 +71,7 @@ def test_a_signed_zone_is_signed_on_the_secondary_too_and_takes_updates(host, cl
     client.check_output("echo %s > /tmp/anchor", anchor)
     checked = client.run(f"delv -a /tmp/anchor +root={HIDDEN} @{NS2} new.{HIDDEN} A")
     assert "fully validated" in checked.stdout, checked.stdout + checked.stderr
-    assert "changed=1" in converge(), "the zone is pruned"
-    soon(lambda: dig(client, f"new.{HIDDEN} A", NS2), [])
+    assert nsupdate(host, "127.0.0.1", f"update delete new.{HIDDEN}", UPDATE_KEY, HIDDEN) == ""
 
 
 LOOP = """
@@ -91,6 +90,7 @@ def change_everything(variables):
     variables["dns_keys"]["client1-own"]["grants"].append({"zone": "more.example.net", "name": "@", "types": ["TXT"]})
 
 
+@pytest.mark.drill
 def test_a_run_that_changes_the_configuration_refuses_and_loses_no_update(host, client, tmp_path):
     assert nsupdate(host, "127.0.0.1", "update add 9.0.18.198.in-addr.arpa 60 PTR a.", UPDATE_KEY, "18.198.in-addr.arpa") == ""
     client.check_output("rm -f /tmp/stop /tmp/acknowledged")
@@ -119,6 +119,7 @@ def test_a_run_that_changes_the_configuration_refuses_and_loses_no_update(host, 
     assert dig(client, "more.example.net NS", NS1) == []
 
 
+@pytest.mark.drill
 def test_a_catalog_gives_a_secondary_its_zones_and_takes_them_back(host, client, tmp_path):
     def with_catalog(variables):
         variables["dns_catalog"] = True
@@ -138,6 +139,7 @@ def test_a_catalog_gives_a_secondary_its_zones_and_takes_them_back(host, client,
     soon(lambda: dig(client, f"www2.{ZONE} A", NS2), ["198.18.0.80", "198.18.0.81"], 20)
 
 
+@pytest.mark.drill
 def test_another_program_on_the_servers_port_is_noticed(host):
     """A server that knows neither zone nor key stands in for the other program."""
     conf = "options { listen-on { 198.18.0.11; }; listen-on-v6 { none; }; pid-file none; recursion no; }; controls { };"
@@ -151,6 +153,7 @@ def test_another_program_on_the_servers_port_is_noticed(host):
         host.check_output("systemctl stop other; rm /etc/bind/other.conf; systemctl restart named")
 
 
+@pytest.mark.drill
 def test_a_journal_that_does_not_fit_its_zone_is_discarded_with_consent_only_and_kept(host, client):
     """A zone file that was put back from a backup is older than the journal."""
     copied = f"timeout 20 sh -c 'until cp {FILE} /tmp/backup; do sleep 0.2; done'"  # named may be at replacing the file
