@@ -25,7 +25,8 @@ NS1 = "198.18.0.11"
 STORE = "/etc/smallfleet/dns"
 OWN = f"{STORE}/app1-own.key"
 TRANSFER = f"{STORE}/molecule-keys-transfer-ns1.key"
-CONVERGE = (str(SCENARIO / "converge.yml"), "--skip-tags", "tools")
+CONVERGE = (str(SCENARIO / "converge.yml"),)
+NO_KEYS = ("-e", json.dumps({"dns_keys": {}}))
 ROTATE = ("playbooks/rotate-dns-keys.yml", "-e", "dns_rotate_wait=0")
 
 # Writes down what is in the arguments and the environment of OpenSSL, and of whatever else runs meanwhile.
@@ -173,11 +174,20 @@ def test_the_key_may_change_its_own_name_and_type_and_nothing_else(host):
     assert "".join(found[2:]) == f"{1:064X}"
 
 
+def test_a_holder_removes_a_key_that_it_has_to_hold_no_more_and_nothing_else(host):
+    """The next test has it fetched again."""
+    host.check_output(f"printf 'key \"mine\" {{}};\n' >{STORE}/mine.key")
+    said = run_well(str(SCENARIO / "tests" / "check_and_run.yml"), "--limit", "app1", "--diff", *NO_KEYS)
+    assert said.count(f"==> {OWN} <==") == 2, "check mode shows it, and a run does it"
+    assert store(host) == ["exchange.pem", "mine.key"]
+    host.check_output(f"rm {STORE}/mine.key")
+
+
 def test_no_secret_is_seen_on_its_way_to_a_holder(host, ns1):
     for node in (host, ns1):
         node.check_output(f"printf '%s' '{SHIM}' >/usr/local/bin/openssl; chmod 755 /usr/local/bin/openssl; rm -f /run/watch")
         node.check_output(f"systemd-run --quiet --unit=watch /usr/bin/python3 -c '{WATCH}'")
-    host.check_output(f"rm {OWN} {STORE}/exchange.pem")
+    host.check_output(f"rm -f {OWN} {STORE}/exchange.pem")
     said = run_well(*CONVERGE, "--limit", "app1", "-vvvv", "--diff")
     assert "BEGIN CMS" in said and "changed=" in said
     mine = secret(host, OWN)
@@ -191,6 +201,7 @@ def test_no_secret_is_seen_on_its_way_to_a_holder(host, ns1):
         assert node.run(f"journalctl --no-pager | grep -F '{mine}'").stdout == ""
 
 
+@pytest.mark.drill
 def test_a_home_that_cannot_be_reached_is_named_before_anything_else_is_done(host):
     kept = secret(host, OWN)
     drill("lab_link", "node=ns1 network=main state=cut")
@@ -208,13 +219,13 @@ def test_a_home_that_cannot_be_reached_is_named_before_anything_else_is_done(hos
     assert secret(host, OWN) == kept
 
 
+@pytest.mark.drill
 def test_a_key_that_is_taken_away_is_removed_and_what_somebody_else_put_there_is_not(host, ns1):
     ns1.check_output(f"cp {OWN} /run/before.key; printf 'key \"mine\" {{}};\\n' >{STORE}/mine.key")
-    nobody = ("-e", json.dumps({"dns_keys": {}}))
-    said = run_well(*CONVERGE, "--check", "--diff", *nobody)
+    said = run_well(*CONVERGE, "--check", "--diff", *NO_KEYS)
     assert "remove app1-own.key" not in store(host) and f"==> {OWN} <==" in said
     assert host.file(OWN).exists
-    run_well(*CONVERGE, *nobody)
+    run_well(*CONVERGE, *NO_KEYS)
     assert "app1-own.key" not in store(host) and "app1-own.key" not in store(ns1)
     assert "mine.key" in store(ns1)
     ns1.check_output(f"rm {STORE}/mine.key")
@@ -224,6 +235,7 @@ def test_a_key_that_is_taken_away_is_removed_and_what_somebody_else_put_there_is
     assert update(host, sshfp(3)) == ""
 
 
+@pytest.mark.drill
 def test_a_key_of_an_earlier_version_is_adopted(ns1):
     update_key = f"{STORE}/molecule-keys-update.key"
     kept = secret(ns1, update_key)
@@ -248,6 +260,7 @@ def test_a_rotation_that_leaves_a_server_out_or_has_a_wrong_name_is_refused(ns1)
     assert store(ns1) == before
 
 
+@pytest.mark.drill
 def test_a_rotation_whose_controller_is_killed_again_and_again_is_finished_and_nobody_is_refused(host, ns1, ns2, load):
     ns1.check_output(f"cp {OWN} /run/old-own.key; cp {TRANSFER} /run/old-transfer.key")
     files = ((host, OWN), (ns1, OWN), (ns1, TRANSFER), (ns2, TRANSFER))
@@ -266,6 +279,7 @@ def test_a_rotation_whose_controller_is_killed_again_and_again_is_finished_and_n
     assert "changed=0" in run_well(*CONVERGE).split("PLAY RECAP")[1].split("ns1")[0]
 
 
+@pytest.mark.drill
 def test_a_holder_without_power_stops_the_rotation_before_anything_is_forgotten(host, ns1):
     ns1.check_output(f"cp {OWN} /run/old-own.key")
     before, transfer = generation(host, OWN), generation(ns1, TRANSFER)
