@@ -283,13 +283,14 @@ def until(condition, timeout=30.0):
 
 
 def test_a_virtual_machine_boots_debians_kernel_with_the_modules_that_containers_lack_and_a_power_cut_loses_what_was_not_synced(raise_lab):
-    lab = raise_lab("test-guest", 1, "qemu")
+    lab = raise_lab("test-guest", 1, "qemu", installed=("bind9", "bind9-utils"))
     modules = "wireguard 8021q bonding rbd"
     found = on(lab, "n1", f"for m in {modules}; do modprobe $m && echo $m; done; uname -r; systemctl is-system-running --wait", timeout=180).stdout
     lines = found.split()
     assert lines[:4] == modules.split()
     assert "deb13" in lines[4]
     assert lines[5] == "running"
+    assert on(lab, "n1", "systemctl is-active named; rndc status | tail -n 1").stdout == "active\nserver is up and running\n"
     on(lab, "n1", "echo kept > /root/synced && sync /root/synced && echo lost > /root/unsynced")
     lab.node("n1").power_off()
     assert lab.node("n1").running() is None
