@@ -84,6 +84,7 @@ def test_check_mode_tells_the_requests_to_the_kernel_and_the_files_and_does_noth
 
 
 @pytest.mark.drill
+@pytest.mark.alone
 @pytest.mark.parametrize("number", range(MOVES))
 def test_a_move_under_load_costs_a_packet_and_no_connection(number, capsys):
     """1 kHz pings of both families, an SSH session and a TCP stream from before, off the bridge and back onto it."""

@@ -116,6 +116,7 @@ def test_a_wrong_gateway_is_taken_back_and_the_next_run_works():
 
 
 @pytest.mark.drill
+@pytest.mark.alone
 @pytest.mark.parametrize("time", ["1h", "infinite"])
 def test_leased_addresses_move_onto_a_bridge_and_back_and_stay_the_same(time, capsys):
     """DHCP and router advertisements by a real dnsmasq, pinged about a hundred times a second during the move."""
