@@ -113,6 +113,6 @@ def test_the_state_of_a_guest_is_read_in_any_language_as_one():
 
 def test_a_package_without_a_checksum_is_not_left_out_of_the_archive_silently():
     line = "'http://deb.example.net/pool/x_1_amd64.deb' x_1_amd64.deb 12 SHA256:00ff"
-    assert _file(line) == ("http://deb.example.net/pool/x_1_amd64.deb", "x_1_amd64.deb", "SHA256:00ff")
-    with pytest.raises(ImageFailed, match="x_1_amd64.deb"):
-        _file(line.replace("SHA256:00ff", ""))
+    assert _file(line, "lab_packages") == ("http://deb.example.net/pool/x_1_amd64.deb", "x_1_amd64.deb", "SHA256:00ff")
+    with pytest.raises(ImageFailed, match="lab_installed_packages: .*x_1_amd64.deb"):
+        _file(line.replace("SHA256:00ff", ""), "lab_installed_packages")
