@@ -21,10 +21,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec im
     LabNode,
     LabSpec,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner  # noqa: E402,F401
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import cgroups, processes  # noqa: E402
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import system_lab  # noqa: E402
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, Images  # noqa: E402,F401
 
 CACHE = "/var/cache/smallfleet"
 LOCKS = Path("/run/systemd/nspawn/locks")

@@ -20,7 +20,9 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from conftest import CACHE, ImageFailed, Images, SystemRunner, make_lab, on, processes, traces
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, Images
+from conftest import CACHE, make_lab, on, processes, traces
 
 RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
 ETH_P_ALL = 3

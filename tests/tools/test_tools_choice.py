@@ -164,7 +164,10 @@ def test_a_scenario_named_as_a_role_is_of_the_core_and_its_drills_are_not(reposi
 
 def test_names_choose_a_phase_a_kind_or_a_scenario(repository: Repository) -> None:
     found = phases(history.tree(repository.root), ["oldest"])
-    names = lambda *words: [phase.name for phase in named(found, words)]  # noqa: E731
+
+    def names(*words: str) -> List[str]:
+        return [phase.name for phase in named(found, words)]
+
     assert names("unit") == ["unit", "unit:oldest"]
     assert names("dns_server") == ["molecule:dns_server", "drills:dns_server"]
     assert names("molecule") == ["molecule:dns_server", "molecule:lab", "molecule:network"]

@@ -10,9 +10,9 @@ import json
 import math
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Dict, FrozenSet, List, Sequence, Tuple
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings

@@ -9,10 +9,10 @@ from __future__ import annotations
 import html
 import json
 import re
-import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Iterator, List, Sequence
+from xml.etree import ElementTree
 
 PASSED, FAILED, FLAKY, LEFT_OUT = "passed", "FAILED", "flaky", "left out"
 COLOURS = {PASSED: "#2e7d32", FAILED: "#c62828", FLAKY: "#ef6c00", LEFT_OUT: "#9e9e9e"}
@@ -81,8 +81,8 @@ def _bar(row: Row, scale: float) -> str:
     style = f"margin-left:{row.started * scale:.2f}%;width:{row.seconds * scale:.2f}%;background:{COLOURS[row.result]}"
     name = html.escape(row.name)
     linked = f'<a href="logs/{name}.log">{name}</a>' if row.seconds else name
-    bar = f'<div class=bar style="{style}"></div>' if row.seconds else ""
-    return f"<tr><td>{linked}<td>{row.result}<td class=n>{row.seconds:.0f}<td class=time>{bar}<td class=note>{html.escape(row.note)}</tr>"
+    drawn = f'<div class=bar style="{style}"></div>' if row.seconds else ""
+    return f"<tr><td>{linked}<td>{row.result}<td class=n>{row.seconds:.0f}<td class=time>{drawn}<td class=note>{html.escape(row.note)}</tr>"
 
 
 def write_junit(path: Path, phase: str, passed: bool, seconds: float, text: str) -> None:

@@ -141,8 +141,11 @@ def test_a_host_cannot_have_the_address_of_the_lab():
     assert [(p.host, p.variable) for p in problems] == [("app1", "fleet_host_networks.main")]
 
 
+VARIABLES = ("name", "release", "packages", "installed_packages", "cache", "backend", "disks", "nics", "memory")
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
-@given(st.dictionaries(st.sampled_from([f"lab_{n}" for n in ("name", "release", "packages", "installed_packages", "cache", "backend", "disks", "nics", "memory")]), GARBAGE))
+@given(st.dictionaries(st.sampled_from([f"lab_{name}" for name in VARIABLES]), GARBAGE))
 def test_no_garbage_makes_a_traceback(variables):
     resolve(fleet(variables=variables))
 
