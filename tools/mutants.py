@@ -27,7 +27,6 @@ from testing.phases import Lane, Phase, phases
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
-CORE = "plugins/module_utils/_core"
 WHO = ["-c", "user.name=mutants", "-c", "user.email=mutants@example.net", "-c", "commit.gpgsign=false"]
 
 
@@ -43,13 +42,13 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "DNS: an update carries its prerequisites",
-        f"{CORE}/dns/plan.py",
+        "plugins/module_utils/_core/dns/plan.py",
         "if unused else tuple(_prerequisites(name, done))",
         "if unused else ()",
     ),
     Mutant(
         "DNS: a key may change only what it was granted",
-        f"{CORE}/dns/bind.py",
+        "plugins/module_utils/_core/dns/bind.py",
         'yield f\'grant "{name}" {grant.match} "{grant.name}" {" ".join(grant.types)};\'',
         "yield f'grant \"{name}\" zonesub ANY;'",
     ),
@@ -61,13 +60,13 @@ MUTANTS = (
     ),
     Mutant(
         "macvtap: what is in the way is found before a guest is moved",
-        f"{CORE}/libvirt/replacement.py",
+        "plugins/module_utils/_core/libvirt/replacement.py",
         "    problems = [*_host(scene, bridge_of, moves), *_wishes(scene, wishes, moves)]\n",
         "    problems: List[str] = []\n",
     ),
     Mutant(
         "standby: unknown is never taken for stopped",
-        f"{CORE}/failover/standby.py",
+        "plugins/module_utils/_core/failover/standby.py",
         "    if other_runs is Running.UNKNOWN:\n",
         "    if other_runs is None:\n",
     ),

@@ -217,3 +217,8 @@ def test_here_a_backend_of_the_network_says_nothing_about_dns(found: Dict[str, f
     assert backend in found["molecule:network_backends"] & found["molecule:network"] & found["molecule:replace_macvtap"]
     assert not [name for name in found if name.startswith(("molecule:dns", "drills:dns")) and backend in found[name]]
     assert f"{CORE}/dns/resolve_zones.py" not in found["molecule:network_backends"]
+
+
+def test_here_the_removal_of_guards_is_chosen_when_a_file_with_one_of_them_changes(found: Dict[str, frozenset]) -> None:
+    assert {f"{CORE}/dns/plan.py", f"{CORE}/libvirt/replacement.py", "playbooks/switch-over.yml"} <= found["mutants"]
+    assert f"{CORE}/node/plan.py" not in found["mutants"]

@@ -30,7 +30,7 @@ DOCUMENTED = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 TARGETS = "tests/integration/targets/"
 FOLDERS = ("inventories/", "molecule/", "roles/", "tests/")
 """Where a path to a folder stands for all files in it, except the folder of integration targets, whose plays name those they run."""
-TESTS = ("tests/", "molecule/", "inventories/", ".config/")
+TESTS = ("tests/", "molecule/", "inventories/", ".config/", "tools/mutants.py")
 """Where paths are read. What plugins and roles say of a path or of each other is for people, apart from the name of a plugin or role."""
 _NAME = re.compile(r"smallfleet\.infra\.([a-z0-9_]+)")
 _WORD = re.compile(r"[\w./-]+")

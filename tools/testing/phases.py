@@ -75,7 +75,7 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
     found.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
     found.append(Phase("perf", (("python", "tests/perf/fleet_plan.py"),), ("tests/perf/fleet_plan.py",), Lane.ALONE))
     found.append(Phase("perf:dns", (("python", "tests/perf/dns_updates.py"),), ("tests/perf/dns_updates.py",), Lane.ALONE, purpose="peers"))
-    found.append(Phase("mutants", (("python", "tools/mutants.py"),), ALL, Lane.ALONE))
+    found.append(Phase("mutants", (("python", "tools/mutants.py"),), ("tools/mutants.py",), Lane.ALONE))
     return [_with_tools(phase) for phase in found]
 
 
