@@ -284,6 +284,7 @@ def until(condition, timeout=30.0):
         time.sleep(0.05)
 
 
+@pytest.mark.alone
 def test_a_virtual_machine_boots_debians_kernel_with_the_modules_that_containers_lack_and_a_power_cut_loses_what_was_not_synced(raise_lab):
     lab = raise_lab("test-guest", 1, "qemu", installed=("bind9", "bind9-utils"))
     modules = "wireguard 8021q bonding rbd"
