@@ -95,8 +95,8 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     """What runs for that change: the unit tests, the core's phases that it is an input of, and the drills that come first for it."""
     tree = history.tree(folder)
     known = phases(tree, [])
-    found = {phase.name: inputs(tree, phase.roots) for phase in known}
-    order = ranked([phase for phase in known if path in found[phase.name]], found, history.changes(folder))
+    inputs_of = {phase.name: inputs(tree, phase.roots) for phase in known}
+    order = ranked([phase for phase in known if path in inputs_of[phase.name]], inputs_of, history.changes(folder))
     labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE]
     unit = next(phase for phase in known if phase.name == "unit")
     return [replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]

@@ -45,9 +45,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def drills(tree: Tree, found: Sequence[Phase]) -> List[Drill]:
+def drills(tree: Tree, every_phase: Sequence[Phase]) -> List[Drill]:
     """The phases that are no part of the core, in their order."""
-    chosen = [phase for phase in found if not phase.core]
+    chosen = [phase for phase in every_phase if not phase.core]
     return ranked(chosen, {phase.name: inputs(tree, phase.roots) for phase in chosen}, history.changes(ROOT))
 
 
@@ -98,20 +98,20 @@ def profile(executor: Executor, chosen: Sequence[Phase]) -> int:
 def finish(schedule: Schedule, rows: Sequence[report.Row], earlier: Sequence[report.Row], state: str) -> int:
     """Write the report, print why phases failed and the table; return the exit status."""
     total = schedule.elapsed
-    shown = [*earlier, *rows]
-    report.write(FOLDER, shown, total, state)
+    all_rows = [*earlier, *rows]
+    report.write(FOLDER, all_rows, total, state)
     for name, text in schedule.outputs.items():
         print(f"\n===== why {name} failed =====", *report.reasons(text), sep="\n")
-    print(f"\n{report.table(shown, total)}\n\nreport: {FOLDER}/index.html\n\n{report.counts(shown)}", flush=True)
-    return 1 if any(row.result == report.FAILED for row in shown) else 0
+    print(f"\n{report.table(all_rows, total)}\n\nreport: {FOLDER}/index.html\n\n{report.counts(all_rows)}", flush=True)
+    return 1 if any(row.result == report.FAILED for row in all_rows) else 0
 
 
 def main() -> int:
     options = arguments()
     tree = history.tree(ROOT)
-    found = phases(tree, other_cores(ROOT))
+    every_phase = phases(tree, other_cores(ROOT))
     try:
-        chosen = named(found, options.phase) if options.phase else found
+        chosen = named(every_phase, options.phase) if options.phase else every_phase
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -73,20 +73,20 @@ class Sampler:
 
     def _sample(self) -> None:
         while not self._end.wait(PERIOD):
-            found = self._running()
-            self._counts.update(found[: self._processors])
-            self._counts["waiting"] += max(0, self._processors - len(found))
+            running = self._running()
+            self._counts.update(running[: self._processors])
+            self._counts["waiting"] += max(0, self._processors - len(running))
 
     def _running(self) -> List[str]:
-        found = []
+        running = []
         for process in psutil.process_iter():
             try:
                 if process.pid != os.getpid() and process.status() == psutil.STATUS_RUNNING:
                     on_node = _space(process.pid) != self._space
-                    found.append(kind(process.name(), " ".join(process.cmdline()), on_node))
+                    running.append(kind(process.name(), " ".join(process.cmdline()), on_node))
             except (psutil.Error, OSError):
                 continue
-        return found
+        return running
 
 
 def _space(pid: int) -> str:

@@ -92,7 +92,7 @@ class Executor:
     def _call(self, argv: Sequence[str], env: Dict[str, str], log: Path, end: float, nice: bool, stoppable: bool = True) -> bool:
         """Run one command with its output in ``log``. Return whether it ended well before ``end``."""
         with log.open("a", encoding="utf-8") as stream:
-            shown = stream.tell()
+            position = stream.tell()
             stream.write(f"$ {shlex.join(argv)}\n")
             stream.flush()
             running = subprocess.Popen(
@@ -104,7 +104,7 @@ class Executor:
                 running.wait(PAUSE)
             except subprocess.TimeoutExpired:
                 pass
-            shown = self._show(log, shown)
+            position = self._show(log, position)
             if running.returncode is not None:
                 return running.returncode == 0
             if time.monotonic() >= end or (stoppable and self.stopped.is_set()):
@@ -113,16 +113,16 @@ class Executor:
                     stream.write("Error: interrupted\n" if self.stopped.is_set() else "Error: stopped, its time was over\n")
                 return False
 
-    def _show(self, log: Path, shown: int) -> int:
-        """Print what has come since; return how much of the log has been shown."""
+    def _show(self, log: Path, position: int) -> int:
+        """Print what has come since; return how much of the log has been position."""
         if not self.live:
-            return shown
+            return position
         with log.open("rb") as stream:
-            stream.seek(shown)
+            stream.seek(position)
             more = stream.read()
         sys.stdout.write(more.decode("utf-8", "replace"))
         sys.stdout.flush()
-        return shown + len(more)
+        return position + len(more)
 
 
 def _end(running: "subprocess.Popen[bytes]") -> None:
@@ -155,6 +155,6 @@ class Environments:
 
 def other_cores(root: Path) -> List[str]:
     """The purposes whose ansible-core is not the usual one: where the newest Python is the usual one, so is its ansible-core."""
-    told = subprocess.run([root / "tools/pythons.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    versions = [tuple(int(part) for part in line.split()[0].split(".")) for line in told.splitlines()]
+    listed = subprocess.run([root / "tools/pythons.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    versions = [tuple(int(part) for part in line.split()[0].split(".")) for line in listed.splitlines()]
     return ["oldest", "newest"] if versions and max(versions) > sys.version_info[:2] else ["oldest"]

@@ -42,16 +42,16 @@ def tree(root: Path) -> Tree:
 
 def changes(root: Path) -> Mapping[str, Change]:
     """File -> the newest commit that changed it. The same for the same commit and no uncommitted change."""
-    found: Dict[str, Change] = {}
+    newest: Dict[str, Change] = {}
     log = _git(root, "log", "--name-only", "--format=%x00%h%x09%s")
     for age, entry in enumerate(log.split("\0")[1:]):
         head, *names = entry.splitlines()
         commit, _tab, subject = head.partition("\t")
         for name in filter(None, names):
-            found.setdefault(name, Change(age, commit, subject))
+            newest.setdefault(name, Change(age, commit, subject))
     for name in _uncommitted(root):
-        found[name] = UNCOMMITTED
-    return found
+        newest[name] = UNCOMMITTED
+    return newest
 
 
 def _uncommitted(root: Path) -> Sequence[str]:

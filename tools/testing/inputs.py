@@ -64,23 +64,23 @@ class Tree:
         return frozenset(path for path in self.paths if path.startswith(prefix))
 
     def _references(self, path: str) -> FrozenSet[str]:
-        found: Set[str] = set()
+        references: Set[str] = set()
         words, modules = _python(path, self.text(path)) if path.endswith(".py") else ([_code(path, self.text(path))], [])
         for module in modules:
-            found |= self._module(path, module)
+            references |= self._module(path, module)
         for word in words:
             for name in _NAME.findall(word):
-                found |= self._named(name)
+                references |= self._named(name)
             if path.startswith(TESTS):
-                found |= self._playbook(word)
+                references |= self._playbook(word)
                 for name in {name.strip() for items in _ITEM.findall(word) for name in items.split(",")}:
-                    found |= self.below(TARGETS + name)
+                    references |= self.below(TARGETS + name)
                 for text in {text for text in _WORD.findall(word) if "/" in text or _FILE.fullmatch(text)}:
-                    found |= self._at(path, text)
+                    references |= self._at(path, text)
             elif path.startswith("playbooks/"):
                 for text in _PLAYBOOK.findall(word):
-                    found |= self._at(path, text)
-        return frozenset(found - {path})
+                    references |= self._at(path, text)
+        return frozenset(references - {path})
 
     def _module(self, path: str, name: str) -> Set[str]:
         """The file of an imported name; a name that is no module is one in the module above it."""
@@ -107,14 +107,14 @@ class Tree:
 
     def _at(self, path: str, text: str) -> Set[str]:
         """The files at a path, which is relative to the file that names it or, when it has a folder, to the checkout."""
-        found: Set[str] = set()
+        files: Set[str] = set()
         for base in (posixpath.dirname(path), *([""] if "/" in text else [])):
             place = posixpath.normpath(posixpath.join(base, text.lstrip("/")))
             if place in self.paths:
-                found.add(place)
+                files.add(place)
             elif place.count("/") and place.startswith(FOLDERS) and not TARGETS.startswith(f"{place}/"):
-                found |= self.below(place)
-        return found
+                files |= self.below(place)
+        return files
 
     @cached_property
     def prefixes(self) -> Dict[str, str]:
@@ -127,7 +127,7 @@ class Tree:
                 for word in _python(path, self.text(path))[0]:
                     for prefix in known:
                         counts[prefix][inner[0]] += bool(re.fullmatch(re.escape(prefix) + r"\w+", word))
-        return {prefix: min(found, key=lambda subject: (-found[subject], subject)) for prefix, found in counts.items() if +found}
+        return {prefix: min(uses, key=lambda subject: (-uses[subject], subject)) for prefix, uses in counts.items() if +uses}
 
 
 def inputs(tree: Tree, roots: Iterable[str]) -> FrozenSet[str]:
@@ -136,15 +136,15 @@ def inputs(tree: Tree, roots: Iterable[str]) -> FrozenSet[str]:
     for root in roots:
         own |= tree.below(root) if root.endswith("/") else {root} & tree.paths
     used = _used(tree, own)
-    found: Set[str] = set()
+    reached: Set[str] = set()
     waiting: List[str] = sorted(own)
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in reached:
             continue
-        found.add(path)
+        reached.add(path)
         waiting += [ref for ref in tree.references(path) if path != REGISTRY or _subject(ref) in used]
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def _used(tree: Tree, own: Iterable[str]) -> FrozenSet[str]:

@@ -28,8 +28,8 @@ class Memory:
 
     def results(self) -> List[Row]:
         """The rows of drills that ran on exactly these files, in the order of their names."""
-        found = _read(self._results_file)
-        return [Row(**found[name]) for name in sorted(found)]
+        results = _read(self._results_file)
+        return [Row(**results[name]) for name in sorted(results)]
 
     def keep(self, row: Row) -> None:
         """Remember how a phase ended. What was left out is not remembered, and the core always runs anew."""

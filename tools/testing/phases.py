@@ -57,26 +57,26 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
     """All phases, those of the core first. ``others`` are the purposes whose ansible-core is not the usual one."""
     scenarios = sorted(path.split("/")[1] for path in tree.paths if path.startswith("molecule/") and path.endswith("/molecule.yml"))
     roles = [name for name in scenarios if tree.below(f"roles/{name}")]
-    found = [
+    all_phases = [
         _site("test", core=True),
         Phase("sanity", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, core=True),
         Phase("unit", (("pytest", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE, core=True),
         Phase("lint", CHECKS, ALL, Lane.SOURCE, core=True),
     ]
-    found += [_scenario(tree, name, core=True) for name in roles]
-    found += [drill for name in roles for drill in _drills(tree, name)]
-    found += [_scenario(tree, name, core=False) for name in scenarios if name not in roles]
+    all_phases += [_scenario(tree, name, core=True) for name in roles]
+    all_phases += [drill for name in roles for drill in _drills(tree, name)]
+    all_phases += [_scenario(tree, name, core=False) for name in scenarios if name not in roles]
     for purpose in others:
         # Property tests know no Ansible, and the Python is the same.
-        found.append(Phase(f"unit:{purpose}", (("pytest", "-m", "not hypothesis", "tests/unit"),), ALL, Lane.SOURCE, purpose=purpose))
-        found.append(Phase(f"sanity:{purpose}", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, purpose=purpose))
-        found.append(_site(purpose, core=False))
-    found.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
-    found.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
-    found.append(Phase("perf", (("python", "tests/perf/fleet_plan.py"),), ("tests/perf/fleet_plan.py",), Lane.ALONE))
-    found.append(Phase("perf:dns", (("python", "tests/perf/dns_updates.py"),), ("tests/perf/dns_updates.py",), Lane.ALONE, purpose="peers"))
-    found.append(Phase("mutants", (("python", "tools/mutants.py"),), ("tools/mutants.py",), Lane.ALONE))
-    return [_with_tools(phase) for phase in found]
+        all_phases.append(Phase(f"unit:{purpose}", (("pytest", "-m", "not hypothesis", "tests/unit"),), ALL, Lane.SOURCE, purpose=purpose))
+        all_phases.append(Phase(f"sanity:{purpose}", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, purpose=purpose))
+        all_phases.append(_site(purpose, core=False))
+    all_phases.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
+    all_phases.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
+    all_phases.append(Phase("perf", (("python", "tests/perf/fleet_plan.py"),), ("tests/perf/fleet_plan.py",), Lane.ALONE))
+    all_phases.append(Phase("perf:dns", (("python", "tests/perf/dns_updates.py"),), ("tests/perf/dns_updates.py",), Lane.ALONE, purpose="peers"))
+    all_phases.append(Phase("mutants", (("python", "tools/mutants.py"),), ("tools/mutants.py",), Lane.ALONE))
+    return [_with_tools(phase) for phase in all_phases]
 
 
 def _site(purpose: str, core: bool) -> Phase:
@@ -118,15 +118,15 @@ def _with_tools(phase: Phase) -> Phase:
     return Phase(**{**vars(phase), "roots": (*phase.roots, f"requirements/{LOCKS[phase.purpose]}.txt")})
 
 
-def named(found: Sequence[Phase], words: Sequence[str]) -> List[Phase]:
+def named(candidates: Sequence[Phase], words: Sequence[str]) -> List[Phase]:
     """The phases of these names; ``molecule``, say, stands for all of the core, ``network`` for all phases of that scenario.
 
     Raise ValueError with the words that name none.
     """
-    unknown = [word for word in words if not any(_is(phase, word) for phase in found)]
+    unknown = [word for word in words if not any(_is(phase, word) for phase in candidates)]
     if unknown:
-        raise ValueError(f"no such phase: {', '.join(unknown)}. There are: {', '.join(phase.name for phase in found)}")
-    return [phase for phase in found if any(_is(phase, word) for word in words)]
+        raise ValueError(f"no such phase: {', '.join(unknown)}. There are: {', '.join(phase.name for phase in candidates)}")
+    return [phase for phase in candidates if any(_is(phase, word) for word in words)]
 
 
 def _is(phase: Phase, word: str) -> bool:

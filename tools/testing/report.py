@@ -36,8 +36,8 @@ class Row:
 
 def counts(rows: Sequence[Row]) -> str:
     """The last line. A flaky phase did pass, the second time."""
-    found = {result: sum(row.result == result for row in rows) for result in COLOURS}
-    return f"{found[PASSED] + found[FLAKY]} passed, {found[FAILED]} failed, {found[LEFT_OUT]} skipped"
+    number = {result: sum(row.result == result for row in rows) for result in COLOURS}
+    return f"{number[PASSED] + number[FLAKY]} passed, {number[FAILED]} failed, {number[LEFT_OUT]} skipped"
 
 
 def table(rows: Sequence[Row], total: float) -> str:
@@ -54,8 +54,8 @@ def table(rows: Sequence[Row], total: float) -> str:
 def reasons(text: str) -> Iterator[str]:
     """The lines that say why a phase failed, each once and none of them long; its last ones where none is known to say so."""
     lines = text.splitlines()
-    found = list(dict.fromkeys(line.strip()[:LONGEST] for line in lines if REASON.match(line)))
-    yield from found[-MOST:] or [line.rstrip()[:LONGEST] for line in lines[-10:]]
+    matching = list(dict.fromkeys(line.strip()[:LONGEST] for line in lines if REASON.match(line)))
+    yield from matching[-MOST:] or [line.rstrip()[:LONGEST] for line in lines[-10:]]
 
 
 def write(folder: Path, rows: Sequence[Row], total: float, state: str) -> None:
