@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List
 
+import pytest
 import yaml
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover import switch_over
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import (
@@ -18,6 +19,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.st
     Running,
     Side,
 )
+from jinja2 import ChainableUndefined, Environment
 
 PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "switch-over.yml"
 PAIR = Pair("app1", "app2")
@@ -69,3 +71,20 @@ def test_every_change_of_dns_has_the_name_before_it_as_its_condition() -> None:
         if "named in DNS" in task["name"]:
             assert task["smallfleet.infra.dns_record_set"]["expected"]
             assert "key_secret" not in task["smallfleet.infra.dns_record_set"]
+
+
+def seen(running: str) -> Dict[str, Any]:
+    """What a side answers. A host that cannot be reached answers nothing."""
+    return {"unreachable": True} if running == "unreachable" else {"state": {"running": running, "installed": True}}
+
+
+@pytest.mark.parametrize("old", ["running", "stopped", "unknown", "unreachable"])
+@pytest.mark.parametrize("new", ["running", "stopped", "unknown", "unreachable"])
+def test_a_move_goes_on_only_when_both_sides_are_known_and_one_of_them_is_stopped(old: str, new: str) -> None:
+    plays = yaml.safe_load(PLAYBOOK.read_text(encoding="utf-8"))
+    check = next(task for task in plays[1]["tasks"] if task["name"] == "Check | Refuse to move while anything is unknown")
+    answers = {"__switch_old_seen": seen(old), "__switch_new_seen": seen(new)}
+    conditions = check["ansible.builtin.assert"]["that"]
+    jinja = Environment(undefined=ChainableUndefined)  # as in Ansible, a part of what is not there is not there either
+    goes_on = all(jinja.compile_expression(condition, undefined_to_none=False)(**answers) for condition in conditions)
+    assert goes_on == ({old, new} <= {"running", "stopped"} and "stopped" in (old, new))
