@@ -97,7 +97,7 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     known = phases(tree, [])
     inputs_of = {phase.name: inputs(tree, phase.roots) for phase in known}
     order = ranked([phase for phase in known if path in inputs_of[phase.name]], inputs_of, history.changes(folder))
-    labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE]
+    labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE and drill.phase.name != "mutants"]
     unit = next(phase for phase in known if phase.name == "unit")
     return [replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]
 
