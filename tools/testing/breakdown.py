@@ -49,7 +49,7 @@ def kind(name: str, command: str, on_node: bool) -> str:
 
 
 class Sampler:
-    """Samples the machine in a thread of its own, between ``start`` and ``stop``."""
+    """Samples the machine in a thread of its own, while its ``with`` block runs."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

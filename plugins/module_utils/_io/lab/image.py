@@ -159,10 +159,10 @@ class Images:
         os.makedirs(pool, exist_ok=True)
         # Debian's security archive has no MD5 sums, which are what apt would print.
         argv = ["chroot", base, "apt-get", "-o", "Acquire::ForceHash=SHA256", "--print-uris", "-qq", "--no-install-recommends", "install"]
-        told = self._runner.run([*argv, *packages], check=False)
-        if told.rc != 0:
-            raise ImageFailed(f"{variable}: apt refuses {', '.join(packages)}: {told.stderr.strip()}")
-        files = [_file(line, variable) for line in told.stdout.splitlines()]
+        listed = self._runner.run([*argv, *packages], check=False)
+        if listed.rc != 0:
+            raise ImageFailed(f"{variable}: apt refuses {', '.join(packages)}: {listed.stderr.strip()}")
+        files = [_file(line, variable) for line in listed.stdout.splitlines()]
         missing = [entry for entry in files if not os.path.exists(f"{pool}/{entry[1]}")]
         if missing:
             self._progress(f"fetching {len(missing)} packages (once; kept in {self.cache})")
@@ -202,8 +202,8 @@ class Images:
         installed = self._runner.run(install_argv((archive, base), part, packages), check=False)
         if installed.rc != 0:
             shutil.rmtree(part, ignore_errors=True)
-            told = (installed.stderr or installed.stdout).strip()[-800:]
-            raise ImageFailed(f"lab_installed_packages: installing {names} failed: {told}. Correct the list, or use lab_packages.")
+            output = (installed.stderr or installed.stdout).strip()[-800:]
+            raise ImageFailed(f"lab_installed_packages: installing {names} failed: {output}. Correct the list, or use lab_packages.")
         for pattern in DISCARDED:
             for path in glob.glob(f"{part}/upper/{pattern}"):
                 if os.path.isdir(path) and not os.path.islink(path):
