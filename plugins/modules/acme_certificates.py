@@ -113,7 +113,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_ho
     render_diff,
     wanted_host,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost, installed_program
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
@@ -132,7 +132,8 @@ def run(module: AnsibleModule) -> None:
     programs = module.params["programs"]
     if sorted(programs) != sorted((HOOK, PROGRAM)):
         module.fail_json(msg=f"The option programs needs the texts of {PROGRAM} and {HOOK}.", steps=[])
-    wanted = wanted_host(configurations(module.params), programs)
+    installed = {**programs, PROGRAM: installed_program(programs[PROGRAM])}
+    wanted = wanted_host(configurations(module.params), installed)
     host = AcmeHost(SystemRunner(1500.0), SystemFiles(), programs[PROGRAM])
     if wanted.certificates and not module.check_mode and module.get_bin_path("certbot") is None:
         module.fail_json(msg="Certbot is not installed here. Install the Debian package certbot first.", steps=[])

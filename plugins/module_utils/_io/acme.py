@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
@@ -20,7 +21,9 @@ from .._core.dns.acme_host import (
     config_path,
     service,
     timer,
+    whole_program,
 )
+from . import files as files_module
 from .command import CommandRunner
 from .files import FileStore
 from .systemd import Systemd
@@ -30,6 +33,11 @@ class AcmeFailure(Exception):
     """What could not be done, with the reason that the host gave."""
 
 
+def installed_program(program: str) -> str:
+    """smallfleet-acme as hosts have it, with the module of the collection that it writes files by."""
+    return whole_program(program, inspect.getsource(files_module))
+
+
 class AcmeHost:
     """One host. ``program`` is the text of smallfleet-acme, so that it can be asked before it is installed."""
 
@@ -37,7 +45,7 @@ class AcmeHost:
         self._runner = runner
         self._files = files
         self._systemd = Systemd(runner)
-        self._program = program
+        self._program = installed_program(program)
 
     def observe(self, wanted: Wanted) -> Observed:
         """What there is. Changes nothing."""
@@ -91,8 +99,8 @@ class AcmeHost:
         return (there.get("UnitFileState"), there.get("ActiveState")) == ("enabled", "active")
 
     def _content(self, path: str) -> Any:
-        text = self._files.read(path)
-        return None if text is None else Content(text, os.stat(path).st_mode & 0o7777)
+        text, access = self._files.read(path), self._files.access(path)
+        return None if text is None or access is None else Content(text, access.mode)
 
     def log(self, name: str) -> str:
         """The last lines of a certificate's service."""

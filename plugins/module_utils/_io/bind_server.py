@@ -12,10 +12,10 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
-from .._core.dns.bind import MAIN_FILE, beside, missing_includes, zone_file
+from .._core.dns.bind import MAIN_FILE, USER, beside, missing_includes, zone_file
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
-from .command import CommandResult, CommandRunner
+from .command import CommandResult, CommandRunner, as_user
 from .dns_server import ServerFailure
 from .files import FileStore
 
@@ -81,7 +81,7 @@ class BindDaemon:
         together = self._load(zone, path, "-j")
         if together.rc == 0:
             return None
-        printed = self.runner.run(["named-journalprint", journal], check=False)
+        printed = self.runner.run(as_user(USER, ["named-journalprint", journal]), check=False)
         lost = tuple(line for line in printed.stdout.splitlines() if line.startswith(("add ", "del ")))
         serials = [line.split()[7] for line in lost if line.startswith("add ") and line.split()[4:5] == ["SOA"]]
         return Trouble(zone.name, _words(together), journal, lost, int(serials[-1]) if serials else 0)
@@ -95,7 +95,9 @@ class BindDaemon:
         return said.rc != 0 and "not loaded" in said.stdout + said.stderr
 
     def _load(self, zone: ServedZone, path: str, *options: str) -> CommandResult:
-        return self.runner.run(["named-checkzone", "-i", "none", *options, zone.name, path], check=False)
+        """As named's own user: in its folder, the path may lead anywhere."""
+        argv = as_user(USER, ["named-checkzone", "-i", "none", *options, zone.name, path])
+        return self.runner.run(argv, check=False)
 
 
 def _words(said: CommandResult) -> str:

@@ -32,6 +32,14 @@ class CommandFailed(Exception):
         super().__init__(f"'{' '.join(result.argv)}' exited with {result.rc}: {said or 'no output'}")
 
 
+def as_user(user: str, argv: Sequence[str]) -> List[str]:
+    """The command as another user, with that user's groups and no more rights than these (setpriv(1)).
+
+    For a program that opens files in a folder of that user, where any path may be a link to somewhere else.
+    """
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--no-new-privs", "--", *argv]
+
+
 class CommandRunner(Protocol):
     """Runs one command to its end. Never through a shell; secrets go in by ``stdin``, never in ``argv``."""
 

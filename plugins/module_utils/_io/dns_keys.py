@@ -17,7 +17,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Callable, Iterator, List, Optional, Protocol, Sequence
 
@@ -25,7 +25,7 @@ from .._core.dns.key_bundle import certificate, is_certificate
 from .._core.dns.keyfile import SECRET_BYTES, SUFFIX, BadKeyFile, TsigKey, is_marked, parse, render_marked
 from .._core.dns.keys import PAIR_FILE, AskedKey, KeyStep, Store, StoredFile
 from .command import CommandRunner
-from .files import FileStore
+from .files import FileStore, SystemFiles
 
 FORMER_FOLDER = "/etc/bind/smallfleet"
 LEFTOVER = ".smallfleet-"
@@ -76,11 +76,9 @@ class SystemRights:
 
     def protect(self, path: str) -> None:
         if not os.path.exists(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with suppress(FileExistsError):  # made by somebody else just now
-                os.mkdir(path, 0o700)
-        os.chmod(path, 0o700 if os.path.isdir(path) else 0o600)
-        os.chown(path, self._owner, 0 if self._owner == 0 else -1)
+            SystemFiles().own_folder(path, 0o700)
+        mode = 0o700 if os.path.isdir(path) else 0o600
+        SystemFiles().restrict(path, mode, str(self._owner), "0" if self._owner == 0 else "")
 
 
 @dataclass

@@ -15,7 +15,7 @@ from .bind_server import BindDaemon
 from .clock import SystemClock
 from .command import CommandRunner, SystemRunner
 from .dns_asker import WireAsker
-from .dns_server import Daemon, ServerHost, SystemOwners
+from .dns_server import Daemon, ServerHost
 from .files import FileStore, SystemFiles
 from .knot_server import KnotDaemon
 
@@ -39,4 +39,4 @@ def server_host(name: str) -> ServerHost:
     program = PROVIDERS[name]
     runner, store = SystemRunner(), SystemFiles()
     daemon = program.daemon(runner, store)
-    return ServerHost(program.provider, daemon, runner, store, SystemOwners(), SystemClock(), WireAsker())
+    return ServerHost(program.provider, daemon, runner, store, SystemClock(), WireAsker())

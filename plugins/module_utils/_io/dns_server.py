@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import glob
-import grp
 import os
-import pwd
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
@@ -88,44 +87,6 @@ class Asker(Protocol):
         ...  # pylint: disable=unnecessary-ellipsis
 
 
-class Owners(Protocol):
-    """Who may read a file."""
-
-    def state(self, path: str, content: str) -> FileState:
-        """Owner, group and mode of a file with this content."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def give(self, path: str, owner: str, group: str, mode: int) -> None:
-        """Set owner, group and mode."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-
-class SystemOwners:
-    """The real file system."""
-
-    def state(self, path: str, content: str) -> FileState:
-        found = os.stat(path)
-        return FileState(content, found.st_mode & 0o7777, _user(found.st_uid), _group(found.st_gid))
-
-    def give(self, path: str, owner: str, group: str, mode: int) -> None:
-        os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
-        os.chmod(path, mode)
-
-
-def _user(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
-
-
-def _group(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
-
-
 @dataclass
 class ServerHost:
     """The effects, behind their protocols. ``now`` is the time in seconds since 1970."""
@@ -134,12 +95,10 @@ class ServerHost:
     daemon: Daemon
     runner: CommandRunner
     store: FileStore
-    owners: Owners
     clock: Clock
     asker: Asker
     exists: Callable[[str], bool] = field(default=os.path.exists)
     now: Callable[[], float] = field(default=time.time)
-    rename: Callable[[str, str], None] = field(default=os.replace)
     find: Callable[[str], List[str]] = field(default=glob.glob)
 
     def complete(self, config: ServerConfig) -> ServerConfig:
@@ -155,8 +114,7 @@ class ServerHost:
         if not self.daemon.installed():
             return ServerState(installed=False, serial=int(self.now()))
         unit = self._unit()
-        path, content = self.provider.secrets(config)
-        held = self.store.read(path)
+        path, _content = self.provider.secrets(config)
         active = unit.get("ActiveState") in ("active", "reloading")
         files = {self.provider.zone_file(zone.name): zone for zone in config.primaries}
         there = tuple(path for path in files if self.exists(path))
@@ -166,7 +124,7 @@ class ServerHost:
             installed=True,
             active=active,
             enabled=unit.get("UnitFileState", "").startswith("enabled"),
-            secrets=None if held is None else self.owners.state(path, held),
+            secrets=self._secrets(path),
             config={path: self.store.read(path) or "" for path in self.provider.files(config)},
             zone_files=there,
             stamp=(self.store.read(STAMP_FILE) or "").strip(),
@@ -198,7 +156,7 @@ class ServerHost:
     def _do(self, config: ServerConfig, step: ServerStep) -> None:
         actions: Mapping[str, Callable[[], object]] = {
             "unstamp": lambda: self.store.remove(STAMP_FILE),
-            "set_aside": lambda: self.rename(step.subject, step.after.strip()),
+            "set_aside": lambda: self.store.rename(step.subject, step.after.strip()),
             "create_zone": lambda: self._create_zone(config, step),
             "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
             "start": lambda: self._start(config),
@@ -219,6 +177,10 @@ class ServerHost:
                     found[zone.name] = max(int(serial), found.get(zone.name, 0))
         return found
 
+    def _secrets(self, path: str) -> Optional[FileState]:
+        held, access = self.store.read(path), self.store.access(path)
+        return None if held is None or access is None else FileState(held, *access)
+
     def _unit(self) -> Dict[str, str]:
         asked = ["systemctl", "show", self.provider.unit, "--property=ActiveState,UnitFileState"]
         said = self.runner.run(asked, check=False)
@@ -226,14 +188,11 @@ class ServerHost:
 
     def _create_zone(self, config: ServerConfig, step: ServerStep) -> None:
         (zone,) = (zone for zone in config.primaries if self.provider.zone_file(zone.name) == step.subject)
-        candidate = step.subject + ".new"
-        self.store.write(candidate, step.after, 0o644)
-        try:
+        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:  # nobody else may write what is checked
+            candidate = os.path.join(folder, "zone")
+            self.store.write(candidate, step.after, 0o600)
             self.daemon.check_zone(zone, candidate)
-            self.store.write(step.subject, step.after, 0o644)
-            self.owners.give(step.subject, self.provider.group, self.provider.group, 0o644)
-        finally:
-            self.store.remove(candidate)
+        self.store.write(step.subject, step.after, 0o644, self.provider.group, self.provider.group)
 
     def _place(self, config: ServerConfig, steps: List[ServerStep]) -> None:
         """Check all new files as they would be together, then put them in place, the keys first."""
@@ -241,8 +200,7 @@ class ServerHost:
         changed = {step.subject: step.after for step in steps if step.action == "configure"}
         self.daemon.check({path: content, **self.provider.files(config)})
         if any(step.action == "write_keys" for step in steps):
-            self.store.write(path, content, 0o600)
-            self.owners.give(path, "root", self.provider.group, SECRETS_MODE)
+            self.store.write(path, content, SECRETS_MODE, "root", self.provider.group)
         for changed_path, changed_content in changed.items():
             self.store.write(changed_path, changed_content, 0o644)
 

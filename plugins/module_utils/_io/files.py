@@ -2,29 +2,72 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and replacing files behind a small protocol."""
+"""Reading and replacing files behind a small protocol, safely in folders that other users may write.
+
+A daemon that owns a folder may put a symbolic link in the place of a file, or of a folder, at any moment. Whoever then opens,
+chmods or chowns by path as root does it to another file. Here every folder on the way is opened in turn (openat(2)), links are
+followed only where nobody but root could have put them, and owner and mode are set on the open file, before it gets its name.
+
+Uses the standard library only, for it is also shipped to hosts on its own.
+"""
 
 from __future__ import annotations
 
+import errno
+import grp
 import os
-import tempfile
+import pwd
+import secrets
+import stat
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Dict, Optional, Protocol, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple
+
+MOST_BYTES = 256 << 20
+"""The largest file that is read."""
+_MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Access(NamedTuple):
+    """Who may do what with a file: the permission bits, and the names of user and group (numbers where there is no name)."""
+
+    mode: int
+    owner: str
+    group: str
 
 
 class FileStore(Protocol):
-    """Whole files as text. Paths are absolute."""
+    """Whole files as text. Paths are absolute. What cannot be done raises OSError."""
 
     def read(self, path: str) -> Optional[str]:
         """The content, or None when there is no such file."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def write(self, path: str, content: str, mode: int) -> None:
-        """Replace the file as one atomic step; a reader sees the old content or the new, never a part."""
+    def access(self, path: str) -> Optional[Access]:
+        """Who may do what with the file, or None when there is no such file."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
+        """Replace the file as one atomic step; a reader sees the old content or the new, never a part.
+
+        No user and no group means those of this process. The file is never readable by more than shall read it.
+        """
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def rename(self, path: str, other: str) -> None:
+        """Give a file another name, in place of what has that name."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def remove(self, path: str) -> None:
         """Remove the file; no error when it is not there."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def own_folder(self, path: str, mode: int) -> None:
+        """Have a folder in which programs may open files by their path. One that is missing is made with this mode.
+
+        Raise PermissionError when others than this user may write there, or in a folder above it.
+        """
         ...  # pylint: disable=unnecessary-ellipsis
 
 
@@ -33,49 +76,255 @@ class SystemFiles:
 
     def read(self, path: str) -> Optional[str]:
         try:
-            with open(path, encoding="utf-8") as stream:
-                return stream.read()
-        except FileNotFoundError:
+            with _opened(path) as handle:
+                return _content(handle, path).decode("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def write(self, path: str, content: str, mode: int) -> None:
-        folder = os.path.dirname(path)
-        os.makedirs(folder, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=folder, prefix=".smallfleet-")
+    def access(self, path: str) -> Optional[Access]:
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(beside, mode)
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
-        entry = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(entry)
-        finally:
-            os.close(entry)
+            with _opened(path) as handle:
+                status = os.fstat(handle)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Access(stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
+
+    def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
+        uid, gid = user_number(owner), group_number(group)
+        with _folder(os.path.dirname(path), make=0o755) as folder:
+            beside = f".smallfleet-{secrets.token_hex(8)}"
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                    os.fchown(handle, uid, gid)
+                    os.fchmod(handle, mode)
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(handle)
+                os.rename(beside, os.path.basename(path), src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with suppress(FileNotFoundError):  # who owns the folder may have removed it
+                    os.unlink(beside, dir_fd=folder)
+                raise
+            _sync(folder)
+
+    def rename(self, path: str, other: str) -> None:
+        with _folder(os.path.dirname(path)) as source, _folder(os.path.dirname(other)) as target:
+            os.rename(os.path.basename(path), os.path.basename(other), src_dir_fd=source, dst_dir_fd=target)
+            _sync(target)
 
     def remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            with _folder(os.path.dirname(path)) as folder:
+                os.unlink(os.path.basename(path), dir_fd=folder)
+
+    def own_folder(self, path: str, mode: int) -> None:
+        with _Walk(path, make=mode) as walk:
+            walk.enter(alone=True)
+
+    def restrict(self, path: str, mode: int, owner: str = "", group: str = "") -> None:
+        """Set owner and mode of a file or a folder that is there."""
+        with _Walk(path) as walk:
+            handle = walk.file()
         try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+            os.fchown(handle, user_number(owner), group_number(group))
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
+
+
+def user_number(name: str) -> int:
+    """The number of a user, -1 (no change, chown(2)) without a name. Raise OSError when there is no such user."""
+    if not name or name.isdigit():
+        return int(name or -1)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"There is no user {name!r} on this host") from None
+
+
+def group_number(name: str) -> int:
+    """The number of a group, as user_number()."""
+    if not name or name.isdigit():
+        return int(name or -1)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"There is no group {name!r} on this host") from None
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _content(handle: int, path: str) -> bytes:
+    """All of a file, in pieces, since the kernel has memory ready for what is asked of /proc and not for what is there."""
+    content = bytearray()
+    while True:
+        piece = os.read(handle, 1 << 16)
+        if not piece:
+            return bytes(content)
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"The file has more than {MOST_BYTES >> 20} MiB", path)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """A descriptor of a regular file for reading."""
+    with _Walk(path) as walk:
+        handle = walk.file()
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "This is no regular file", path)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _folder(path: str, make: Optional[int] = None) -> Iterator[int]:
+    """A descriptor of a folder, for the calls that take ``dir_fd``. ``make`` is the mode of what is missing and made."""
+    with _Walk(path or ".", make) as walk:
+        walk.enter()
+        yield walk.handle
+
+
+class _Walk:
+    """Goes down a path, one folder after the other, each opened within the one before."""
+
+    def __init__(self, path: str, make: Optional[int] = None) -> None:
+        self._path = path
+        self._make = make
+        self._left = _names(path)
+        self._links = 0
+        self.handle = os.open("/" if path.startswith("/") else ".", _FOLDER)
+
+    def __enter__(self) -> _Walk:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self.handle)
+
+    def enter(self, alone: bool = False) -> None:
+        """Go on to the end of the path, which is a folder; ``alone``: in which, as in those above, only this user may write."""
+        while self._left:
+            self._into(self._left.pop())
+            if alone and _writable_by_others(self.handle, sticky=bool(self._left)):
+                where = os.readlink(f"/proc/self/fd/{self.handle}")
+                raise PermissionError(errno.EPERM, f"Others may write in {where}. Use a folder in which only root may write", self._path)
+
+    def file(self) -> int:
+        """Go on to the last name, and open that for reading. It must not block on a pipe."""
+        while True:
+            while len(self._left) > 1:
+                self._into(self._left.pop())
+            name = self._left.pop() if self._left else "."
+            try:
+                return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.handle)
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise _named(error, self._path) from None
+            self._follow(name)
+
+    def _into(self, name: str) -> None:
+        try:
+            inner = os.open(name, _FOLDER, dir_fd=self.handle)
+        except FileNotFoundError as error:
+            if self._make is None:
+                raise _named(error, self._path) from None
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o755 if self._left else self._make, dir_fd=self.handle)
+            inner = os.open(name, _FOLDER, dir_fd=self.handle)
+        except NotADirectoryError as error:  # a link is none either (open(2), O_NOFOLLOW with O_DIRECTORY)
+            if not stat.S_ISLNK(os.stat(name, dir_fd=self.handle, follow_symlinks=False).st_mode):
+                raise _named(error, self._path) from None
+            self._follow(name)
+            return
+        self._move(inner)
+
+    def _follow(self, name: str) -> None:
+        """Put the target of a link before what is left of the path."""
+        self._links += 1
+        if self._links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._path)
+        if os.geteuid() == 0 and _writable_by_others(self.handle):
+            reason = f"{name} is a symbolic link in a folder that others than root may write, and is not followed"
+            raise PermissionError(errno.EPERM, f"{reason}. Replace the link by what it points to", self._path)
+        target = os.readlink(name, dir_fd=self.handle)
+        self._left += _names(target)
+        if target.startswith("/"):
+            self._move(os.open("/", _FOLDER))
+
+    def _move(self, inner: int) -> None:
+        os.close(self.handle)
+        self.handle = inner
+
+
+def _names(path: str) -> List[str]:
+    """The names in a path, the first one last."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _named(error: OSError, path: str) -> OSError:
+    return type(error)(error.errno, error.strerror, path)
+
+
+def _writable_by_others(folder: int, sticky: bool = False) -> bool:
+    """Whether others may put something in the place of a folder's entries. ``sticky`` trusts that bit, which protects those that
+    are there (inode(7))."""
+    status = os.fstat(folder)
+    if sticky and status.st_mode & stat.S_ISVTX and status.st_uid in (0, os.geteuid()):
+        return False
+    group = status.st_mode & stat.S_IWGRP and status.st_gid != 0
+    return status.st_uid not in (0, os.geteuid()) or bool(group or status.st_mode & stat.S_IWOTH)
+
+
+def _sync(folder: int) -> None:
+    """Have a changed folder on the disk."""
+    handle = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @dataclass
 class FakeFiles:
-    """Files in memory, for tests: path -> (content, mode)."""
+    """Files in memory, for tests: path -> (content, mode), and path -> (owner, group)."""
 
     files: Dict[str, Tuple[str, int]] = field(default_factory=dict)
+    owners: Dict[str, Tuple[str, str]] = field(default_factory=dict)
 
     def read(self, path: str) -> Optional[str]:
         return self.files[path][0] if path in self.files else None
 
-    def write(self, path: str, content: str, mode: int) -> None:
+    def access(self, path: str) -> Optional[Access]:
+        if path not in self.files:
+            return None
+        return Access(self.files[path][1], *self.owners.get(path, ("root", "root")))
+
+    def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
         self.files[path] = (content, mode)
+        self.owners[path] = (owner or "root", group or "root")
+
+    def rename(self, path: str, other: str) -> None:
+        self.files[other] = self.files.pop(path)
+        self.owners[other] = self.owners.pop(path, ("root", "root"))
 
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
+        self.owners.pop(path, None)
+
+    def own_folder(self, path: str, mode: int) -> None:
+        """There are no folders here."""

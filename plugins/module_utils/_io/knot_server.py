@@ -13,10 +13,10 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
-from .._core.dns.knot import MAIN_FILE, ZONE_FOLDER, addresses, beside, unsigning
+from .._core.dns.knot import MAIN_FILE, USER, ZONE_FOLDER, addresses, beside, unsigning
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
-from .command import CommandResult, CommandRunner
+from .command import CommandResult, CommandRunner, as_user
 from .dns_server import ServerFailure
 from .files import FileStore
 
@@ -68,7 +68,7 @@ class KnotDaemon:
                 # Knot does not see to it that a new private key is on the disk, and without it serves nothing.
                 self.runner.run(["sync", "--file-system", ZONE_FOLDER])
             return True
-        journals = self.runner.run(["kjournalprint", "-c", MAIN_FILE, "-z"], check=False)
+        journals = self.runner.run(as_user(USER, ["kjournalprint", "-c", MAIN_FILE, "-z"]), check=False)
         if f"{zone.name}." not in journals.stdout.split():
             self._bear(zone)
         return False

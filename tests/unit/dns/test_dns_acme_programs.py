@@ -20,6 +20,9 @@ from typing import Any, Dict, List
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._io import files
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import installed_program
+
 FILES = Path(__file__).resolve().parents[3] / "roles" / "acme_certificates" / "files"
 DAY = 86400.0
 CONFIG: Dict[str, Any] = {
@@ -36,6 +39,8 @@ CONFIG: Dict[str, Any] = {
 
 
 def load(name: str) -> Any:
+    """The program as a module; the one it imports is on hosts in the same text."""
+    sys.modules["smallfleet_files"] = files
     loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(FILES / name))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec
@@ -81,6 +86,12 @@ def certificate(days: float, left: float, **changes: Any) -> Dict[str, Any]:
 )
 def test_a_certificate_is_issued_when_it_is_due_or_not_as_asked_for(there: Any, why: str) -> None:
     assert load("smallfleet-acme").why_issue(CONFIG, there, 0.0) == why
+
+
+def test_the_program_is_one_text_that_any_python_runs() -> None:
+    text = installed_program((FILES / "smallfleet-acme").read_text())
+    done = subprocess.run(["python3", "-I", "-", "status", "[]"], input=text, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 @pytest.fixture

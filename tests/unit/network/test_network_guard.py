@@ -28,6 +28,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     RESTORED,
     Change,
     Claim,
+    Source,
     Step,
     adopt,
     batches,
@@ -47,6 +48,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Plan,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
 from .kernel import Failed, Kernel, state
 from .test_network_plan import changes
@@ -96,7 +98,7 @@ class Node:
             made = [one for one in self.change.operations.prepare if one.kind == "add_link" and one.link == step.file]
             self.kernel.force(made)
         elif step.kind in ("put", "enable"):
-            text = sources(self.change).get(step.source, (step.source, 0))[0]
+            text = sources(self.change).get(step.source, Source(step.source)).text
             (self.volatile if step.file.startswith("/run/") else self.disk)[step.file] = text
         elif step.kind == "drop":
             (self.volatile if step.file.startswith("/run/") else self.disk).pop(step.file, None)
@@ -108,7 +110,7 @@ class Node:
             self.serves = step.kind == "acquire"
         elif step.kind.startswith("claim-"):
             self.claims.pop(step.file, None)
-            self.claims.update({step.file: sources(self.change)[step.source][0]} if step.source else {})
+            self.claims.update({step.file: sources(self.change)[step.source].text} if step.source else {})
         elif step.kind in ("freeze", "thaw", "end") and self.clients[step.file] != "dead":
             self.clients[step.file] = {"freeze": "frozen", "thaw": "at work", "end": "dead"}[step.kind]
         elif step.kind == "heed":
@@ -292,8 +294,9 @@ def laid_out(folder: Path, boot: Sequence[FileChange], undo: str = "", **more: A
             text = text.replace(path, f"{folder}/aside{path}")
         text = text.replace("systemctl", "true").replace("/run/", f"{folder}/run/")
         (here / name).write_text(text, encoding="utf-8")
-    for name, (text, _mode) in sources(change).items():
-        (here / name).write_text(text, encoding="utf-8")
+    files = SystemFiles()
+    for name, source in sources(change).items():
+        files.write(f"{here}/{name}", source.text, *((files.access(source.like) if source.like else None) or (source.mode,)))
     return change
 
 
@@ -306,11 +309,17 @@ def script(change: Change, name: str, *words: str) -> "tuple[int, str]":
 def boot_files(tmp_path: Path) -> Tuple[FileChange, ...]:
     (tmp_path / "kept").write_text("old", encoding="utf-8")
     (tmp_path / "gone").write_text("old", encoding="utf-8")
+    (tmp_path / "kept").chmod(0o600)
+    (tmp_path / "gone").chmod(0o640)
     return (
-        FileChange(str(tmp_path / "kept"), "old", "new", 0o600),
+        FileChange(str(tmp_path / "kept"), "old", "new"),
         FileChange(str(tmp_path / "gone"), "old", None),
-        FileChange(str(tmp_path / "deep" / "born"), None, "new"),
+        FileChange(str(tmp_path / "deep" / "born"), None, "new", 0o604),
     )
+
+
+def modes(boot: Sequence[FileChange]) -> List[object]:
+    return [Path(one.path).stat().st_mode & 0o777 if Path(one.path).exists() else None for one in boot]
 
 
 def contents(boot: Sequence[FileChange]) -> List[object]:
@@ -323,7 +332,7 @@ def test_the_scripts_change_and_confirm_the_files_of_this_machine(tmp_path: Path
     assert contents(boot) == ["old", "old", None]
     assert script(change, "adopt.sh") == (0, "")
     assert contents(boot) == ["new", None, "new"]
-    assert Path(boot[0].path).stat().st_mode & 0o777 == 0o600
+    assert modes(boot) == [0o600, None, 0o604], "the mode of a file that is there stays"
     assert Path(f"{tmp_path}/aside{RECOVER_LINK}").is_symlink()
     assert script(change, "finish.sh") == (0, "")
     assert not Path(f"{tmp_path}/aside{RECOVER_LINK}").is_symlink()
@@ -340,6 +349,7 @@ def test_what_was_adopted_and_not_finished_is_put_back_with_the_reason(
     script(change, "adopt.sh")
     assert script(change, "restore.sh", "we said so") == (0, "")
     assert contents(boot) == ["old", "old", None]
+    assert modes(boot) == [0o600, 0o640, None]
     assert (Path(change.folder) / "reason").read_text(encoding="utf-8") == "we said so\n"
     assert script(change, "finish.sh")[0] == 3
     assert script(change, "adopt.sh")[0] == 3

@@ -19,8 +19,8 @@ def test_networkd_leaves_ports_alone_before_they_leave_their_bridge_and_learns_t
     change = prepare("/change", Plan(switch=moves), (), shown, observed, ["eth1"])
     steps, texts = switch(change), sources(change)
     moved = next(index for index, step in enumerate(steps) if step.kind == "batch")
-    before = [texts[step.source][0] for step in steps[:moved] if step.kind == "put"]
-    assert sorted(str(text) for text in before) == [f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n" for name in ("eth0", "eth1")]
+    before = [texts[step.source].text for step in steps[:moved] if step.kind == "put"]
+    assert sorted(before) == [f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n" for name in ("eth0", "eth1")]
     assert steps[moved - 1].kind == "reload"
-    after = [texts[step.source][0] for step in steps[moved:] if step.kind == "put"]
-    assert sorted(str(text) for text in after) == sorted(shown.values())
+    after = [texts[step.source].text for step in steps[moved:] if step.kind == "put"]
+    assert sorted(after) == sorted(shown.values())

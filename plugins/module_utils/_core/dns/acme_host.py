@@ -17,6 +17,14 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 FOLDER = "/etc/smallfleet/acme"
 PROGRAM = "/usr/local/sbin/smallfleet-acme"
 HOOK = "/usr/local/sbin/smallfleet-acme-dns"
+_MODULE = """\
+import sys
+from types import ModuleType
+
+sys.modules["{name}"] = ModuleType("{name}")
+exec({source}, sys.modules["{name}"].__dict__)
+
+"""
 INTERPRETER = "/usr/bin/python3"
 UNIT = "smallfleet-acme@"
 UNITS = "/etc/systemd/system"
@@ -50,6 +58,12 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 """
+
+
+def whole_program(program: str, files: str) -> str:
+    """The program with the module that it imports, ``smallfleet_files``, as one text that can be installed or asked."""
+    return _MODULE.format(name="smallfleet_files", source=ascii(files)) + program
+
 
 
 @dataclass(frozen=True)

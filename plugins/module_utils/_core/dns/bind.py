@@ -15,6 +15,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 from .keyfile import render
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 
+USER = "bind"
 MAIN_FILE = "/etc/bind/named.conf"
 OPTIONS_FILE = "/etc/bind/named.conf.options"
 ZONES_FILE = "/etc/bind/named.conf.local"
@@ -30,7 +31,7 @@ class Bind:
 
     name = "bind"
     unit = "named.service"
-    group = "bind"
+    group = USER
 
     def files(self, config: ServerConfig) -> Dict[str, str]:
         return {

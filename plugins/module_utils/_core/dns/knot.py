@@ -20,6 +20,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 from .keyfile import TsigKey
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
 
+USER = "knot"
 MAIN_FILE = "/etc/knot/knot.conf"
 KEYS_FILE = "/etc/knot/smallfleet.keys"
 UNIT_FILE = "/etc/systemd/system/knot.service.d/smallfleet.conf"
@@ -49,7 +50,7 @@ class Knot:
 
     name = "knot"
     unit = "knot.service"
-    group = "knot"
+    group = USER
 
     def files(self, config: ServerConfig) -> Dict[str, str]:
         return {MAIN_FILE: render_main(config), UNIT_FILE: _UNIT}

@@ -47,7 +47,7 @@ class Step:
 
     ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
     fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
-    whole and synced), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
+    whole and synced, with its owner and mode), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
     of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
     its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
     ``release`` and ``acquire``: NetworkManager ends, and leaves the network as it is, and begins again with what its
@@ -59,7 +59,6 @@ class Step:
     kind: str
     file: str = ""
     source: str = ""
-    mode: int = 0o644
     family: int = 0
 
 
@@ -228,15 +227,26 @@ def _batch(change: Change, name: str, kind: str = "batch") -> List[Step]:
     return [Step(kind, f"{name}{end}", family=6 if end else 0) for end in ("", "6") if f"{name}{end}" in there]
 
 
-def sources(change: Change) -> Dict[str, Tuple[str, int]]:
-    """File name -> content and mode of what the scripts put in place."""
-    found = {f"old-{number}": (one.before, one.mode) for number, one in enumerate(change.boot) if one.before is not None}
-    found.update({f"new-{number}": (one.after, one.mode) for number, one in enumerate(change.boot) if one.after is not None})
-    found.update({f"trial-{number}": (text, 0o644) for number, (_path, text) in enumerate(change.trial)})
-    found.update({f"held-{number}": (text, 0o644) for number, (_path, text) in enumerate(change.held)})
+@dataclass(frozen=True)
+class Source:
+    """A file that the scripts copy to its place with its owner and mode: those of the file ``like``, if there is one."""
+
+    text: str
+    mode: int = 0o644
+    like: str = ""
+
+
+def sources(change: Change) -> Dict[str, Source]:
+    """File name -> what the scripts put in place."""
+    found: Dict[str, Source] = {}
+    for number, one in enumerate(change.boot):
+        found.update({f"old-{number}": Source(one.before, one.mode, one.path)} if one.before is not None else {})
+        found.update({f"new-{number}": Source(one.after, one.mode, one.path)} if one.after is not None else {})
+    found.update({f"trial-{number}": Source(text) for number, (_path, text) in enumerate(change.trial)})
+    found.update({f"held-{number}": Source(text) for number, (_path, text) in enumerate(change.held)})
     for number, claim in enumerate(change.claims):
-        found.update({f"claim-{kind}-{number}": (getattr(claim, kind), 0o644) for kind in ("before", "after")})
-    found["recover.service"] = (recover_unit(change), 0o644)
+        found.update({f"claim-{kind}-{number}": Source(getattr(claim, kind)) for kind in ("before", "after")})
+    found["recover.service"] = Source(recover_unit(change))
     return found
 
 
@@ -251,7 +261,7 @@ def _boot(change: Change, new: bool) -> List[Step]:
         if new and _late(one):
             continue
         content, name = (one.after, "new") if new else (one.before, "old")
-        found.append(Step("drop", one.path) if content is None else Step("put", one.path, f"{name}-{number}", one.mode))
+        found.append(Step("drop", one.path) if content is None else Step("put", one.path, f"{name}-{number}"))
     return found
 
 

@@ -24,7 +24,7 @@ exec 9>>../lock
 
 put() {{
     cmp -s "$1" "$2" && return 0
-    mkdir -p "$(dirname "$2")" && cp "$1" "$2.smallfleet-new" && chmod "$3" "$2.smallfleet-new" &&
+    mkdir -p "$(dirname "$2")" && cp --preserve=mode,ownership "$1" "$2.smallfleet-new" &&
         sync "$2.smallfleet-new" && mv -f "$2.smallfleet-new" "$2" && sync "$(dirname "$2")"
 }}
 drop() {{
@@ -152,7 +152,7 @@ def command(step: Step) -> str:
         "remind": f"{ip} -force -batch {quote(step.file)} >remind.log 2>&1",
         "carrier": f"wait_for {quote(step.file)} operstate up",
         "link": f"link {quote(step.file)}",
-        "put": f"put {quote(step.source)} {quote(step.file)} {step.mode:o}",
+        "put": f"put {quote(step.source)} {quote(step.file)}",
         "drop": f"drop {quote(step.file)}",
         "enable": f"enable {quote(step.source)} {quote(step.file)}",
         "mark": f"mark {quote(step.file)}",

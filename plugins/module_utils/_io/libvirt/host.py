@@ -103,7 +103,7 @@ class Hypervisor:
         actions: Mapping[str, Callable[[], object]] = {
             "set the secret": lambda: self._set_secret(desired),
             "create disk": lambda: self._create(name, *step.value.split(" ")),
-            "delete disk": lambda: os.unlink(name),
+            "delete disk": lambda: self._files.remove(name),
             "define": lambda: self._virsh.define(step.value),
             "undefine": lambda: self._virsh.call("undefine", "--domain", name, "--managed-save", "--nvram"),
             "autostart": lambda: self._virsh.call("autostart", "--domain", name),
@@ -117,9 +117,9 @@ class Hypervisor:
     def _create(self, path: str, format_: str, size: str) -> None:
         """The file appears whole, so that one that is there is never a part of a disk."""
         beside = f"{path}.smallfleet"
-        os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+        self._files.own_folder(os.path.dirname(path), 0o711)
         self._runner.run(["qemu-img", "create", "-q", "-f", format_, beside, size])
-        os.replace(beside, path)
+        self._files.rename(beside, path)
 
     def _shut_down(self, name: str) -> None:
         """Press the power button, again when it was not heard, and wait. The cord is never pulled."""

@@ -229,8 +229,9 @@ class Guard:
         self._files.write(f"{folder}/change.json", json.dumps(record, indent=1), 0o600)
         for file, text in batches(change).items():
             self._files.write(f"{folder}/{file}", text, 0o600)
-        for file, (text, mode) in sources(change).items():
-            self._files.write(f"{folder}/{file}", text, mode)
+        for file, source in sources(change).items():
+            access = self._files.access(source.like) if source.like else None
+            self._files.write(f"{folder}/{file}", source.text, *(access or (source.mode,)))
         for file, text in scripts(change, boot_id, timeout).items():
             self._files.write(f"{folder}/{file}", text, 0o700)
 
