@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Imports point down only: modules and actions -> _io -> _core, actions -> plugin_utils -> _io; a subject of _core knows only
-itself and fleet."""
+itself, fleet, and what stands beside the subjects in _core."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _allowed_in_core(path: PurePosixPath, name: str, parts: Tuple[str, ...]) -> 
         return False
     if path.name == "planning.py" and len(path.parts) == 3:
         return True
-    return parts[2] in ("fleet", path.parts[2])
+    return parts[2] in ("fleet", "quoting", path.parts[2])
 
 
 def all_sources() -> List[PurePosixPath]:

@@ -125,7 +125,7 @@ def test_a_primary_does_not_start_before_the_host_has_its_addresses() -> None:
 
 def test_a_secondary_asks_for_the_zones_of_its_configuration_and_of_its_catalogs_once_it_has_started() -> None:
     unit = BIND.files(config())[bind.UNIT_FILE]
-    assert """ExecStartPost=-/usr/bin/timeout 30 /bin/sh -c 'zones="c.invalid example.org"; \\\n""" in unit
+    assert """ExecStartPost=-/usr/bin/timeout 30 /bin/sh -c 'set -f; zones="c.invalid example.org"; \\\n""" in unit
     assert " - c.invalid /var/lib/bind/c.invalid.zone |" in unit
     alone = replace(config(), zones=tuple(zone for zone in config().zones if zone.role == "primary"), catalogs=())
     assert "ExecStartPost" not in BIND.files(alone)[bind.UNIT_FILE]

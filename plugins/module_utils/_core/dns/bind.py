@@ -91,15 +91,15 @@ def _refresh(config: ServerConfig) -> str:
     consumed = sorted(one.name for one in config.catalogs if one.role == CONSUME)
     members = "".join(
         f"""    zones="$$zones $$(named-checkzone -jqD -k ignore -n ignore -i none -o - {name} {zone_file(name)} | \\
-        while read -r owner ttl class type target; do [ $$type = PTR ] && echo $$target; done)"; \\
+        while read -r owner ttl class type target; do [ "$$type" = PTR ] && echo "$$target"; done)"; \\
 """
         for name in consumed
     )
-    return f"""ExecStartPost=-/usr/bin/timeout 30 /bin/sh -c 'zones="{" ".join(taken)}"; \\
+    return f"""ExecStartPost=-/usr/bin/timeout 30 /bin/sh -c 'set -f; zones="{" ".join(taken)}"; \\
 {members}    for attempt in $$(seq 20); do \\
         waiting=; \\
         for zone in $$zones; do \\
-            if rndc zonestatus $$zone 2>&1 | grep -q ^serial; then rndc refresh $$zone; else waiting="$$waiting $$zone"; fi; \\
+            if rndc zonestatus "$$zone" 2>&1 | grep -q ^serial; then rndc refresh "$$zone"; else waiting="$$waiting $$zone"; fi; \\
         done; \\
         zones=$$waiting; \\
         [ -n "$$zones" ] || exit 0; \\

@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from ..quoting import visible, yaml_text
 from . import names, values
 from .model import RRset
 from .zonefile import LeftOut, not_written
@@ -22,7 +23,6 @@ from .zonefile import LeftOut, not_written
 DEFAULT_TTL = 3600
 DNSSEC = ("DNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "CDS", "CDNSKEY", "DLV", "KEY", "SIG", "NXT")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
 
@@ -127,8 +127,8 @@ def render_variables(
     left = (*also_left_out, *found.left_out)
     lines = [
         "---",
-        f"# The records of {zone[:-1]}, written by smallfleet.infra.dns_zone_import. The next import replaces them.",
-        *(f"# Left out: {one.record} {one.type} {' '.join(one.reason.split())}." for one in left),
+        f"# The records of {visible(zone[:-1])}, written by smallfleet.infra.dns_zone_import. The next import replaces them.",
+        *(f"# Left out: {visible(f'{one.record} {one.type} {one.reason}')}." for one in left),
         f"{variable_name(zone)}:",
         f"  ttl: {found.ttl if ttl is None else ttl}",
         f"  records:{'' if found.record_sets else ' []'}",
@@ -138,28 +138,16 @@ def render_variables(
 
 
 def _flow(entry: Dict[str, Any]) -> str:
-    shown = ", ".join(_scalar(value) for value in entry["value"])
-    record = entry["record"]
-    name = record if re.fullmatch(r"[a-z][a-z0-9-]*", record) and record not in _WORDS else _scalar(record)
-    return f"{{record: {name}, type: {entry['type']}, ttl: {entry['ttl']}, value: [{shown}]}}"
+    shown = ", ".join(yaml_text(value) for value in entry["value"])
+    return f"{{record: {_word(entry['record'])}, type: {_word(entry['type'])}, ttl: {int(entry['ttl'])}, value: [{shown}]}}"
 
 
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 
 
-def _scalar(text: str) -> str:
-    """A text in double quotes (YAML 1.1 section 5.7); marked where Ansible would take it for a template."""
-    mark = "!unsafe " if _TEMPLATE.search(text) else ""
-    return mark + '"' + "".join(_character(one) for one in text) + '"'
-
-
-def _character(one: str) -> str:
-    if one in '"\\':
-        return "\\" + one
-    if one.isprintable() and not 0xD800 <= ord(one) <= 0xDFFF:
-        return one
-    number = ord(one)
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+def _word(text: str) -> str:
+    """Without quotes where YAML takes it for the same text."""
+    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", text) and text.lower() not in _WORDS else yaml_text(text)
 
 
 def as_sets(zone: str, entries: Sequence[Dict[str, Any]], canonical: Canonical) -> List[RRset]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from ..quoting import plain
 from .keyfile import TsigKey
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
 
@@ -272,7 +273,7 @@ def _members(catalog: Catalog) -> str:
 
 
 def _text(text: str) -> str:
-    return f'"{text}"'
+    return f'"{" ".join(plain(word) for word in text.split(" "))}"'
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 
+from ..quoting import plain
 from . import names, values
 from .keyfile import TsigKey
 
@@ -268,8 +269,10 @@ def _unsafe(config: ServerConfig) -> Iterable[str]:
     for catalog in config.catalogs:
         texts.extend(address for peer in catalog.peers for address in peer.addresses)
     for text in dict.fromkeys(str(text) for text in texts):
-        if not text or any(character in text for character in "\"';{}[]#\\\n\r\t "):
-            yield f"'{text}' has a character that cannot be in a configuration."
+        try:
+            plain(text)
+        except ValueError as error:
+            yield f"{error}."
 
 
 def _unknown_keys(config: ServerConfig) -> Iterable[str]:

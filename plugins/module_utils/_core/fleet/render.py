@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any, Iterable, List, Mapping, Sequence
 
+from ..quoting import visible
+
 _ODD = re.compile(r"[^a-z0-9]")
 
 
@@ -23,7 +25,7 @@ def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, A
     """The plan for people: networks, hosts with their roles, addresses, and the topology."""
     ordered = [hosts[name] for name in sorted(hosts)]
     lines = [
-        f"# Fleet {fleet['name']}",
+        f"# Fleet {visible(fleet['name'])}",
         "",
         f"{_count(len(ordered), 'host')} in `{fleet['domain']}`. Written from the inventory by "
         "`smallfleet.infra.plan`; change the inventory, not this file.",
@@ -56,7 +58,7 @@ def _count(number: int, noun: str) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for row in rows:
-        cells = ["" if cell is None else str(cell).replace("|", "\\|") for cell in row]
+        cells = ["" if cell is None else visible(str(cell)).replace("|", "\\|") for cell in row]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
