@@ -74,10 +74,16 @@ def transfer(asker, zone: str, server: str, key: str = "") -> str:
 
 def converge(*options: str, inventory: Path = SCENARIO / "inventory") -> str:
     """Run the scenario's playbook again, as molecule ran it."""
+    said = play(*options, inventory=inventory)
+    assert re.search(r"failed=[1-9]|unreachable=[1-9]", said) is None and "failed=0" in said, said
+    return said
+
+
+def play(*options: str, inventory: Path) -> str:
+    """What the scenario's playbook says, whether it succeeds or not."""
     command = ["ansible-playbook", "-i", str(inventory), *options, str(SCENARIO / "converge.yml")]
     done = subprocess.run(command, cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("server", [NS1, NS1_IPV6, NS2, NS2_IPV6])
@@ -190,6 +196,41 @@ def test_a_new_zone_appears_at_the_secondary_without_touching_it_and_goes_again(
     assert ns2.run(log).stdout == before
     converge("--limit", "ns1")
     await_answer(app1, "new.example.net NS", NS2, [])
+
+
+LINKING = """
+import os, time
+end = time.monotonic() + 120
+while time.monotonic() < end and not os.path.exists("/run/enough"):
+    for path in (PATH, PATH + ".new"):
+        if os.path.lexists(path) and not os.path.islink(path):
+            os.symlink("/root/own", path + ".link")
+            os.replace(path + ".link", path)
+            print(path, flush=True)
+"""
+
+
+def test_a_server_that_puts_links_into_its_folder_gets_no_file_of_root(host, tmp_path):
+    """The daemon's user puts a link in the place of a new zone's file as soon as that is there."""
+    shutil.copytree(SCENARIO / "inventory", tmp_path / "inventory")
+    variables = tmp_path / "inventory/group_vars/all.yml"
+    added = "  linked.example.net: {primary: ns1, hosts: false}\ndns_keys:\n"
+    variables.write_text(variables.read_text(encoding="utf-8").replace("dns_keys:\n", added), encoding="utf-8")
+    user = HOSTS["ns1"]["dns_server_provider"]
+    path = f"/var/lib/{user}/linked.example.net.zone"
+    host.check_output("rm -f /run/enough; install -m 600 /dev/null /root/own; echo secret > /root/own")
+    program = LINKING.replace("PATH", repr(path))
+    host.check_output("nohup runuser -u %s -- python3 -c %s > /tmp/linked 2>&1 &", user, program)
+    try:
+        for _attempt in range(3):
+            said = play("--limit", "ns1", inventory=tmp_path / "inventory")
+            assert "secret" not in said
+            assert host.check_output("stat -c '%U %G %a' /root/own; cat /root/own") == "root root 600\nsecret"
+            host.check_output("rm -f %s", path)
+        assert path in host.check_output("cat /tmp/linked"), "no link was put there"
+    finally:
+        host.check_output("touch /run/enough; rm -f %s /root/own", path)
+    converge("--limit", "ns1")
 
 
 def test_both_serve_the_signatures_and_the_zone_validates(ns2, app1):
