@@ -82,6 +82,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
     describe,
     plan_resolver,
@@ -131,10 +132,8 @@ def main() -> None:
         except (ResolverFailed, CommandFailed, OSError) as error:
             module.fail_json(msg=str(error), steps=done)
     running = True if module.check_mode else keeper.observe().running
-    diff = {
-        "before": describe(seen.config, seen.resolv_conf, seen.running),
-        "after": describe(config, resolv_conf, running),
-    }
+    before, after = describe(seen.config, seen.resolv_conf, seen.running), describe(config, resolv_conf, running)
+    diff = text_diff("resolver", *hunks(before, after))
     module.exit_json(changed=bool(steps), steps=done, state={"running": running}, diff=diff)
 
 

@@ -154,9 +154,11 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import render_variables, take
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import is_ours, render_variables, take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import masked
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import (
     FORMATS,
     YAML_ERROR,
@@ -202,7 +204,7 @@ def run(module: AnsibleModule) -> None:
         left_out=[asdict(one) for one in left_out],
         notes=list(found.notes),
         variables=text,
-        diff={"before": before, "after": text},
+        diff=text_diff(dest or zone, *hunks(before, text, masked(before, "public" if is_ours(before) else "yaml"), text)),
         state={"record_sets": len(found.record_sets), "left_out": len(left_out)},
     )
 

@@ -87,7 +87,7 @@ steps:
   elements: str
   sample: ["ip link set dev eth0 master br0", "write /etc/systemd/network/05-smallfleet-br0.network"]
 diff:
-  description: The requests to the kernel, and each file before and after.
+  description: The requests to the kernel, and what changes in each file; passwords and keys in it are C(***).
   returned: when state is present or applied
   type: list
   elements: dict

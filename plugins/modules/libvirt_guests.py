@@ -187,7 +187,7 @@ steps:
   elements: str
   sample: [create disk /var/lib/libvirt/images/web.qcow2, define web, autostart web, start web]
 diff:
-  description: Each definition, disk and state that changed, before and after.
+  description: What changed in each definition, disk and state; passwords, the kernel's parameters and other secrets are C(***).
   returned: always
   type: list
   elements: dict

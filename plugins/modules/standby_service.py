@@ -146,6 +146,7 @@ from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import Running, Side
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.unit import (
     Node,
@@ -188,7 +189,7 @@ def result_of(params: Dict[str, Any], before: Node, after: Node, running: bool) 
         "armed": after.armed(unit),
         "enabled": after.enabled,
     }
-    return {"state": state, "diff": {"before": describe(unit, before), "after": describe(unit, after)}}
+    return {"state": state, "diff": text_diff(unit, *hunks(describe(unit, before), describe(unit, after)))}
 
 
 def wanted_from(params: Dict[str, Any], check_mode: bool) -> Wanted:

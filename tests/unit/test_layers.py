@@ -15,6 +15,7 @@ from typing import List, Tuple
 import pytest
 from testing.imports import COLLECTION, imports
 
+SHARED = ("diff", "masking", "quoting")
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 EFFECTS = frozenset(
     "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random "
@@ -55,7 +56,7 @@ def _allowed_in_core(path: PurePosixPath, name: str, parts: Tuple[str, ...]) -> 
         return False
     if path.name == "planning.py" and len(path.parts) == 3:
         return True
-    return parts[2] in ("fleet", "quoting", path.parts[2])
+    return parts[2] in ("fleet", *SHARED, path.parts[2])
 
 
 def all_sources() -> List[PurePosixPath]:

@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Callable, Deque, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
+from .._core.masking import masked_message
+
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -28,7 +30,7 @@ class CommandFailed(Exception):
 
     def __init__(self, result: CommandResult) -> None:
         self.result = result
-        said = (result.stderr or result.stdout).strip()[-800:]
+        said = masked_message((result.stderr or result.stdout).strip())[-800:]
         super().__init__(f"'{' '.join(result.argv)}' exited with {result.rc}: {said or 'no output'}")
 
 

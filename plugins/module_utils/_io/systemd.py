@@ -12,6 +12,7 @@ from typing import Dict, Sequence
 
 from .._core.failover.steps import Running
 from .._core.failover.unit import PROPERTIES, Node, NodeStep, gate_path, marker_path, unit_path
+from .._core.masking import masked_message
 from .clock import Clock
 from .command import CommandFailed, CommandResult, CommandRunner
 from .files import FileStore
@@ -61,9 +62,9 @@ class Systemd:
             return self._runner.run(["systemd-analyze", "verify", "--man=no", path], check=False)
 
     def log(self, unit: str, lines: int = 10) -> str:
-        """The last lines that the unit and the manager wrote about it in this boot."""
+        """The last lines that the unit and the manager wrote about it in this boot, without passwords that are named so."""
         argv = ["journalctl", "--no-pager", "--boot", f"--lines={lines}", "--output=cat", f"--unit={unit}"]
-        return self._runner.run(argv, check=False).stdout.strip()
+        return masked_message(self._runner.run(argv, check=False).stdout.strip())
 
 
 class UnitFailed(Exception):

@@ -277,6 +277,22 @@ def test_a_disk_that_is_there_keeps_its_size_and_a_paused_guest_its_pause_with_a
     assert [one.split(" ")[0] for one in warnings(desired, observed)] == ["web", "web:"]
 
 
+HIDDEN = """<q:commandline xmlns:q="http://libvirt.org/schemas/domain/qemu/1.0"><q:arg value="sesame"/><q:env name="A" value="sesame"/></q:commandline>
+<launchSecurity type="sev"><session>sesame</session></launchSecurity><description>sesame</description>"""
+
+
+def test_no_secret_of_a_definition_is_in_the_result():
+    found = guest_found(domain(kernel="/boot/k", cmdline="token=sesame"), "running")
+    texts = {side: getattr(found, side).replace("</domain>", f"{HIDDEN}</domain>") for side in ("definition", "live")}
+    observed = Observed({"web": replace(found, **texts)})
+    for guest in (Guest(replace(domain(), vcpus=4)), Guest(domain(), state="absent")):
+        desired = Desired((guest,))
+        waiting = {name: [str(one) for one in rows] for name, rows in restart_needed(desired, observed).items()}
+        result = str([changes(desired, observed), named(plan(desired, observed)), waiting])
+        assert "sesame" not in result
+        assert "vcpus: 1" in result or "<vcpu>1</vcpu>" in result
+
+
 def test_the_diff_shows_what_differs_and_no_password():
     found = guest_found(domain())
     graphics = '<graphics type="vnc" passwd="sesame" port="-1" />'

@@ -21,6 +21,7 @@ from .model import RRset
 from .zonefile import LeftOut, not_written
 
 DEFAULT_TTL = 3600
+MARK = "written by smallfleet.infra.dns_zone_import"
 DNSSEC = ("DNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "CDS", "CDNSKEY", "DLV", "KEY", "SIG", "NXT")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
@@ -120,6 +121,11 @@ def variable_name(zone: str) -> str:
     return "imported_" + re.sub(r"[^a-z0-9]+", "_", zone.rstrip("."))
 
 
+def is_ours(text: str) -> bool:
+    """Whether a file of variables was written by ``render_variables``, and so holds nothing but public records."""
+    return text.startswith("---\n# The records of ") and MARK in text.split("\n", 2)[1]
+
+
 def render_variables(
     zone: str, found: Imported, ttl: Optional[int] = None, also_left_out: Sequence[LeftOut] = ()
 ) -> str:
@@ -127,7 +133,7 @@ def render_variables(
     left = (*also_left_out, *found.left_out)
     lines = [
         "---",
-        f"# The records of {visible(zone[:-1])}, written by smallfleet.infra.dns_zone_import. The next import replaces them.",
+        f"# The records of {visible(zone[:-1])}, {MARK}. The next import replaces them.",
         *(f"# Left out: {visible(f'{one.record} {one.type} {one.reason}')}." for one in left),
         f"{variable_name(zone)}:",
         f"  ttl: {found.ttl if ttl is None else ttl}",

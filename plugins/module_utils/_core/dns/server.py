@@ -19,6 +19,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..diff import file_diff
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
 from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
@@ -257,9 +258,13 @@ def _file_steps(provider: Provider, config: ServerConfig, state: ServerState) ->
 
 
 def diff_texts(steps: List[ServerStep]) -> Dict[str, str]:
-    """Before and after of all files that the steps write."""
-    written = [step for step in steps if step.before or step.after]
-    return {
-        "before": "".join(f"==> {step.subject} <==\n{step.before}" for step in written if step.before),
-        "after": "".join(f"==> {step.subject} <==\n{step.after}" for step in written),
-    }
+    """What changes in all files that the steps write, without secrets."""
+    texts: Dict[str, str] = {"before": "", "after": ""}
+    for step in steps:
+        found = {"before": step.before, "after": step.after}
+        if step.action == "configure":
+            found = file_diff(step.subject, step.before, step.after)
+        for side in texts if step.before or step.after else ():
+            if found[side] or side == "after":
+                texts[side] += f"==> {step.subject} <==\n{found[side]}"
+    return texts

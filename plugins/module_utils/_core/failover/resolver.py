@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
+from ..diff import kind_of
+from ..masking import masked
+
 CONFIG = "/etc/unbound/unbound.conf.d/smallfleet.conf"
 RESOLV_CONF = "/etc/resolv.conf"
 LOOPBACK = "127.0.0.1"
@@ -88,9 +91,9 @@ def plan_resolver(config: str, resolv_conf: str, seen: Resolver) -> Tuple[Resolv
 
 
 def describe(config: Optional[str], resolv_conf: Optional[str], running: bool) -> str:
-    """The state as the text of a diff."""
+    """The state as the text of a diff, without secrets."""
     parts = [f"unbound.service: {'running' if running else 'stopped'}\n"]
     for path, text in ((CONFIG, config), (RESOLV_CONF, resolv_conf)):
         if text is not None:
-            parts.append(f"--- {path}\n{text}")
+            parts.append(f"--- {path}\n{masked(text, kind_of(path))}")
     return "".join(parts)

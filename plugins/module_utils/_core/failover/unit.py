@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import List, Mapping, Optional, Sequence, Tuple
 
+from ..masking import masked
 from .standby import plan
 from .steps import Act, Observed, Pair, Running, Side
 
@@ -231,7 +232,7 @@ def _files(wanted: Wanted, seen: Node) -> List[NodeStep]:
 
 
 def describe(unit: str, seen: Node) -> str:
-    """The node's state as the text of a diff."""
+    """The node's state as the text of a diff, without secrets."""
     lines = [
         f"unit: {unit}",
         f"running: {seen.running.value}",
@@ -240,7 +241,7 @@ def describe(unit: str, seen: Node) -> str:
     ]
     for path, text in ((unit_path(unit), seen.unit_text), (gate_path(unit), seen.gate_text)):
         if text is not None:
-            lines.extend([f"--- {path}", text.rstrip("\n")])
+            lines.extend([f"--- {path}", masked(text, "pairs").rstrip("\n")])
     return "\n".join(lines) + "\n"
 
 

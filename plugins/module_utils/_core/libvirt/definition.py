@@ -16,6 +16,7 @@ from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from ..masking import mask_element
 from .domain import SOURCES, Disk, Domain, Interface, attribute, read_domain, read_interface
 
 BUSES = {"v": "virtio", "s": "sata", "h": "ide"}
@@ -53,6 +54,8 @@ class Difference:
     after: str
 
     def __str__(self) -> str:
+        if self.part == "cmdline":
+            return "cmdline: changed"  # it may hold a password or a token
         return f"{self.part}: {self.before or 'none'} -> {self.after or 'none'}"
 
 
@@ -257,9 +260,14 @@ def moved_interface(live: str, wanted: Interface) -> str:
 
 
 def shown(definition: str) -> str:
-    """The definition as it may be shown: passwords, such as of VNC, are not; and as we write it, so that only what differs does."""
+    """The definition as it may be shown: without any secret, and as we write it, so that only what differs does."""
     root = ElementTree.fromstring(definition)
-    for element in root.iter():
-        if "passwd" in element.attrib:
-            element.set("passwd", "***")
+    mask_element(root)
     return written(root)
+
+
+def summary(definition: str) -> str:
+    """A definition that goes, in a few lines: what can be asked for of a guest, without its kernel's parameters."""
+    found = read_domain(definition)
+    rows = differences(found, Domain(found.name, found.uuid, "", 0, 0))
+    return "".join(f"{row.part}: {row.before}\n" for row in rows if row.part != "cmdline")

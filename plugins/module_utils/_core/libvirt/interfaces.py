@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from ..masking import masked_xml
 from .domain import attribute, kibibytes, read_interface
 
 _ELEMENT = re.compile(r"<interface\b[^>]*(?<!/)>.*?</interface>", re.DOTALL)
@@ -206,4 +207,4 @@ def spliced(text: str, wanted: Mapping[str, str]) -> str:
 def shown(domain: Optional[Domain], macs: List[str]) -> str:
     """The elements of some interfaces, for people; nothing else of a definition, which may hold a password."""
     nics = [] if domain is None else [domain.nic(mac) for mac in macs]
-    return "".join(f"{settled(nic.text)}\n" for nic in nics if nic is not None)
+    return "".join(f"{masked_xml(settled(nic.text))}\n" for nic in nics if nic is not None)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
-from .definition import Difference, differences, moved_interface, rendered, revised, shown
+from ..diff import hunks, text_diff
+from .definition import Difference, differences, moved_interface, rendered, revised, shown, summary
 from .domain import Disk, Domain, Interface, read_domain
 from .guest import Ceph, Guest
 
@@ -189,27 +190,23 @@ def changes(desired: Desired, observed: Observed) -> List[Dict[str, str]]:
     diffs = []
     for step in plan(desired, observed):
         found = observed.guests.get(step.target)
-        before = shown(found.definition) if found is not None else ""
         if step.action == "define":
-            diffs.append(_diff(f"definition of {step.target}", before, shown(step.value)))
+            before = shown(found.definition) if found is not None else ""
+            diffs.append(text_diff(f"definition of {step.target}", *hunks(before, shown(step.value))))
         elif step.action == "undefine":
-            diffs.append(_diff(f"definition of {step.target}", before, ""))
+            diffs.append(text_diff(f"definition of {step.target}", summary(found.definition) if found is not None else "", ""))
         elif step.action in ("create disk", "delete disk"):
             there = f"{step.value} bytes\n" if step.value else "a disk\n"
-            diffs.append(_diff(step.target, *(("", there) if step.value else (there, ""))))
+            diffs.append(text_diff(step.target, *(("", there) if step.value else (there, ""))))
         elif step.action in ("start", "shut down"):
-            diffs.append(_diff(f"state of {step.target}", f"{found.state if found else 'none'}\n", f"{_after(step)}\n"))
+            diffs.append(text_diff(f"state of {step.target}", f"{found.state if found else 'none'}\n", f"{_after(step)}\n"))
         elif step.action in ("autostart", "do not autostart"):
-            diffs.append(_diff(f"autostart of {step.target}", *(("no\n", "yes\n") if step.action == "autostart" else ("yes\n", "no\n"))))
+            diffs.append(text_diff(f"autostart of {step.target}", *(("no\n", "yes\n") if step.action == "autostart" else ("yes\n", "no\n"))))
     return diffs
 
 
 def _after(step: Step) -> str:
     return "running" if step.action == "start" else "shut off"
-
-
-def _diff(header: str, before: str, after: str) -> Dict[str, str]:
-    return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
 def named(steps: Sequence[Step]) -> List[str]:

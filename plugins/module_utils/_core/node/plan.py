@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..diff import file_diff
 from .block import DamagedBlock, with_block
 
 HOSTNAME_FILE = "/etc/hostname"
@@ -268,11 +269,11 @@ def hosts_lines(entries: Sequence[Mapping[str, object]]) -> Tuple[str, ...]:
 
 
 def render_diff(steps: Sequence[Step], observed: Observed) -> List[Dict[str, str]]:
-    """What changes, as Ansible shows it: a file's content before and after, or a setting's value.
+    """What changes, as Ansible shows it: the lines of a file that do, without its secrets, or a setting's value.
 
     Several steps on one file are shown as the one change that they amount to.
     """
-    shown: Dict[str, Dict[str, str]] = {}
+    shown: Dict[str, Tuple[str, str]] = {}
     for step in steps:
         if step.kind in ("enable", "restart"):
             continue
@@ -280,9 +281,8 @@ def render_diff(steps: Sequence[Step], observed: Observed) -> List[Dict[str, str
         before, after = step.before, step.value
         if step.kind in ("hostname", "sysctl", "timezone"):
             before, after = (f"{value}\n" if value else "" for value in (before, after))
-        entry = shown.setdefault(where, {"before_header": where, "after_header": where, "before": before})
-        entry["after"] = after
-    return list(shown.values())
+        shown[where] = (shown[where][0] if where in shown else before, after)
+    return [file_diff(where, *texts) for where, texts in shown.items()]
 
 
 def sysctl_path(key: str) -> str:

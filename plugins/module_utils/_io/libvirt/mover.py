@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
+from ..._core.diff import text_diff
 from ..._core.libvirt.interfaces import BadDefinition, read_domain, settled, shown
 from ..._core.libvirt.move import Entry, Expected, Guest, Move, Work, back, expected, longest_first, plan, space_needed
+from ..._core.masking import masked_xml
 from ..clock import Clock
 from ..command import CommandFailed, CommandRunner
 from .asking import Question, silent
@@ -64,18 +66,14 @@ class Batch:
             for step in self.works[guest.name].steps:
                 if step.kind == "define":
                     before, after = shown(guest.definition, macs), shown(read_domain(step.text), macs)
-                    found.append(_differs(f"definition of guest {guest.name}", before, after))
+                    found.append(text_diff(f"definition of guest {guest.name}", before, after))
                 elif step.kind == "rewrite":
                     before = shown(guest.live or guest.image, list(step.elements))
-                    after = "".join(f"{settled(one)}\n" for one in step.elements.values())
-                    found.append(_differs(f"guest {guest.name}", before, after))
+                    after = "".join(f"{masked_xml(settled(one))}\n" for one in step.elements.values())
+                    found.append(text_diff(f"guest {guest.name}", before, after))
                 elif step.kind == "attach":
-                    found.append(_differs(f"guest {guest.name}", shown(guest.live, [step.mac]), f"{step.text}\n"))
+                    found.append(text_diff(f"guest {guest.name}", shown(guest.live, [step.mac]), f"{masked_xml(step.text)}\n"))
         return found
-
-
-def _differs(header: str, before: str, after: str) -> Dict[str, str]:
-    return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
 @dataclass

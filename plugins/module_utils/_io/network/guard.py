@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ..._core.masking import masked_message
 from ..._core.network.advertisements import requests
 from ..._core.network.guard import (
     ADOPTING,
@@ -263,7 +264,7 @@ class Guard:
         known: Dict[str, Any] = json.loads(self._files.read(f"{folder}/change.json") or "{}")
         marks = [mark for mark in (CONFIRMED, RESTORED, ADOPTING, APPLIED) if os.path.exists(f"{folder}/{mark}")]
         phase = marks[0] if marks else "started"
-        reason = (self._files.read(f"{folder}/reason") or "").strip() if phase == RESTORED else ""
+        reason = masked_message((self._files.read(f"{folder}/reason") or "").strip()) if phase == RESTORED else ""
         left = max(0.0, float(known.get("ends", 0.0)) - self._uptime()) if phase not in (CONFIRMED, RESTORED) else 0.0
         steps = tuple(str(step) for step in known.get("steps", []))
         return Record(name, str(known.get("holder", "somebody")), phase, reason, left, steps)
@@ -294,4 +295,4 @@ def describe(change: Change) -> List[str]:
 
 
 def _said(answer: CommandResult) -> str:
-    return (answer.stdout + answer.stderr).strip()[-600:] or f"exit status {answer.rc}"
+    return masked_message((answer.stdout + answer.stderr).strip())[-600:] or f"exit status {answer.rc}"

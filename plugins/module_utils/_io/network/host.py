@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
+from ..._core.diff import file_diff, text_diff
 from ..._core.network.advertisements import Heeding, heedings, requests
 from ..._core.network.backends.base import Backend, present
 from ..._core.network.backends.ifupdown import Ifupdown
@@ -62,15 +63,12 @@ class Work:
         return done + [f"{'remove' if one.after is None else 'write'} {one.path}" for one in self.files.changes]
 
     def diff(self) -> List[Dict[str, str]]:
-        """The requests to the kernel, and each file before and after."""
+        """The requests to the kernel, and what changes in each file, without its secrets."""
         found: List[Dict[str, str]] = []
         asked = "".join(f"{one}\n" for one in requests(self.operations, self.heedings))
         if asked:
-            found.append({"before_header": "kernel", "after_header": "kernel", "before": "", "after": asked})
-        for one in self.files.changes:
-            header = {"before_header": one.path, "after_header": one.path}
-            found.append({**header, "before": one.before or "", "after": one.after or ""})
-        return found
+            found.append(text_diff("kernel", "", asked))
+        return found + [file_diff(one.path, one.before or "", one.after or "") for one in self.files.changes]
 
 
 class HostNetwork:

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What host_network returns has none of the secrets in a host's own files."""
+
+from __future__ import annotations
+
+import json
+from typing import Dict
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import Work
+
+from .test_network_plan import move
+
+PROFILES = "/etc/NetworkManager/system-connections"
+SECRET = "correct horse"
+FILES: Dict[str, Dict[str, str]] = {
+    "ifupdown": {
+        "/etc/network/interfaces": (
+            "source /etc/network/interfaces.d/*\n\nauto eth0\niface eth0 inet dhcp\n    wpa-ssid office\n    wpa-psk correct horse\n\n"
+            "iface wlan0 inet dhcp\n    wpa-psk correct horse\n    wireless-key1 s:correct horse\n"
+        ),
+    },
+    "netplan": {
+        "/etc/netplan/50-cloud-init.yaml": (
+            "network:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true\n      auth:\n        key-management: 802.1x\n"
+            '        password: "correct horse"\n'
+            "  wifis:\n    wlan0:\n      access-points:\n        office:\n          password: correct horse\n"
+        ),
+    },
+    "networkmanager": {
+        f"{PROFILES}/office.nmconnection": (
+            "[connection]\nid=office\ninterface-name=eth0\n\n[802-1x]\nidentity=me\npassword=correct horse\n\n"
+            "[wifi-security]\npsk=correct horse\n\n[vpn-secrets]\nanything=correct horse\n"
+        ),
+    },
+}
+BACKENDS = {one.name: one for one in (Ifupdown(), Netplan(), NetworkManager())}
+
+
+def work(name: str) -> Work:
+    desired, _unused = move()
+    files = BACKENDS[name].changes(desired, FILES[name])
+    return Work(name, Observed(), Plan(), files, {}, (), (), (), (), files.problems)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_secret_of_a_file_is_in_the_result(name: str) -> None:
+    change = work(name)
+    assert SECRET in str([(one.before, one.after) for one in change.files.changes]), "the files themselves keep it"
+    result = json.dumps({"steps": change.steps(), "diff": change.diff(), "wrong": list(change.wrong)})
+    assert SECRET not in result
+    (path,) = FILES[name]
+    assert path in result
