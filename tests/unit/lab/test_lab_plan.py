@@ -62,6 +62,13 @@ class World:
         elif step.action == "create namespace":
             self.lost |= {name for name, node in state.nodes.items() if node.running}
             self.state = replace(state, namespace=True)
+            self._block()
+        elif step.action == "block":
+            assert state.namespace, "who takes the routes away looks for namespaces"
+            self._block()
+        elif step.action == "unblock":
+            assert not (state.namespace or state.others)
+            self.state = replace(state, leaks=state.leaks | state.blocked, blocked=frozenset())
         elif step.action == "create bridge":
             assert state.namespace
             self.state = replace(state, bridges=state.bridges | {target})
@@ -105,6 +112,9 @@ class World:
         else:
             raise AssertionError(f"no such step: {step}")
 
+    def _block(self):
+        self.state = replace(self.state, leaks=frozenset(), blocked=self.state.blocked | self.state.leaks)
+
     def _node(self, name, value):
         self.state = replace(self.state, nodes={**self.state.nodes, name: value}, folder=True)
 
@@ -122,6 +132,9 @@ states = st.builds(
     namespace=st.booleans(),
     bridges=st.just(frozenset()),
     proxy=st.booleans(),
+    leaks=st.frozensets(st.just("198.18.0.0/15")),
+    blocked=st.frozensets(st.just("2001:db8::/32")),
+    others=st.booleans(),
     folder=st.just(True),
     nodes=st.dictionaries(
         st.sampled_from(["a", "b", "stray"]),
@@ -141,6 +154,7 @@ def test_a_lab_interrupted_anywhere_is_finished_by_the_next_run(state, interrupt
     assert world.present() == []
     assert sorted(world.state.nodes) == ["a", "b"]
     assert all(node.reachable for node in world.state.nodes.values())
+    assert not world.state.leaks
 
 
 @given(states, st.integers(0, 30), st.integers(0, 30))
@@ -155,6 +169,7 @@ def test_a_lab_that_is_taken_away_leaves_nothing_from_wherever_it_was(state, bui
     left = world.state
     assert plan_absent(SPEC, left) == []
     assert not (left.nodes or left.namespace or left.proxy or left.folder or left.links)
+    assert left.others or not left.blocked
 
 
 def test_adding_a_node_touches_no_other():

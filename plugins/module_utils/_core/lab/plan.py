@@ -36,7 +36,8 @@ class NodeState:
 @dataclass(frozen=True)
 class LabState:
     """What is there of a lab. ``links`` maps a node's link to the bridge it is on; ``layers`` are the values of LabNode.layer
-    that are in the cache.
+    that are in the cache. ``leaks`` are the ranges of lab addresses that the controller routes to elsewhere, ``blocked`` those that
+    have our route; ``others`` says whether another lab is up.
     """
 
     images: FrozenSet[str] = frozenset()
@@ -50,6 +51,9 @@ class LabState:
     described: bool = False
     nodes: Mapping[str, NodeState] = field(default_factory=dict)
     folder: bool = False
+    leaks: FrozenSet[str] = frozenset()
+    blocked: FrozenSet[str] = frozenset()
+    others: bool = False
 
 
 def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) -> List[Step]:
@@ -77,6 +81,7 @@ def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) 
         steps.append(Step("make keys"))
     if not observed.namespace:
         steps.append(Step("create namespace", spec.namespace))
+    steps += [Step("block", addresses) for addresses in sorted(observed.leaks)]
     steps += [Step("create bridge", n.bridge) for n in spec.networks if n.bridge not in observed.bridges]
     if spec.proxy_address and not (observed.proxy and observed.namespace):
         steps.append(Step("start proxy"))
@@ -108,6 +113,8 @@ def plan_absent(spec: LabSpec, observed: LabState) -> List[Step]:
         steps.append(Step("stop proxy"))
     if observed.namespace:
         steps.append(Step("delete namespace", spec.namespace))
+    if not observed.others:
+        steps += [Step("unblock", addresses) for addresses in sorted(observed.blocked)]
     if observed.folder:
         steps.append(Step("remove folder"))
     return steps

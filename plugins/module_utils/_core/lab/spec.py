@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 BACKENDS = ("nspawn", "qemu")
+NAMESPACE_PREFIX = "smallfleet-"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class LabSpec:
     @property
     def namespace(self) -> str:
         """Name of the network namespace that holds the whole lab."""
-        return f"smallfleet-{self.name}"
+        return f"{NAMESPACE_PREFIX}{self.name}"
 
     @property
     def folder(self) -> str:

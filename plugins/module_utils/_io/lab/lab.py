@@ -22,6 +22,7 @@ from . import guest, processes, proxy
 from .image import Images, Progress, StaleImage, locked
 from .network import LabNetworks, NetworkFailed
 from .node import Node
+from .routes import LabRoutes
 
 
 OverBase = Callable[[str, Sequence[str]], str]
@@ -45,6 +46,7 @@ class Lab:
     def __init__(self, spec: LabSpec, runner: SystemRunner, files: FileStore, clock: Clock, progress: Progress) -> None:
         self.spec = spec
         self.networks = LabNetworks(spec.namespace, runner)
+        self.routes = LabRoutes(runner)
         self._runner = runner
         self._files = files
         self._clock = clock
@@ -96,6 +98,7 @@ class Lab:
         fetched = all(base and os.path.isdir(self._images.archive(base, self.spec.packages)) for base in bases.values())
         layers = {node.layer for node in self.spec.nodes if node.layer and self._has_layer(bases[node.backend], node)}
         described = self._files.read(f"{folder}/lab.json") == self._description()
+        blocked = self.routes.blocked()
         return LabState(
             images=frozenset(backend for backend, base in bases.items() if base),
             archive=fetched,
@@ -108,6 +111,9 @@ class Lab:
             described=described and os.path.exists(f"{folder}/ssh_config"),
             nodes={name: self._observe_node(name) for name in sorted(names)},
             folder=os.path.isdir(folder),
+            leaks=self.routes.needed() - blocked,
+            blocked=blocked,
+            others=bool(self.routes.labs() - {self.spec.namespace}),
         )
 
     def _has_layer(self, base: Optional[str], node: LabNode) -> bool:
@@ -150,7 +156,9 @@ class Lab:
             "fetch packages": lambda _: self._fetch_packages(),
             "install packages": self._install_packages,
             "make keys": lambda _: self._make_keys(),
-            "create namespace": lambda _: self.networks.create(),
+            "create namespace": lambda _: self._create_namespace(),
+            "block": lambda _: self.routes.block(),
+            "unblock": lambda _: self.routes.unblock(),
             "create bridge": lambda name: self.networks.add_bridge(bridges[name]),
             "start proxy": lambda _: proxy.start(self.spec, self.networks, self._runner, self._files),
             "stop proxy": lambda _: proxy.stop(self.spec),
@@ -254,10 +262,16 @@ class Lab:
         self._files.write(f"{self.spec.folder}/ssh_config", ssh_config(self.spec), 0o600)
         self._files.write(f"{self.spec.folder}/lab.json", self._description(), 0o600)
 
+    def _create_namespace(self) -> None:
+        """The routes come after it, whether or not they were there before: the last other lab may have taken them along by now."""
+        self.networks.create()
+        self.routes.block()
+
     def _delete_namespace(self) -> None:
         """Connections to the nodes, which outlive the runs that made them, would keep the namespace alive without its name."""
         processes.end(processes.in_network(f"/run/netns/{self.spec.namespace}"))
         self.networks.delete()
+        self.routes.unblock()
 
     def _remove_folder(self) -> None:
         shutil.rmtree(self.spec.folder)
