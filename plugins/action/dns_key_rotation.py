@@ -11,6 +11,7 @@ from typing import Any, Dict, Optional
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_rotation import decide
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible
 
 
 class ActionModule(ActionBase):
@@ -33,7 +34,7 @@ class ActionModule(ActionBase):
         )
         decided = decide(options["to"], options["plan"], options["seen"], options["key"])
         if decided["refusals"]:
-            return {**result, "failed": True, "msg": " ".join(decided["refusals"]), "reason": decided["reason"]}
+            return {**result, "failed": True, "msg": visible(" ".join(decided["refusals"])), "reason": decided["reason"]}
         changed = self._task.check_mode and bool(decided["steps"])
         diff = {"before": "", "after": "".join(f"{step}\n" for step in decided["steps"] if changed)}
         return {
@@ -41,6 +42,6 @@ class ActionModule(ActionBase):
             "changed": changed,
             "steps": decided["steps"],
             "hosts": decided["hosts"],
-            "warnings": decided["notes"],
+            "warnings": [visible(note) for note in decided["notes"]],
             "diff": diff,
         }

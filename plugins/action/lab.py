@@ -14,6 +14,8 @@ from typing import Any, Dict, Optional
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible
+
 
 class ActionModule(ActionBase):
     """Long work must not be silent: a module cannot speak before it ends, so it writes to a file that is read here."""
@@ -42,4 +44,4 @@ class ActionModule(ActionBase):
             while not last:
                 last = ended.wait(0.2)
                 for line in stream:
-                    self._display.display(f"  lab: {line.rstrip()}")
+                    self._display.display(f"  lab: {visible(line.rstrip())}")

@@ -103,8 +103,6 @@ state:
 
 from typing import Any, Dict
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_host import (
     HOOK,
     PROGRAM,
@@ -114,6 +112,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_ho
     wanted_host,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost, installed_program
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 

@@ -80,8 +80,6 @@ state:
 import ipaddress
 from typing import Any, Dict
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
     describe,
@@ -89,6 +87,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.re
     render_config,
     render_resolv_conf,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

@@ -172,10 +172,11 @@ reason:
   sample: deadline
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import VERDICTS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.names import BadName, canonical
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (

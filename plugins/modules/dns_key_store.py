@@ -214,9 +214,8 @@ reason:
   sample: missing
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import KEY_FOLDER
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import Job, run_job
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights

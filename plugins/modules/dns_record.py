@@ -115,10 +115,9 @@ reason:
   sample: refused
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_some, show, zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (

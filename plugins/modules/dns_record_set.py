@@ -146,8 +146,6 @@ reason:
   sample: lost_race
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import (
     read_entries,
@@ -155,6 +153,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request
     show,
     zone_of,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (

@@ -124,9 +124,8 @@ reason:
   sample: refused
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
     TRANSPORT,

@@ -232,11 +232,10 @@ reason:
 
 from typing import Dict
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.prune import MATCHES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired, read_zones
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Result
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (

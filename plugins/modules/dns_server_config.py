@@ -143,8 +143,6 @@ state:
       sample: true
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
     can_take_updates,
     diff_texts,
@@ -152,6 +150,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     plan_server,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS, server_host
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure

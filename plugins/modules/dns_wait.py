@@ -156,10 +156,9 @@ reason:
   sample: not_agreed
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Goal
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_values, zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import (
     FAMILIES,

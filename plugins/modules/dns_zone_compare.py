@@ -167,12 +167,11 @@ reason:
   sample: different
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import as_data, counted, diff, table
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES, Asking
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE, compare_sides, side_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module

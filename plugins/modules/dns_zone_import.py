@@ -152,13 +152,14 @@ reason:
 import os
 from dataclasses import asdict
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import is_ours, render_variables, take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import masked
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import (
     FORMATS,
     YAML_ERROR,

@@ -216,8 +216,7 @@ reason:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE

@@ -122,10 +122,9 @@ state:
 
 from typing import Any, Dict
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

@@ -76,8 +76,8 @@ state:
       returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, step_diff, system_lab
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.processes import alone
 

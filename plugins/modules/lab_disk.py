@@ -61,7 +61,7 @@ state:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.filling import SLACK, fill, free_bytes, release
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import step_diff
 

@@ -61,8 +61,8 @@ rows:
 
 from dataclasses import asdict
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.machine import examine
 

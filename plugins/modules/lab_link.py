@@ -69,7 +69,7 @@ state:
       returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import DRILL_ARGUMENTS, FAILURES, existing_lab, step_diff
 
 

@@ -209,8 +209,6 @@ state:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import lacks, obstacles, warnings
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import read_desired, spec
@@ -223,6 +221,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.pla
     plan,
     restart_needed,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

@@ -156,13 +156,12 @@ reason:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import MODES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment, BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.request import Request, malformed, moves, unfit
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

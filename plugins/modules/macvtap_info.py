@@ -142,10 +142,9 @@ cannot_talk:
       sample: a switch that sends frames back to where they came from
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Guests

@@ -125,13 +125,12 @@ reason:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import read_wishes
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

@@ -114,8 +114,6 @@ state:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.plan import (
     Desired,
     Step,
@@ -127,6 +125,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.plan i
     plan,
     render_diff,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.node import Node

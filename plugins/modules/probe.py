@@ -160,10 +160,9 @@ import inspect
 import re
 from typing import Any, Dict
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.probe import line, parse, summarise
 from ansible_collections.smallfleet.infra.plugins.module_utils._io import http
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import ProbeUnit

@@ -144,8 +144,6 @@ state:
 
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import Running, Side
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.unit import (
@@ -157,6 +155,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.un
     predict,
     render_unit,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

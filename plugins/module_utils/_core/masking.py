@@ -60,6 +60,16 @@ def is_secret(name: str) -> bool:
     return bool(_SECRET.search(plain)) or not _SECRET_WORDS.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 
+def looks_like_secret(text: str) -> bool:
+    """Whether a text that should be a name is rather a key: base64 (RFC 4648) of at least 15 bytes with what no name has, or
+    hexadecimal digits of 16.
+    """
+    if re.fullmatch(r"(?:0x)?[0-9A-Fa-f]{32,}", text):
+        return True
+    mixed = re.search(r"[A-Z]", text) and re.search(r"[a-z]", text) and re.search(r"[0-9+/=]", text)
+    return len(text) >= 20 and len(text) % 4 == 0 and bool(mixed and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", text))
+
+
 def masked(text: str, kind: str = "") -> str:
     """The text with its secrets masked, line for line. ``kind`` is a key of ``KINDS``."""
     return KINDS[kind](_without_private_keys(text))

@@ -21,6 +21,11 @@ def visible(text: str) -> str:
     return "".join(_visible(one) for one in text)
 
 
+def visible_lines(text: str) -> str:
+    """The same for several lines, which end in line feeds and may be indented by tabs: for messages, warnings and diffs."""
+    return "".join(one if one in "\n\t" else _visible(one) for one in text)
+
+
 def _visible(one: str) -> str:
     return one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode("ascii")
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Tuple, Union
 
 from .._core.dns.keyfile import BadKeyFile, TsigKey, parse
 from .._core.dns.plan import Refused
+from .._core.masking import looks_like_secret
 from .dns import RCODES, DnsFailure
 from .dns_gss import ALGORITHM as GSS
 from .dns_gss import agree
@@ -19,6 +20,11 @@ from .files import FileStore
 
 ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha1", "hmac-md5")
 ON_EXISTING = ("replace", "keep_and_fail", "keep_and_warn", "keep")
+
+MISPLACED = (
+    "key_name: this looks like the secret of a key, not like its name, so it is not repeated here."
+    " Write the name, such as demo-update, and the secret in key_secret."
+)
 
 TRANSPORT: Mapping[str, Dict[str, Any]] = {
     "server": {"type": "str", "required": True},
@@ -37,7 +43,7 @@ TRANSPORT_RULES: Mapping[str, List[Tuple[str, ...]]] = {
 
 
 def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
-    """The client for a module's options. Raises Refused for a key file that holds no key."""
+    """The client for a module's options. Raises Refused for a key file that holds no key, and for a secret in the place of a name."""
     server = Server(params["server"], params["port"], params["protocol"], params["timeout"])
     if params["key_algorithm"] == GSS:
         if params["key_file"] or params["key_name"]:
@@ -46,6 +52,8 @@ def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
     if params["key_file"]:
         key = _key_of(params["key_file"], files)
     elif params["key_name"]:
+        if looks_like_secret(params["key_name"]):
+            raise Refused([MISPLACED])
         key = TsigKey(params["key_name"], params["key_algorithm"], params["key_secret"])
     else:
         return WireClient(server)

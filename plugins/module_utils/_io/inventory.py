@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Proto
 from .._core.fleet.problems import Problem
 from .._core.fleet.values import truth
 from .._core.fleet.variables import belongs
+from .._core.quoting import visible_lines
 from .files import FileStore
 
 _VAULTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
@@ -196,7 +197,7 @@ def write_files(files: FileStore, folder: str, wanted: Mapping[str, str], check:
             continue
         steps.append(f"write {path}")
         headers = {"before_header": path, "after_header": path}
-        diff.append({**headers, "before": before or "", "after": content})
+        diff.append({**headers, "before": visible_lines(before or ""), "after": visible_lines(content)})
         if not check:
             files.write(path, content, 0o644)
     return {"changed": bool(steps), "steps": steps, "diff": diff, "dest": folder}

@@ -91,7 +91,7 @@ def update_key(fleet: Fleet, notes: Notes) -> Mapping[str, str]:
             notes.add(f"dns_update_key.{option}", "is no option of a key", "Use name and algorithm")
     name = asked.get("name", f"{fleet.name}-update")
     if not _is_key_name(name):
-        notes.add("dns_update_key.name", f"{name!r} is no name of a key", "Use lower-case letters, digits and hyphens")
+        notes.add("dns_update_key.name", f"{shown(name)} is no name of a key", "Use lower-case letters, digits and hyphens")
         name = "update"
     return {"name": name, "algorithm": _algorithm(asked, "dns_update_key", notes)}
 

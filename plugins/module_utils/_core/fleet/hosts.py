@@ -170,7 +170,7 @@ def _attach(
         notes.add(host, where, "has no address of either family", "Leave ipv4 or ipv6 out to have it derived")
     named = settings.get("interface")
     if named is not None:
-        if isinstance(named, str) and _INTERFACE.fullmatch(named) and named not in (".", ".."):
+        if isinstance(named, str) and named.isprintable() and _INTERFACE.fullmatch(named) and named not in (".", ".."):
             interface = named
         else:
             notes.add(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Sequence, Tuple
 
+from ..quoting import visible
+
 NAMES_SHOWN = 6
 
 
@@ -27,7 +29,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.host or 'fleet'}: {self.variable}: {self.message}. {self.remedy}."
+        return visible(f"{self.host or 'fleet'}: {self.variable}: {self.message}. {self.remedy}.")
 
 
 def report(problems: Iterable[Problem]) -> str:

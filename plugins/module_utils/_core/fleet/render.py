@@ -48,7 +48,7 @@ def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, A
         *_topology(fleet, ordered),
         "```",
     ]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def _count(number: int, noun: str) -> str:

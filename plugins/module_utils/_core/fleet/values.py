@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, List, Mapping, Optional
 
+from ..masking import looks_like_secret
 from .problems import Problem
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -26,7 +27,9 @@ class Notes:
 
 
 def shown(value: Any) -> str:
-    """The value as it may be quoted in a message: short, on one line."""
+    """The value as it may be quoted in a message: short, on one line, and not at all when it looks like a secret."""
+    if isinstance(value, str) and looks_like_secret(value):
+        return f"a text of {len(value)} characters that looks like a secret"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Protocol
 
 from ..._core.network.guard import CONFIRMED, RESTORED
+from ..._core.quoting import visible_lines
 from ..clock import Clock
 from .guard import change_id
 
@@ -22,7 +23,10 @@ RESTORING = 90.0
 
 
 class Unreachable(Exception):
-    """The node gave no answer over this connection."""
+    """The node gave no answer over this connection. The text may be what the other end sent."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(visible_lines(text))
 
 
 class Host(Protocol):

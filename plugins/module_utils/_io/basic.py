@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The AnsibleModule of this collection: what Ansible prints as it is has nothing in it that a terminal would act on."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, Mapping
+
+from ansible.module_utils import basic
+
+from .._core.masking import looks_like_secret
+from .._core.quoting import visible_lines
+
+NAMES_OF_KEYS = ("key_name", "key_file", "key_algorithm", "key", "name")
+
+
+class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]  # Ansible has no types
+    """Messages, warnings and diffs may quote names and output of programs. Results that only other tasks read are left as they are.
+
+    What looks like a secret in an option that names one is neither logged nor returned.
+    """
+
+    def _load_params(self) -> None:
+        """The options are logged and returned as soon as they are read, so what must not be is looked for first."""
+        super()._load_params()
+        self.no_log_values.update(misplaced_secrets(self.params))
+
+    def warn(self, warning: str, **more: Any) -> None:
+        """As in Ansible."""
+        super().warn(visible_lines(warning), **more)
+
+    def fail_json(self, msg: str, **result: Any) -> Any:
+        """As in Ansible."""
+        return super().fail_json(msg=visible_lines(msg), **with_visible_diff(result))
+
+    def exit_json(self, **result: Any) -> Any:
+        """As in Ansible."""
+        return super().exit_json(**with_visible_diff(result))
+
+
+def misplaced_secrets(options: Any) -> Iterator[str]:
+    """Values at any depth of options such as ``key_name`` and ``key_file`` that look like the secret itself."""
+    pairs = options.items() if isinstance(options, Mapping) else enumerate(options) if isinstance(options, (list, tuple)) else ()
+    for name, value in pairs:
+        path = name == "key_file" and isinstance(value, str) and value.startswith("/")
+        if name in NAMES_OF_KEYS and isinstance(value, str) and looks_like_secret(value) and not path:
+            yield value
+        yield from misplaced_secrets(value)
+
+
+def with_visible_diff(result: Mapping[str, Any]) -> Dict[str, Any]:
+    """The result with the texts of its diff as they may reach a terminal."""
+    return {**result, "diff": _visible(result["diff"])} if "diff" in result else dict(result)
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible_lines(value)
+    if isinstance(value, Mapping):
+        return {key: _visible(inner) for key, inner in value.items()}
+    return [_visible(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Foreign text reaches a terminal as text, and a secret in the wrong option reaches nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem, report
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_markdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import shown
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import looks_like_secret
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible, visible_lines
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule, misplaced_secrets
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import TRANSPORT, make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import Unreachable
+
+MODULES = sorted((Path(__file__).resolve().parents[2] / "plugins" / "modules").glob("*.py"))
+ESCAPES = ["\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\x7f", "\u202e", "\u2066", "\u2028", "\r", "\x00", "\ufeff"]
+SECRET = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_no_control_character_is_left(escape: str) -> None:
+    for text in (visible(f"web{escape}1"), visible_lines(f"web{escape}1\n\tmore"), str(Unreachable(f"a{escape}b"))):
+        assert escape not in text
+        assert all(one.isprintable() or one in "\n\t" for one in text)
+
+
+@given(st.text())
+def test_text_that_a_person_can_read_is_left_alone(text: str) -> None:
+    assert (visible(text) == text) == text.isprintable()
+    assert visible("grün naïve 東京") == "grün naïve 東京"
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_a_problem_quotes_a_name_without_its_control_characters(escape: str) -> None:
+    problem = Problem(f"web{escape}1", f"a{escape}b", f"{escape} is wrong", f"Remove {escape}")
+    assert escape not in str(problem) and escape not in report([problem])
+    plan = plan_fleet({f"web{escape}1": {"fleet_name": "demo", "fleet_domain": "demo.example.net", f"dns_{escape}": 1}}, {"all": [f"web{escape}1"]})
+    assert plan.problems and escape not in report(plan.problems)
+
+
+def inventory(interface: str) -> Dict[str, Any]:
+    networks = {"main": {"ipv4": "192.0.2.0/24"}}
+    common = {"fleet_name": "demo", "fleet_domain": "demo.example.net", "fleet_networks": networks, "fleet_host_number": 1}
+    return {"web": {**common, "fleet_host_networks": {"main": {"interface": interface}}}}
+
+
+def test_an_interface_has_no_control_character_in_its_name() -> None:
+    assert not plan_fleet(inventory("eth0"), {"all": ["web"]}).problems
+    assert "is not a name for an interface" in report(plan_fleet(inventory("eth\x1b[2J"), {"all": ["web"]}).problems)
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_the_plan_for_people_has_none_either(escape: str) -> None:
+    plan = plan_fleet(inventory("eth0"), {"all": ["web"]})
+    host = plan.hosts["web"]
+    host["host"]["networks"]["main"]["interface"] = f"eth{escape}"
+    host["capabilities"] = [f"a{escape}"]
+    assert escape not in render_markdown(plan.fleet, plan.hosts)
+
+
+def result_of(capsys: pytest.CaptureFixture[str], how: str, **result: Any) -> Dict[str, Any]:
+    with patch_module_args({}), pytest.raises(SystemExit):
+        module = AnsibleModule(argument_spec={})
+        module.warn("a\x1b[2Jb")
+        getattr(module, how)(**result)
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_messages_warnings_and_diffs_of_modules_have_none(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = result_of(capsys, "fail_json", msg="no\x1b[2J\nyes", diff=[{"before": "\x1b", "after": "\tb\n"}])
+    assert failed["msg"] == "no\\x1b[2J\nyes" and failed["diff"] == [{"before": "\\x1b", "after": "\tb\n"}]
+    done = result_of(capsys, "exit_json", state="\x1b", diff={"before": "\x9b", "after": ""})
+    assert done["diff"] == {"before": "\\x9b", "after": ""}
+    assert done["state"] == "\x1b", "what other tasks read stays as it is"
+    assert "\x1b" not in json.dumps(done["warnings"], ensure_ascii=False)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_every_module_is_the_collection_s_own_kind(path: Path) -> None:
+    assert not re.search(r"ansible\.module_utils\.basic import .*\bAnsibleModule\b", path.read_text(encoding="utf-8"))
+
+
+def test_a_secret_in_the_place_of_a_name_is_recognized() -> None:
+    for text in (SECRET, SECRET.rstrip("=").ljust(44, "="), "MTIzNDU2Nzg5MDEyMzQ1Ng==", "0123456789abcdef" * 2):
+        assert looks_like_secret(text)
+        assert text not in shown(text)
+    for text in ("demo-update", "app1-own-2", "acme.example.net", "exampleupdatekey", "Example-Update-Key-2030", "demo", ""):
+        assert not looks_like_secret(text)
+
+
+def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    side = {"type": "dict", "options": {"key_name": {"type": "str"}}}
+    options = {"server": "192.0.2.53", "key_name": SECRET, "key_secret": "demo-update", "old": {"key_name": SECRET[4:]}}
+    with patch_module_args(options), pytest.raises(SystemExit):
+        module = AnsibleModule(argument_spec={**TRANSPORT, "old": side})
+        with pytest.raises(Refused) as refusal:
+            make_client(module.params, SystemFiles())
+        module.fail_json(msg=str(refusal.value))
+    printed = capsys.readouterr().out
+    assert "looks like the secret of a key" in printed
+    assert logged and SECRET not in printed + str(logged) and SECRET[4:] not in printed + str(logged)
+
+
+def test_a_path_and_a_name_are_logged_as_ever() -> None:
+    assert not list(misplaced_secrets({"key_file": "/etc/Keys1/abcdefghi", "key_name": "demo-update", "value": [SECRET]}))
