@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${SMALLFLEET_CACHE:-/var/cache/smallfleet}
 /usr/bin/python3 -m venv "$cache/uv"
-"$cache/uv/bin/pip" install --quiet --disable-pip-version-check 'uv==0.13.*'
-for name in tools:lock oldest:oldest peers:peers; do
+"$cache/uv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+for name in tools:lock oldest:oldest peers:peers uv:uv; do
     "$cache/uv/bin/uv" pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --quiet \
         --custom-compile-command 'make lock' "requirements/${name%:*}.in" -o "requirements/${name#*:}.txt"
 done

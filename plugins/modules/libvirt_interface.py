@@ -143,8 +143,8 @@ state:
   contains:
     guests:
       description:
-        - By name, each with C(became) (C(moved), C(unchanged), C(taken back), or C(stuck) where that failed too), C(method),
-          C(expected) (the outage and where that number is from), and C(seconds) that the move took.
+        - By name, each with C(became) (C(moved), in check mode C(to be moved), C(unchanged), C(taken back), or C(stuck) where that
+          failed too), C(method), C(expected) (the outage and where that number is from), and C(seconds) that the move took.
       type: dict
       sample: {web: {became: moved, method: suspend, expected: "about 1.5 s (128 MiB ...)", seconds: 1.4}}
 reason:

@@ -103,7 +103,7 @@ state:
   type: dict
   contains:
     guests:
-      description: By name, each with C(became), C(method), C(expected) (how long it is without network, and why) and C(seconds).
+      description: By name, each with C(became) (in check mode C(to be moved)), C(method), C(expected) (how long it is without network, and why) and C(seconds).
       type: dict
       sample: {web: {became: moved, method: suspend, expected: "about 4.5 s", seconds: 1.4}}
     answering:
@@ -191,7 +191,8 @@ def give_back(module: AnsibleModule, replacement: Replacement) -> None:
         replacement.take_back(outcome)
     if outcome.failed:
         raise Refused("stuck", "; ".join(outcome.failed.values()))
-    module.exit_json(changed=bool(there), state={"guests": {name: {"became": "taken back"} for name in there}})
+    became = "to be taken back" if module.check_mode else "taken back"
+    module.exit_json(changed=bool(there), state={"guests": {name: {"became": became} for name in there}})
 
 
 def give_up(module: AnsibleModule, replacement: Replacement, preview: Preview) -> None:

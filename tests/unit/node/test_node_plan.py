@@ -340,7 +340,7 @@ def test_the_truth_is_told_about_who_keeps_the_time(time: TimeService, keeper: s
 def test_a_setting_that_is_no_longer_named_is_said_to_stay_until_the_next_boot() -> None:
     node = Observed(files={SYSCTL_FILE: "# x\nvm.swappiness = 1\nnet.a = 1\n"})
     assert leftovers(Desired(sysctl={"net.a": "1"}), node) == [
-        "vm.swappiness is no longer set at boot, but keeps its value until then"
+        "vm.swappiness is not in the inventory any more, and keeps its value until the next boot"
     ]
     assert leftovers(Desired(), node) == []
 

@@ -167,7 +167,7 @@ def leftovers(desired: Desired, observed: Observed) -> List[str]:
     before = observed.files.get(SYSCTL_FILE) or ""
     keys = [line.split(" = ", maxsplit=1)[0] for line in before.splitlines() if " = " in line]
     gone = [key for key in keys if desired.sysctl is not None and key not in desired.sysctl]
-    return [f"{key} is no longer set at boot, but keeps its value until then" for key in gone]
+    return [f"{key} is not in the inventory any more, and keeps its value until the next boot" for key in gone]
 
 
 def keeper_of_time(observed: Observed) -> str:

@@ -90,7 +90,7 @@ def summary(batch: Batch, outcome: Outcome) -> Dict[str, Dict[str, Any]]:
     found: Dict[str, Dict[str, Any]] = {}
     for one in batch.wanted:
         name = one.move.guest
-        found[name] = {"became": outcome.became.get(name, "moved" if batch.works[name].steps else "unchanged"), "method": one.move.method}
+        found[name] = {"became": outcome.became.get(name, "to be moved" if batch.works[name].steps else "unchanged"), "method": one.move.method}
         if name in batch.expected:
             found[name]["expected"] = str(batch.expected[name])
         if name in outcome.seconds:
