@@ -34,11 +34,11 @@ options:
     description:
       - The value, in the form of a zone file; for V(TXT) see O(txt_transformation).
       - Exactly one of O(value) and O(values) must be given.
-    type: str
+    type: raw
   values:
     description: Several values, which are added or removed as one step.
     type: list
-    elements: str
+    elements: raw
   ttl:
     description:
       - Time to live in seconds. Another one than the set has is a change, and is one for all its values.
@@ -158,8 +158,8 @@ def main() -> None:
             "record": {"type": "str"},
             "prefix": {"type": "str"},
             "type": {"type": "str", "required": True},
-            "value": {"type": "str"},
-            "values": {"type": "list", "elements": "str"},
+            "value": {"type": "raw"},
+            "values": {"type": "list", "elements": "raw"},
             "ttl": {"type": "int"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "txt_transformation": {"type": "str", "choices": ["unquoted", "quoted"], "default": "unquoted"},

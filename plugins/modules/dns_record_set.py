@@ -40,7 +40,7 @@ options:
       - A name in a value that ends in the zone's own name, or in a dot, is a whole name, and one without any dot is
         relative to the zone. Any other is refused as unclear.
     type: list
-    elements: str
+    elements: raw
   state:
     description: Whether the set has the values in O(value), or does not exist.
     type: str
@@ -61,7 +61,7 @@ options:
         RV(reason=lost_race) and has changed nothing. A set that is already as wanted is no failure.
       - Without it, a lost race is tried again from a new reading.
     type: list
-    elements: str
+    elements: raw
 seealso:
   - module: smallfleet.infra.dns_record
   - module: smallfleet.infra.dns_record_sets
@@ -78,6 +78,15 @@ EXAMPLES = r"""
     ttl: 5
     value: [app2.demo.example.net]
     expected: [app1.demo.example.net]
+
+- name: Announce a service, whose value is three strings
+  smallfleet.infra.dns_record_set:
+    server: 192.0.2.53
+    key_file: /etc/smallfleet/dns/demo-update.key
+    zone_name: demo.example.net
+    record: backup._ssh._tcp
+    type: TXT
+    value: [["txtvers=1", "u=root", "p="]]
 
 - name: Publish a mail policy
   smallfleet.infra.dns_record_set:
@@ -178,7 +187,7 @@ def run(module: AnsibleModule) -> None:
         raise Refused(["value: is needed to delete a set only if it holds these values."])
     expected = options["expected"]
     if expected is not None:
-        expected = read_values(key[1], expected, zone, client.canonical, quoted)
+        expected = read_values(key, expected, zone, client.canonical, quoted)
     request = Request(zone, wanted, given, lambda _key: options["on_existing"], expected)
     result = converge(client, request, module.check_mode)
     for note in result.notes:
@@ -202,10 +211,10 @@ def main() -> None:
             "prefix": {"type": "str"},
             "type": {"type": "str", "required": True},
             "ttl": {"type": "int", "default": 3600},
-            "value": {"type": "list", "elements": "str"},
+            "value": {"type": "list", "elements": "raw"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "on_existing": {"type": "str", "choices": list(ON_EXISTING), "default": "replace"},
-            "expected": {"type": "list", "elements": "str"},
+            "expected": {"type": "list", "elements": "raw"},
             "txt_transformation": {"type": "str", "choices": ["unquoted", "quoted"], "default": "unquoted"},
         },
         required_one_of=[("record", "prefix")],

@@ -57,7 +57,8 @@ options:
     type: str
   txt_transformation:
     description:
-      - Form of V(TXT) values. V(unquoted) is the text itself, V(quoted) is the form of a zone file.
+      - Form of V(TXT) values. V(unquoted) is the text itself, or a list of strings for a value of several; V(quoted) is
+        the form of a zone file.
     type: str
     choices: [unquoted, quoted]
     default: unquoted

@@ -65,7 +65,7 @@ options:
         description:
           - All values of the set. See the option of the same name of M(smallfleet.infra.dns_record_set).
         type: list
-        elements: str
+        elements: raw
       state:
         description: Whether the set has the values in C(value), or does not exist.
         type: str
@@ -148,8 +148,7 @@ options:
     default: replace
   txt_transformation:
     description:
-      - Form of V(TXT) values. V(unquoted) is the text itself, of any length, without quotes around it and with nothing
-        escaped. V(quoted) is the form of a zone file.
+      - Form of V(TXT) values. See the option of the same name of M(smallfleet.infra.dns_record_set).
     type: str
     choices: [unquoted, quoted]
     default: unquoted
@@ -294,7 +293,7 @@ def main() -> None:
             "prefix": {"type": "str"},
             "type": {"type": "str", "required": True},
             "ttl": {"type": "int", "default": 3600},
-            "value": {"type": "list", "elements": "str"},
+            "value": {"type": "list", "elements": "raw"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "on_existing": {"type": "str", "choices": ["replace", "keep"]},
         },

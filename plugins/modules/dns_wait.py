@@ -81,7 +81,7 @@ options:
         the set does not exist in the end.
       - Without it, the set is only compared between the servers.
     type: list
-    elements: str
+    elements: raw
   mode:
     description: Whether the set must have the values in O(value) and no others, or others too.
     type: str
@@ -156,7 +156,7 @@ reason:
   sample: not_agreed
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Goal
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Goal, describe_lags
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_values, zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
@@ -182,10 +182,11 @@ def goal_of(module: AnsibleModule, zone: str) -> Goal:
     if options["type"] is None:
         return Goal(serial=options["serial"])
     key = (name_of(options, zone), type_of(options["type"]))
-    shown = None
-    if options["value"] is not None:
-        shown = read_values(key[1], options["value"], zone, WireClient(Server("")).canonical)
-    return Goal(key, shown, options["mode"] == "contains", options["ttl"], options["serial"])
+    contains = options["mode"] == "contains"
+    if options["value"] is None:
+        return Goal(key, None, contains, options["ttl"], options["serial"])
+    shown = read_values(key, options["value"], zone, WireClient(Server("")).canonical)
+    return Goal(key, shown.values, contains, options["ttl"], options["serial"], shown.texts)
 
 
 def run(module: AnsibleModule) -> None:
@@ -222,12 +223,7 @@ def run(module: AnsibleModule) -> None:
         },
     }
     if waited.lags and not module.check_mode:
-        told = "; ".join(f"{lag.server} {lag.message}".strip() for lag in waited.lags)
-        module.fail_json(
-            msg=f"The servers of {zone[:-1]} do not agree after {options['timeout']:g} s: {told}",
-            reason="not_agreed",
-            **result,
-        )
+        module.fail_json(msg=describe_lags(zone, waited.lags, options["timeout"]), reason="not_agreed", **result)
     module.exit_json(**result)
 
 
@@ -245,7 +241,7 @@ def main() -> None:
             "record": {"type": "str"},
             "prefix": {"type": "str"},
             "type": {"type": "str"},
-            "value": {"type": "list", "elements": "str"},
+            "value": {"type": "list", "elements": "raw"},
             "mode": {"type": "str", "choices": ["equals", "contains"], "default": "equals"},
             "ttl": {"type": "int"},
             "serial": {"type": "int"},

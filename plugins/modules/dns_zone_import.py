@@ -69,7 +69,8 @@ options:
     default: false
   txt_transformation:
     description:
-      - Form of V(TXT) values. V(unquoted) is the text itself, as an inventory has it.
+      - Form of V(TXT) values. V(unquoted) is the text itself, or a list of strings for a value of several, as an
+        inventory has it.
       - V(quoted) is the form of a zone file.
     type: str
     choices: [unquoted, quoted]
@@ -121,7 +122,7 @@ left_out:
   elements: dict
   sample: [{record: "@", type: SOA, reason: is made by the server that serves the zone}]
 notes:
-  description: What is not quite the same any more, such as where a long text is split into strings.
+  description: What is not quite the same any more.
   returned: success
   type: list
   elements: str

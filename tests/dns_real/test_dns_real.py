@@ -201,7 +201,7 @@ def test_eight_rivals_have_exactly_one_winner_in_each_of_sixty_rounds(server: An
     def rival(number: int, now: str) -> int:
         barrier.wait()
         try:
-            expected = read_values("CNAME", [now], ZONE, clients[number].canonical)
+            expected = read_values(key, [now], ZONE, clients[number].canonical)
             wanted, given = read_entries(
                 ZONE, [entry(name, "CNAME", f"w{number}-{now}"[:40])], clients[number].canonical
             )

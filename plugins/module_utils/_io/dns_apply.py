@@ -12,6 +12,7 @@ from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence,
 
 from .._core.dns.model import Group, Key, Message, Prerequisite, RRset, Seen, Step
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
+from .._core.dns.txt import fitted
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
 
 ATTEMPTS = 5
@@ -23,18 +24,18 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Request:
-    """What one call asks of named sets. ``expected`` are values that the only one must have before the change."""
+    """What one call asks of named sets. ``expected`` is a set whose values the only one must have before the change."""
 
     zone: str
     wanted: Wanted
     given: Wanted = field(default_factory=dict)
     on_existing: Callable[[Key], str] = lambda key: "replace"
-    expected: Optional[FrozenSet[str]] = None
+    expected: Optional[RRset] = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was done, or in check mode would be. ``rcode`` is None when nothing was sent.
+    """What was done and shows, or in check mode would be done. ``rcode`` is None when nothing was sent.
 
     ``notes`` are sentences about sets that were kept, or that somebody else has changed since.
     """
@@ -57,36 +58,56 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
     A race lost to another writer is tried again from a new reading, except when ``expected`` says what the change is
     based on. An update without an answer is looked for afterwards: found there it is done, else its outcome is unknown.
     """
-    done: List[str] = []
+    done: List[Step] = []
     first: Optional[Dict[Key, RRset]] = None
     sent = 0
     for attempt in range(1, ATTEMPTS + 1):
         observed = client.read(request.zone, list(request.wanted))
+        done = that_show(done, observed)
         before = {key: observed[key] for key in request.wanted if key in observed}
         first = before if first is None else first
         remaining, kept = settle(request.wanted, observed, request.on_existing, request.given)
         refuse_kept(request, kept)
-        messages = messages_for(client, request.zone, remaining, observed, done)
+        messages = messages_for(client, request.zone, remaining, observed, texts_of(done))
         if messages:
             _check_expected(request, before)
         steps = [str(step) for message in messages for step in message.steps]
         if check or not messages:
             after = state_after(remaining, before)
             rcode = NOERROR if sent else None
-            return Result(tuple(done + (steps if check else [])), first, after, tuple(kept), rcode, sent)
+            return Result((*texts_of(done), *(steps if check else ())), first, after, tuple(kept), rcode, sent)
         try:
             for message in messages:
                 sent += 1
                 deliver(client, request.zone, message)
-                done.extend(str(step) for step in message.steps)
+                done.extend(message.steps)
         except DnsFailure as failure:
-            failure.done = tuple(done)
             if failure.reason == "lost_race" and request.expected is None and attempt < ATTEMPTS:
                 continue
+            failure.done = texts_of(_still_shown(client, request.zone, done))
             raise
         after = patiently(lambda: _read_back(client, request, remaining, before, done))
-        return Result(tuple(done), first, after, tuple(kept + changed_since(remaining, after)), NOERROR, sent)
+        notes = tuple(kept + changed_since(remaining, after))
+        return Result(texts_of(done), first, after, notes, NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")
+
+
+def that_show(done: Sequence[Step], found: Mapping[Key, RRset]) -> List[Step]:
+    """Of the steps that were sent and answered NOERROR, those that were not silently left out: their sets have changed."""
+    return [step for step in done if found.get(step.key) != step.before]
+
+
+def texts_of(steps: Sequence[Step]) -> Tuple[str, ...]:
+    """Steps as results have them."""
+    return tuple(str(step) for step in steps)
+
+
+def _still_shown(client: DnsClient, zone: str, done: Sequence[Step]) -> List[Step]:
+    """The steps of earlier messages that show; all of them when the server cannot be asked any more."""
+    try:
+        return that_show(done, client.read(zone, [step.key for step in done])) if done else []
+    except DnsFailure:
+        return list(done)
 
 
 def messages_for(
@@ -121,8 +142,9 @@ def _check_expected(request: Request, before: Mapping[Key, RRset]) -> None:
         return
     (key,) = request.wanted
     found = before.get(key)
-    if (found.values if found else frozenset()) != request.expected:
-        should = ", ".join(sorted(request.expected)) or "nothing"
+    held: FrozenSet[str] = found.values if found else frozenset()
+    if held != fitted(request.expected, found).values:
+        should = ", ".join(sorted(request.expected.values)) or "nothing"
         text = f"{key[0]} {key[1]} should be {should} before this change, but is {describe(found)}."
         raise DnsFailure("not_expected", f"{text} Nothing was changed.")
 
@@ -190,7 +212,7 @@ def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailur
 
 
 def _read_back(
-    client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: Sequence[str]
+    client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: Sequence[Step]
 ) -> Dict[Key, RRset]:
     found = client.read(request.zone, list(request.wanted))
     after = {key: found[key] for key in request.wanted if key in found}
@@ -211,9 +233,9 @@ def patiently(look: Callable[[], Found]) -> Found:
 
 
 def refuse_ignored(
-    remaining: Wanted, before: Mapping[Key, RRset], after: Mapping[Key, RRset], done: Sequence[str]
+    remaining: Wanted, before: Mapping[Key, RRset], after: Mapping[Key, RRset], done: Sequence[Step]
 ) -> None:
-    """Raises DnsFailure ``ignored`` when a set is what it was before the update."""
+    """Raises DnsFailure ``ignored``, with the steps that were done, when a set is what it was before the update."""
     left = [
         f"{key[0]} {key[1]} is still {describe(after.get(key))}"
         for key, want in remaining.items()
@@ -222,7 +244,7 @@ def refuse_ignored(
     if left:
         text = "; ".join(left[:_TOLD])
         failure = DnsFailure("ignored", f"The server answered NOERROR and did not do it: {text}.", NOERROR)
-        failure.done = tuple(done)
+        failure.done = texts_of(that_show(done, after))
         raise failure
 
 

@@ -60,7 +60,8 @@ def _soa(config: ServerConfig, key: KnownKey, zone: ServedZone) -> Dict[str, RRs
         try:
             soa = client.read(name, [(name, "SOA")]).get((name, "SOA"))
         except DnsFailure as failure:
-            if zone.role == PRIMARY or failure.reason not in ("server_failure", "not_auth"):
+            refused = failure.rcode == 5  # the server does not know the zone at all
+            if zone.role == PRIMARY or refused or failure.reason not in ("server_failure", "not_auth"):
                 raise
             return {}
     return {zone.name: soa} if zone.role == PRIMARY and soa is not None else {}

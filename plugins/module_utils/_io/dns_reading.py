@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
-from .._core.dns import names, values
+from .._core.dns import names
 from .._core.dns.model import RRset
 from .._core.dns.plan import Refused
+from .._core.dns.record_types import BadValue, known_type
 from .._core.dns.request import show
 from .dns import DnsFailure
 from .dns_wire import WireClient
@@ -31,12 +32,10 @@ def name_of(options: Mapping[str, Any], zone: str) -> str:
 
 
 def type_of(text: str) -> str:
-    """The type in upper case; a SOA may be read, unlike written. Raises Refused."""
-    if text.upper() == "SOA":
-        return "SOA"
+    """The type in upper case, also one that only the server writes. Raises Refused."""
     try:
-        return values.type_name(text)
-    except values.BadValue as error:
+        return known_type(text)
+    except BadValue as error:
         raise Refused([f"type: '{text}' {error}."]) from None
 
 

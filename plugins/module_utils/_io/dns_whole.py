@@ -17,7 +17,7 @@ import time
 from functools import partial
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
-from .._core.dns.model import Key, Message, Prerequisite, RRset, Seen, ZoneContents
+from .._core.dns.model import Key, Message, Prerequisite, RRset, Seen, Step, ZoneContents
 from .._core.dns.plan import Refused, Wanted, settle
 from .._core.dns.prune import complete, ignored
 from .._core.dns.request import Desired
@@ -33,6 +33,8 @@ from .dns_apply import (
     refuse_ignored,
     refuse_kept,
     state_after,
+    texts_of,
+    that_show,
 )
 
 RACES = 12  # lost in a row; each writer in the zone makes one
@@ -78,7 +80,8 @@ class Pruning:
         self.request = request
         self.ignore = desired.ignore
         self.wait = wait
-        self.done: List[str] = []
+        self.done: List[Step] = []  # of all messages that were answered NOERROR
+        self.showing: List[Step] = []  # of these, without what a later reading shows not to have happened
         self.sent = 0
         self.first: Optional[Mapping[Key, RRset]] = None
 
@@ -87,7 +90,7 @@ class Pruning:
         try:
             return self._run(check)
         except (DnsFailure, Refused) as failure:
-            failure.done = tuple(self.done)
+            failure.done = texts_of(self.showing)
             raise
 
     def _run(self, check: bool) -> Result:
@@ -100,13 +103,13 @@ class Pruning:
             contents = patiently(partial(self._read, written, before))
             now = self._ours(contents)
             if sent_all:
-                return self._result(self.done, now, [*kept, *changed_since(remaining, now)])
+                return self._result(self.showing, now, [*kept, *changed_since(remaining, now)])
             self.first = now if self.first is None else self.first
             remaining, kept = self._remaining(contents)
             messages = self._messages(contents, remaining)
             if check or not messages:
-                steps = [str(step) for message in messages for step in message.steps]
-                return self._result([*self.done, *steps], state_after(remaining, now), kept)
+                steps = [step for message in messages for step in message.steps]
+                return self._result([*self.showing, *steps], state_after(remaining, now), kept)
             try:
                 self._send(messages[0])
             except DnsFailure as failure:
@@ -122,7 +125,9 @@ class Pruning:
 
     def _read(self, written: Wanted, before: Mapping[Key, RRset]) -> ZoneContents:
         contents = self.client.transfer(self.request.zone)
-        refuse_ignored(written, before, self._ours(contents), self.done)
+        ours = self._ours(contents)
+        self.showing = that_show(self.done, ours)
+        refuse_ignored(written, before, ours, self.done)
         return contents
 
     def _ours(self, contents: ZoneContents) -> Dict[Key, RRset]:
@@ -139,12 +144,13 @@ class Pruning:
         lock = Prerequisite("equals", contents.zone, "SOA", contents.soa.spelled)
         seen = Seen(contents.sets)
         seen.unused = frozenset(name for name, _kind in remaining) - {name for name, _kind in contents.sets}
-        return messages_for(self.client, contents.zone, remaining, seen, self.done, (lock,))
+        return messages_for(self.client, contents.zone, remaining, seen, texts_of(self.showing), (lock,))
 
     def _send(self, message: Message) -> None:
         self.sent += 1
         deliver(self.client, self.request.zone, message)
-        self.done.extend(str(step) for step in message.steps)
+        self.done.extend(message.steps)
+        self.showing = list(self.done)
 
     def _check_lock(self, contents: ZoneContents) -> None:
         """A condition that fails though nobody wrote: the server compares with another zone than it shows."""
@@ -156,6 +162,6 @@ class Pruning:
                 " not use prune.",
             )
 
-    def _result(self, steps: List[str], after: Mapping[Key, RRset], notes: List[str]) -> Result:
+    def _result(self, steps: List[Step], after: Mapping[Key, RRset], notes: List[str]) -> Result:
         rcode = NOERROR if self.sent else None
-        return Result(tuple(steps), self.first or {}, after, tuple(notes), rcode, self.sent)
+        return Result(texts_of(steps), self.first or {}, after, tuple(notes), rcode, self.sent)

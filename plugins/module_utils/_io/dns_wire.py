@@ -18,7 +18,8 @@ from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents, seen_among
 from .._core.dns.plan import LIMIT
 from .._core.dns.prune import without_server_sets
-from .._core.dns.values import SERVER_OWNED, by_number, type_of
+from .._core.dns.record_types import SERVER_OWNED, by_number, type_of
+from .._core.dns.values import canonical_case
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
@@ -143,10 +144,22 @@ class WireClient:
 
     def check_zone(self, zone: str) -> None:
         """Raises DnsFailure when the server is not authoritative for exactly this zone."""
-        answer = self._ask(zone, "SOA", zone)
+        try:
+            answer = self._ask(zone, "SOA", zone)
+        except DnsFailure as failure:
+            if failure.reason not in ("refused", "not_auth") or failure.rcode is None:
+                raise
+            key = f" with the key {self._key_name()}" if self.key is not None else ""
+            why = f"it answered the question for its SOA record with {RCODES.get(failure.rcode, failure.rcode)}"
+            other = f"; or it serves the zone and does not allow to ask for it{key}"
+            raise self._not_served(zone, why + other, failure.rcode) from None
         if not any(one.name == dns.name.from_text(zone) for one in answer.answer if kind_of(one) == "SOA"):
-            raise DnsFailure("not_auth", f"{self.server} does not serve the zone {zone[:-1]}: no SOA record there.")
+            raise self._not_served(zone, "it answered without an SOA record")
         self._served.add(zone)
+
+    def _not_served(self, zone: str, why: str, rcode: Optional[int] = None) -> DnsFailure:
+        hint = "Name a server of the zone, or correct zone_name"
+        return DnsFailure("not_auth", f"{self.server} does not serve the zone {zone[:-1]}: {why}. {hint}.", rcode)
 
     def _ask(self, name: str, kind: str, zone: str) -> Any:
         question = dns.message.make_query(name, by_number(kind))
@@ -162,7 +175,7 @@ class WireClient:
         if answer.rcode() not in (0, 3):
             raise self.refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
         if not answer.flags & dns.flags.AA and not _cut(answer, zone):
-            raise DnsFailure("not_auth", f"{self.server} is not authoritative for {zone[:-1]}; name a server that is.")
+            raise self._not_served(zone, "its answer is not authoritative")
         return answer
 
     def _lookup(self, zone: str, name: str, kind: str) -> Iterator[RRset]:
@@ -356,11 +369,11 @@ def _cut(answer: Any, zone: str) -> bool:
 
 
 def _rdata(kind: str, text: str) -> Any:
-    return dns.rdata.from_text("IN", kind, text, origin=dns.name.root, relativize=False)
+    return dns.rdata.from_text("IN", by_number(kind), text, origin=dns.name.root, relativize=False)
 
 
 def canonical_text(rdata: Any) -> str:
     """The presentation of the canonical wire form (RFC 4034 section 6.2), which has names in lower case."""
     wire = rdata.to_digestable(dns.name.root)
     again = dns.rdata.from_wire(rdata.rdclass, rdata.rdtype, wire, 0, len(wire))
-    return str(again.to_text())
+    return canonical_case(kind_of(again), str(again.to_text()))

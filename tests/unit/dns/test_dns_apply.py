@@ -69,24 +69,24 @@ def test_check_mode_says_the_same_and_sends_nothing() -> None:
 def test_compare_and_swap_refuses_another_value_before_sending() -> None:
     at = server(THIRD)
     with pytest.raises(DnsFailure, match="should be app1.example.net. before this change, but is app3") as caught:
-        converge(at, swap(expected=OLD.values))
+        converge(at, swap(expected=OLD))
     assert (caught.value.reason, at.sent) == ("not_expected", [])
 
 
 def test_compare_and_swap_with_nothing_expected_creates_only() -> None:
-    assert converge(server(), swap(expected=frozenset())).changed
+    assert converge(server(), swap(expected=RRset(*WWW, 0, frozenset()))).changed
     with pytest.raises(DnsFailure, match="should be nothing before"):
-        converge(server(OLD), swap(expected=frozenset()))
+        converge(server(OLD), swap(expected=RRset(*WWW, 0, frozenset())))
 
 
 def test_compare_and_swap_run_again_after_it_was_done_changes_nothing() -> None:
-    assert not converge(server(NEW), swap(expected=OLD.values)).changed
+    assert not converge(server(NEW), swap(expected=OLD)).changed
 
 
 def test_a_lost_race_of_compare_and_swap_names_what_is_there_instead() -> None:
     at = server(OLD, meddle=put(THIRD))
     with pytest.raises(DnsFailure, match="is now 0.app3.example.net.") as caught:
-        converge(at, swap(expected=OLD.values))
+        converge(at, swap(expected=OLD))
     assert (caught.value.reason, caught.value.rcode, len(at.sent)) == ("lost_race", 8, 1)
     assert at.sets[WWW].values == {"0.app3.example.net."}
 
@@ -107,7 +107,41 @@ def test_a_race_that_is_always_lost_ends() -> None:
 def test_noerror_is_not_believed() -> None:
     with pytest.raises(DnsFailure, match="is still app1.example.net.") as caught:
         converge(server(OLD, deaf=True), swap())
-    assert caught.value.reason == "ignored"
+    assert (caught.value.reason, caught.value.done) == ("ignored", ())
+
+
+def test_steps_are_those_that_the_server_did_and_not_those_it_left_out() -> None:
+    """A server that answers NOERROR and leaves out one set of two, as BIND does with a DS where there is no delegation."""
+    other = RRset("other.example.net.", "A", 5, frozenset({"192.0.2.1"}))
+    at = server(OLD)
+    real = at.send
+
+    def send_without_the_swap(zone: str, message: Any) -> int:
+        rcode = real(zone, message)
+        at.sets[WWW] = OLD
+        return rcode
+
+    at.send = send_without_the_swap  # type: ignore[method-assign]
+    with pytest.raises(DnsFailure) as caught:
+        converge(at, Request(ZONE, {WWW: NEW, other.key: other}))
+    assert (caught.value.reason, caught.value.done) == ("ignored", ("create other.example.net. A",))
+
+
+def test_steps_of_a_message_that_was_left_out_are_none_when_a_later_one_fails() -> None:
+    wanted: Dict[Key, Optional[RRset]] = {
+        (f"n{i:04}.example.net.", "TXT"): RRset(f"n{i:04}.example.net.", "TXT", 5, frozenset({"x" * 250}))
+        for i in range(500)
+    }
+    at = server(deaf=True)
+
+    def meddle(here: FakeDns) -> None:
+        if here.sent:
+            here.fail = DnsFailure("refused", "REFUSED.", rcode=5)
+
+    at.meddle = meddle
+    with pytest.raises(DnsFailure) as caught:
+        converge(at, Request(ZONE, wanted))
+    assert (caught.value.reason, caught.value.done) == ("refused", ())
 
 
 def test_a_lost_answer_to_an_update_that_was_made_is_a_success() -> None:

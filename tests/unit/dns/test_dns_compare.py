@@ -74,7 +74,7 @@ def test_what_must_differ_is_expected_with_the_reason() -> None:
         one("@", "DNSKEY", "257 3 13 YWJj"),
         one("ns1", "A", "192.0.2.53"),
         OLD["www.example.net.", "A"],
-        one("t", "TXT", '"one " "two"'),
+        OLD["t.example.net.", "TXT"],
     )
     found = compare(ZONE, OLD, [Said("new", new)])
     assert counted(found) == []
@@ -86,6 +86,22 @@ def test_a_set_of_the_new_servers_alone_matters_unless_it_is_ignored() -> None:
     found = compare(ZONE, OLD, [Said("new", {**OLD, **sets(one("*", "A", "192.0.2.9"))})])
     assert len(counted(found)) == 1
     assert counted(found, ignore_extra=True) == []
+
+
+def test_a_text_in_other_strings_is_another_value() -> None:
+    """DNS-SD (RFC 6763 section 6.1) reads each string as one setting."""
+    service = one("backup._ssh._tcp", "TXT", '"txtvers=1" "u=root" "p="')
+    merged = one("backup._ssh._tcp", "TXT", '"txtvers=1u=rootp="')
+    (each,) = compare(ZONE, sets(service), [Said("new", sets(merged))])
+    assert each.kind == "values"
+    assert as_data(each)["old"] == [["txtvers=1", "u=root", "p="]]
+    assert '"txtvers=1" "u=root" "p="' in table([each])
+    assert compare(ZONE, sets(service), [Said("new", sets(service))]) == []
+
+
+def test_a_text_that_somebody_wrote_as_plain_text_may_be_in_any_strings() -> None:
+    written = RRset(f"a.{ZONE}", "TXT", 60, frozenset({'"v=spf1 -all"'}), texts=frozenset({'"v=spf1 -all"'}))
+    assert compare(ZONE, sets(written), [Said("new", sets(one("a", "TXT", '"v=spf1 " "-all"')))]) == []
 
 
 def test_a_server_that_does_not_answer_is_a_difference() -> None:

@@ -11,6 +11,7 @@ from typing import FrozenSet, Iterable, List, Optional, Sequence
 
 from .model import Key, RRset
 from .plan import describe
+from .txt import fitted
 
 _HALF = 2**31
 
@@ -30,7 +31,8 @@ class Answer:
 class Goal:
     """What is waited for: a set with these values, a serial of at least this one, or neither: that all say the same.
 
-    ``values`` may be empty, for a set that must not exist. ``contains`` allows more values than these. ``ttl``, when
+    ``values`` may be empty, for a set that must not exist; ``texts`` are those written as plain text, which a server may
+    have in any split. ``contains`` allows more values than these. ``ttl``, when
     given, must be the set's.
     """
 
@@ -39,6 +41,7 @@ class Goal:
     contains: bool = False
     ttl: Optional[int] = None
     serial: Optional[int] = None
+    texts: FrozenSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,17 @@ def judge(goal: Goal, answers: Sequence[Answer]) -> List[Lag]:
     return [lag for lag in lags if lag is not None]
 
 
+def describe_lags(zone: str, lags: Sequence[Lag], seconds: float) -> str:
+    """One sentence about servers that are not there yet: first those that do not serve the zone, which waiting will not mend."""
+    strangers = [lag for lag in lags if lag.reason == "not_auth"]
+    behind = [lag for lag in lags if lag.reason != "not_auth"]
+    told = "; ".join(f"{lag.server} {lag.message}".strip() for lag in behind)
+    parts = [f"{lag.message}" for lag in strangers]
+    if behind:
+        parts.append(f"The servers of {zone[:-1]} do not agree after {seconds:g} s: {told}")
+    return " ".join(parts)
+
+
 def _lag(goal: Goal, answer: Answer, latest: Optional[int], reference: Optional[Answer]) -> Optional[Lag]:
     if answer.failure:
         return Lag(answer.server, answer.failure, answer.message)
@@ -104,6 +118,8 @@ def _lag_of_set(goal: Goal, answer: Answer, reference: Optional[Answer]) -> Opti
         text = f"answers {describe(found)}, where another server answers {describe(other)}"
         return None if same else Lag(answer.server, "missing" if found is None else "other_value", text)
     held = found.values if found else frozenset()
+    if goal.key is not None:
+        wanted = fitted(RRset(*goal.key, 0, wanted, texts=goal.texts), found).values
     reached = wanted <= held if goal.contains else wanted == held
     if reached and (goal.ttl is None or found is None or found.ttl == goal.ttl):
         return None

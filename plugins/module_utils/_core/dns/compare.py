@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
-from . import values
-from .imported import DNSSEC, joined
+from . import txt
 from .model import Key, RRset
+from .record_types import SIGNING
 
 EXPECTED, TTL, EXTRA = "expected", "ttl", "extra"
 _WORDS = {
@@ -76,24 +76,19 @@ def _judge(
 ) -> Tuple[str, str]:
     """The kind of a difference and why it is expected; empty when there is none."""
     name, kind = key
-    if old is not None and new is not None and _text(old) == _text(new):
+    if old is not None and new is not None and txt.fitted(old, new).values == new.values:
         return (TTL, "") if old.ttl != new.ttl and kind != "SOA" else ("", "")
     if kind == "SOA":
         return EXPECTED, "each server keeps its own"
     if kind == "NS" and name == zone:
         return EXPECTED, "the nameservers are what changes"
-    if kind in DNSSEC:
+    if kind in SIGNING:
         return EXPECTED, "each server signs with its own keys"
     if old is None and kind in ("A", "AAAA") and name in own:
         return EXPECTED, "the address of a new nameserver"
     if new is None:
         return "missing", ""
     return (EXTRA, "") if old is None else ("values", "")
-
-
-def _text(one: RRset) -> FrozenSet[str]:
-    """The values, wherever their long texts are split."""
-    return frozenset(joined(value) for value in one.values) if one.type == "TXT" else one.values
 
 
 def counted(differences: Iterable[Difference], ignore_extra: bool = False) -> List[Difference]:
@@ -118,10 +113,11 @@ def as_data(one: Difference) -> Dict[str, Any]:
     }
 
 
-def _shown(one: Optional[RRset]) -> List[str]:
+def _shown(one: Optional[RRset]) -> List[Any]:
+    """The values as people write them."""
     if one is None:
         return []
-    return sorted(values.unquote(value) if one.type == "TXT" else value for value in one.values)
+    return txt.read_all(one.values) if one.type == "TXT" else sorted(one.values)
 
 
 def table(differences: Iterable[Difference]) -> str:
@@ -141,7 +137,12 @@ def table(differences: Iterable[Difference]) -> str:
 
 
 def _told(one: Optional[RRset]) -> str:
-    return f"{one.ttl} {' | '.join(_shown(one))}" if one else "nothing"
+    return f"{one.ttl} {' | '.join(_line(value) for value in _shown(one))}" if one else "nothing"
+
+
+def _line(value: Any) -> str:
+    """A value in one line; several strings of TXT each in quotes."""
+    return value if isinstance(value, str) else " ".join(txt.write(text) for text in value)
 
 
 def diff(differences: Iterable[Difference]) -> Dict[str, str]:

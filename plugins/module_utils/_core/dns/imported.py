@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..quoting import visible, yaml_text
-from . import names, values
+from . import names, txt, values
 from .model import RRset
+from .record_types import SIGNING, TYPES
 from .zonefile import LeftOut, not_written
 
 DEFAULT_TTL = 3600
 MARK = "written by smallfleet.infra.dns_zone_import"
-DNSSEC = ("DNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "CDS", "CDNSKEY", "DLV", "KEY", "SIG", "NXT")
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+DNSSEC = SIGNING
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
 
@@ -48,7 +48,6 @@ def take(
     """The sets as data. ``nameservers`` takes the zone's own NS too, ``quoted`` leaves TXT as a zone file has it."""
     taken: List[Dict[str, Any]] = []
     left: List[LeftOut] = []
-    notes: List[str] = []
     for one in sorted(sets, key=lambda found: (found.name != zone, found.name, found.type)):
         reason = _reason(zone, one, nameservers)
         entry = None
@@ -58,11 +57,9 @@ def take(
             left.append(LeftOut(_shown(one.name, zone), one.type, reason))
             continue
         taken.append(entry)
-        if one.type == "TXT" and not quoted and any(joined(value) != value for value in one.values):
-            notes.append(f"{one.name} TXT was split into strings in other places; its text is the same.")
     counted = Counter(int(entry["ttl"]) for entry in taken)
     ttl = max(counted, key=lambda one: (counted[one], -one)) if counted else DEFAULT_TTL
-    return Imported(tuple(taken), ttl, tuple(left), tuple(notes))
+    return Imported(tuple(taken), ttl, tuple(left))
 
 
 def _reason(zone: str, one: RRset, nameservers: bool) -> str:
@@ -75,8 +72,8 @@ def _reason(zone: str, one: RRset, nameservers: bool) -> str:
         return "names the servers of the old provider"
     try:
         values.type_name(one.type)
-    except values.BadValue:
-        return not_written(one.type)
+    except values.BadValue as error:
+        return str(error) if one.type in TYPES else not_written(one.type)
     return ""
 
 
@@ -90,26 +87,15 @@ def _entry(zone: str, one: RRset, canonical: Canonical, quoted: bool) -> Tuple[O
             return None, "has a name that an inventory would read as another"
     except names.BadName as error:
         return None, error.args[0]
-    shown = []
-    for value in sorted(one.values):
-        text = values.unquote(value) if one.type == "TXT" and not quoted else value
+    shown = txt.read_all(one.values, exact=True) if one.type == "TXT" and not quoted else sorted(one.values)
+    for value, text in zip(sorted(one.values), shown):
         try:
             again = canonical(one.type, value if one.type == "TXT" and quoted else values.present(one.type, text, zone))
         except ValueError as error:  # BadValue is one
             return None, f"has a value, {value}, that {error}"
-        if again != value and not (one.type == "TXT" and again == joined(value)):
+        if again != value:
             return None, f"has a value, {value}, that is not plain text; see txt_transformation"
-        shown.append(text)
-    if len(set(shown)) != len(shown):
-        return None, "has the same text twice, split in different places"
     return {"record": record, "type": one.type, "ttl": one.ttl, "value": shown}, ""
-
-
-def joined(shown: str) -> str:
-    """A TXT value with its strings split at 255 bytes, and nowhere else, so that equal texts are equal."""
-    pieces = re.findall(r"\\[0-9]{3}|\\.|.", "".join(_STRING.findall(shown)), re.DOTALL)
-    parts = ["".join(pieces[start : start + 255]) for start in range(0, len(pieces), 255)] or [""]
-    return " ".join(f'"{part}"' for part in parts)
 
 
 def _shown(name: str, zone: str) -> str:
@@ -144,8 +130,12 @@ def render_variables(
 
 
 def _flow(entry: Dict[str, Any]) -> str:
-    shown = ", ".join(yaml_text(value) for value in entry["value"])
+    shown = ", ".join(_strings(value) if isinstance(value, list) else yaml_text(value) for value in entry["value"])
     return f"{{record: {_word(entry['record'])}, type: {_word(entry['type'])}, ttl: {int(entry['ttl'])}, value: [{shown}]}}"
+
+
+def _strings(value: List[str]) -> str:
+    return f"[{', '.join(yaml_text(text) for text in value)}]"
 
 
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
@@ -158,15 +148,12 @@ def _word(text: str) -> str:
 
 def as_sets(zone: str, entries: Sequence[Dict[str, Any]], canonical: Canonical) -> List[RRset]:
     """Data as imported back as sets. Raises BadName or ValueError for what was not imported."""
-    return [
-        RRset(
-            names.qualify(entry["record"], zone),
-            str(entry["type"]),
-            int(entry["ttl"]),
-            frozenset(
-                canonical(str(entry["type"]), values.present(str(entry["type"]), value, zone))
-                for value in entry["value"]
-            ),
-        )
-        for entry in entries
-    ]
+    return [_as_set(zone, entry, canonical) for entry in entries]
+
+
+def _as_set(zone: str, entry: Dict[str, Any], canonical: Canonical) -> RRset:
+    kind = str(entry["type"])
+    shown = [(canonical(kind, values.present(kind, value, zone)), value) for value in entry["value"]]
+    texts = frozenset(value for value, written in shown if values.is_plain_text(kind, written))
+    name = names.qualify(entry["record"], zone)
+    return RRset(name, kind, int(entry["ttl"]), frozenset(value for value, _written in shown), texts=texts)

@@ -22,25 +22,37 @@ from typing import FrozenSet, Iterable, List, Optional
 
 from .model import Change, Group, Key, Prerequisite, RRset, Step
 from .plan import Observed, Refused, plan
-from .values import SINGLE
+from .record_types import SINGLE
+from .txt import held_as
 
 TTL = 3600  # of a new set, when nobody says
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values that a set must have among others, or must not have. Without ``ttl``, the set keeps its own."""
+    """Values that a set must have among others, or must not have. Without ``ttl``, the set keeps its own.
+
+    ``texts`` are those that were written as plain text: the set has such a value, however it is split, or has it in no way.
+    """
 
     key: Key
     values: FrozenSet[str]
     present: bool = True
     ttl: Optional[int] = None
+    texts: FrozenSet[str] = frozenset()
+
+    def held(self, value: str, values: FrozenSet[str]) -> FrozenSet[str]:
+        """The values among those of a set that one of these is."""
+        return held_as(value, values, value in self.texts)
 
 
 def merged(asked: Values, found: Optional[RRset]) -> Optional[RRset]:
     """The set as it has to become; None when nothing is left of it."""
     held = found.values if found is not None else frozenset()
-    values = held | asked.values if asked.present else held - asked.values
+    if asked.present:
+        values = held | {value for value in asked.values if not asked.held(value, held)}
+    else:
+        values = held.difference(*(asked.held(value, held) for value in asked.values))
     if not values:
         return None
     if found is not None and (asked.ttl is None or not asked.present):
@@ -96,5 +108,5 @@ def _changes(asked: Values, before: Optional[RRset], after: Optional[RRset]) -> 
             for value in sorted(after.values - held):
                 yield Change("add", *asked.key, ttl=after.ttl, value=value)
     elif before is not None:
-        for value in sorted(before.values & asked.values):
+        for value in sorted(before.values - (after.values if after is not None else frozenset())):
             yield Change("drop", *asked.key, value=before.spelling(value))

@@ -18,7 +18,8 @@ class RRset:
 
     ``values`` are in canonical presentation form, so that equal sets are equal data; ``exact`` are the values as the
     server spelled them, which a prerequisite must repeat (servers may compare the letters of names in values), in the
-    order of the sorted ``values``.
+    order of the sorted ``values``. ``texts`` are those of the values of a TXT set that somebody wrote as plain text, which
+    stands for any split of it into strings; see the module txt.
     """
 
     name: str
@@ -26,6 +27,7 @@ class RRset:
     ttl: int
     values: FrozenSet[str]
     exact: Tuple[str, ...] = field(default=(), compare=False)
+    texts: FrozenSet[str] = field(default=frozenset(), compare=False)
 
     @property
     def key(self) -> Key:

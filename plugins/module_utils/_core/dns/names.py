@@ -6,14 +6,25 @@
 
 A canonical name is absolute, in lower case, and ends in a dot. Accepted are letters, digits, hyphen, underscore, slash
 (RFC 2317) and a leading wildcard label; other characters of an internationalised name are encoded with IDNA (RFC 3490).
+The four characters that IDNA 2008 (RFC 5891) keeps and IDNA 2003 changes or drops (UTS 46 section 6) are refused with the
+encoded forms, since a wrong guess is another domain.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any, Tuple
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_/-]{0,61}[a-z0-9_])?")
+
+
+_DEVIATIONS = {
+    "\u00df": "a sharp s (U+00DF)",
+    "\u03c2": "a final sigma (U+03C2)",
+    "\u200c": "a zero width non-joiner (U+200C)",
+    "\u200d": "a zero width joiner (U+200D)",
+}
 
 
 class BadName(ValueError):
@@ -23,12 +34,7 @@ class BadName(ValueError):
 def _label(text: str, first: bool) -> str:
     if first and text == "*":
         return text
-    if not text.isascii():
-        try:
-            text = text.encode("idna").decode("ascii")
-        except UnicodeError:
-            raise BadName(f"has a part, '{text}', that has no internationalised form") from None
-    text = text.lower()
+    text = text.lower() if text.isascii() else _encoded(text)
     if not text:
         raise BadName("has an empty part between two dots")
     if len(text) > 63:
@@ -36,6 +42,25 @@ def _label(text: str, first: bool) -> str:
     if not _LABEL.fullmatch(text):
         raise BadName(f"has a part, '{text}', with characters that a name cannot have")
     return text
+
+
+def _encoded(text: str) -> str:
+    """The ASCII form of an internationalised label (RFC 3490 section 4.1). Raises BadName."""
+    small = unicodedata.normalize("NFKC", "".join(one.lower() for one in text))
+    deviating = [said for one, said in _DEVIATIONS.items() if one in small]
+    try:
+        encoded = text.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise BadName(f"has a part, '{text}', that has no internationalised form") from None
+    if deviating:
+        new = "xn--" + small.encode("punycode").decode("ascii")
+        raise BadName(
+            f"has a part, '{text}', with {' and '.join(deviating)}, which old and new rules encode differently;"
+            f" write '{new}' (IDNA 2008), or '{encoded}' (IDNA 2003) if that is the registered name"
+        )
+    if not re.fullmatch(r"[a-z0-9_-]+", encoded):
+        raise BadName(f"has a part, '{text}', that has no internationalised form")
+    return encoded
 
 
 def canonical(text: Any) -> str:

@@ -17,12 +17,11 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .model import Change, Group, Key, Message, Prerequisite, RRset, Step
+from .record_types import COMMON, SINGLE
+from .txt import fitted
 
 LIMIT = 65000  # bytes; a message over TCP ends at 65535 (RFC 1035 section 4.2.2), and the signature needs room
 _ENVELOPE = 600  # header, zone section and TSIG record
-# What may stand at a name, for the rare message that puts a CNAME in the place of other data.
-_COMPANIONS = ("A", "AAAA", "CAA", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP", "SVCB", "TLSA", "TXT")
-
 _PASSING = "passing.invalid."
 
 
@@ -135,7 +134,7 @@ def _objections(zone: str, name: str, wanted: Wanted, observed: Observed) -> Ite
         others = ", ".join(sorted(kind for kind in after if kind != "CNAME"))
         yield f"{name} cannot have a CNAME beside {others}: name what goes with state=absent in the same call."
     for kind, found in sorted(after.items()):
-        if kind in ("CNAME", "DNAME") and len(found.values) > 1:
+        if kind in SINGLE and len(found.values) > 1:
             yield f"{name} {kind} can have one value only."
     if name == zone and (name, "NS") in wanted and "NS" not in after:
         yield f"{name} NS are the zone's own nameservers and cannot be deleted: replace them."
@@ -173,7 +172,7 @@ def _prerequisites(name: str, steps: Sequence[Step]) -> Iterable[Prerequisite]:
     known = {one.type for one in found}
     absent = set(creates)
     if "CNAME" in creates:
-        absent.update(kind for kind in _COMPANIONS if kind not in known)
+        absent.update(kind for kind in COMMON if kind not in known)
     elif creates and not known:
         absent.add("CNAME")
     for kind in sorted(absent):
@@ -223,7 +222,7 @@ Settled = Tuple[Dict[Key, Optional[RRset]], List[str]]
 def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str], given: Wanted) -> Settled:
     """What remains wanted when sets that exist may be kept, and a sentence for each that is kept.
 
-    ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; nobody needs to be told of what is kept by plain
+    Plain text is taken as it is held; see the module txt. ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; nobody needs to be told of what is kept by plain
     ``keep``. ``given`` holds, for a set that must not exist, the values it may have to be deleted (None: any).
     """
     remaining: Dict[Key, Optional[RRset]] = {}
@@ -231,8 +230,9 @@ def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str]
     for key, want in wanted.items():
         found = observed.get(key)
         only = given.get(key)
+        want = fitted(want, found) if want is not None else None
         differs = found is not None and (
-            found != want if want is not None else only is not None and found.values != only.values
+            found != want if want is not None else only is not None and found.values != fitted(only, found).values
         )
         choice = on_existing(key) if differs else "replace"
         if choice == "replace":

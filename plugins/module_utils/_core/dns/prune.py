@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Mapping, Optional, Sequence, Set
 
 from .model import Key, RRset
 from .names import within
-from .values import SERVER_OWNED
+from .record_types import SERVER_OWNED
 
 MATCHES = ("name", "subdomain", "pattern")
 # What a server that signs a zone publishes at its top: CDS and CDNSKEY (RFC 7344), and BIND's notes about its signing.

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..fleet.problems import Problem
-from . import names, values
+from . import names, txt, values
 
 OPTIONS = ("record", "type", "ttl", "value")
 EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
+
+Given = Union[str, List[str]]  # a value as written; only a TXT value can be a list
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Entry:
     """One record set with its source, for messages. ``given`` are the values as written, ``shown`` as presented."""
 
     ttl: int
-    given: Tuple[str, ...]
+    given: Tuple[Given, ...]
     shown: Tuple[str, ...]
     source: str
 
@@ -34,7 +36,7 @@ class Table:
     ttl: int
     entries: Dict[Tuple[str, str], Entry] = field(default_factory=dict)
 
-    def add(self, name: str, kind: str, ttl: int, given: Sequence[str], source: str) -> str:
+    def add(self, name: str, kind: str, ttl: int, given: Sequence[Given], source: str) -> str:
         """Add a record set; answers why it cannot be, completing "... and", or an empty text when all is well."""
         if (name, kind) in self.entries:
             return f"{self.entries[name, kind].source} has its {kind} too"
@@ -58,7 +60,7 @@ class Table:
                 "record": names.relative(name, self.zone),
                 "type": kind,
                 "ttl": entry.ttl,
-                "value": sorted(entry.given if kind == "TXT" else entry.shown),
+                "value": sorted(entry.given, key=repr) if kind == "TXT" else sorted(entry.shown),
             }
             for (name, kind), entry in sorted(self.entries.items())
             if (name, kind) not in skip
@@ -132,14 +134,14 @@ def _type(entry: Mapping[Any, Any], here: str, found: List[Problem]) -> Optional
         return None
 
 
-def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: List[Problem]) -> Tuple[str, ...]:
+def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: List[Problem]) -> Tuple[Given, ...]:
     given = entry.get("value")
     if isinstance(given, str):
         given = [given]
     if not isinstance(given, list) or not given:
         found.append(Problem("", f"{here}.value", "is not a list of values", EXAMPLE))
         return ()
-    seen: Dict[str, int] = {}
+    before: Dict[int, Tuple[str, bool]] = {}
     for index, value in enumerate(given):
         where = f"{here}.value[{index}]"
         try:
@@ -147,12 +149,14 @@ def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: Li
         except values.BadValue as error:
             found.append(Problem("", where, f"{value!r} {error}", f"Write a value that {kind} allows"))
             continue
-        if shown in seen:
-            found.append(Problem("", where, f"is the same as value[{seen[shown]}]", "Write each value once"))
-        seen[shown] = index
+        plain = values.is_plain_text(kind, value)
+        same = next((number for number, other in before.items() if txt.is_same(other, (shown, plain))), None)
+        if same is not None:
+            found.append(Problem("", where, f"is the same as value[{same}]", "Write each value once"))
+        before[index] = (shown, plain)
     if kind in values.SINGLE and len(given) > 1:
         found.append(Problem("", f"{here}.value", f"has {len(given)} values", f"A {kind} has exactly one"))
-    return tuple(value for value in given if isinstance(value, str))
+    return tuple(value for value in given if isinstance(value, (str, list)))
 
 
 def _place(

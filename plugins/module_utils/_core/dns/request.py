@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import names, values
+from . import names, txt, values
 from .merge import Values
 from .model import Key, RRset
 from .plan import Refused, Wanted
 from .prune import Ignore, ignored
+from .record_types import known_type
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
 Pair = Tuple[Dict[Key, Optional[RRset]], Dict[Key, Optional[RRset]]]
@@ -55,8 +56,8 @@ def read_entries(zone: str, entries: List[Mapping[str, Any]], canonical: Canonic
         place = f"record_sets[{index}]." if len(entries) > 1 else ""
         try:
             key = (_name(entry, zone), _type(entry))
-            found = read_values(key[1], entry.get("value") or [], zone, canonical, quoted)
-            if entry["state"] == "present" and not found:
+            found = read_values(key, entry.get("value") or [], zone, canonical, quoted)
+            if entry["state"] == "present" and not found.values:
                 raise Refused(["value: is missing or empty; use state=absent to delete the set."])
             if not values.is_ttl(entry["ttl"]):
                 raise Refused([f"ttl: {entry['ttl']} is not from 0 to {values.TTL_MAX} seconds."])
@@ -65,7 +66,7 @@ def read_entries(zone: str, entries: List[Mapping[str, Any]], canonical: Canonic
         except Refused as refused:
             reasons.extend(place + reason for reason in refused.reasons)
             continue
-        one = RRset(*key, entry["ttl"], found) if found else None
+        one = replace(found, ttl=entry["ttl"]) if found.values else None
         wanted[key] = one if entry["state"] == "present" else None
         if entry["state"] == "absent" and one is not None:
             given[key] = one
@@ -79,16 +80,16 @@ def read_some(zone: str, entry: Mapping[str, Any], canonical: Canonical, quoted:
     key = (_name(entry, zone), _type(entry))
     one, ttl = entry.get("value"), entry["ttl"]
     try:
-        found = read_values(key[1], entry["values"] if one is None else [one], zone, canonical, quoted)
+        found = read_values(key, entry["values"] if one is None else [one], zone, canonical, quoted)
     except Refused as refused:
         raise Refused(
             [reason.replace("value[0]", "value", int(one is not None)) for reason in refused.reasons]
         ) from None
-    if not found:
+    if not found.values:
         raise Refused(["values: is empty; name at least one."])
     if ttl is not None and not values.is_ttl(ttl):
         raise Refused([f"ttl: {ttl} is not from 0 to {values.TTL_MAX} seconds."])
-    return Values(key, found, entry["state"] == "present", ttl)
+    return Values(key, found.values, entry["state"] == "present", ttl, found.texts)
 
 
 def read_zones(asked: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Dict[str, Desired]:
@@ -142,7 +143,7 @@ def read_ignore(zone: str, entries: List[Mapping[str, Any]]) -> Tuple[Ignore, ..
         text = entry["record"]
         try:
             if kind != "ANY":
-                kind = values.type_name(kind)
+                kind = known_type(kind)
             name = _pattern(text, zone) if match == "pattern" else names.qualify(text, zone)
             found.append(Ignore(name, kind, match))
         except names.BadName as error:
@@ -160,30 +161,52 @@ def _pattern(text: str, zone: str) -> str:
     return names.qualify(text.replace("*", stand_in), zone).replace(stand_in, "*")
 
 
-def read_values(kind: str, texts: List[str], zone: str, canonical: Canonical, quoted: bool = False) -> FrozenSet[str]:
-    """Canonical values. Raises Refused with every reason."""
-    reasons, found = [], set()
-    for index, text in enumerate(texts):
+def read_values(key: Key, given: Sequence[Any], zone: str, canonical: Canonical, quoted: bool = False) -> RRset:
+    """A set of canonical values, without a TTL. Raises Refused with every reason.
+
+    A value is a text, and for TXT a list of strings too. ``quoted`` says that TXT values are in the form of a zone file;
+    then each is exactly the strings that it shows.
+    """
+    kind = key[1]
+    reasons: List[str] = []
+    found: List[Tuple[str, bool]] = []
+    for index, value in enumerate(given):
         try:
-            shown = text if quoted and kind == "TXT" else values.present(kind, text, zone)
+            shown = canonical(kind, _present(kind, value, zone, quoted))
         except values.BadValue as error:
-            reasons.append(f"value[{index}]: '{text}' {error}.")
+            reasons.append(f"value[{index}]: '{value}' {error}.")
             continue
-        try:
-            found.add(canonical(kind, shown))
         except ValueError as error:
             reasons.append(f"value[{index}]: {error}")
+            continue
+        one = (shown, kind == "TXT" and not isinstance(value, list) and not quoted)
+        same = next((other for other in found if txt.is_same(one, other)), None)
+        if same is not None and same[0] != shown:
+            reasons.append(f"value[{index}]: '{value}' is the text of another value, in other strings; write one of them.")
+        found.append(one)
     if reasons:
         raise Refused(reasons)
-    return frozenset(found)
+    texts = frozenset(shown for shown, plain in found if plain)
+    return RRset(*key, 0, frozenset(shown for shown, _plain in found), texts=texts)
+
+
+def _present(kind: str, value: Any, zone: str, quoted: bool) -> str:
+    """Raises BadValue."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)  # YAML takes a text of digits for a number
+    if not (quoted and kind == "TXT"):
+        return values.present(kind, value, zone)
+    if not isinstance(value, str):
+        raise values.BadValue("is not in the form of a zone file, which txt_transformation=quoted expects")
+    return value
 
 
 def show(one: Optional[RRset], quoted: bool = False) -> Optional[Dict[str, Any]]:
-    """A set as a module returns it; None when it does not exist."""
+    """A set as a module returns it; None when it does not exist. A TXT value of several strings is a list of them."""
     if one is None:
         return None
     plain = one.type == "TXT" and not quoted
-    return {"ttl": one.ttl, "value": sorted(values.unquote(value) if plain else value for value in one.values)}
+    return {"ttl": one.ttl, "value": txt.read_all(one.values) if plain else sorted(one.values)}
 
 
 def _name(entry: Mapping[str, Any], zone: str) -> str:

@@ -4,64 +4,41 @@
 
 """Values of records as text: checked, and put into the absolute presentation form of a zone file (RFC 1035 section 5).
 
-Pure Python, so that an inventory can be checked where no DNS library is. A type that is not in the table here is passed
-through and checked by the library on the host that sends it.
+Pure Python, so that an inventory can be checked where no DNS library is. Which fields a type has is in the table of
+record types; here is how each kind of field is read. A name in any field is relative to the zone, or whole. What a
+kind leaves to the DNS library is checked on the host that sends it.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Any, Callable, List, Mapping
+from typing import Any, Callable, List, Mapping, Sequence, Tuple
 
-from . import names
+from . import names, txt
+from .record_types import SERVER_OWNED, SINGLE, TYPES, BadValue, RecordType, by_number, type_name, type_of
+
+__all__ = [
+    "FIELDS",
+    "SERVER_OWNED",
+    "SINGLE",
+    "TTL_MAX",
+    "BadValue",
+    "by_number",
+    "canonical_case",
+    "is_plain_text",
+    "is_ttl",
+    "present",
+    "type_name",
+    "type_of",
+]
 
 TTL_MAX = 2**31 - 1  # RFC 2181 section 8
-_GENERIC = re.compile(r"TYPE([0-9]{1,5})")
-# Types whose values are passed through, with the numbers of all types that have a name here (IANA, DNS parameters).
-_OPAQUE = ("NAPTR", "LOC", "SVCB", "HTTPS", "URI", "CDS", "CDNSKEY", "CERT", "HINFO", "OPENPGPKEY", "RP", "SMIMEA")
-_NUMBERS: Mapping[int, str] = {
-    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 17: "RP", 28: "AAAA", 29: "LOC",
-    33: "SRV", 35: "NAPTR", 37: "CERT", 39: "DNAME", 41: "OPT", 43: "DS", 44: "SSHFP", 46: "RRSIG", 47: "NSEC",
-    48: "DNSKEY", 50: "NSEC3", 51: "NSEC3PARAM", 52: "TLSA", 53: "SMIMEA", 59: "CDS", 60: "CDNSKEY", 61: "OPENPGPKEY",
-    63: "ZONEMD", 64: "SVCB", 65: "HTTPS", 249: "TKEY", 250: "TSIG", 251: "IXFR", 252: "AXFR", 255: "ANY", 256: "URI",
-    257: "CAA",
-}  # fmt: skip
-SERVER_OWNED = (
-    *("SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "ZONEMD"),
-    *("ANY", "AXFR", "IXFR", "TSIG", "OPT", "TKEY"),
-)
-
-
-def type_of(number: int) -> str:
-    """The name of a type, ``TYPE<number>`` (RFC 3597) for one that is not known here."""
-    return _NUMBERS.get(number, f"TYPE{number}")
-
-
-def by_number(kind: str) -> str:
-    """``TYPE<number>`` of a type that type_name() accepted, or of one that only servers use."""
-    if _GENERIC.fullmatch(kind):
-        return kind
-    return f"TYPE{next(number for number, name in _NUMBERS.items() if name == kind)}"
-
-
-class BadValue(ValueError):
-    """A value that its type does not allow. The message completes the sentence "'x' ..."."""
-
-
-def type_name(text: Any) -> str:
-    """The record type in upper case. Raises BadValue for what is no type, or is the server's own business."""
-    if not isinstance(text, str):
-        raise BadValue("is not the name of a record type")
-    name = text.upper()
-    number = _GENERIC.fullmatch(name)
-    if number:
-        name = type_of(int(number[1]))
-    if name in SERVER_OWNED:
-        raise BadValue("is a type that the server itself looks after")
-    if name in _CHECKS or name in _OPAQUE or (number and 0 < int(number[1]) < 65536):
-        return name
-    raise BadValue(f"is not a record type; known are {', '.join(sorted([*_CHECKS, *_OPAQUE]))} and TYPE<number>")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^\s"\\]|\\.)+', re.DOTALL)
+_ESCAPED_NAME = re.compile(r"(?:[!#-\[\]-~]|\\[0-9]{3}|\\[!-~ ])+")
+_CAA_TAG = re.compile(r"^(\d+ )([A-Za-z0-9]+)")
 
 
 def is_ttl(number: Any) -> bool:
@@ -69,155 +46,255 @@ def is_ttl(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= TTL_MAX
 
 
+def is_plain_text(kind: str, value: Any) -> bool:
+    """Whether a value stands for its text however it is split; see the module txt."""
+    return kind == "TXT" and isinstance(value, str)
+
+
 def present(kind: str, value: Any, zone: str) -> str:
     """The presentation form of one value of a type that type_name() accepted, its names absolute. Raises BadValue.
 
-    A TXT value is the text itself, without quotes, of any length. Of any other type, a value may be in the generic form
-    of RFC 3597, such as ``\\# 4 C0000201``.
+    A TXT value is plain text without quotes, or a list of strings. Of any other type, a value may be in the generic
+    form of RFC 3597, such as ``\\# 4 C0000201``.
     """
+    if kind == "TXT":
+        return txt.write(value)
+    if isinstance(value, list):
+        raise BadValue("is a list, which only a TXT value can be")
     if not isinstance(value, str):
         raise BadValue("is not a text; put it in quotes")
-    if kind != "TXT" and ("\n" in value or "\r" in value):
+    if "\n" in value or "\r" in value:
         raise BadValue("has a line break")
-    generic = kind != "TXT" and value.lstrip().startswith("\\#")
-    return _opaque(value, zone) if generic else _CHECKS.get(kind, _opaque)(value, zone)
-
-
-def quote(text: str) -> str:
-    """A text of any length as the strings of a TXT record, at most 255 bytes each (RFC 1035 section 3.3.14)."""
-    data = text.encode("utf-8", "surrogateescape")
-    parts = [data[start : start + 255] for start in range(0, len(data), 255)] or [b""]
-    return " ".join('"' + "".join(_escape(byte) for byte in part) + '"' for part in parts)
-
-
-def unquote(shown: str) -> str:
-    """The text of a TXT value in presentation form; bytes that are not UTF-8 as ``\\xNN``."""
-    data = bytearray()
-    for part in re.findall(r'"((?:[^"\\]|\\.)*)"', shown, re.DOTALL):
-        for digits, escaped, plain in re.findall(r"\\([0-9]{3})|\\(.)|([^\\])", part, re.DOTALL):
-            data.extend(bytes([int(digits) & 255]) if digits else (escaped or plain).encode())
-    return data.decode("utf-8", "backslashreplace")
-
-
-def _escape(byte: int) -> str:
-    if byte in b'"\\':
-        return "\\" + chr(byte)
-    return chr(byte) if 32 <= byte < 127 else f"\\{byte:03d}"
-
-
-def _opaque(value: str, zone: str) -> str:
     text = value.strip()
     if not text:
         raise BadValue("is empty")
-    return text
+    known = TYPES.get(kind)
+    if known is None or text.startswith("\\#"):
+        return text
+    if not known.fields:
+        raise BadValue("is not in the generic form of RFC 3597, such as '\\# 4 C0000201'")
+    return _read_fields(known, text, zone)
 
 
-def _ipv4(value: str, zone: str) -> str:
+def canonical_case(kind: str, shown: str) -> str:
+    """A value with the letters that make no difference in lower case, which wire formats leave as they are.
+
+    The tag of CAA is such (RFC 8659 section 4.1). Names in values are lower-cased with the wire form (RFC 4034 section 6.2).
+    """
+    return _CAA_TAG.sub(lambda found: found[1] + found[2].lower(), shown) if kind == "CAA" else shown
+
+
+def _read_fields(known: RecordType, text: str, zone: str) -> str:
+    tokens = _tokens(text)
+    done: List[str] = []
+    for name, kind in known.fields:
+        how, _at, argument = kind.partition("@")
+        if how in _TAILS:
+            shown = _TAILS[how](tokens, name, zone)
+            tokens = []
+        elif not tokens and how.endswith("?"):
+            continue
+        elif not tokens:
+            raise BadValue(f"is not of the form '{known.form}'")
+        elif how == "gateway":
+            shown = _gateway(tokens.pop(0), done[int(argument)], name, zone)
+        else:
+            shown = FIELDS[how.rstrip("?")](tokens.pop(0), name, zone)
+        done.append(shown)
+    if tokens:
+        raise BadValue(f"is not of the form '{known.form}'")
+    return " ".join(part for part in done if part)
+
+
+def _tokens(text: str) -> List[str]:
+    found: List[str] = []
+    position = 0
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise BadValue("has a quote or backslash that does not end")
+        if found and not text[position - 1].isspace():  # such as alpn="h2,h3"
+            found[-1] += token[0]
+        else:
+            found.append(token[0])
+        position = token.end()
+        while position < len(text) and text[position].isspace():
+            position += 1
+    return found
+
+
+def _ipv4(value: str, field: str, zone: str) -> str:
     try:
         return str(IPv4Address(value))
     except AddressValueError:
-        raise BadValue("is not an IPv4 address") from None
+        raise BadValue("is not an IPv4 address" if field == "address" else f"has no IPv4 address as {field}") from None
 
 
-def _ipv6(value: str, zone: str) -> str:
+def _ipv6(value: str, field: str, zone: str) -> str:
     try:
         address = IPv6Address(value)
     except AddressValueError:
-        raise BadValue("is not an IPv6 address") from None
+        raise BadValue("is not an IPv6 address" if field == "address" else f"has no IPv6 address as {field}") from None
     if "%" in value:
         raise BadValue("has an interface, which means nothing on another machine")
     return str(address)
 
 
-def _name(value: str, zone: str) -> str:
+def _name(value: str, field: str, zone: str) -> str:
     try:
+        if "\\" in value and _ESCAPED_NAME.fullmatch(value):
+            return _escaped_name(value.lower(), zone)
         return names.target(value, zone)
     except names.BadName as error:
         raise BadValue(str(error)) from None
 
 
-def _name_or_root(value: str, zone: str) -> str:
-    return "." if value == "." else _name(value, zone)
+def _escaped_name(value: str, zone: str) -> str:
+    """A name with escaped characters, which the DNS library checks on the host: relative if it is one part."""
+    plain = re.sub(r"\\[0-9]{3}|\\.", "x", value)
+    if plain.endswith("."):
+        return value
+    if "." in plain:
+        raise BadValue(f"could be meant as '{value}.' or as '{value}.{zone}'; write the one you mean, with its final dot")
+    return f"{value}.{zone}"
 
 
-def _fields(value: str, count: int, form: str) -> List[str]:
-    parts = value.split()
-    if len(parts) != count:
-        raise BadValue(f"is not of the form '{form}'")
-    return parts
+def _host(value: str, field: str, zone: str) -> str:
+    """A name, or the root, which stands for none."""
+    return "." if value == "." else _name(value, field, zone)
 
 
-def _number(text: str, bits: int, what: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) >= 2**bits:
-        raise BadValue(f"has '{text}' as {what}, which must be a number from 0 to {2**bits - 1}")
-    return str(int(text))
+def _gateway(value: str, kind: str, field: str, zone: str) -> str:
+    """By its kind nothing, an IPv4 or IPv6 address, or a name (RFC 4025 section 2.3, RFC 8777 section 4.2.4)."""
+    readers = {"0": _no_name, "1": _ipv4, "2": _ipv6, "3": _name}
+    if kind not in readers:
+        raise BadValue(f"has {kind} as the type of its {field}, which must be from 0 to 3")
+    return readers[kind](value, field, zone)
 
 
-def _hex(text: str, what: str) -> str:
-    if not re.fullmatch(r"([0-9a-fA-F]{2})+", text):
-        raise BadValue(f"has a {what} that is not hexadecimal")
-    return text.lower()
+def _no_name(value: str, field: str, zone: str) -> str:
+    if value != ".":
+        raise BadValue(f"has '{value}' as {field}, which must be '.' for type 0")
+    return value
 
 
-def _mx(value: str, zone: str) -> str:
-    preference, exchange = _fields(value, 2, "preference name")
-    return f"{_number(preference, 16, 'preference')} {_name_or_root(exchange, zone)}"
+def _number(bits: int) -> Callable[[str, str, str], str]:
+    def read(value: str, field: str, zone: str) -> str:
+        if not re.fullmatch(r"[0-9]{1,10}", value, re.ASCII) or int(value) >= 2**bits:
+            what = field.replace("-", " ")
+            raise BadValue(f"has '{value}' as {what}, which must be a number from 0 to {2**bits - 1}")
+        return str(int(value))
+
+    return read
 
 
-def _srv(value: str, zone: str) -> str:
-    priority, weight, port, host = _fields(value, 4, "priority weight port name")
-    numbers = (_number(priority, 16, "priority"), _number(weight, 16, "weight"), _number(port, 16, "port"))
-    return f"{' '.join(numbers)} {_name_or_root(host, zone)}"
+def _hex(value: str, field: str, zone: str) -> str:
+    if not re.fullmatch(r"([0-9a-fA-F]{2})+", value):
+        raise BadValue(f"has a {field} that is not hexadecimal")
+    return value.lower()
 
 
-def _txt(value: str, zone: str) -> str:
+def _base64(value: str, field: str, zone: str) -> str:
     try:
-        size = len(value.encode("utf-8", "surrogateescape"))
-    except UnicodeError:
-        raise BadValue("has characters that are half of a surrogate pair") from None
-    if size > 60000:
-        raise BadValue("is longer than a DNS message can carry")
-    return quote(value)
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadValue(f"has a {field} that is not base64") from None
+    return value
 
 
-def _caa(value: str, zone: str) -> str:
-    found = re.fullmatch(r'\s*(\d+)\s+([A-Za-z0-9]{1,15})\s+("(?:[^"\\]|\\.)*"|[^\s"]+)\s*', value)
-    if not found:
-        raise BadValue("is not of the form '0 issue \"ca.example.net\"'")
-    body = found[3] if found[3].startswith('"') else f'"{found[3]}"'
-    return f"{_number(found[1], 8, 'flags')} {found[2].lower()} {body}"
+def _word(value: str, field: str, zone: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.:+-]+", value):
+        raise BadValue(f"has '{value}' as {field.replace('-', ' ')}")
+    return value
 
 
-def _sshfp(value: str, zone: str) -> str:
-    algorithm, kind, digest = _fields(value, 3, "algorithm type fingerprint")
-    return f"{_number(algorithm, 8, 'algorithm')} {_number(kind, 8, 'type')} {_hex(digest, 'fingerprint')}"
+def _tag(value: str, field: str, zone: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{1,15}", value):
+        raise BadValue(f"has '{value}' as {field}, which must be letters and digits")
+    return value.lower()
 
 
-def _tlsa(value: str, zone: str) -> str:
-    usage, selector, match, data = _fields(value, 4, "usage selector matching-type data")
-    numbers = (_number(usage, 8, "usage"), _number(selector, 8, "selector"), _number(match, 8, "matching type"))
-    return f"{' '.join(numbers)} {_hex(data, 'certificate association')}"
+def _string(value: str, field: str, zone: str) -> str:
+    return value if value.startswith('"') and value.endswith('"') and len(value) > 1 else _quoted(value, field)
 
 
-def _ds(value: str, zone: str) -> str:
-    tag, algorithm, kind, digest = _fields(value, 4, "key-tag algorithm digest-type digest")
-    numbers = (_number(tag, 16, "key tag"), _number(algorithm, 8, "algorithm"), _number(kind, 8, "digest type"))
-    return f"{' '.join(numbers)} {_hex(digest, 'digest')}"
+def _quoted(value: str, field: str) -> str:
+    if '"' in re.sub(r"\\.", "", value):
+        raise BadValue(f"has a quote within its {field}")
+    return f'"{value}"'
 
 
-_CHECKS: Mapping[str, Callable[[str, str], str]] = {
-    "A": _ipv4,
-    "AAAA": _ipv6,
-    "CAA": _caa,
-    "CNAME": _name,
-    "DNAME": _name,
-    "DS": _ds,
-    "MX": _mx,
-    "NS": _name,
-    "PTR": _name,
-    "SRV": _srv,
-    "SSHFP": _sshfp,
-    "TLSA": _tlsa,
-    "TXT": _txt,
+def _eui(count: int) -> Callable[[str, str, str], str]:
+    def read(value: str, field: str, zone: str) -> str:
+        if not re.fullmatch(rf"[0-9a-fA-F]{{2}}(-[0-9a-fA-F]{{2}}){{{count - 1}}}", value):
+            raise BadValue(f"is not {count} hexadecimal bytes with hyphens between them")
+        return value.lower()
+
+    return read
+
+
+FIELDS: Mapping[str, Callable[[str, str, str], str]] = {
+    "base64word": _base64,
+    "eui6": _eui(6),
+    "eui8": _eui(8),
+    "hexword": _hex,
+    "host": _host,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "name": _name,
+    "string": _string,
+    "tag": _tag,
+    "u16": _number(16),
+    "u32": _number(32),
+    "u8": _number(8),
+    "word": _word,
 }
-SINGLE = ("CNAME", "DNAME")  # at most one value in a set (RFC 2181 section 10.1, RFC 6672 section 2.4)
+
+
+def _hex_tail(tokens: Sequence[str], field: str, zone: str) -> str:
+    """Hexadecimal digits, with blanks between them as dig prints them."""
+    return _hex("".join(tokens), field, zone)
+
+
+def _base64_tail(tokens: Sequence[str], field: str, zone: str) -> str:
+    if not tokens:
+        raise BadValue(f"has no {field}")
+    return _base64("".join(tokens), field, zone)
+
+
+def _any_base64(tokens: Sequence[str], field: str, zone: str) -> str:
+    return _base64("".join(tokens), field, zone)
+
+
+def _strings(tokens: Sequence[str], field: str, zone: str) -> str:
+    if not tokens:
+        raise BadValue(f"has no {field}")
+    return " ".join(_string(token, field, zone) for token in tokens)
+
+
+def _names(tokens: Sequence[str], field: str, zone: str) -> str:
+    return " ".join(_name(token, field, zone) for token in tokens)
+
+
+def _rest(tokens: Sequence[str], field: str, zone: str) -> str:
+    if not tokens:
+        raise BadValue(f"has no {field}")
+    return _any_rest(tokens, field, zone)
+
+
+def _any_rest(tokens: Sequence[str], field: str, zone: str) -> str:
+    for token in tokens:
+        if re.search(r"[;()]", re.sub(r'"(?:[^"\\]|\\.)*"|\\.', "", token)):
+            raise BadValue(f"has ';', '(' or ')' outside quotes in its {field}")
+    return " ".join(tokens)
+
+
+_TAILS: Mapping[str, Callable[[Sequence[str], str, str], str]] = {
+    "base64": _base64_tail,
+    "base64?": _any_base64,
+    "hex": _hex_tail,
+    "names": _names,
+    "rest": _rest,
+    "rest?": _any_rest,
+    "strings": _strings,
+}

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""TXT values: one value is one or more strings of at most 255 bytes (RFC 1035 section 3.3.14).
+
+What is in zones is compared string by string: ``"a" "b"`` and ``"ab"`` are two values. To some readers they are the
+same (SPF, RFC 7208 section 3.3; DKIM, RFC 6376 section 3.6.2.2), to others not (DNS-SD, RFC 6763 section 6.1), and what
+is only copied must not change.
+
+What people write is either *plain text*, which means the text however it is split, or a list of strings, which means
+exactly these. So plain text is compared with the joined strings of what a zone holds: fitted() answers which value of
+the zone it stands for. A string that is longer than 255 bytes is written as strings of 255 bytes and the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, FrozenSet, Iterable, List, Optional, Tuple, Union
+
+from .model import RRset
+from .record_types import BadValue
+
+STRING_BYTES = 255
+MAX_BYTES = 60000  # of all strings; a DNS message has at most 65535 (RFC 1035 section 4.2.2)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_CHARACTER = re.compile(r"\\([0-9]{3})|\\(.)|([^\\])", re.DOTALL)
+
+
+def write(value: Any) -> str:
+    """The presentation form of a value as people write it: plain text, or a list of strings. Raises BadValue."""
+    texts = value if isinstance(value, list) else [value]
+    if not texts:
+        raise BadValue("is an empty list; write at least one string")
+    if not all(isinstance(text, str) for text in texts):
+        raise BadValue("is not a text; put it in quotes")
+    try:
+        data = [text.encode("utf-8", "surrogateescape") for text in texts]
+    except UnicodeError:
+        raise BadValue("has characters that are half of a surrogate pair") from None
+    if sum(len(part) for part in data) > MAX_BYTES:
+        raise BadValue("is longer than a DNS message can carry")
+    return " ".join(_quote(part) for text in data for part in _pieces(text))
+
+
+def read(shown: str) -> Union[str, List[str]]:
+    """The value of a presentation form as people write it; bytes that are not UTF-8 as ``\\xNN``.
+
+    It is plain text, unless it has several strings that write() would not make of one.
+    """
+    texts: List[bytes] = []
+    full = False
+    for part in strings(shown):
+        if full and part:
+            texts[-1] += part
+        else:
+            texts.append(part)
+        full = len(part) == STRING_BYTES
+    found = [text.decode("utf-8", "backslashreplace") for text in texts]
+    return found[0] if len(found) == 1 else found
+
+
+def read_all(shown: Iterable[str], exact: bool = False) -> List[Union[str, List[str]]]:
+    """The values of a set in a stable order. With ``exact``, one that has the text of another one is a list."""
+    ordered = sorted(shown)
+    texts = [joined(value) for value in ordered]
+    return [
+        [found] if exact and isinstance(found, str) and texts.count(text) > 1 else found
+        for found, text in zip([read(value) for value in ordered], texts)
+    ]
+
+
+def strings(shown: str) -> Tuple[bytes, ...]:
+    """The strings of a presentation form."""
+    return tuple(_unescape(part) for part in _STRING.findall(shown))
+
+
+def joined(shown: str) -> bytes:
+    """The text of a presentation form, however it is split."""
+    return b"".join(strings(shown))
+
+
+def is_same(one: Tuple[str, bool], other: Tuple[str, bool]) -> bool:
+    """Whether two values are the same, each in presentation form, and whether it is plain text.
+
+    For what zones hold, which is not plain text, this is an equivalence relation; and it never matters to it in which of
+    several splits a zone holds a text that is written as plain text.
+    """
+    return one[0] == other[0] or ((one[1] or other[1]) and joined(one[0]) == joined(other[0]))
+
+
+def fitted(written: RRset, held: Optional[RRset]) -> RRset:
+    """A set as written, with each plain text in the strings in which ``held`` has it.
+
+    So two sets have the same values when ``fitted(written, held).values == held.values``, for any type. A text that is
+    held in several ways stands for the one that is written alike, or else for the first in order.
+    """
+    if not written.texts or held is None:
+        return written
+    fitting = {}
+    for value in written.texts:
+        candidates = sorted(held_as(value, held.values, True))
+        fitting[value] = value if value in candidates or not candidates else candidates[0]
+    values = frozenset(fitting.get(value, value) for value in written.values)
+    return replace(written, values=values, texts=frozenset(fitting.values()))
+
+
+def held_as(value: str, held: FrozenSet[str], plain: bool) -> FrozenSet[str]:
+    """Which of the held values one that is written is; several when it is ``plain`` text that is held in several ways."""
+    return frozenset(one for one in held if is_same((value, plain), (one, False)))
+
+
+def _pieces(data: bytes) -> List[bytes]:
+    return [data[start : start + STRING_BYTES] for start in range(0, len(data), STRING_BYTES)] or [b""]
+
+
+def _quote(part: bytes) -> str:
+    return '"' + "".join(_escape(byte) for byte in part) + '"'
+
+
+def _escape(byte: int) -> str:
+    if byte in b'"\\':
+        return "\\" + chr(byte)
+    return chr(byte) if 32 <= byte < 127 else f"\\{byte:03d}"
+
+
+def _unescape(text: str) -> bytes:
+    data = bytearray()
+    for digits, escaped, plain in _CHARACTER.findall(text):
+        data.extend(bytes([int(digits) & 255]) if digits else (escaped or plain).encode("utf-8", "surrogateescape"))
+    return bytes(data)
