@@ -42,6 +42,7 @@ alias CNAME www
 stop.any TXT "no wildcard here"
 dkim 7200 TXT "v=DKIM1; k=rsa; p=AAAA" "BBBB \"quoted\" \\"
 long TXT "{long}" "{long}"
+backup._ssh._tcp TXT "txtvers=1" "u=root" "p="
 @ CAA 0 issue "ca.example.com; validationmethods=dns-01"
 _sip._tcp SRV 0 5 5060 mail
 _443._tcp.www TLSA 3 1 1 abababababababababababababababababababababababababababababababab

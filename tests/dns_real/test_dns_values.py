@@ -53,6 +53,21 @@ KINDS = {
     "HTTPS": ("1 . alpn=h2", "2 svc.example.com. port=8443"),
     "SVCB": ("1 svc.example.com. alpn=dot", "2 . ipv4hint=192.0.2.1"),
     "NAPTR": ('100 10 "U" "E2U+sip" "!^.*$!sip:i@example.net!" .', '100 20 "S" "SIP+D2U" "" _sip._udp.example.net.'),
+    "AFSDB": ("1 db1", "2 db2"),
+    "KX": ("10 mail", "20 mail"),
+    "RP": ("admin .", "admin txt"),
+    "IPSECKEY": ("10 3 2 gw AQNR", "10 1 2 192.0.2.1 AQNR"),
+    "APL": ("1:192.0.2.0/24", "2:2001:db8::/32"),
+    "CERT": ("PKIX 1 8 YWJj", "PGP 2 8 YWJj"),
+    "CSYNC": ("66 3 A NS", "67 3 A NS"),
+    "DHCID": ("AAIBY2/FuCJdmYU=", "AAIBY2/AuCJdmYU="),
+    "EUI48": ("00-00-5e-00-53-2a", "00-00-5e-00-53-2b"),
+    "EUI64": ("00-00-5e-ef-10-00-00-2a", "00-00-5e-ef-10-00-00-2b"),
+    "HINFO": ('PC "Debian 13"', 'PC "Debian 12"'),
+    "KEY": ("512 3 13 " + "YWJj" * 16 + "YWJjYWJjYWJjYWJjYWJjYQ==", "512 3 13 " + "ZGVm" * 16 + "YWJjYWJjYWJjYWJjYWJjYQ=="),
+    "OPENPGPKEY": ("YWJj", "ZGVm"),
+    "SMIMEA": ("3 1 1 " + "AB" * 32, "3 1 1 " + "ef" * 32),
+    "URI": ("10 1 https://example.net/", "20 1 https://example.net/"),
     "LOC": ("52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m", "1 2 3.000 S 4 5 6.000 W 0.00m"),
     "TYPE65280": (r"\# 2 ABCD", r"\# 0"),
 }
@@ -88,6 +103,17 @@ def test_a_new_value_takes_the_ttl_of_its_set_and_a_named_one_is_for_all(server:
     take(client, name, "A", "192.0.2.1", "192.0.2.2")
     assert at(client, name, "A") == {"ttl": 61, "value": ["192.0.2.3"]}
     put(client, next(names), "A", "192.0.2.1")
+
+
+def test_a_value_of_several_strings_stays_so_and_plain_text_is_it_in_any_strings(server: Any) -> None:
+    client, name = server.client(), next(names)
+    service = ["txtvers=1", "u=root", "p="]
+    options = {"record": name, "type": "TXT", "values": [service, ["v=spf1 include:a.example ", "-all"]], "ttl": None}
+    converge_values(client, ZONE, read_some(ZONE, {**options, "state": "present"}, client.canonical))
+    assert service in (at(client, name, "TXT") or {})["value"]
+    assert not put(client, name, "TXT", "v=spf1 include:a.example -all").changed
+    assert take(client, name, "TXT", "v=spf1 include:a.example -all").changed
+    assert (at(client, name, "TXT") or {})["value"] == [service]
 
 
 def test_several_values_are_one_step(server: Any) -> None:

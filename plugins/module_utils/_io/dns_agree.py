@@ -18,7 +18,7 @@ from .._core.dns.model import Key
 from .clock import Clock
 from .dns import DnsFailure
 from .dns_reading import serial_of, soa_of
-from .dns_socket import Server
+from .dns_socket import Server, ascii_host
 from .dns_wire import WireClient
 
 with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
@@ -63,7 +63,7 @@ def endpoints(servers: Sequence[str], asking: Asking) -> List[Endpoint]:
         if _is_address(server):
             found.append(Endpoint(server, server))
         else:
-            found.extend(_named(server, _system_addresses(server, asking.families)))
+            found.extend(_named(server, _system_addresses(ascii_host(server), asking.families)))
     return list(dict.fromkeys(found))
 
 
@@ -195,7 +195,7 @@ def _resolver(asking: Asking) -> Any:
         made = dns.resolver.Resolver()
     else:
         made = dns.resolver.Resolver(configure=False)
-        addresses = [asking.resolver] if _is_address(asking.resolver) else _system_addresses(asking.resolver, FAMILIES)
+        addresses = [asking.resolver] if _is_address(asking.resolver) else _system_addresses(ascii_host(asking.resolver), FAMILIES)
         if not addresses:
             raise DnsFailure("unreachable", f"{asking.resolver} has no address.")
         made.nameservers = addresses

@@ -14,7 +14,7 @@ from .._core.masking import looks_like_secret
 from .dns import RCODES, DnsFailure
 from .dns_gss import ALGORITHM as GSS
 from .dns_gss import agree
-from .dns_socket import Server
+from .dns_socket import Server, ascii_host
 from .dns_wire import WireClient, make_key
 from .files import FileStore
 
@@ -44,7 +44,7 @@ TRANSPORT_RULES: Mapping[str, List[Tuple[str, ...]]] = {
 
 def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
     """The client for a module's options. Raises Refused for a key file that holds no key, and for a secret in the place of a name."""
-    server = Server(params["server"], params["port"], params["protocol"], params["timeout"])
+    server = Server(ascii_host(params["server"]), params["port"], params["protocol"], params["timeout"])
     if params["key_algorithm"] == GSS:
         if params["key_file"] or params["key_name"]:
             raise Refused([f"key_algorithm: with {GSS} the key is agreed on; leave out its name, secret and file."])

@@ -11,6 +11,8 @@ import struct
 import time
 from dataclasses import dataclass
 
+from .._core.dns import names
+from .._core.dns.plan import Refused
 from .dns import DnsFailure
 
 
@@ -25,6 +27,19 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.address} port {self.port}/{self.protocol}"
+
+
+def ascii_host(text: str) -> str:
+    """An address or name of a server in ASCII. Left to Python, a name would be encoded with the rules of 2003 alone.
+
+    Raises Refused for a name that has no certain encoding.
+    """
+    if text.isascii():
+        return text
+    try:
+        return names.canonical(text)[:-1]
+    except names.BadName as error:
+        raise Refused([f"server: '{text}' {error}."]) from None
 
 
 def resolve(server: Server) -> str:
