@@ -12,6 +12,7 @@ from typing import Dict, Set
 
 import yaml
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import TYPES, WRITABLE
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 
@@ -47,6 +48,12 @@ def test_the_record_sets_of_the_guide_are_accepted() -> None:
     assert len(entries) == 6
     for entry in entries:
         read_entries("demo.example.net.", [{"ttl": 3600, "state": "present", **entry}], lambda kind, text: text)
+
+
+def test_the_table_of_types_in_the_guide_is_that_of_the_program() -> None:
+    rows = [row.strip("| ").split(" | ") for row in GUIDE.split("<!-- types -->\n")[1].split("\n\n")[0].splitlines()[2:]]
+    forms = {kind: form for kinds, form in rows for kind in kinds.split(", ")}
+    assert forms == {kind: TYPES[kind].form if TYPES[kind].fields else "*generic*" for kind in WRITABLE}
 
 
 WRITING = ("", "_apply", "_merge", "_options", "_socket", "_whole", "_wire")  # what the modules that write are made of
