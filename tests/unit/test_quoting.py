@@ -76,7 +76,6 @@ def test_what_stands_plainly_in_a_configuration_breaks_out_of_none(text: str) ->
 
 COMMENTS = ("#", "//")
 QUOTING = frozenset(["visible", "quote", "int", "plain", "yaml_text"])
-KNOWN = ("_NOTICE", "INTERPRETER")
 
 
 def unquoted(source: str) -> List[str]:
@@ -108,7 +107,7 @@ def _lines(node: ast.JoinedStr) -> Iterator[Tuple[str, ast.expr]]:
 def _is_quoted(value: ast.expr) -> bool:
     if isinstance(value, ast.Call):
         return isinstance(value.func, ast.Name) and value.func.id in QUOTING
-    return isinstance(value, ast.Name) and value.id in KNOWN
+    return isinstance(value, ast.Name) and value.id.isupper()  # a constant
 
 
 @pytest.mark.parametrize(
