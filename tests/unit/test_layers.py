@@ -15,7 +15,7 @@ from typing import List, Tuple
 import pytest
 from testing.imports import COLLECTION, imports
 
-SHARED = ("diff", "masking", "quoting")
+SHARED = ("diff", "limits", "masking", "quoting")
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 EFFECTS = frozenset(
     "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random "
@@ -87,6 +87,7 @@ def test_every_import_of_the_collection_points_down() -> None:
         ("module_utils/_core/fleet/bad.py", "from ..node.settings import read_settings"),
         ("module_utils/_core/dns/bad.py", f"from {COLLECTION}module_utils._core.lab.spec import LabSpec"),
         ("module_utils/_core/planning.py", "from .._io import files"),
+        ("module_utils/_core/limits.py", "from .dns.names import canonical"),
         ("module_utils/_io/bad.py", f"from {COLLECTION}modules import fleet_plan"),
         ("module_utils/_io/bad.py", f"from {COLLECTION}action.fleet_plan import ActionModule"),
         ("module_utils/_io/bad.py", "from ...modules import fleet_plan"),
@@ -109,6 +110,7 @@ def test_an_import_that_points_up_or_aside_is_caught(path: str, source: str) -> 
             "from ..fleet.model import Fleet\nfrom .names import canonical\nimport json",
         ),
         ("module_utils/_core/dns/good.py", "from urllib.parse import urlsplit"),
+        ("module_utils/_core/dns/good.py", "from ..limits import BadText"),
         ("module_utils/_core/planning.py", "from .dns import resolve"),
         (
             "module_utils/_io/good.py",
