@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, NoReturn, Tuple
+from typing import Any, Dict, Iterable, List, NoReturn, Optional, Tuple
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 MIB = 2**20
@@ -147,6 +147,65 @@ class _Bounded(TreeBuilder):
     def doctype(self, name: str, pubid: str, system: str) -> None:
         """Entities are defined in a document type, and those of others may expand without end."""
         raise BadText(f"{self._what}: has a document type (<!DOCTYPE {excerpt(name)[1:-1]}>), which is not read. Remove it")
+
+
+class Entry:
+    """A dictionary out of a JSON text: each value is checked when it is taken. All raise BadText with the place.
+
+    A key that is missing has the default; without a default that is an error too.
+    """
+
+    def __init__(self, value: Any, place: str) -> None:
+        if not isinstance(value, dict):
+            raise BadText(f"{place}: expected a dictionary, got {excerpt(value)}")
+        self._value: Dict[str, Any] = value
+        self.place = place
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._value
+
+    def _get(self, key: str, default: Any) -> Any:
+        if key not in self._value and default is None:
+            raise BadText(f"{self.place}: has no {key}")
+        return self._value.get(key, default)
+
+    def text(self, key: str, default: Optional[str] = None) -> str:
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise BadText(f"{self.place}.{key}: expected a string, got {excerpt(value)}")
+        return value
+
+    def scalar(self, key: str, default: Optional[str] = None) -> str:
+        """A string, a number or a boolean, as text."""
+        value = self._get(key, default)
+        if not isinstance(value, (str, int, float)) or isinstance(value, int) and value.bit_length() > 64:
+            raise BadText(f"{self.place}.{key}: expected a string or a number, got {excerpt(value)}")
+        return str(value)
+
+    def integer(self, key: str, default: Optional[int] = None, low: int = 0, high: int = 2**63 - 1) -> int:
+        return integer(self._get(key, default), f"{self.place}.{key}", low, high)
+
+    def texts(self, key: str) -> List[str]:
+        """A list of strings; empty when the key is missing."""
+        value = self._value.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(inner, str) for inner in value):
+            raise BadText(f"{self.place}.{key}: expected a list of strings, got {excerpt(value)}")
+        return value
+
+    def entry(self, key: str) -> Entry:
+        """A dictionary inside; empty when the key is missing."""
+        return Entry(self._value.get(key, {}), f"{self.place}.{key}")
+
+    def entries(self, key: str) -> List[Entry]:
+        """The dictionaries of a list inside; none when the key is missing."""
+        return list(entries_of(self._value.get(key, []), f"{self.place}.{key}"))
+
+
+def entries_of(value: Any, place: str) -> Iterable[Entry]:
+    """The dictionaries of a list, less those that are empty. Raises BadText."""
+    if not isinstance(value, list):
+        raise BadText(f"{place}: expected a list, got {excerpt(value)}")
+    return [Entry(inner, f"{place}[{index}]") for index, inner in enumerate(value) if inner != {}]
 
 
 class Counter:

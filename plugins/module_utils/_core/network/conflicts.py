@@ -9,13 +9,13 @@ IPv4 by ARP probes (RFC 5227, 2.1.1), IPv6 by neighbour solicitations from the u
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from .model import Desired, Interface, Link, Observed
+from .observe import read_entries
 
 EVERYBODY = b"\xff" * 6
 _ARP, _IPV6 = 0x0806, 0x86DD
@@ -108,9 +108,8 @@ def said(interface: str, ip: str, mac: str) -> str:
 
 
 def same_macs(desired: Desired, observed: Observed, neighbours: str) -> List[str]:
-    """MACs that are asked for and that a neighbour has, by what ``ip -json neighbour`` printed."""
-    entries: List[Dict[str, Any]] = json.loads(neighbours or "[]")
-    theirs = {str(one["lladdr"]).lower(): str(one.get("dst")) for one in entries if one.get("lladdr")}
+    """MACs that are asked for and that a neighbour has, by what ``ip -json neighbour`` printed. Raises observe.Unreadable."""
+    theirs = {one.text("lladdr").lower(): one.text("dst", "a neighbour") for one in read_entries(neighbours, "neighbours") if "lladdr" in one}
     mine = {mac for link in observed.links.values() for mac in (link.mac, link.permanent_mac)}
     return [
         f"interfaces.{one.name}.mac_address: {theirs[one.mac]} has the MAC {one.mac}. Give this host another, or none"

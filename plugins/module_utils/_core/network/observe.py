@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import json
-from ipaddress import ip_address, ip_network
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from ipaddress import IPv6Network, ip_address, ip_network
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
 
+from ..limits import BadText, Entry, entries_of, excerpt, load_json
 from .model import Address, Link, Observed, Route, Rule
 
 # -N: tables and protocols as numbers, since a host may have names of its own for them in /etc/iproute2
@@ -39,105 +39,147 @@ _BOND_OPTIONS = (
 )
 
 
-class Unreadable(Exception):
+class Unreadable(BadText):
     """ip(8) printed something else than expected."""
 
 
 def observe(printed: Mapping[str, str]) -> Observed:
     """The kernel's network from the output of each of ``COMMANDS``, by its key. Raises Unreadable."""
     try:
-        entries = {key: list(_entries(printed[key])) for key in COMMANDS}
-        links = {entry["ifname"]: _link(entry) for entry in entries["links"]}
+        entries = {key: read_entries(printed.get(key, "-"), key) for key in COMMANDS}
+        links = {link.name: link for link in map(_link, entries["links"])}
         routes = [*_routes(entries["routes4"], 4), *_routes(entries["routes6"], 6)]
+        leases = _leases(routes)
         addresses = {
-            entry["ifname"]: tuple(_addresses(entry, routes)) for entry in entries["addresses"] if entry["ifname"] in links
+            name: tuple(_addresses(entry, leases.get(name, _Leases())))
+            for entry in entries["addresses"]
+            for name in [entry.text("ifname")]
+            if name in links
         }
         rules = [*_rules(entries["rules4"], 4), *_rules(entries["rules6"], 6)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unreadable(f"ip -json printed what this version does not know: {error!r}") from error
+    except Unreadable:
+        raise
+    except ValueError as error:  # BadText is one, and ipaddress raises it
+        raise Unreadable(f"ip -json printed what this version does not know: {excerpt(str(error), 200)[1:-1]}") from None
     ipv6 = any("inet6_addr_gen_mode" in entry for entry in entries["links"])
     return Observed(links, addresses, tuple(routes), tuple(rules), ipv6)
 
 
-def _entries(text: str) -> Iterator[Dict[str, Any]]:
-    """Some versions print nothing for an empty list, and empty dictionaries for what a filter left out."""
-    for entry in json.loads(text) if text.strip() else []:
-        if entry:
-            yield entry
+def read_entries(text: str, what: str) -> List[Entry]:
+    """The dictionaries of what ``ip -json`` printed. Some versions print nothing for an empty list, and empty dictionaries
+    for what a filter left out. Raises Unreadable.
+    """
+    try:
+        return list(entries_of(load_json(text, what), what)) if text.strip() else []
+    except BadText as error:
+        raise Unreadable(f"ip -json printed what this version does not know: {error}") from None
 
 
-def _link(entry: Mapping[str, Any]) -> Link:
-    info = entry.get("linkinfo", {})
-    kind = info.get("info_kind", "")
-    data = info.get("info_data", {})
-    flags = entry["flags"]
-    options = {key: str(data[key]) for key in _BOND_OPTIONS if key in data} if kind == "bond" else {}
+def _link(entry: Entry) -> Link:
+    info = entry.entry("linkinfo")
+    kind = info.text("info_kind", "")
+    data = info.entry("info_data")
+    flags = entry.texts("flags")
+    options = {key: data.scalar(key) for key in _BOND_OPTIONS if key in data} if kind == "bond" else {}
     return Link(
-        name=entry["ifname"],
+        name=entry.text("ifname"),
         kind=kind,
-        mac=entry.get("address", ""),
-        permanent_mac=entry.get("permaddr", "") or str(info.get("info_slave_data", {}).get("perm_hwaddr", "")),
-        mtu=int(entry["mtu"]),
-        max_mtu=int(entry.get("max_mtu", 0)),
+        mac=entry.text("address", ""),
+        permanent_mac=entry.text("permaddr", "") or info.entry("info_slave_data").text("perm_hwaddr", ""),
+        mtu=entry.integer("mtu"),
+        max_mtu=entry.integer("max_mtu", 0),
         up="UP" in flags,
         carrier="LOWER_UP" in flags,
         loopback="LOOPBACK" in flags,
-        master=entry.get("master", ""),
-        lower=entry.get("link", "") if kind in _ON_TOP else "",
-        vlan_id=int(data.get("id", 0)) if kind == "vlan" else 0,
-        stp=kind == "bridge" and bool(int(data.get("stp_state", 0))),
-        mode=str(data.get("mode", "")) if kind == "bond" else "",
+        master=entry.text("master", ""),
+        lower=entry.scalar("link", "") if kind in _ON_TOP else "",
+        vlan_id=data.integer("id", 0) if kind == "vlan" else 0,
+        stp=kind == "bridge" and bool(data.integer("stp_state", 0)),
+        mode=data.scalar("mode", "") if kind == "bond" else "",
         options=options,
-        link_local=entry.get("inet6_addr_gen_mode", "none") != "none",
+        link_local=entry.text("inet6_addr_gen_mode", "none") != "none",
     )
 
 
-def _addresses(entry: Mapping[str, Any], routes: Sequence[Route]) -> Iterator[Address]:
-    near = [route for route in routes if route.interface == entry["ifname"]]
-    for one in entry.get("addr_info", []):
-        if one.get("family") not in ("inet", "inet6"):
+class _Leases:
+    """What the routes of one interface say of addresses that came by a lease."""
+
+    def __init__(self) -> None:
+        self.dhcp: Set[str] = set()
+        self.advertised: Set[IPv6Network] = set()
+
+    @property
+    def lengths(self) -> FrozenSet[int]:
+        return frozenset(network.prefixlen for network in self.advertised)
+
+
+def _leases(routes: Iterable[Route]) -> Dict[str, _Leases]:
+    found: Dict[str, _Leases] = {}
+    for route in routes:
+        if route.protocol == "dhcp" and route.source:
+            found.setdefault(route.interface, _Leases()).dhcp.add(route.source)
+        elif route.protocol == "ra" and not route.gateway and ":" in route.destination:
+            found.setdefault(route.interface, _Leases()).advertised.add(IPv6Network(route.destination))
+    return found
+
+
+def _addresses(entry: Entry, leases: _Leases) -> Iterator[Address]:
+    lengths = leases.lengths
+    for one in entry.entries("addr_info"):
+        family = one.text("family", "")
+        if family not in ("inet", "inet6"):
             continue
-        valid = int(one.get("valid_life_time", _FOREVER))
+        valid = one.integer("valid_life_time", _FOREVER)
+        local = one.text("local")
+        ip_address(local)
         yield Address(
-            ip=one["local"],
-            prefix_length=int(one["prefixlen"]),
-            dynamic=bool(one.get("dynamic")) or valid != _FOREVER or _leased_for_ever(one, near),
-            link_local=one["family"] == "inet6" and str(one.get("scope")) == _LINK_SCOPE,
+            ip=local,
+            prefix_length=one.integer("prefixlen", high=32 if family == "inet" else 128),
+            dynamic=_is_set(one, "dynamic") or valid != _FOREVER or _leased_for_ever(one, leases, lengths),
+            link_local=family == "inet6" and one.scalar("scope", "") == _LINK_SCOPE,
             valid=0 if valid == _FOREVER else valid,
-            preferred=0 if valid == _FOREVER else int(one.get("preferred_life_time", valid)),
+            preferred=0 if valid == _FOREVER else one.integer("preferred_life_time", valid),
         )
 
 
-def _leased_for_ever(one: Mapping[str, Any], routes: Sequence[Route]) -> bool:
+def _is_set(entry: Entry, key: str) -> bool:
+    """A flag, which ip(8) prints as true or leaves out."""
+    return key in entry and entry.scalar(key) == "True"
+
+
+def _leased_for_ever(one: Entry, leases: _Leases, lengths: Iterable[int]) -> bool:
     """Whether an address without an end came by a lease all the same: an infinite one (RFC 2131, 3.3; RFC 4861, 4.6.2) is
     to the kernel like one that somebody gave by hand, and only the routes that came with it tell. DHCP's name it as
     their source; an advertised prefix is a route of protocol ra, and who made that asked the kernel for none of its own.
     """
-    if one["family"] == "inet":
-        return any(route.protocol == "dhcp" and route.source == one["local"] for route in routes)
-    prefixes = [route.destination for route in routes if route.protocol == "ra" and not route.gateway]
-    return bool(one.get("noprefixroute")) and any(ip_address(one["local"]) in ip_network(prefix) for prefix in prefixes)
+    local = one.text("local")
+    if one.text("family") == "inet":
+        return local in leases.dhcp
+    if not _is_set(one, "noprefixroute"):
+        return False
+    return any(IPv6Network((local, length), strict=False) in leases.advertised for length in lengths)
 
 
-def _routes(entries: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route]:
+def _routes(entries: Sequence[Entry], family: int) -> Iterator[Route]:
     """Unicast routes of one next hop that somebody made; the kernel's own come and go with the addresses."""
     for entry in entries:
-        table = int(entry.get("table", 254))
-        protocol = PROTOCOLS.get(str(entry.get("protocol", "")), str(entry.get("protocol", "")))
-        if str(entry.get("type", _UNICAST)) != _UNICAST or table == LOCAL_TABLE or protocol == "kernel":
+        table = entry.integer("table", 254)
+        number = entry.scalar("protocol", "")
+        protocol = PROTOCOLS.get(number, number)
+        if entry.scalar("type", _UNICAST) != _UNICAST or table == LOCAL_TABLE or protocol == "kernel":
             continue
         if "dev" not in entry or "via" in entry:
             continue  # several next hops, or one of the other family
         yield Route(
-            destination=_destination(entry["dst"], family),
-            interface=entry["dev"],
-            gateway=entry.get("gateway", ""),
-            metric=int(entry.get("metric", 0)),
+            destination=_destination(entry.text("dst"), family),
+            interface=entry.text("dev"),
+            gateway=entry.text("gateway", ""),
+            metric=entry.integer("metric", 0),
             table=table,
-            onlink="onlink" in entry.get("flags", []),
+            onlink="onlink" in entry.texts("flags"),
             protocol=protocol,
-            source=entry.get("prefsrc", ""),
-            expires=max(1, int(entry["expires"])) if "expires" in entry else 0,
+            source=entry.text("prefsrc", ""),
+            expires=max(1, entry.integer("expires")) if "expires" in entry else 0,
         )
 
 
@@ -147,28 +189,28 @@ def _destination(text: str, family: int) -> str:
     return str(ip_network(text))
 
 
-def _rules(entries: Sequence[Mapping[str, Any]], family: int) -> List[Rule]:
+def _rules(entries: Sequence[Entry], family: int) -> List[Rule]:
     found: List[Rule] = []
     for entry in entries:
-        if "table" not in entry or entry.get("action", "to_tbl") != "to_tbl":
+        if "table" not in entry or entry.scalar("action", "to_tbl") != "to_tbl":
             continue
         found.append(
             Rule(
-                priority=int(entry.get("priority", 0)),
+                priority=entry.integer("priority", 0),
                 family=family,
-                table=int(entry["table"]),
+                table=entry.integer("table"),
                 source=_selector(entry, "src"),
                 destination=_selector(entry, "dst"),
-                iif=entry.get("iif", ""),
-                fwmark=int(str(entry.get("fwmark", "0")), 16),
+                iif=entry.text("iif", ""),
+                fwmark=int(entry.scalar("fwmark", "0"), 16),
             )
         )
     return found
 
 
-def _selector(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key, "all")
+def _selector(entry: Entry, key: str) -> str:
+    value = entry.text(key, "all")
     if value == "all":
         return ""
-    length = entry.get(f"{key}len")
-    return str(ip_network(value if length is None else f"{value}/{length}"))
+    length = f"/{entry.integer(f'{key}len', high=128)}" if f"{key}len" in entry else ""
+    return str(ip_network(f"{value}{length}"))

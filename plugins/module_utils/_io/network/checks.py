@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from typing import Collection, Dict, List, Mapping, Sequence
 
 from ..._core.network.model import DEFAULT_DESTINATIONS, MAIN_TABLE, Observed, Route
+from ..._core.network.observe import read_entries
 from ..command import CommandRunner
 
 KNOWN = {"REACHABLE", "PERMANENT", "NOARP"}
@@ -50,8 +50,7 @@ class Checks:
             return ""
         argv = ["ip", "-json", "neighbour", "show", "to", route.gateway, "dev", route.interface]
         answer = self._runner.run(argv, check=False)
-        entries: List[Dict[str, List[str]]] = json.loads(answer.stdout or "[]")
-        if any(KNOWN & set(entry.get("state", [])) for entry in entries):
+        if any(KNOWN & set(entry.texts("state")) for entry in read_entries(answer.stdout, "neighbours")):
             return ""
         return f"the gateway {route.gateway} does not answer on {route.interface}"
 
