@@ -157,7 +157,8 @@ reason:
 from typing import Any, Dict, List
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import MODES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment, BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.request import Request, malformed, moves, unfit

@@ -142,7 +142,7 @@ cannot_talk:
       sample: a switch that sends frames back to where they came from
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock

@@ -125,7 +125,7 @@ reason:
 
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import read_wishes
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import observe

@@ -48,6 +48,12 @@ def check_size(text: str, what: str, limits: Limits = CONFIGURATION) -> None:
         raise BadText(f"{what}: has {size} bytes, and at most {limits.size} are read. Split it or remove what is not needed")
 
 
+def split_lines(text: str) -> List[str]:
+    """Lines with their ends. Only a line feed ends one: what ``str.splitlines()`` takes for an end may stand inside of a value."""
+    parts = text.split("\n")
+    return [f"{part}\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+
+
 def integer(text: object, what: str, low: int = 0, high: int = 2**63 - 1) -> int:
     """A whole number in ASCII digits, or one that is a number already. ``int()`` alone takes other scripts, blanks and ``_``.
 

@@ -10,9 +10,9 @@ import difflib
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import (
     Attachment,
-    BadDefinition,
     attached,
     bridge,
     direct,

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..limits import BadText, Limits, load_json
+
+SAMPLE = Limits(size=2**20, depth=8)
+"""One line that a probe wrote, with the beginning of the answer in it."""
 NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -43,8 +46,8 @@ def parse(text: str) -> Tuple[Tuple[Sample, ...], int]:
 
 def _sample(line: str) -> Optional[Sample]:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
+        data = load_json(line, "sample", SAMPLE)
+    except BadText:
         return None
     at = data.get("at") if isinstance(data, Mapping) else None
     if isinstance(at, bool) or not isinstance(at, (int, float)) or not _finite(at):

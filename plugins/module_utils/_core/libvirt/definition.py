@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ..masking import mask_element
-from .domain import SOURCES, Disk, Domain, Interface, attribute, read_domain, read_interface
+from .domain import SOURCES, BadDefinition, Disk, Domain, Interface, attribute, read_domain, read_interface, read_root
 
 BUSES = {"v": "virtio", "s": "sata", "h": "ide"}
 SPARE_PORTS = 6  # three for what every guest has besides, three for what is plugged in later
@@ -107,7 +107,7 @@ def rendered(wanted: Domain) -> str:
 
 def revised(definition: str, wanted: Domain) -> str:
     """The definition with all that differs changed and all else kept."""
-    return _revised(ElementTree.fromstring(definition), wanted, read_domain(definition))
+    return _revised(read_root(definition), wanted, read_domain(definition))
 
 
 def _revised(root: Element, wanted: Domain, found: Domain) -> str:
@@ -250,18 +250,18 @@ def _move(element: Element, wanted: Interface) -> None:
 
 def moved_interface(live: str, wanted: Interface) -> str:
     """The NIC of a running guest on another bridge: what libvirt can change while the guest runs."""
-    for element in ElementTree.fromstring(live).findall("devices/interface"):
+    for element in read_root(live).findall("devices/interface"):
         if read_interface(element).mac == wanted.mac:
             for source in element.findall("source"):
                 element.remove(source)
             SubElement(element, "source", {"bridge": wanted.source})
             return written(element)
-    raise ValueError(f"the guest has no NIC with the MAC {wanted.mac}")
+    raise BadDefinition(f"the guest has no NIC with the MAC {wanted.mac}")
 
 
 def shown(definition: str) -> str:
     """The definition as it may be shown: without any secret, and as we write it, so that only what differs does."""
-    root = ElementTree.fromstring(definition)
+    root = read_root(definition)
     mask_element(root)
     return written(root)
 

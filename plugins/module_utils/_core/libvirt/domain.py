@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Tuple
-from xml.etree import ElementTree
+from typing import Mapping, Optional, Tuple
 from xml.etree.ElementTree import Element
+
+from ..limits import BadText, excerpt, parse_xml
+from ..limits import integer as whole
 
 # Bytes in one of libvirt's units; memory is in KiB where no unit is written.
 UNITS: Mapping[str, int] = {
@@ -19,6 +22,12 @@ UNITS: Mapping[str, int] = {
 MODES = ("bridge", "vepa", "private", "passthrough")
 """How a macvtap treats the others on its card; libvirt takes vepa where nothing is said."""
 SOURCES: Mapping[str, str] = {"bridge": "bridge", "direct": "dev", "network": "network"}
+
+_HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,8}")
+
+
+class BadDefinition(BadText):
+    """The text is not the definition of a guest, or not one that libvirt gives."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +80,26 @@ class Domain:
     interfaces: Tuple[Interface, ...] = ()
 
 
-def read_domain(xml: str) -> Domain:
-    """The guest of a domain XML. Raise ValueError for text that is none."""
+def read_root(xml: str, tag: str = "domain") -> Element:
+    """The root element of what libvirt gave. Raises BadDefinition."""
     try:
-        root = ElementTree.fromstring(xml)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"this is not XML: {error}") from None
-    if root.tag != "domain":
-        raise ValueError(f"this is not the XML of a domain but of a {root.tag}")
+        root = parse_xml(xml, f"libvirt's {tag}")
+    except BadText as error:
+        raise BadDefinition(str(error)) from None
+    if root.tag != tag:
+        raise BadDefinition(f"this is not the XML of libvirt's {tag} but of a {excerpt(root.tag)[1:-1]}")
+    return root
+
+
+def read_domain(xml: str) -> Domain:
+    """The guest of a domain XML. Raises BadDefinition."""
+    root = read_root(xml)
     return Domain(
         name=text(root, "name"),
         uuid=text(root, "uuid"),
         type=root.get("type", ""),
         memory=kibibytes(root.find("memory")),
-        vcpus=int(text(root, "vcpu") or 1),
+        vcpus=number(text(root, "vcpu") or "1", "vcpu"),
         kernel=text(root, "os/kernel"),
         initrd=text(root, "os/initrd"),
         cmdline=text(root, "os/cmdline"),
@@ -95,7 +110,7 @@ def read_domain(xml: str) -> Domain:
 
 def offers_kvm(capabilities: str) -> bool:
     """Whether libvirt runs guests by KVM here, by its own account (``virsh capabilities``): a device file proves nothing."""
-    return any(domain.get("type") == "kvm" for domain in ElementTree.fromstring(capabilities).iter("domain"))
+    return any(domain.get("type") == "kvm" for domain in read_root(capabilities, "capabilities").iter("domain"))
 
 
 def read_interface(element: Element) -> Interface:
@@ -141,8 +156,18 @@ def _host(element: Element) -> str:
 def _address(element: Optional[Element]) -> str:
     if element is None or element.get("type") != "pci":
         return ""
-    number: Dict[str, int] = {key: int(element.get(key, "0"), 0) for key in ("domain", "bus", "slot", "function")}
-    return f"{number['domain']:04x}:{number['bus']:02x}:{number['slot']:02x}.{number['function']:x}"
+    domain, bus, slot, function = (number(element.get(key, "0"), f"address {key}") for key in ("domain", "bus", "slot", "function"))
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
+
+
+def number(digits: str, what: str) -> int:
+    """A whole number as libvirt writes it, decimal or, with 0x, hexadecimal. Raises BadDefinition."""
+    if _HEXADECIMAL.fullmatch(digits):
+        return int(digits, 16)
+    try:
+        return whole(digits.strip(), what, high=2**53)
+    except BadText as error:
+        raise BadDefinition(str(error)) from None
 
 
 def text(element: Element, path: str) -> str:
@@ -160,4 +185,4 @@ def kibibytes(element: Optional[Element]) -> int:
     """The size an element tells, in KiB."""
     if element is None or not (element.text or "").strip():
         return 0
-    return int(element.text or "0") * UNITS.get(element.get("unit", "KiB"), 2**10) // 2**10
+    return number(element.text or "0", element.tag) * UNITS.get(element.get("unit", "KiB"), 2**10) // 2**10

@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Tuple
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from ..masking import masked_xml
-from .domain import attribute, kibibytes, read_interface
+from .domain import BadDefinition, attribute, kibibytes, number, read_interface, read_root
 
-_ELEMENT = re.compile(r"<interface\b[^>]*(?<!/)>.*?</interface>", re.DOTALL)
+_PATH = ("domain", "devices", "interface")
 _GENERATED = re.compile(r"(vnet|macvtap|macvlan)\d+")
 _HOTPLUG_BUSES = ("pci-root", "pci-bridge", "pcie-root-port", "pcie-switch-downstream-port", "pcie-to-pci-bridge")
-
-
-class BadDefinition(ValueError):
-    """The text is not the definition of a guest, or not one that libvirt gives."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +92,12 @@ class Domain:
 
 def read_domain(text: str) -> Domain:
     """Raises BadDefinition."""
-    try:
-        root = ET.fromstring(text)
-    except ET.ParseError as error:
-        raise BadDefinition(f"this is no XML: {error}") from error
-    if root.tag != "domain" or not root.findtext("name"):
-        raise BadDefinition("this is not the definition of a guest")
+    root = read_root(text)
+    if not root.findtext("name"):
+        raise BadDefinition("this is the definition of a guest without a name")
     devices = root.find("devices")
-    nics = [] if devices is None else [_nic(one) for one in devices.findall("interface")]
-    texts = {nic.mac: found for found in _ELEMENT.findall(text) for nic in [_nic(ET.fromstring(found))]}
-    if [nic for nic in nics if nic.mac not in texts] or len({nic.mac for nic in nics}) != len(nics):
+    nics = _nics(root, text)
+    if not all(nic.mac for nic in nics) or len({nic.mac for nic in nics}) != len(nics):
         raise BadDefinition(f"the interfaces of {root.findtext('name')} cannot be told apart by their MAC")
     kind = root.find("os/type")
     return Domain(
@@ -114,30 +107,58 @@ def read_domain(text: str) -> Domain:
         machine="" if kind is None else kind.get("machine", ""),
         buses={} if devices is None else _buses(devices),
         host_devices=devices is not None and devices.find("hostdev") is not None,
-        nics=tuple(_with_text(nic, texts[nic.mac]) for nic in nics),
+        nics=nics,
         text=text,
     )
 
 
-def _with_text(nic: Nic, text: str) -> Nic:
-    return Nic(nic.mac, nic.at, nic.pci, nic.bus, nic.model, nic.target, nic.network, nic.special, text)
+def _nics(root: ET.Element, text: str) -> Tuple[Nic, ...]:
+    """The interfaces with their texts. Raises BadDefinition."""
+    data = text.encode("utf-8")
+    elements, spans = root.findall("devices/interface"), _spans(data)
+    if len(elements) != len(spans):
+        raise BadDefinition("the definition has its interfaces in several places")
+    return tuple(replace(_nic(element), text=data[begin:end].decode("utf-8")) for element, (begin, end) in zip(elements, spans))
+
+
+def _spans(data: bytes) -> List[Tuple[int, int]]:
+    """The first byte and that behind the last of each interface in a definition. Comments hold none."""
+    parser = ParserCreate("utf-8")
+    path: List[str] = []
+    found: List[Tuple[int, int]] = []
+    begins: List[int] = []
+
+    def start(tag: str, _attributes: Dict[str, str]) -> None:
+        path.append(tag)
+        if len(path) == 3 and tuple(path) == _PATH:
+            begins.append(parser.CurrentByteIndex)
+
+    def end(_tag: str) -> None:
+        if len(path) == 3 and tuple(path) == _PATH:
+            here = parser.CurrentByteIndex  # behind <interface/>, or before </interface>
+            closing = data.startswith(b"</interface", here)
+            found.append((begins.pop(), data.index(b">", here) + 1 if closing else here))
+        path.pop()
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(data, True)
+    except ExpatError as error:
+        raise BadDefinition(f"this is no XML: {error}") from None
+    return found
 
 
 def _buses(devices: ET.Element) -> Dict[int, str]:
     found: Dict[int, str] = {}
     for one in devices.findall("controller"):
-        if one.get("type") == "pci" and (one.get("index") or "").isdigit():
-            found[int(one.get("index", "0"))] = one.get("model", "")
+        if one.get("type") == "pci" and one.get("index"):
+            found[number(one.get("index", ""), "controller index")] = one.get("model", "")
     return found
 
 
 def read_nic(text: str) -> Nic:
     """One interface from its element alone. Raises BadDefinition."""
-    try:
-        element = ET.fromstring(text)
-    except ET.ParseError as error:
-        raise BadDefinition(f"this is no XML: {error}") from error
-    return _with_text(_nic(element), text)
+    return replace(_nic(read_root(text, "interface")), text=text)
 
 
 def _nic(element: ET.Element) -> Nic:
@@ -155,8 +176,11 @@ def _nic(element: ET.Element) -> Nic:
 
 
 def attached(text: str, to: Attachment) -> str:
-    """The element of an interface, attached to something else; MAC, PCI address and all else stay as they are."""
-    element = ET.fromstring(text)
+    """The element of an interface, attached to something else; MAC, PCI address and all else stay as they are.
+
+    Raises BadDefinition.
+    """
+    element = read_root(text, "interface")
     element.set("type", to.type)
     if to.type != "direct":
         element.attrib.pop("trustGuestRxFilters", None)
@@ -172,7 +196,7 @@ def attached(text: str, to: Attachment) -> str:
 
 def settled(text: str) -> str:
     """The element without what libvirt gives a running interface of its own accord: device and alias."""
-    return _plain(ET.fromstring(text))
+    return _plain(read_root(text, "interface"))
 
 
 def _plain(element: ET.Element) -> str:
@@ -189,19 +213,18 @@ def _plain(element: ET.Element) -> str:
 
 def spliced(text: str, wanted: Mapping[str, str]) -> str:
     """A definition with the elements of some interfaces, by MAC, replaced. Raises BadDefinition when one is missing."""
-    left = {mac.lower() for mac in wanted}
-
-    def put(found: "re.Match[str]") -> str:
-        mac = _nic(ET.fromstring(found.group(0))).mac
-        if mac not in left:
-            return found.group(0)
-        left.discard(mac)
-        return wanted[mac]
-
-    changed = _ELEMENT.sub(put, text)
-    if left:
-        raise BadDefinition(f"there is no interface with the MAC {', '.join(sorted(left))}")
-    return changed
+    by_mac = {mac.lower(): element for mac, element in wanted.items()}
+    data = text.encode("utf-8", "replace")
+    parts: List[bytes] = []
+    done = 0
+    for nic, (begin, end) in zip(_nics(read_root(text), text), _spans(data)):
+        element = by_mac.pop(nic.mac, None)
+        if element is not None:
+            parts += [data[done:begin], element.encode("utf-8")]
+            done = end
+    if by_mac:
+        raise BadDefinition(f"there is no interface with the MAC {', '.join(sorted(by_mac))}")
+    return b"".join([*parts, data[done:]]).decode("utf-8")
 
 
 def shown(domain: Optional[Domain], macs: List[str]) -> str:

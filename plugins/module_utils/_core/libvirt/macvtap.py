@@ -10,10 +10,10 @@ and guest never meet, unless a switch sends frames back to where they came from.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
+from ..limits import BadText, Entry, entries_of, load_json
 from .interfaces import Domain, Nic
 
 LINKS: Tuple[str, ...] = ("ip", "-json", "-details", "link", "show")
@@ -21,7 +21,7 @@ KINDS = ("macvtap", "macvlan")
 HOST = "this host"
 
 
-class Unreadable(Exception):
+class Unreadable(BadText):
     """ip(8) printed something else than expected."""
 
 
@@ -76,26 +76,25 @@ class Apart:
 def read_links(text: str) -> Dict[str, Link]:
     """The links that ``LINKS`` prints, by name. Raises Unreadable."""
     try:
-        entries: Iterable[Mapping[str, Any]] = [one for one in json.loads(text or "[]") if one]
-        return {entry["ifname"]: _link(entry) for entry in entries}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(f"ip -json printed what this version does not know: {error!r}") from error
+        return {link.name: link for link in map(_link, entries_of(load_json(text or "[]", "links"), "links"))}
+    except BadText as error:
+        raise Unreadable(f"ip -json printed what this version does not know: {error}") from None
 
 
-def _link(entry: Mapping[str, Any]) -> Link:
-    info = entry.get("linkinfo", {})
-    kind = str(info.get("info_kind", ""))
+def _link(entry: Entry) -> Link:
+    info = entry.entry("linkinfo")
+    kind = info.text("info_kind", "")
     on_top = kind in KINDS
     return Link(
-        name=entry["ifname"],
-        index=int(entry["ifindex"]),
+        name=entry.text("ifname"),
+        index=entry.integer("ifindex"),
         kind=kind,
-        mac=str(entry.get("address", "")).lower(),
-        lower=str(entry.get("link", "")) if on_top else "",
-        mode=str(info.get("info_data", {}).get("mode", "")) if on_top else "",
-        master=str(entry.get("master", "")),
-        up="UP" in entry["flags"],
-        mtu=int(entry["mtu"]),
+        mac=entry.text("address", "").lower(),
+        lower=entry.scalar("link", "") if on_top else "",
+        mode=info.entry("info_data").text("mode", "") if on_top else "",
+        master=entry.text("master", ""),
+        up="UP" in entry.texts("flags"),
+        mtu=entry.integer("mtu"),
     )
 
 

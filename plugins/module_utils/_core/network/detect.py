@@ -15,7 +15,7 @@ from .model import Desired
 BACKENDS = ("ifupdown", "netplan", "networkd", "networkmanager")
 TITLES = {"ifupdown": "ifupdown", "netplan": "netplan", "networkd": "systemd-networkd", "networkmanager": "NetworkManager"}
 _BY_NETPLAN = re.compile(r"/(run|etc|lib)/systemd/network/10-netplan-")
-_OTHER_RENDERER = re.compile(r"^\s*(network:\s*\{.*)?[\"']?renderer[\"']?\s*:\s*[\"']?NetworkManager", re.MULTILINE)
+_OTHER_RENDERER = re.compile(r"^[ \t]*(network:[ \t]*\{.*)?[\"']?renderer[\"']?\s*:\s*[\"']?NetworkManager", re.MULTILINE)
 # What NetworkManager finds again as it was when it begins anew; an access point or a tunnel would have to be dialled again.
 _KEPT = ("ethernet", "bridge", "bond", "vlan", "veth", "loopback", "dummy", "tun", "macvlan")
 

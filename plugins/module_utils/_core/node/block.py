@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
+from ..limits import split_lines
+
 BEGIN = "# BEGIN smallfleet.infra: written from the inventory, changes are lost"
 END = "# END smallfleet.infra"
 
@@ -32,20 +34,14 @@ def with_block(text: str, lines: Sequence[str]) -> str:
 
 def has_block(text: str) -> bool:
     """Whether a part of the text is ours, damaged or not."""
-    return any(line.rstrip("\n") in (BEGIN, END) for line in _lines(text))
+    return any(line.rstrip("\n") in (BEGIN, END) for line in split_lines(text))
 
 
 def _split(text: str) -> Tuple[List[str], List[str], bool]:
-    lines = _lines(text)
+    lines = split_lines(text)
     marks = [(index, line.rstrip("\n")) for index, line in enumerate(lines) if line.rstrip("\n") in (BEGIN, END)]
     if not marks:
         return lines, [], False
     if [mark for _index, mark in marks] != [BEGIN, END]:
         raise DamagedBlock(f"expected one line '{BEGIN}' and after it one line '{END}'")
     return lines[: marks[0][0]], lines[marks[1][0] + 1 :], True
-
-
-def _lines(text: str) -> List[str]:
-    """Lines with their ends. Only a line feed ends one: what str.splitlines() takes for an end may be part of a key."""
-    lines = text.split("\n")
-    return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

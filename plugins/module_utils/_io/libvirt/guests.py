@@ -11,9 +11,11 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Sequence
 
-from ..._core.libvirt.interfaces import BadDefinition, Domain, read_domain, spliced
+from ..._core.libvirt.domain import BadDefinition
+from ..._core.libvirt.interfaces import Domain, read_domain, spliced
 from ..._core.libvirt.macvtap import LINKS, Link, read_links
 from ..._core.libvirt.move import OFF, PAUSED, RUNNING, Entry, Guest, Step
+from ..._core.limits import BadText, load_json
 from ..clock import Clock
 from ..command import CommandFailed, CommandRunner
 from ..files import FileStore
@@ -67,7 +69,7 @@ class Guests:
         for line in self._virsh.call("domstats", "--state").splitlines():
             key, _sign, value = line.strip().partition("=")
             if line.startswith("Domain:"):
-                name = line.split("'", 1)[1].rsplit("'", 1)[0]
+                name = line.partition("'")[2].rpartition("'")[0]
             elif key == "state.state":
                 found[name] = _STATES.get(value, f"in state {value}")
         return found
@@ -132,8 +134,11 @@ class Journal:
         """By the UUID of the guest."""
         found: Dict[str, Entry] = {}
         for path in sorted(glob.glob(self._path("*"))):
-            data: Dict[str, Any] = json.loads(self._files.read(path) or "{}")
-            entry = Entry(data["uuid"], data["guest"], data["method"], data["ran"], data["was"], data["defined"])
+            try:
+                data: Dict[str, Any] = load_json(self._files.read(path) or "{}", path)
+                entry = Entry(data["uuid"], data["guest"], data["method"], data["ran"], data["was"], data["defined"])
+            except (BadText, KeyError, TypeError) as error:
+                raise BadDefinition(f"{path}: is not a note of a move: {error}. Remove it when the guest is where it belongs") from None
             found[entry.uuid] = entry
         return found
 

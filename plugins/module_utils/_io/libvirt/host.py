@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import Callable, Dict, Mapping, Optional, Set, Tuple
@@ -14,6 +13,7 @@ from typing import Callable, Dict, Mapping, Optional, Set, Tuple
 from ..._core.libvirt.domain import offers_kvm, read_domain
 from ..._core.libvirt.guest import Ceph
 from ..._core.libvirt.plan import OFF, Desired, Found, Image, Observed, Step, images_of, uses_ceph
+from ..._core.limits import Entry, load_json
 from ..clock import Clock
 from ..command import CommandFailed, CommandRunner
 from ..files import FileStore
@@ -77,8 +77,9 @@ class Hypervisor:
 
     def _image(self, path: str) -> Image:
         """Asked of a file that a running guest has locked, too: only its head is read."""
-        said = json.loads(self._runner.run(["qemu-img", "info", "--force-share", "--output=json", path]).stdout)
-        return Image(said["format"], said["virtual-size"])
+        printed = self._runner.run(["qemu-img", "info", "--force-share", "--output=json", path]).stdout
+        info = Entry(load_json(printed, f"qemu-img info {path}"), f"qemu-img info {path}")
+        return Image(info.text("format"), info.integer("virtual-size"))
 
     def _key(self, desired: Desired) -> Tuple[str, str]:
         """The key in the keyring, and what is wrong with that file; either is empty."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from ..._core.diff import text_diff
-from ..._core.libvirt.interfaces import BadDefinition, read_domain, settled, shown
+from ..._core.libvirt.domain import BadDefinition
+from ..._core.libvirt.interfaces import read_domain, settled, shown
 from ..._core.libvirt.move import Entry, Expected, Guest, Move, Work, back, expected, longest_first, plan, space_needed
 from ..._core.masking import masked_xml
 from ..clock import Clock

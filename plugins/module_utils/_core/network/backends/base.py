@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Protocol, Tuple
 
+from ...limits import BadText, check_size
 from .._links import in_order
 from ..model import Desired, FileChange, Files, Interface, Route, Rule
 
@@ -87,3 +88,31 @@ def compare(
         if path in existing and path not in wanted:
             found.append(FileChange(path, existing[path], None, mode))
     return tuple(found)
+
+
+def oversized(existing: Mapping[str, str]) -> List[str]:
+    """The files that are larger than any configuration is, each with the remedy. They are not read."""
+    found: List[str] = []
+    for path, text in sorted(existing.items()):
+        try:
+            check_size(text, path)
+        except BadText as error:
+            found.append(str(error))
+    return found
+
+
+def settings(text: str, section: str, comments: str) -> Dict[str, List[str]]:
+    """Key -> its values in one section of a file of ``[section]`` and ``key=value`` lines, as systemd.syntax(7) and GKeyFile have it.
+
+    ``comments`` are the characters that begin one. Lines of no known form say nothing: the program that the file is for
+    ignores them or the file. ConfigParser is not for foreign files: its error grows with the square of the bad lines.
+    """
+    found: Dict[str, List[str]] = {}
+    here = ""
+    for line in (raw.strip() for raw in text.split("\n")):
+        if line.startswith("["):
+            here = line.strip("[]")
+        elif here == section and "=" in line and not line.startswith(tuple(comments)):
+            key, _equals, value = line.partition("=")
+            found.setdefault(key.strip(), []).append(value.strip())
+    return found

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
+from ...limits import excerpt, split_lines
 from .._draft import route_words, rule_words
 from ..model import Desired, FileChange, Files, Interface
-from .base import HEAD, compare, dns_home, floors, present, routes_of, rules_of
+from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
 
 MAIN = "/etc/network/interfaces"
 FOLDER = "/etc/network/interfaces.d"
@@ -45,8 +46,8 @@ class Ifupdown:
         ours = {path: match.group(1) for path in existing for match in [_OURS.fullmatch(path)] if match}
         mine = [path for path, name in ours.items() if name in encoded]
         found = list(compare(self.files(desired), existing, mine))
-        problems: List[str] = []
-        for path in sorted(existing):
+        problems = oversized(existing)
+        for path in () if problems else sorted(existing):
             if path in ours:
                 continue
             after, said = without(existing[path], managed)
@@ -169,7 +170,7 @@ def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
         if words and not line.lstrip().startswith("#") and _KEYWORDS.fullmatch(words[0]):
             skipping = words[0] == "iface" and len(words) > 1 and words[1] in names
             if any(one.startswith("/") or "*" in one for one in words[1:]) and words[0] in ("auto", "iface"):
-                problems.append(f"'{line.strip()}' may be about any interface. Name the interfaces one by one")
+                problems.append(f"{excerpt(line.strip())} may be about any interface. Name the interfaces one by one")
             if _NAMES.fullmatch(words[0]) and names & set(words[1:]):
                 rest = [one for one in words[1:] if one not in names]
                 if rest:
@@ -182,10 +183,10 @@ def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
 
 def _logical(text: str) -> List[str]:
     """The lines of a file; one that ends in a backslash goes on in the next."""
-    found: List[str] = []
-    for line in text.splitlines(keepends=True):
-        if found and found[-1].endswith("\\\n"):
-            found[-1] += line
+    found: List[List[str]] = []
+    for line in split_lines(text):
+        if found and found[-1][-1].endswith("\\\n"):
+            found[-1].append(line)
         else:
-            found.append(line)
-    return found
+            found.append([line])
+    return ["".join(parts) for parts in found]

@@ -11,7 +11,7 @@ import re
 from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
-from .base import HEAD, compare, dns_home, floors, present, routes_of, rules_of
+from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
 from .networkd import Networkd, earlier
 
 FOLDER = "/etc/netplan"
@@ -33,6 +33,10 @@ BOND_KEYS = {
 }
 _OURS = re.compile(re.escape(f"{FOLDER}/{PREFIX}") + r"[0-9]+-(.+)\.yaml")
 _KEY = re.compile(r"(?P<indent> *)(?P<quote>[\"']?)(?P<key>[A-Za-z0-9_.*?\[\]-]+)(?P=quote):(?P<rest>.*)")
+
+# An anchor or an alias where a value begins.
+_REFERENCE = re.compile(r"(?:^\s*|- +|: +|[\[{,]\s*)[&*][A-Za-z0-9_-]")
+_WRITE_OUT = "Write it out in place of the alias"
 
 
 class Netplan:
@@ -58,8 +62,9 @@ class Netplan:
         ours = {path: match.group(1) for path in existing for match in [_OURS.fullmatch(path)] if match}
         mine = [path for path, name in ours.items() if name in managed]
         found = list(compare(self.files(desired), existing, mine, MODE))
-        problems = earlier(desired, beside, MADE)
-        for path in sorted(existing):
+        problems = oversized({**existing, **beside})
+        problems += [] if problems else earlier(desired, beside, MADE)
+        for path in () if oversized(existing) else sorted(existing):
             if path in ours:
                 continue
             after, said = without(existing[path], managed)
@@ -150,42 +155,58 @@ def yaml(value: Any, indent: int = 0) -> str:
 def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
     """A file of netplan less what it says of these interfaces, and what in it cannot be taken apart line by line.
 
-    Only block style is, which is what installers and cloud-init write.
+    Only block style is, which is what installers and cloud-init write. Nothing is expanded: an alias that may stand for one of
+    the interfaces is a problem, and so is any in a file from which something is taken.
     """
-    kept: List[Tuple[int, str]] = []
+    kept: List[str] = []
     problems: List[str] = []
+    references: List[int] = []
     inside: List[Tuple[int, str]] = []  # the keys above the present line, with their indentation
     skip = -1
-    for line in text.splitlines(keepends=True):
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
         bare = line.strip()
         indent = len(line) - len(line.lstrip(" "))
+        if bare and not bare.startswith("#") and _REFERENCE.search(line):
+            references.append(number)
         if skip >= 0 and (not bare or bare.startswith("#") or indent > skip or _item(bare, indent, skip)):
             continue
         skip = -1
         match = _KEY.match(line)
         if match and not bare.startswith("#"):
-            inside = [one for one in inside if one[0] < indent] + [(indent, match["key"])]
-            keys = [key for _unused, key in inside]
+            while inside and inside[-1][0] >= indent:
+                inside.pop()
+            inside.append((indent, match["key"]))
+            keys = [key for _indent, key in inside]
             if keys[:1] == ["network"] and len(keys) == 3 and keys[1] in SECTIONS.values():
                 if match["key"] in names:
                     skip = indent
                     continue
-            problems += _clever(keys, match, names)
-        kept.append((indent, line))
-    return _less_empty("".join(line for _unused, line in kept), text), problems
+            problems += _clever(keys, match, names, number)
+        elif bare.startswith("<<") and sum(above < indent for above, _key in inside) < 3:
+            problems.append(f"line {number} merges an alias that may define any interface. {_WRITE_OUT}")
+        kept.append(line)
+    after = "".join(kept)
+    if references and after != text and not problems:
+        problems.append(f"line {references[0]} has an anchor or an alias, which may be of what is removed. {_WRITE_OUT}")
+    return _less_empty(after, text), problems
 
 
 def _item(bare: str, indent: int, skip: int) -> bool:
     return bare.startswith("- ") and indent == skip
 
 
-def _clever(keys: List[str], match: "re.Match[str]", names: Set[str]) -> List[str]:
+def _clever(keys: List[str], match: "re.Match[str]", names: Set[str], number: int) -> List[str]:
     """What this reader of YAML does not follow, or what is about our interfaces under another name."""
     rest = match["rest"].strip()
     if keys[:1] == ["network"] and len(keys) < 3 and rest.startswith("{") and rest != "{}":
         return ["is written in flow style ({...}). Write it in block style, one key to a line"]
-    if match["key"] == "set-name" and rest.strip("\"'") in names and keys[2:3] != [rest.strip("\"'")]:
-        return [f"{keys[2]} is {rest} by another name. Name it {rest} there"]
+    if keys[:1] == ["network"] and len(keys) < 3 and rest.startswith("*"):
+        return [f"line {number} is an alias that may define any interface. {_WRITE_OUT}"]
+    name = rest.split(" #")[0].strip().strip("\"'")
+    if match["key"] == "set-name" and name in names and len(keys) != 4:
+        return [f"line {number} has 'set-name: {name}' outside of an interface. Write it directly below the interface, or remove it"]
+    if match["key"] == "set-name" and name in names and keys[2] != name:
+        return [f"{keys[2]} is {name} by another name. Name it {name} there"]
     return []
 
 
@@ -193,14 +214,14 @@ def _less_empty(text: str, before: str) -> str:
     """netplan refuses a section without anything in it."""
     if text == before:
         return text
-    lines = text.splitlines(keepends=True)
-    found: List[str] = []
-    for index, line in enumerate(lines):
+    kept: List[str] = []
+    following = -1  # the indentation of the next line with anything in it
+    for line in reversed(text.splitlines(keepends=True)):
+        bare = line.strip()
         match = _KEY.match(line)
-        if match and match["key"] in SECTIONS.values() and not match["rest"].strip():
-            depth = len(match["indent"])
-            following = [one for one in lines[index + 1 :] if one.strip() and not one.strip().startswith("#")]
-            if not following or len(following[0]) - len(following[0].lstrip(" ")) <= depth:
-                continue
-        found.append(line)
-    return "".join(found)
+        empty = match and match["key"] in SECTIONS.values() and not match["rest"].strip() and following <= len(match["indent"])
+        if not empty:
+            kept.append(line)
+            if bare and not bare.startswith("#"):
+                following = len(line) - len(line.lstrip(" "))
+    return "".join(reversed(kept))

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Dict, List, Mapping, Tuple
 
 from ..model import MAIN_TABLE, Desired, Files, Interface, Route, Rule
-from .base import HEAD, compare, dns_home, present, routes_of, rules_of
+from .base import HEAD, compare, dns_home, oversized, present, routes_of, rules_of, settings
 
 FOLDER = "/etc/systemd/network"
 PREFIX = "05-smallfleet-"
@@ -24,6 +24,8 @@ BOND_KEYS = {
     "xmit_hash_policy": "TransmitHashPolicy",
     "ad_select": "AdSelect",
 }
+LONGEST_PATTERN = 200
+"""Characters of a pattern that is compared; interfaces have names of at most 15."""
 _MILLISECONDS = ("miimon", "updelay", "downdelay")
 Section = Tuple[str, List[Tuple[str, str]]]
 
@@ -49,7 +51,8 @@ class Networkd:
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
         """Files of others stay: ours come first. One that would come before ours is a problem."""
         mine = [_path(one.name, kind) for one in desired.interfaces for kind in ("netdev", "network")]
-        return Files(compare(self.files(desired), existing, mine), tuple(earlier(desired, existing, PREFIX)))
+        problems = oversized(existing) or earlier(desired, existing, PREFIX)
+        return Files(compare(self.files(desired), existing, mine), tuple(problems))
 
     def claims(self, desired: Desired) -> Dict[str, str]:
         """systemd-networkd looks at the kernel."""
@@ -167,20 +170,14 @@ def _base(path: str) -> str:
 
 def _matches(name: str, text: str, section: str) -> bool:
     """Whether a file is, or may be, about the interface. One that matches by other things than names may be."""
-    lines = [line.strip() for line in text.splitlines()]
-    here = ""
-    keys: Dict[str, str] = {}
-    for line in lines:
-        if line.startswith("["):
-            here = line.strip("[]")
-        elif here == section and "=" in line and not line.startswith(("#", ";")):
-            key, value = line.split("=", maxsplit=1)
-            keys[key.strip()] = f"{keys.get(key.strip(), '')} {value.strip()}"
+    keys = settings(text, section, "#;")
     if not keys:
         return False
     if "Name" not in keys:
         return section == "Match"
-    patterns = keys["Name"].split()
+    patterns = " ".join(keys["Name"]).split()
+    if any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
+        return True
     if patterns and patterns[0].startswith("!"):
         return not any(fnmatchcase(name, one.lstrip("!")) for one in patterns)
     return any(fnmatchcase(name, one) for one in patterns)

@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-from configparser import ConfigParser
-from configparser import Error as BadKeyfile
 from typing import Dict, List, Mapping, Tuple
 from uuid import NAMESPACE_DNS, uuid5
 
 from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule
-from .base import HEAD, compare, dns_home, present, routes_of, rules_of
+from .base import HEAD, compare, dns_home, oversized, present, routes_of, rules_of, settings
 
 FOLDER = "/etc/NetworkManager/system-connections"
 PREFIX = "smallfleet-"
@@ -36,8 +34,8 @@ class NetworkManager:
         """Profiles of others for the same interfaces go: two that fit would take turns."""
         managed = [interface.name for interface in desired.interfaces]
         found = list(compare(self.files(desired), existing, [_path(name) for name in managed], MODE))
-        problems: List[str] = []
-        for path, text in sorted(existing.items()):
+        problems = oversized(existing)
+        for path, text in () if problems else sorted(existing.items()):
             base = path.rpartition("/")[2]
             if path.startswith(f"{FOLDER}/{PREFIX}"):
                 continue
@@ -72,12 +70,7 @@ def _path(name: str) -> str:
 
 def _interface(text: str) -> str:
     """The interface that a keyfile is for; empty when it names none."""
-    parser = ConfigParser(interpolation=None, strict=False, delimiters=("=",), comment_prefixes=("#",))
-    try:
-        parser.read_string(text)
-    except BadKeyfile:
-        return ""
-    return parser.get("connection", "interface-name", fallback="").strip()
+    return settings(text, "connection", "#").get("interface-name", [""])[-1]
 
 
 def _text(sections: List[Section]) -> str:
