@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Sequence, Set, Tuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -118,15 +118,32 @@ def _revised(root: Element, wanted: Domain, found: Domain) -> str:
         "virtualization": lambda: _set_virtualization(root, wanted.type),
         **{key: _boot_setter(root, key, getattr(wanted, key)) for key in ("kernel", "initrd", "cmdline")},
     }
+    disks, nics = {disk.target: disk for disk in wanted.disks}, {nic.mac: nic for nic in wanted.interfaces}
+    elements = _by_name(devices)
+    removed: Set[Element] = set()
     for difference in differences(found, wanted):
         kind, _space, name = difference.part.partition(" ")
-        if kind == "disk":
-            _set_disk(devices, name, [disk for disk in wanted.disks if disk.target == name])
-        elif kind == "interface":
-            _set_interface(devices, name, [one for one in wanted.interfaces if one.mac == name])
+        present = elements.get(difference.part, [])
+        if kind == "disk" and name in disks:
+            _set_disk(devices, present, disks[name])
+        elif kind == "interface" and name in nics:
+            _set_interface(devices, present, nics[name])
+        elif kind in ("disk", "interface"):
+            removed.update(present)
         else:
             changes[kind]()
+    devices[:] = [element for element in devices if element not in removed]
     return written(root)
+
+
+def _by_name(devices: Element) -> Dict[str, List[Element]]:
+    """``disk X`` or ``interface X``, as in a ``Difference`` -> the elements of that name."""
+    found: Dict[str, List[Element]] = {}
+    for element in devices.findall("disk"):
+        found.setdefault(f"disk {attribute(element, 'target', 'dev')}", []).append(element)
+    for element in devices.findall("interface"):
+        found.setdefault(f"interface {attribute(element, 'mac', 'address').lower()}", []).append(element)
+    return found
 
 
 def written(root: Element) -> str:
@@ -190,13 +207,7 @@ def _boot_setter(root: Element, tag: str, value: str) -> Callable[[], None]:
     return change
 
 
-def _set_disk(devices: Element, target: str, wanted: Sequence[Disk]) -> None:
-    found = [one for one in devices.findall("disk") if attribute(one, "target", "dev") == target]
-    if not wanted:
-        for one in found:
-            devices.remove(one)
-        return
-    disk = wanted[0]
+def _set_disk(devices: Element, found: Sequence[Element], disk: Disk) -> None:
     element = found[0] if found else SubElement(devices, "disk", {"device": "disk"})
     element.set("type", disk.type)
     for tag in ("source", "auth", "backingStore"):
@@ -207,7 +218,7 @@ def _set_disk(devices: Element, target: str, wanted: Sequence[Disk]) -> None:
     driver.set("type", disk.format)
     if not found:
         driver.set("discard", "unmap")
-        SubElement(element, "target", {"dev": target, "bus": BUSES[target[0]]})
+        SubElement(element, "target", {"dev": disk.target, "bus": BUSES[disk.target[0]]})
     if disk.type == "file":
         SubElement(element, "source", {"file": disk.source})
         return
@@ -220,18 +231,11 @@ def _set_disk(devices: Element, target: str, wanted: Sequence[Disk]) -> None:
     SubElement(auth, "secret", {"type": "ceph", "uuid": disk.secret})
 
 
-def _set_interface(devices: Element, mac: str, wanted: Sequence[Interface]) -> None:
-    found = [one for one in devices.findall("interface") if attribute(one, "mac", "address").lower() == mac]
-    if not wanted:
-        for one in found:
-            devices.remove(one)
-        return
-    if found:
-        _move(found[0], wanted[0])
-    else:
-        element = SubElement(devices, "interface")
-        SubElement(element, "mac", {"address": mac})
-        _move(element, wanted[0])
+def _set_interface(devices: Element, found: Sequence[Element], wanted: Interface) -> None:
+    element = found[0] if found else SubElement(devices, "interface")
+    if not found:
+        SubElement(element, "mac", {"address": wanted.mac})
+    _move(element, wanted)
 
 
 def _move(element: Element, wanted: Interface) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Dict, List, Mapping, Optional, Tuple
 from xml.parsers.expat import ExpatError, ParserCreate
 
@@ -83,7 +84,11 @@ class Domain:
 
     def nic(self, mac: str) -> Optional[Nic]:
         """The interface with this MAC."""
-        return next((one for one in self.nics if one.mac == mac.lower()), None)
+        return self._by_mac.get(mac.lower())
+
+    @cached_property
+    def _by_mac(self) -> Dict[str, Nic]:
+        return {nic.mac: nic for nic in self.nics}
 
     def hotplug(self, nic: Nic) -> bool:
         """Whether the interface may be taken out while the guest runs. q35 has slots of its own for that."""
