@@ -158,7 +158,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         run(module)
-    except (CommandFailed, OSError) as failure:
+    except (AcmeFailure, CommandFailed, OSError) as failure:
         module.fail_json(msg=f"{failure}", steps=[])
 
 

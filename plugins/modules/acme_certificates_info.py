@@ -120,7 +120,7 @@ def main() -> None:
     host = AcmeHost(SystemRunner(), SystemFiles(), module.params["program"])
     try:
         found = host.status(asked, look=True, least_days=module.params["least_days"])
-    except (CommandFailed, OSError) as failure:
+    except (AcmeFailure, CommandFailed, OSError) as failure:
         module.fail_json(msg=f"{failure}")
     problems = [f"{one['name']}: {problem}" for one in found for problem in one["problems"]]
     problems += [f"{one['name']}: the last try failed: {one['failure']}" for one in found if one["failure"]]

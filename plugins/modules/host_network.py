@@ -122,7 +122,7 @@ state:
 
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
@@ -207,7 +207,7 @@ def main() -> None:
         module.fail_json(msg=f"{refusal}.", reason=refusal.reason)
     except BadSlice as error:
         module.fail_json(msg=f"The option desired {error}. Take it from fleet_plan.", reason="desired")
-    except (CommandFailed, Unreadable, OSError) as error:
+    except (CommandFailed, BadText, OSError) as error:
         module.fail_json(msg=f"{error}. Mend it and run again.", reason="failed")
 
 

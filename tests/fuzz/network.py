@@ -15,7 +15,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.bac
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import device_name, stacked
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Files, Interface, Observed
 
-from fuzz.target import Target, text
+from fuzz.target import Target, file, text
 
 DESIRED = Desired((Interface("eth0"), Interface("eth1", mac="02:00:00:00:00:01")))
 OBSERVED = Observed({}, {}, (), (), True)
@@ -26,7 +26,7 @@ def changes(backend: Backend, *paths: str) -> Callable[[bytes], Files]:
     """The file at each of the paths, one after the other."""
 
     def read(data: bytes) -> Files:
-        return backend.changes(DESIRED, {path: text(data) for path in paths})
+        return backend.changes(DESIRED, {path: file(data) for path in paths})
 
     return read
 
@@ -34,18 +34,18 @@ def changes(backend: Backend, *paths: str) -> Callable[[bytes], Files]:
 def _netplan(data: bytes) -> None:
     changes(netplan.Netplan(), f"{netplan.FOLDER}/50-cloud-init.yaml")(data)
     for name in detect.BACKENDS:
-        detect.choose(name, DESIRED, detect.Seen(frozenset({"netplan", "networkd"}), yaml=(text(data),)))
+        detect.choose(name, DESIRED, detect.Seen(frozenset({"netplan", "networkd"}), yaml=(file(data),)))
 
 
 def _ifupdown(data: bytes) -> None:
     changes(ifupdown.Ifupdown(), ifupdown.MAIN, f"{ifupdown.FOLDER}/x")(data)
-    ifupdown.named([text(data)])
+    ifupdown.named([file(data)])
 
 
 def _networkd(data: bytes) -> None:
     changes(networkd.Networkd(), f"{networkd.FOLDER}/00-a.network", f"{networkd.FOLDER}/00-a.netdev")(data)
-    device_name(text(data))
-    stacked(text(data))
+    device_name(file(data))
+    stacked(file(data))
 
 
 def _ip(data: bytes) -> None:

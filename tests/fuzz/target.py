@@ -23,5 +23,10 @@ class Target:
 
 
 def text(data: bytes) -> str:
-    """The bytes as the product would have read them from a file or a program."""
+    """The bytes as the product has them from a program."""
     return data.decode("utf-8", "replace")
+
+
+def file(data: bytes) -> str:
+    """The bytes as the product has them from a file of others."""
+    return data.decode("utf-8", "surrogateescape")

@@ -28,7 +28,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 def test_a_text_larger_than_the_limit_is_refused_in_bytes_not_characters() -> None:
     check_size("x" * 10_000, "/etc/x", SMALL)
-    with pytest.raises(BadText, match="/etc/x: has 10002 bytes, and at most 10000 are read"):
+    with pytest.raises(BadText, match="/etc/x: is larger than 10000 bytes, and no more are read"):
         check_size("é" * 5001, "/etc/x", SMALL)
 
 

@@ -45,7 +45,7 @@ def check_size(text: str, what: str, limits: Limits = CONFIGURATION) -> None:
     """Raises BadText when the text is larger than it may be. ``what`` begins the message: a path or a program's name."""
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size > limits.size:
-        raise BadText(f"{what}: has {size} bytes, and at most {limits.size} are read. Split it or remove what is not needed")
+        raise BadText(f"{what}: is larger than {limits.size} bytes, and no more are read. Split it or remove what is not needed")
 
 
 def split_lines(text: str) -> List[str]:

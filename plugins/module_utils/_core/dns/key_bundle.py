@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ..limits import load_json
 from .keyfile import SLOTS, TsigKey, usable
 from .keys import Arrangement, AskedKey
 
@@ -34,7 +35,7 @@ def read_bundle(text: str, asked: Sequence[AskedKey]) -> Dict[str, Arrangement]:
     A key may have another algorithm than its next generation will have: home says which, and all of them are strong.
     """
     try:
-        told = json.loads(text)
+        told = load_json(text, "keys")
         home, keys = told["home"], dict(told["keys"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadBundle("it is not in the form of this version of the collection") from error

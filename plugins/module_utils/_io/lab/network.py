@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from typing import Dict, FrozenSet, Sequence
+from typing import Dict, FrozenSet, List, Sequence
 
 from ..._core.lab.spec import LabNetwork, LabNic
+from ..._core.limits import Entry, entries_of, load_json
 from ..command import CommandRunner
 
 FILTER = "smallfleet_cut"
@@ -54,15 +54,13 @@ class LabNetworks:
         """Names of the bridges that are up."""
         if not self.exists():
             return frozenset()
-        found = json.loads(self._ip("-json", "link", "show", "type", "bridge") or "[]")
-        return frozenset(link["ifname"] for link in found if link and "UP" in link.get("flags", ()))
+        return frozenset(link.text("ifname") for link in self._links("type", "bridge") if "UP" in link.texts("flags"))
 
     def links(self) -> Dict[str, str]:
         """Link -> bridge it is on."""
         if not self.exists():
             return {}
-        found = json.loads(self._ip("-json", "link", "show") or "[]")
-        return {link["ifname"]: link["master"] for link in found if link.get("master")}
+        return {link.text("ifname"): link.text("master") for link in self._links() if "master" in link}
 
     def add_bridge(self, network: LabNetwork) -> None:
         if network.bridge not in self._names():
@@ -72,7 +70,12 @@ class LabNetworks:
             self._ip("address", "replace", network.address, "dev", network.bridge, *(["nodad"] if ":" in network.address else []))
 
     def _names(self) -> FrozenSet[str]:
-        return frozenset(link["ifname"] for link in json.loads(self._ip("-json", "link", "show") or "[]"))
+        return frozenset(link.text("ifname") for link in self._links())
+
+    def _links(self, *selected: str) -> List[Entry]:
+        """What ip-link(8) shows of the lab's network. Raises BadText."""
+        printed = self._ip("-json", "link", "show", *selected)
+        return list(entries_of(load_json(printed or "[]", "ip link"), "ip link"))
 
     def add_tap(self, nic: LabNic) -> None:
         """A tap(4) for a virtual machine; one that an earlier run left is used again."""
@@ -112,9 +115,10 @@ class LabNetworks:
 
     def direction_cut(self, link: str) -> str:
         """``from``, ``to`` or ``both``; empty when the link is whole."""
-        ruleset = json.loads(self._runner.run(self.enter(["nft", "-j", "list", "chains"])).stdout)["nftables"]
-        chains = [entry["chain"] for entry in ruleset if "chain" in entry]
-        cut = [chain["name"] for chain in chains if chain["family"] == "netdev" and chain["table"] == _table(link)]
+        printed = self._runner.run(self.enter(["nft", "-j", "list", "chains"])).stdout
+        ruleset = Entry(load_json(printed, "nft list chains"), "nft list chains").entries("nftables")
+        chains = [entry.entry("chain") for entry in ruleset if "chain" in entry]
+        cut = [chain.text("name") for chain in chains if chain.text("family") == "netdev" and chain.text("table") == _table(link)]
         return "both" if len(cut) == 2 else "".join(cut)
 
 

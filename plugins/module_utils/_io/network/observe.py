@@ -10,6 +10,7 @@ import glob
 import os
 from typing import Dict, Sequence
 
+from ..._core.limits import CONFIGURATION, check_size
 from ..._core.network.model import Observed
 from ..._core.network.observe import COMMANDS, observe
 from ..command import CommandRunner
@@ -24,13 +25,14 @@ def read_kernel(runner: CommandRunner) -> Observed:
 
 
 def read_files(patterns: Sequence[str]) -> Dict[str, str]:
-    """Path -> content of every file that matches one of the patterns."""
+    """Path -> content of every file that matches one of the patterns. Raises BadText for one that no program would read either."""
     found: Dict[str, str] = {}
     for pattern in patterns:
         for path in sorted(glob.glob(pattern)):
             if os.path.isfile(path):
                 with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-                    found[path] = stream.read()
+                    found[path] = stream.read(CONFIGURATION.size + 1)
+                check_size(found[path], path)
     return found
 
 
