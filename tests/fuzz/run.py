@@ -15,7 +15,6 @@ fuzzer, which makes everything slower. The input is printed, and kept in build/f
 from __future__ import annotations
 
 import argparse
-import ast
 import hashlib
 import importlib
 import importlib.util
@@ -34,6 +33,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Set
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+from testing.phases import fuzz_targets  # noqa: E402  pylint: disable=wrong-import-position
+
 SUBJECTS = ROOT / "tests" / "fuzz"
 OUTPUT = ROOT / "build" / "fuzz"
 SECONDS = 1.0
@@ -77,18 +79,8 @@ def targets(folder: Path) -> Dict[str, Path]:
     """Target -> the module that declares it, by reading the source: nothing is imported."""
     names: Dict[str, Path] = {}
     for path in sorted(folder.glob("*.py")):
-        names.update({name: path for name in declared(path.read_text(encoding="utf-8"))})
+        names.update({name: path for name in fuzz_targets(path.read_text(encoding="utf-8"))})
     return names
-
-
-def declared(source: str) -> List[str]:
-    """The keys of the dictionary TARGETS in a module."""
-    for node in ast.parse(source).body:
-        value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
-        names = [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
-        if isinstance(value, ast.Dict) and any(isinstance(name, ast.Name) and name.id == "TARGETS" for name in names):
-            return [str(key.value) for key in value.keys if isinstance(key, ast.Constant)]
-    return []
 
 
 def load(module: Path, name: str) -> Any:
@@ -301,6 +293,5 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.path[0] == str(SUBJECTS):
-        del sys.path[0]
+    sys.path.remove(str(SUBJECTS))
     sys.exit(main())

@@ -14,7 +14,7 @@ import pytest
 from testing import history
 from testing.choose import UNMEASURED, Drill, next_drill, ranked
 from testing.history import Change
-from testing.inputs import inputs
+from testing.inputs import Tree, inputs
 from testing.phases import Lane, Phase, named, phases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,6 +160,24 @@ def test_a_scenario_named_as_a_role_is_of_the_core_and_its_drills_are_not(reposi
     assert (found["molecule:dns_server"].marks, found["drills:dns_server"].marks) == ("not drill", "drill")
     assert found["molecule:network"].marks == "" and "drills:network" not in found
     assert (found["molecule:network_backends"].lane, found["molecule:dns_move"].lane) == (Lane.ALONE, Lane.LAB)
+
+
+def test_each_target_of_the_fuzzer_is_a_drill_and_all_of_them_together_a_phase_of_the_core() -> None:
+    sources = {
+        "tests/fuzz/run.py": "import json\n",
+        "tests/fuzz/one.py": 'TARGETS: Dict[str, Target] = {"a": Target(read, (), ()), "b": Target(read, (), ())}\n',
+    }
+    fuzzing = [phase for phase in phases(Tree(sources, sources.__getitem__), []) if phase.name.startswith("fuzz")]
+    assert [(phase.name, phase.core, phase.lane) for phase in fuzzing] == [
+        ("fuzz", True, Lane.SOURCE), ("fuzz:a", False, Lane.SOURCE), ("fuzz:b", False, Lane.SOURCE),
+    ]
+    assert [phase.commands[0][-2:] for phase in fuzzing] == [("--seconds", "30"), ("300", "a"), ("300", "b")]
+    assert fuzzing[1].roots == ("tests/fuzz/one.py", "tests/fuzz/run.py", "requirements/lock.txt")
+
+
+def test_here_a_target_of_the_fuzzer_depends_on_the_reader_that_it_is_about(found: Dict[str, frozenset]) -> None:
+    assert f"{CORE}/network/backends/netplan.py" in found["fuzz:netplan"] & found["fuzz"]
+    assert f"{CORE}/libvirt/domain.py" in found["fuzz:guest_definition"] - found["fuzz:netplan"]
 
 
 def test_names_choose_a_phase_a_kind_or_a_scenario(repository: Repository) -> None:

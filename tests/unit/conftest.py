@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
+from typing import Callable
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,3 +20,26 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tools")]
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+Growth = Callable[[Callable[[str], object], Callable[[int], str], int], float]
+
+
+@pytest.fixture(name="growth")
+def fixture_growth() -> Growth:
+    """How many times more processor time a reader takes for four times the text: about 4 when it is linear, 16 when quadratic.
+
+    The arguments are the reader, what makes a text of a size, and the smaller size, whose reading should take some milliseconds.
+    """
+
+    def seconds(read: Callable[[str], object], text: str) -> float:
+        taken = []
+        for _again in range(3):
+            started = time.process_time()
+            read(text)
+            taken.append(time.process_time() - started)
+        return max(min(taken), 0.001)
+
+    def measure(read: Callable[[str], object], make: Callable[[int], str], size: int) -> float:
+        return seconds(read, make(4 * size)) / seconds(read, make(size))
+
+    return measure

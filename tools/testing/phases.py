@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from enum import Enum
 from typing import Iterator, List, Sequence, Tuple
@@ -18,6 +19,9 @@ ALONE = "pytest.mark.alone"
 CHECKS: Tuple[Command, ...] = (("mypy", "plugins/module_utils", "tools"), ("ansible-lint", "--offline"), ("antsibull-changelog", "lint"))
 ALL = ("plugins/", "roles/", "playbooks/", "tests/", "molecule/", "tools/", "inventories/", "docs/", "changelogs/", "meta/", "galaxy.yml")
 SCENARIO = ("molecule/create.yml", "molecule/destroy.yml", ".config/molecule/config.yml")
+FUZZ = "tests/fuzz/"
+FUZZ_SECONDS, FUZZ_DRILL_SECONDS = "30", "300"
+"""For all targets together, and for each one alone."""
 LOCKS = {"test": "lock", "oldest": "oldest", "newest": "lock", "peers": "peers"}
 
 
@@ -62,6 +66,7 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
         Phase("sanity", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, core=True),
         Phase("unit", (("pytest", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE, core=True),
         Phase("lint", CHECKS, ALL, Lane.SOURCE, core=True),
+        Phase("fuzz", (_fuzz(FUZZ_SECONDS),), (FUZZ,), Lane.SOURCE, core=True),
     ]
     all_phases += [_scenario(tree, name, core=True) for name in roles]
     all_phases += [drill for name in roles for drill in _drills(tree, name)]
@@ -73,6 +78,7 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
         all_phases.append(_site(purpose, core=False))
     all_phases.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
     all_phases.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
+    all_phases += _fuzz_drills(tree)
     all_phases.append(Phase("perf", (("python", "tests/perf/fleet_plan.py"),), ("tests/perf/fleet_plan.py",), Lane.ALONE))
     all_phases.append(Phase("perf:dns", (("python", "tests/perf/dns_updates.py"),), ("tests/perf/dns_updates.py",), Lane.ALONE, purpose="peers"))
     all_phases.append(Phase("mutants", (("python", "tools/mutants.py"),), ("tools/mutants.py",), Lane.ALONE))
@@ -103,6 +109,28 @@ def _drills(tree: Tree, name: str) -> Iterator[Phase]:
 
 def _molecule(step: str, name: str) -> Command:
     return ("molecule", step, "--scenario-name", name)
+
+
+def _fuzz(seconds: str, *targets: str) -> Command:
+    return ("python", f"{FUZZ}run.py", "--seconds", seconds, *targets)
+
+
+def _fuzz_drills(tree: Tree) -> Iterator[Phase]:
+    """Each target for some minutes."""
+    modules = {path: fuzz_targets(tree.text(path)) for path in sorted(tree.below(FUZZ)) if path.endswith(".py")}
+    common = tuple(path for path, targets in modules.items() if not targets)
+    for path, targets in modules.items():
+        for target in targets:
+            yield Phase(f"fuzz:{target}", (_fuzz(FUZZ_DRILL_SECONDS, target),), (path, *common), Lane.SOURCE)
+
+
+def fuzz_targets(source: str) -> List[str]:
+    """The keys of the dictionary TARGETS in a module of tests/fuzz, without importing it."""
+    for node in ast.parse(source).body:
+        name = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(node, ast.AnnAssign) and isinstance(name, ast.Name) and name.id == "TARGETS" and isinstance(node.value, ast.Dict):
+            return [str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)]
+    return []
 
 
 def _lane(tree: Tree, folder: str) -> Lane:

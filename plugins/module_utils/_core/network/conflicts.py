@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from ..limits import BadText
 from .model import Desired, Interface, Link, Observed
-from .observe import read_entries
+from .observe import Unreadable, read_entries
 
 EVERYBODY = b"\xff" * 6
 _ARP, _IPV6 = 0x0806, 0x86DD
@@ -109,7 +110,11 @@ def said(interface: str, ip: str, mac: str) -> str:
 
 def same_macs(desired: Desired, observed: Observed, neighbours: str) -> List[str]:
     """MACs that are asked for and that a neighbour has, by what ``ip -json neighbour`` printed. Raises observe.Unreadable."""
-    theirs = {one.text("lladdr").lower(): one.text("dst", "a neighbour") for one in read_entries(neighbours, "neighbours") if "lladdr" in one}
+    entries = [entry for entry in read_entries(neighbours, "neighbours") if "lladdr" in entry]
+    try:
+        theirs = {entry.text("lladdr").lower(): entry.text("dst", "a neighbour") for entry in entries}
+    except BadText as error:
+        raise Unreadable(f"ip -json printed what this version does not know: {error}") from None
     mine = {mac for link in observed.links.values() for mac in (link.mac, link.permanent_mac)}
     return [
         f"interfaces.{one.name}.mac_address: {theirs[one.mac]} has the MAC {one.mac}. Give this host another, or none"
