@@ -75,7 +75,7 @@ class Tree:
                 references |= self._playbook(word)
                 for name in {name.strip() for items in _ITEM.findall(word) for name in items.split(",")}:
                     references |= self.below(TARGETS + name)
-                for text in {text for text in _WORD.findall(word) if "/" in text or _FILE.fullmatch(text)}:
+                for text in {text for text in _WORD.findall(word) if ("/" in text and text.strip("/")) or _FILE.fullmatch(text)}:
                     references |= self._at(path, text)
             elif path.startswith("playbooks/"):
                 for text in _PLAYBOOK.findall(word):
