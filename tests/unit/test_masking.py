@@ -10,7 +10,7 @@ import json
 from typing import Dict, List
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import CONTEXT, file_diff, hunks, kind_of
@@ -94,9 +94,9 @@ def test_a_secret_is_in_no_diff(path: str, text: str) -> None:
     text = text.replace("{}", SECRET).replace("{{", "{").replace("}}", "}")
     beside = [(f"a\n{text}", f"b\n{text}"), (f"{text}a\n", f"{text}b\n")]
     for before, after in [(text, ""), ("", text), (text, text.replace(SECRET, SECRET + "x")), *beside]:
-        shown = file_diff(path, before, after)
-        assert SECRET not in json.dumps(shown)
-        assert shown["before_header"] == shown["after_header"] == path
+        diff = file_diff(path, before, after)
+        assert SECRET not in json.dumps(diff)
+        assert diff["before_header"] == diff["after_header"] == path
 
 
 KEPT = {
@@ -130,6 +130,8 @@ words = st.sampled_from(["password: ", "psk=", "wpa-psk ", "up x", "x", "secret 
 
 
 @given(st.lists(words).map("".join), st.sampled_from(sorted(KINDS)))
+@example("password: \\\n\r\n", "interfaces")
+@example("wpa-psk \\\n\n", "interfaces")
 def test_masking_keeps_the_lines(text: str, kind: str) -> None:
     assert len(lines_of(masked(text, kind))) == len(lines_of(text))
 
@@ -146,9 +148,9 @@ def test_hunks_differ_exactly_where_the_texts_do(old: List[str], new: List[str])
 def test_a_diff_has_the_changed_lines_and_a_few_around_them() -> None:
     old = [f"line {number}\n" for number in range(100)]
     new = [*old[:50], "another\n", *old[51:]]
-    shown = file_diff("/etc/other", "".join(old), "".join(new))
-    assert shown["before"] == "[48 lines]\n" + "".join(old[48:53]) + "[47 lines]\n"
-    assert shown["after"] == "[48 lines]\n" + "".join([*old[48:50], "another\n", *old[51:53]]) + "[47 lines]\n"
+    diff = file_diff("/etc/other", "".join(old), "".join(new))
+    assert diff["before"] == "[48 lines]\n" + "".join(old[48:53]) + "[47 lines]\n"
+    assert diff["after"] == "[48 lines]\n" + "".join([*old[48:50], "another\n", *old[51:53]]) + "[47 lines]\n"
     assert CONTEXT == 2
 
 
@@ -175,6 +177,7 @@ def test_the_names_of_what_is_no_secret(name: str) -> None:
 MESSAGES: Dict[str, str] = {
     "netplan: x.yaml:5:9: Error in network definition\n  password: hunter2\n  ^": "netplan: x.yaml:5:9: Error in network definition\n  password: ***\n  ^",
     "line 3: <graphics passwd='hunter2' port='1'/>": "line 3: <graphics passwd=*** port='1'/>",
+    "named.conf:3: bad secret 'hunter2'": "named.conf:3: bad secret ***",
     "see https://me:hunter2@example.net/": "see https://***@example.net/",
     "no key of this name: web. Write one": "no key of this name: web. Write one",
 }

@@ -42,20 +42,20 @@ def text_diff(header: str, before: str, after: str) -> Dict[str, str]:
     return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
-def hunks(before: str, after: str, before_shown: str = "", after_shown: str = "") -> Tuple[str, str]:
-    """Both texts cut down to what differs. The ``shown`` texts, line for line the same, are what the result is made of.
+def hunks(before: str, after: str, masked_before: str = "", masked_after: str = "") -> Tuple[str, str]:
+    """Both texts cut down to what differs. The ``masked`` texts, line for line the same, are what the result is made of.
 
     What is the same on both sides and left out is one line that says how much it is.
     """
     old, new = lines_of(before), lines_of(after)
-    shown = lines_of(before_shown or before), lines_of(after_shown or after)
+    printed = lines_of(masked_before or before), lines_of(masked_after or after)
     sides: Tuple[List[str], List[str]] = ([], [])
     blocks = _equal_blocks(old, new)
     for index, (start, other, size) in enumerate(blocks):
         head = CONTEXT if index else 0
         tail = CONTEXT if index < len(blocks) - 1 else 0
         left_out = size - head - tail
-        for side, lines, begin in ((sides[0], shown[0], start), (sides[1], shown[1], other)):
+        for side, lines, begin in ((sides[0], printed[0], start), (sides[1], printed[1], other)):
             if left_out > 1:
                 side += lines[begin : begin + head]
                 side.append(f"[{left_out} lines]\n")
@@ -63,8 +63,8 @@ def hunks(before: str, after: str, before_shown: str = "", after_shown: str = ""
             else:
                 side += lines[begin : begin + size]
         if index < len(blocks) - 1:
-            sides[0].extend(shown[0][start + size : blocks[index + 1][0]])
-            sides[1].extend(shown[1][other + size : blocks[index + 1][1]])
+            sides[0].extend(printed[0][start + size : blocks[index + 1][0]])
+            sides[1].extend(printed[1][other + size : blocks[index + 1][1]])
     return "".join(sides[0]), "".join(sides[1])
 
 
@@ -76,5 +76,5 @@ def _equal_blocks(old: Sequence[str], new: Sequence[str]) -> List[Tuple[int, int
     blocks = [(0, 0, head)]
     if old[head : len(old) - tail] and new[head : len(new) - tail] and max(len(old), len(new)) - head - tail <= MOST:
         matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False)
-        blocks += [(head + one.a, head + one.b, one.size) for one in matcher.get_matching_blocks() if one.size]
+        blocks += [(head + match.a, head + match.b, match.size) for match in matcher.get_matching_blocks() if match.size]
     return [*blocks, (len(old) - tail, len(new) - tail, tail)]

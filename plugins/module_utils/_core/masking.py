@@ -35,6 +35,7 @@ _SHELL = re.compile(r"(\s*(?:\|\||&&|;|\|)\s*)")
 _YAML_KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[A-Za-z0-9_.\\-]+)(?P=quote)\s*:(?=\s|$|["'{\[])""")
 _YAML_ANCHOR = re.compile(r"(?:^|\s)&\S+\s+\S")
 _SERVER_SECRET = re.compile(r"(\bsecret\b\s*:?\s*)(\"[^\"]*\"|'[^']*'|[^;\s]+)", re.IGNORECASE)
+_QUOTED_SECRET = re.compile(r"(\b(?:secret|password|passphrase|psk)\s+)(?:\"[^\"\n]*\"|'[^'\n]*')", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _PAIR = re.compile(r"""(?P<key>[A-Za-z_][\w.:-]*)(?P<sign>["']?[ \t]*[=:][ \t]*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;]+)""")
 # Texts of libvirt's elements that are known to be no secret; formatdomain.html.
@@ -76,12 +77,13 @@ def masked(text: str, kind: str = "") -> str:
 
 
 def masked_message(text: str) -> str:
-    """What a program printed: of each ``key=value`` and ``key: value`` with the name of a secret the value is masked."""
+    """What a program printed: the value of each ``key=value`` and ``key: value`` with the name of a secret is masked, and what is
+    quoted after a word such as secret."""
 
     def pair(match: re.Match[str]) -> str:
         return f"{match['key']}{match['sign']}{MASK}" if is_secret(match["key"]) else match.group(0)
 
-    return _USER.sub(f"{MASK}@", _PAIR.sub(pair, text))
+    return _USER.sub(f"{MASK}@", _QUOTED_SECRET.sub(rf"\1{MASK}", _PAIR.sub(pair, text)))
 
 
 def _other(text: str) -> str:
@@ -94,20 +96,20 @@ def _plain(text: str) -> str:
 
 
 def _without_private_keys(text: str) -> str:
-    found: List[str] = []
+    masked_lines: List[str] = []
     inside = False
     for line in lines_of(text):
         mark = _PRIVATE.search(line)
         hidden = inside or mark is not None
         inside = (inside or (mark is not None and mark[1] == "BEGIN")) and not (mark is not None and "-----END" in line)
-        found.append(_hidden(line) if hidden else line)
-    return "".join(found)
+        masked_lines.append(_hidden(line) if hidden else line)
+    return "".join(masked_lines)
 
 
 def _hidden(line: str, kept: str = "") -> str:
     """A line of which only the beginning is kept; its end stays what it was."""
-    end = line[len(line.rstrip("\r\n")) :]
-    return f"{kept or line[: len(line) - len(line.lstrip())]}{MASK}{end}"
+    content = line.rstrip("\r\n")
+    return f"{kept or content[: len(content) - len(content.lstrip())]}{MASK}{line[len(content) :]}"
 
 
 def _mentions(text: str) -> bool:
@@ -116,18 +118,18 @@ def _mentions(text: str) -> bool:
 
 def _interfaces(text: str) -> str:
     """interfaces(5): an option, blanks, a value. A line that ends in a backslash goes on in the next."""
-    found: List[str] = []
+    masked_lines: List[str] = []
     hidden = continued = False
     for line in lines_of(text):
         if not continued:
-            shown = _interfaces_line(line)
-            hidden = MASK in shown and shown != line
+            masked_line = _interfaces_line(line)
+            hidden = MASK in masked_line and masked_line != line
         else:
-            shown = _hidden(line) if hidden or _mentions(line) else _plain(line)
-            hidden = hidden or shown != line
+            masked_line = _hidden(line) if hidden or _mentions(line) else _plain(line)
+            hidden = hidden or masked_line != line
         continued = line.rstrip("\r\n").endswith("\\")
-        found.append(shown)
-    return "".join(found)
+        masked_lines.append(masked_line)
+    return "".join(masked_lines)
 
 
 def _interfaces_line(line: str) -> str:
@@ -148,23 +150,23 @@ def _command(text: str) -> str:
     """A command line: programs that set up a network are shown, of all others the name alone."""
     end = text[len(text.rstrip("\r\n")) :]
     parts = _SHELL.split(text.rstrip("\r\n").rstrip("\\"))
-    found: List[str] = []
+    masked_parts: List[str] = []
     for index, part in enumerate(parts):
         words = part.split()
         if index % 2 or not words:
-            found.append(part)
+            masked_parts.append(part)
             continue
         known = words[0].rpartition("/")[2] in _PROGRAMS or _KERNEL_VALUE.fullmatch(part.strip())
         if known and not _mentions(" ".join(words[1:])) and not _SUBSTITUTION.search(part):
-            found.append(_plain(part))
+            masked_parts.append(_plain(part))
         else:
-            found.append(MASK if "=" in words[0] else f"{words[0]} {MASK}")
-    return "".join(found) + ("\\" if text.rstrip("\r\n").endswith("\\") else "") + end
+            masked_parts.append(MASK if "=" in words[0] else f"{words[0]} {MASK}")
+    return "".join(masked_parts) + ("\\" if text.rstrip("\r\n").endswith("\\") else "") + end
 
 
 def _yaml(text: str) -> str:
     """YAML: after the key of a secret all is masked that may belong to its value, in block and flow style, quoted or not."""
-    found: List[str] = []
+    masked_lines: List[str] = []
     depth = -1  # indentation of the key whose value goes on
     quote, awaited = "", False
     for line in lines_of(text):
@@ -175,46 +177,46 @@ def _yaml(text: str) -> str:
             awaited = awaited and not bare
             if quote and bare.count(quote) % 2:
                 quote = ""
-            found.append(_hidden(line) if bare else line)
+            masked_lines.append(_hidden(line) if bare else line)
             continue
         depth, quote, awaited = -1, "", False
         if bare.startswith("#"):
-            found.append(_hidden(line, f"{' ' * indent}# ") if _mentions(bare) else _plain(line))
+            masked_lines.append(_hidden(line, f"{' ' * indent}# ") if _mentions(bare) else _plain(line))
             continue
         if bare.startswith(("? ", ": ")) or _YAML_ANCHOR.search(line):
             depth = indent
-            found.append(_hidden(line))
+            masked_lines.append(_hidden(line))
             continue
         key = next((match for match in _YAML_KEY.finditer(line) if "\\" in match["key"] or is_secret(match["key"])), None)
         if key is None:
-            found.append(_plain(line))
+            masked_lines.append(_plain(line))
             continue
         rest = line[key.end() :].strip()
         depth, awaited = indent, not rest
         quote = next((mark for mark in "\"'" if rest.startswith(mark) and rest.count(mark) % 2), "")
-        found.append(_hidden(line, f"{line[: key.end()]} "))
-    return "".join(found)
+        masked_lines.append(_hidden(line, f"{line[: key.end()]} "))
+    return "".join(masked_lines)
 
 
 def _pairs(text: str) -> str:
     """Sections with ``key=value``: keyfiles, .netdev, .network, units. All of a section is masked that is one of secrets."""
-    found: List[str] = []
+    masked_lines: List[str] = []
     section, hidden, continued = "", False, False
     for line in lines_of(text):
         bare = line.strip()
         if continued:
-            found.append(_hidden(line) if hidden or _mentions(line) else _plain(line))
+            masked_lines.append(_hidden(line) if hidden or _mentions(line) else _plain(line))
         elif bare.startswith(("#", ";")):
-            found.append(_hidden(line, f"{bare[0]} ") if _mentions(bare) else _plain(line))
+            masked_lines.append(_hidden(line, f"{bare[0]} ") if _mentions(bare) else _plain(line))
         elif bare.startswith("["):
             section = bare.strip("[]").lower()
-            found.append(_plain(line))
+            masked_lines.append(_plain(line))
         else:
-            shown = _pair(section, line)
-            hidden = shown != line
-            found.append(shown)
+            masked_line = _pair(section, line)
+            hidden = masked_line != line
+            masked_lines.append(masked_line)
         continued = bare.endswith("\\")
-    return "".join(found)
+    return "".join(masked_lines)
 
 
 def _pair(section: str, line: str) -> str:
@@ -240,7 +242,7 @@ def _arguments(text: str) -> str:
 
 def _server(text: str) -> str:
     """BIND's ``secret "...";`` and Knot's ``secret: ...``."""
-    return _SERVER_SECRET.sub(lambda match: match[1] + MASK + "\n" * match[2].count("\n"), text)
+    return _SERVER_SECRET.sub(lambda match: match[1] + "\n".join([MASK] * (match[2].count("\n") + 1)), text)
 
 
 def _authorized_keys(text: str) -> str:

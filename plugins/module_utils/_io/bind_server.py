@@ -15,6 +15,7 @@ from typing import Callable, Mapping, Optional
 from .._core.dns.bind import MAIN_FILE, USER, beside, missing_includes, zone_file
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
+from .._core.masking import masked_message
 from .command import CommandResult, CommandRunner, as_user
 from .dns_server import ServerFailure
 from .files import FileStore
@@ -46,13 +47,13 @@ class BindDaemon:
             self.store.write(candidate, beside(main or "", moved), 0o600)
             said = self.runner.run(["named-checkconf", candidate], check=False)
         if said.rc != 0:
-            text = (said.stdout + said.stderr).strip()
+            text = masked_message((said.stdout + said.stderr).strip())
             raise ServerFailure(f"named-checkconf refuses the new configuration; the old one stays in place: {text}")
 
     def check_zone(self, zone: ServedZone, path: str) -> None:
         said = self.runner.run(["named-checkzone", "-i", "local", zone.name, path], check=False)
         if said.rc != 0:
-            text = (said.stdout + said.stderr).strip()
+            text = masked_message((said.stdout + said.stderr).strip())
             raise ServerFailure(f"The zone {zone.name} would not load, and was not created: {text}")
 
     def reload(self, config: ServerConfig) -> None:
@@ -61,7 +62,7 @@ class BindDaemon:
         said = self.runner.run(["rndc", "reconfig"], check=False)
         if said.rc != 0:
             raise ServerFailure(
-                f"named did not take its configuration: {said.stderr.strip()}; see 'journalctl -u named'"
+                f"named did not take its configuration: {said.message}; see 'journalctl -u named'"
             )
 
     def zone_ready(self, zone: ServedZone) -> bool:
@@ -101,4 +102,4 @@ class BindDaemon:
 
 
 def _words(said: CommandResult) -> str:
-    return " ".join((said.stdout + said.stderr).split())
+    return " ".join(masked_message(said.stdout + said.stderr).split())

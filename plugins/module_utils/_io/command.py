@@ -24,14 +24,18 @@ class CommandResult:
     stdout: str
     stderr: str
 
+    @property
+    def message(self) -> str:
+        """What it printed, for people: errors if there are any, and no password that is named as one."""
+        return masked_message(self.stderr.strip() or self.stdout.strip())
+
 
 class CommandFailed(Exception):
     """A command that had to succeed did not."""
 
     def __init__(self, result: CommandResult) -> None:
         self.result = result
-        said = masked_message((result.stderr or result.stdout).strip())[-800:]
-        super().__init__(f"'{' '.join(result.argv)}' exited with {result.rc}: {said or 'no output'}")
+        super().__init__(f"'{' '.join(result.argv)}' exited with {result.rc}: {result.message[-800:] or 'no output'}")
 
 
 def as_user(user: str, argv: Sequence[str]) -> List[str]:

@@ -208,7 +208,7 @@ class ServerHost:
         unit = self.provider.unit
         said = self.runner.run(["systemctl", "start", unit], check=False)
         if said.rc != 0:
-            raise ServerFailure(f"{unit} does not start: {said.stderr.strip()}; see 'journalctl -u {unit}'")
+            raise ServerFailure(f"{unit} does not start: {said.message}; see 'journalctl -u {unit}'")
         self._await_zones(config)
 
     def _reload(self, config: ServerConfig) -> None:

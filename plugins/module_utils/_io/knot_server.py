@@ -16,6 +16,7 @@ from typing import Callable, Mapping, Optional
 from .._core.dns.knot import MAIN_FILE, USER, ZONE_FOLDER, addresses, beside, unsigning
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
+from .._core.masking import masked_message
 from .command import CommandResult, CommandRunner, as_user
 from .dns_server import ServerFailure
 from .files import FileStore
@@ -108,4 +109,4 @@ class KnotDaemon:
 
 def _words(said: CommandResult) -> str:
     """What a tool said; it repeats a secret that it does not like."""
-    return re.sub(r"(item 'secret', value )'[^']*'", r"\1(hidden)", (said.stdout + said.stderr).strip())
+    return masked_message(re.sub(r"(item 'secret', value )'[^']*'", r"\1(hidden)", (said.stdout + said.stderr).strip()))

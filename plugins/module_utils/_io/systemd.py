@@ -91,7 +91,7 @@ class UnitKeeper:
     def verify(self, content: str) -> str:
         """What systemd has against a unit file, or nothing."""
         result = self._systemd.verify(self._unit, content)
-        return "" if result.rc == 0 else (result.stderr or result.stdout).strip() or f"exit status {result.rc}"
+        return "" if result.rc == 0 else result.message or f"exit status {result.rc}"
 
     def apply(self, steps: Sequence[NodeStep], settle: float) -> None:
         """Carry the steps out in order. A start that fails takes its own marker back, and then raises UnitFailed.

@@ -66,7 +66,7 @@ class ResolverKeeper:
             beside.write(config)
             beside.flush()
             result = self._runner.run(["unbound-checkconf", beside.name], check=False)
-        return None if result.rc == 0 else (result.stderr or result.stdout).strip()
+        return None if result.rc == 0 else result.message
 
     def apply(self, steps: Sequence[ResolverStep], config: str, resolv_conf: str) -> None:
         """Carry the steps out in order. Raises ResolverFailed, CommandFailed or OSError."""

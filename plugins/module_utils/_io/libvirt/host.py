@@ -46,7 +46,7 @@ class Hypervisor:
             guests = {name: self._guest(name) for name in self._virsh.names()}
             kvm = self._kvm()
         except CommandFailed as failure:
-            refused = (failure.result.stderr or failure.result.stdout).strip().replace("\n", "; ")
+            refused = failure.result.message.replace("\n", "; ")
         paths: Set[str] = {path for guest in desired.guests for path in images_of(guest.domain)}
         for guest in desired.guests:
             if guest.remove_disks and guest.name in guests:
