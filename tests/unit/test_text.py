@@ -122,5 +122,12 @@ def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(
     assert logged and SECRET not in printed + str(logged) and SECRET[4:] not in printed + str(logged)
 
 
+def test_a_secret_in_a_command_is_neither_logged_nor_returned() -> None:
+    guests = {"web": {"boot": {"cmdline": "console=ttyS0 inst.token=hunter2 quiet"}}}
+    options = {"guests": guests, "exec_start": "/bin/web --password 'hunter3' --port 8080", "exec_start_pre": ["/bin/x", "/bin/y --key=hunter4"]}
+    assert set(misplaced_secrets(options)) == {"hunter2", "hunter3", "hunter4"}
+    assert not list(misplaced_secrets({"exec_start": "/bin/web --key-type rsa --port 80 pin=1", "exec_start_pre": None}))
+
+
 def test_a_path_and_a_name_are_logged_as_ever() -> None:
     assert not list(misplaced_secrets({"key_file": "/etc/Keys1/abcdefghi", "key_name": "demo-update", "value": [SECRET]}))

@@ -11,7 +11,7 @@ configurations of BIND and Knot, authorized_keys (sshd(8)) and libvirt's XML. Wh
 from __future__ import annotations
 
 import re
-from typing import Callable, List, Mapping
+from typing import Callable, Iterator, List, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -84,6 +84,18 @@ def masked_message(text: str) -> str:
         return f"{match['key']}{match['sign']}{MASK}" if is_secret(match["key"]) else match.group(0)
 
     return _USER.sub(f"{MASK}@", _QUOTED_SECRET.sub(rf"\1{MASK}", _PAIR.sub(pair, text)))
+
+
+def secrets_in(command: str) -> Iterator[str]:
+    """The secrets that a command or a kernel's parameters name: of ``token=x`` and ``--token x`` the x. None shorter than four
+    characters, which would be masked in every word that they are part of.
+    """
+    words = command.split()
+    for word, following in zip(words, [*words[1:], ""]):
+        name, equals, value = word.partition("=")
+        value = (value if equals else following if name.startswith("-") else "").strip("\"'")
+        if is_secret(name) and len(value) >= 4:
+            yield value
 
 
 def _other(text: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any, Dict, Iterator, Mapping
 
 from ansible.module_utils import basic
 
-from .._core.masking import looks_like_secret
+from .._core.masking import looks_like_secret, secrets_in
 from .._core.quoting import visible_lines
 
+COMMANDS = ("cmdline", "exec_start", "exec_start_pre")
 NAMES_OF_KEYS = ("key_name", "key_file", "key_algorithm", "key", "name")
 
 
@@ -41,12 +42,17 @@ class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]  # Ansible has n
 
 
 def misplaced_secrets(options: Any) -> Iterator[str]:
-    """Values at any depth of options such as ``key_name`` and ``key_file`` that look like the secret itself."""
+    """Values at any depth of options such as ``key_name`` and ``key_file`` that look like the secret itself, and what is named as a
+    secret in a command.
+    """
     pairs = options.items() if isinstance(options, Mapping) else enumerate(options) if isinstance(options, (list, tuple)) else ()
     for name, value in pairs:
         path = name == "key_file" and isinstance(value, str) and value.startswith("/")
         if name in NAMES_OF_KEYS and isinstance(value, str) and looks_like_secret(value) and not path:
             yield value
+        if name in COMMANDS:
+            for command in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ():
+                yield from secrets_in(str(command))
         yield from misplaced_secrets(value)
 
 
