@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 testinfra_hosts = ["ansible://all"]
@@ -30,6 +32,12 @@ def test_a_jumbo_frame_crosses_the_storage_network_whole(host):
 @pytest.mark.parametrize("target", ["198.51.100.1", "198.18.9.9", "2001:db8:9::1"])
 def test_there_is_no_way_out(host, target):
     assert "unreachable" in host.run(f"ping -c 1 -W 1 {target}").stderr
+
+
+@pytest.mark.parametrize("address", ["198.18.0.1", "198.19.255.1", "2001:db8:0:1::1", "2001:db8:9::1"])
+def test_the_controller_has_no_way_out_for_these_addresses_either(address):
+    answer = subprocess.run(["ip", "route", "get", address], capture_output=True, text=True, check=False)
+    assert answer.returncode != 0 and "No route to host" in answer.stderr
 
 
 def test_apt_reaches_the_mirror_through_the_proxy_and_the_proxy_reaches_nothing_else(host):

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from subprocess import run
 from typing import Dict
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import Work
 
@@ -59,3 +63,15 @@ def test_no_secret_of_a_file_is_in_the_result(name: str) -> None:
     assert SECRET not in result
     (path,) = FILES[name]
     assert path in result
+
+
+def test_no_line_of_a_file_that_netplan_quotes_gets_into_the_reason_or_the_journal(tmp_path: Path) -> None:
+    """netplan prints the place and the error first, then the line and a mark below the fault."""
+    (tmp_path / "run").mkdir()
+    head = scripts(prepare(str(tmp_path / "run"), Plan(), (), {}, Observed()), "boot", 90)["switch.sh"].split("\nfail() {")[0]
+    quoting = "netplan() { printf '/etc/netplan/x.yaml:5:9: Error in network definition\\n  password: correct horse\\n  ^\\n' >&2; return 78; }"
+    done = run(["sh", "-c", f'{head}\ntimeout() {{ shift; "$@"; }}\n{quoting}\ngenerate'], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout + done.stderr == "/etc/netplan/x.yaml:5:9: Error in network definition\n"
+    done = run(["sh", "-c", f'{head}\ntimeout() {{ shift; "$@"; }}\nnetplan() {{ :; }}\ngenerate'], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")

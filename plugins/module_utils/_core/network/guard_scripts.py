@@ -40,6 +40,12 @@ mark() {{
 reload() {{
     if systemctl is-active --quiet systemd-networkd.service; then timeout 20 networkctl reload; fi
 }}
+# What netplan(8) prints after its first line is of its files, which may hold passwords
+generate() {{
+    printed=$(timeout 20 netplan generate 2>&1) && return 0
+    echo "$printed" | head -n 1
+    return 1
+}}
 stop_nm() {{
     timeout 40 systemctl stop NetworkManager.service
 }}
@@ -157,7 +163,7 @@ def command(step: Step) -> str:
         "enable": f"enable {quote(step.source)} {quote(step.file)}",
         "mark": f"mark {quote(step.file)}",
         "reload": "reload",
-        "generate": "timeout 20 netplan generate",
+        "generate": "generate",
         "disarm": f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1",
         "pause": "sleep 0.5",
         "release": "stop_nm",
