@@ -283,6 +283,7 @@ def test_a_key_that_the_fleet_has_not_is_refused_with_those_it_has() -> None:
     told = decide(PREPARED, PLAN, [], "app-onw")
     assert told["reason"] == "no_key"
     assert told["refusals"] == ["Nothing was changed. The fleet has no key app-onw (it has app-own, transfer, update)."]
+    assert "QUJD" not in str(decide(PREPARED, {}, [], "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="))
     assert decide(PREPARED, {}, [])["refusals"] == ["Nothing was changed. The fleet has no keys."]
 
 

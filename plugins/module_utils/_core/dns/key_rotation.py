@@ -19,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
+from ..fleet.values import shown
+from ..masking import looks_like_secret
 from .keys import IDLE, PREPARED, PROMOTED, phase
 
 Shown = Mapping[str, Mapping[str, str]]  # slot -> name, algorithm, fingerprint: keys.shown()
@@ -205,7 +207,8 @@ def decide(
     keys = [key for key in read_rotated(plan) if name in ("", key.name)]
     if not keys:
         known = ", ".join(dict.fromkeys(key.name for key in read_rotated(plan))) or "none"
-        said = f"The fleet has no key {name} (it has {known})." if name else "The fleet has no keys."
+        named = shown(name) if looks_like_secret(name) else name
+        said = f"The fleet has no key {named} (it has {known})." if name else "The fleet has no keys."
         return {"hosts": {}, "steps": [], "notes": [], "refusals": [f"Nothing was changed. {said}"], "reason": "no_key"}
     states = [one["state"] for one in seen if "state" in one]
     turn = plan_turn(to, keys, {state["host"]: state["generations"] for state in states})
