@@ -43,7 +43,7 @@ KINDS = {
     "DS": (["12345 13 2 " + "AB" * 32], ["12346 13 2 " + "cd" * 32, "12346 13 4 " + "cd" * 48]),
     "DNAME": (["ns1"], ["x.example.com."]),
     "TYPE65280": ([r"\# 2 ABCD"], [r"\# 0"]),
-    "TYPE108": ([r"\# 6 00005E005301"], [r"\# 6 00005E005302"]),
+    "EUI48": ([r"\# 6 00005E005301"], [r"\# 6 00005E005302"]),
     "TYPE1": ([r"\# 4 C0000201"], ["192.0.2.2"]),
     "SVCB": (["1 svc.example.com. alpn=dot port=853"], ["0 other.example.com.", "2 . ipv6hint=2001:db8::1"]),
     "HTTPS": (["1 . alpn=h2,h3 ipv4hint=192.0.2.1"], ["0 svc.example.com."]),
@@ -382,5 +382,6 @@ def test_a_value_the_library_refuses_is_a_plain_reason(server: Any) -> None:
 
 
 def test_both_spellings_of_one_value_are_one_value(server: Any) -> None:
-    assert read_values("AAAA", ["2001:db8::1", "2001:0DB8::0:1"], ZONE, server.client().canonical) == {"2001:db8::1"}
+    found = read_values((ZONE, "AAAA"), ["2001:db8::1", "2001:0DB8::0:1"], ZONE, server.client().canonical)
+    assert found.values == {"2001:db8::1"}
     assert RRset("a.", "A", 1, frozenset({"x"}), ("X",)) == RRset("a.", "A", 1, frozenset({"x"}))

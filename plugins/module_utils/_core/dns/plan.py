@@ -222,8 +222,9 @@ Settled = Tuple[Dict[Key, Optional[RRset]], List[str]]
 def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str], given: Wanted) -> Settled:
     """What remains wanted when sets that exist may be kept, and a sentence for each that is kept.
 
-    Plain text is taken as it is held; see the module txt. ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; nobody needs to be told of what is kept by plain
-    ``keep``. ``given`` holds, for a set that must not exist, the values it may have to be deleted (None: any).
+    ``on_existing(key)`` is ``replace`` or one of the ``keep`` words; nobody needs to be told of what is kept by plain
+    ``keep``. ``given`` holds, for a set that must not exist, the values it may have to be deleted (None: any). A text
+    of TXT that is held in other strings is wanted in those; see the module txt.
     """
     remaining: Dict[Key, Optional[RRset]] = {}
     kept: List[str] = []

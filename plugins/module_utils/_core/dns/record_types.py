@@ -139,14 +139,11 @@ _SERVER = """
 63 ZONEMD
 """
 _SIGNING = """
-24 SIG
-30 NXT
 46 RRSIG
 47 NSEC
 48 DNSKEY
 50 NSEC3
 51 NSEC3PARAM
-32769 DLV
 """
 _QUERY = """
 41 OPT
@@ -165,6 +162,11 @@ _OBSOLETE = """
 38 A6
 99 SPF text=strings
 """
+_OLD_SIGNING = """
+24 SIG
+30 NXT
+32769 DLV
+"""
 TYPES: Dict[str, RecordType] = {
     one.name: one
     for one in (
@@ -174,6 +176,7 @@ TYPES: Dict[str, RecordType] = {
         *_rows(SERVER, _SIGNING, signing=True),
         *_rows(QUERY, _QUERY),
         *_rows(OBSOLETE, _OBSOLETE),
+        *_rows(OBSOLETE, _OLD_SIGNING, signing=True),
     )
 }
 _BY_NUMBER = {one.number: one for one in TYPES.values()}

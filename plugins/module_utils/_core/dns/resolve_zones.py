@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host
 from ..fleet.problems import Problem
 from ..fleet.values import shown
 from . import names, values
 from .prune import MATCHES as IGNORE_MATCHES
+from .record_types import known_type
 
 DEFAULT_TTL = 300
 ZONE_OPTIONS = (
@@ -226,7 +227,7 @@ def _ignore(given: Any, zone: str, path: str, notes: Notes) -> Tuple[Mapping[str
         for option in one:
             if option not in IGNORE_OPTIONS:
                 notes.add(f"{here}.{option}", "is no option of what is ignored", f"Use {', '.join(IGNORE_OPTIONS)}")
-        kind = record_type(one.get("type", "ANY"), f"{here}.type", notes)
+        kind = record_type(one.get("type", "ANY"), f"{here}.type", notes, known_type)
         match = match_word(one.get("match", MATCHES[0]), f"{here}.match", notes, IGNORE_MATCHES)
         text = one["record"]
         if match == "pattern" and isinstance(text, str):
@@ -247,12 +248,14 @@ def record_name(given: Any, zone: str, path: str, notes: Notes) -> Optional[str]
         return None
 
 
-def record_type(given: Any, path: str, notes: Notes) -> Optional[str]:
-    """The name of a record type, or ANY; None and a note for anything else."""
+def record_type(
+    given: Any, path: str, notes: Notes, read: Callable[[Any], str] = values.type_name
+) -> Optional[str]:
+    """The name of a record type that ``read`` accepts, or ANY; None and a note for anything else."""
     if isinstance(given, str) and given.upper() == "ANY":
         return "ANY"
     try:
-        return values.type_name(given)
+        return read(given)
     except values.BadValue as error:
         notes.add(path, f"{shown(given)} {error}", "Use for example A, AAAA or TXT, or ANY for all")
         return None
