@@ -47,6 +47,24 @@ MUTANTS = (
         "if unused else ()",
     ),
     Mutant(
+        "DNS: plain text that a zone holds in other strings is not added again",
+        "plugins/module_utils/_core/dns/plan.py",
+        "        want = fitted(want, found) if want is not None else None\n",
+        "",
+    ),
+    Mutant(
+        "DNS: a result names only steps that happened",
+        "plugins/module_utils/_io/dns_apply.py",
+        "    return [step for step in done if found.get(step.key) != step.before]\n",
+        "    return list(done)\n",
+    ),
+    Mutant(
+        "DNS: a name that old and new rules encode differently is not guessed",
+        "plugins/module_utils/_core/dns/names.py",
+        "    if deviating:\n",
+        "    if not text:\n",
+    ),
+    Mutant(
         "DNS: a key may change only what it was granted",
         "plugins/module_utils/_core/dns/bind.py",
         'yield f\'grant "{name}" {grant.match} "{grant.name}" {" ".join(grant.types)};\'',

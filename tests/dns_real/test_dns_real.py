@@ -270,6 +270,17 @@ def test_a_clock_that_is_off_is_named(server: Any, monkeypatch: pytest.MonkeyPat
     assert failure_of(lambda: write(client, entry("x", "A", "192.0.2.1"))).reason == "bad_time"
 
 
+def test_a_set_that_the_server_leaves_out_is_not_among_the_steps(named: Any) -> None:
+    """BIND answers NOERROR to a DS where there is no delegation, and leaves it out."""
+    client, name = named.client(), next(names)
+    failure = failure_of(
+        lambda: write(client, entry(name, "DS", "12345 13 2 " + "ab" * 32), entry(f"{name}a", "A", "192.0.2.1"))
+    )
+    assert failure.reason == "ignored" and f"{name}.{ZONE} DS" in str(failure)
+    assert failure.done == (f"create {name}a.{ZONE} A",)
+    assert failure_of(lambda: write(client, entry(name, "DS", "12345 13 2 " + "ab" * 32))).done == ()
+
+
 def test_what_the_key_may_not_do_is_refused(server: Any) -> None:
     client = server.client("txt-only")
     failure = failure_of(lambda: write(client, entry(next(names), "A", "192.0.2.1")))

@@ -89,8 +89,15 @@ class Asker:
 
     def child(self, server: str, zone: str) -> ds.Child:
         """What one of the zone's own servers says at its apex. Raises DnsFailure."""
-        if not self.records(server, zone, "SOA")[0]:
-            raise DnsFailure("not_auth", f"{server} port {self.port} does not serve the zone {zone[:-1]}.")
+        what = f"{server} port {self.port} does not serve the zone {zone[:-1]}"
+        try:
+            held = self.records(server, zone, "SOA")[0]
+        except DnsFailure as failure:
+            if failure.reason != "refused":
+                raise
+            raise DnsFailure("not_auth", f"{what}, or does not answer this host: {failure}", failure.rcode) from None
+        if not held:
+            raise DnsFailure("not_auth", f"{what}.")
         keys, ttl, answer = self.records(server, zone, "DNSKEY")
         now = self.now()
         signers = [
