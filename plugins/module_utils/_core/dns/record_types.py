@@ -48,12 +48,12 @@ class BadValue(ValueError):
 
 def _rows(use: str, table: str, signing: bool = False) -> Tuple[RecordType, ...]:
     """One type a line: number, name, and fields as ``name=kind``."""
-    found = []
+    rows = []
     for line in table.strip().splitlines():
         number, name, *fields = line.split()
         pairs = tuple((field.partition("=")[0], field.partition("=")[2]) for field in fields)
-        found.append(RecordType(name, int(number), pairs, use, signing))
-    return tuple(found)
+        rows.append(RecordType(name, int(number), pairs, use, signing))
+    return tuple(rows)
 
 
 _DATA = """
@@ -168,8 +168,8 @@ _OLD_SIGNING = """
 32769 DLV
 """
 TYPES: Dict[str, RecordType] = {
-    one.name: one
-    for one in (
+    row.name: row
+    for row in (
         *_rows(DATA, _DATA),
         *_rows(DATA, _SIGNALS, signing=True),
         *_rows(SERVER, _SERVER),
@@ -179,12 +179,12 @@ TYPES: Dict[str, RecordType] = {
         *_rows(OBSOLETE, _OLD_SIGNING, signing=True),
     )
 }
-_BY_NUMBER = {one.number: one for one in TYPES.values()}
+_BY_NUMBER = {row.number: row for row in TYPES.values()}
 _GENERIC = re.compile(r"TYPE(0|[1-9][0-9]{0,4})")
 
-SERVER_OWNED = tuple(one.name for one in TYPES.values() if one.use in (SERVER, QUERY))
-SIGNING = tuple(one.name for one in TYPES.values() if one.signing)
-WRITABLE = tuple(sorted(one.name for one in TYPES.values() if one.use == DATA))
+SERVER_OWNED = tuple(row.name for row in TYPES.values() if row.use in (SERVER, QUERY))
+SIGNING = tuple(row.name for row in TYPES.values() if row.signing)
+WRITABLE = tuple(sorted(row.name for row in TYPES.values() if row.use == DATA))
 # What usually stands at a name; asking about every type there is would be a long question.
 COMMON = (
     *("A", "AAAA", "CAA", "DNAME", "DS", "HINFO", "HTTPS", "LOC", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP", "SVCB"),

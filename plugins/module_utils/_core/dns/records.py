@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..fleet.problems import Problem
-from . import names, txt, values
+from . import names, values
 
 OPTIONS = ("record", "type", "ttl", "value")
 EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
@@ -141,7 +141,8 @@ def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: Li
     if not isinstance(given, list) or not given:
         found.append(Problem("", f"{here}.value", "is not a list of values", EXAMPLE))
         return ()
-    before: Dict[int, Tuple[str, bool]] = {}
+    places: List[int] = []
+    written: List[Tuple[str, bool]] = []
     for index, value in enumerate(given):
         where = f"{here}.value[{index}]"
         try:
@@ -149,11 +150,11 @@ def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: Li
         except values.BadValue as error:
             found.append(Problem("", where, f"{value!r} {error}", f"Write a value that {kind} allows"))
             continue
-        plain = values.is_plain_text(kind, value)
-        same = next((number for number, other in before.items() if txt.is_same(other, (shown, plain))), None)
-        if same is not None:
-            found.append(Problem("", where, f"is the same as value[{same}]", "Write each value once"))
-        before[index] = (shown, plain)
+        places.append(index)
+        written.append((shown, values.is_plain_text(kind, value)))
+    for again, first in values.repeated(kind, written).items():
+        message = f"is the same as value[{places[first]}]"
+        found.append(Problem("", f"{here}.value[{places[again]}]", message, "Write each value once"))
     if kind in values.SINGLE and len(given) > 1:
         found.append(Problem("", f"{here}.value", f"has {len(given)} values", f"A {kind} has exactly one"))
     return tuple(value for value in given if isinstance(value, (str, list)))

@@ -169,25 +169,26 @@ def read_values(key: Key, given: Sequence[Any], zone: str, canonical: Canonical,
     """
     kind = key[1]
     reasons: List[str] = []
-    found: List[Tuple[str, bool]] = []
+    written: List[Tuple[str, bool]] = []
     for index, value in enumerate(given):
         try:
-            shown = canonical(kind, _present(kind, value, zone, quoted))
+            presentation = canonical(kind, _present(kind, value, zone, quoted))
         except values.BadValue as error:
             reasons.append(f"value[{index}]: '{value}' {error}.")
             continue
         except ValueError as error:
             reasons.append(f"value[{index}]: {error}")
             continue
-        one = (shown, kind == "TXT" and not isinstance(value, list) and not quoted)
-        same = next((other for other in found if txt.is_same(one, other)), None)
-        if same is not None and same[0] != shown:
-            reasons.append(f"value[{index}]: '{value}' is the text of another value, in other strings; write one of them.")
-        found.append(one)
+        written.append((presentation, values.is_plain_text(kind, value) and not quoted))
+    if not reasons:
+        for place, other in values.repeated(kind, written).items():
+            if written[place][0] != written[other][0]:
+                text = f"'{given[place]}' is the text of value[{other}] in other strings; write one of them."
+                reasons.append(f"value[{place}]: {text}")
     if reasons:
         raise Refused(reasons)
-    texts = frozenset(shown for shown, plain in found if plain)
-    return RRset(*key, 0, frozenset(shown for shown, _plain in found), texts=texts)
+    texts = frozenset(value for value, plain in written if plain)
+    return RRset(*key, 0, frozenset(value for value, _plain in written), texts=texts)
 
 
 def _present(kind: str, value: Any, zone: str, quoted: bool) -> str:

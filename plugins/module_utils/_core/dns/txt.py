@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, FrozenSet, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from .model import RRset
 from .record_types import BadValue
@@ -44,50 +44,63 @@ def write(value: Any) -> str:
     return " ".join(_quote(part) for text in data for part in _pieces(text))
 
 
-def read(shown: str) -> Union[str, List[str]]:
+def read(presentation: str) -> Union[str, List[str]]:
     """The value of a presentation form as people write it; bytes that are not UTF-8 as ``\\xNN``.
 
     It is plain text, unless it has several strings that write() would not make of one.
     """
     texts: List[bytes] = []
     full = False
-    for part in strings(shown):
+    for part in strings(presentation):
         if full and part:
             texts[-1] += part
         else:
             texts.append(part)
         full = len(part) == STRING_BYTES
-    found = [text.decode("utf-8", "backslashreplace") for text in texts]
-    return found[0] if len(found) == 1 else found
+    decoded = [text.decode("utf-8", "backslashreplace") for text in texts]
+    return decoded[0] if len(decoded) == 1 else decoded
 
 
-def read_all(shown: Iterable[str], exact: bool = False) -> List[Union[str, List[str]]]:
+def read_all(values: Iterable[str], exact: bool = False) -> List[Union[str, List[str]]]:
     """The values of a set in a stable order. With ``exact``, one that has the text of another one is a list."""
-    ordered = sorted(shown)
+    ordered = sorted(values)
     texts = [joined(value) for value in ordered]
     return [
-        [found] if exact and isinstance(found, str) and texts.count(text) > 1 else found
-        for found, text in zip([read(value) for value in ordered], texts)
+        [value] if exact and isinstance(value, str) and texts.count(text) > 1 else value
+        for value, text in zip([read(value) for value in ordered], texts)
     ]
 
 
-def strings(shown: str) -> Tuple[bytes, ...]:
+def strings(presentation: str) -> Tuple[bytes, ...]:
     """The strings of a presentation form."""
-    return tuple(_unescape(part) for part in _STRING.findall(shown))
+    return tuple(_unescape(part) for part in _STRING.findall(presentation))
 
 
-def joined(shown: str) -> bytes:
+def joined(presentation: str) -> bytes:
     """The text of a presentation form, however it is split."""
-    return b"".join(strings(shown))
+    return b"".join(strings(presentation))
 
 
-def is_same(one: Tuple[str, bool], other: Tuple[str, bool]) -> bool:
+def is_same(left: Tuple[str, bool], right: Tuple[str, bool]) -> bool:
     """Whether two values are the same, each in presentation form, and whether it is plain text.
 
     For what zones hold, which is not plain text, this is an equivalence relation; and it never matters to it in which of
     several splits a zone holds a text that is written as plain text.
     """
-    return one[0] == other[0] or ((one[1] or other[1]) and joined(one[0]) == joined(other[0]))
+    return left[0] == right[0] or ((left[1] or right[1]) and joined(left[0]) == joined(right[0]))
+
+
+def repeated(written: Sequence[Tuple[str, bool]]) -> Dict[int, int]:
+    """Of the values of one set, the places of those that are the same as an earlier one, with the place of that one."""
+    by_text: Dict[bytes, List[int]] = {}
+    places = {}
+    for place, value in enumerate(written):
+        alike = by_text.setdefault(joined(value[0]), [])
+        earlier = next((other for other in alike if is_same(written[other], value)), None)
+        if earlier is not None:
+            places[place] = earlier
+        alike.append(place)
+    return places
 
 
 def fitted(written: RRset, held: Optional[RRset]) -> RRset:
@@ -98,17 +111,20 @@ def fitted(written: RRset, held: Optional[RRset]) -> RRset:
     """
     if not written.texts or held is None:
         return written
+    by_text: Dict[bytes, List[str]] = {}
+    for value in sorted(held.values):
+        by_text.setdefault(joined(value), []).append(value)
     fitting = {}
     for value in written.texts:
-        candidates = sorted(held_as(value, held.values, True))
-        fitting[value] = value if value in candidates or not candidates else candidates[0]
+        candidates = by_text.get(joined(value), [value])
+        fitting[value] = value if value in candidates else candidates[0]
     values = frozenset(fitting.get(value, value) for value in written.values)
     return replace(written, values=values, texts=frozenset(fitting.values()))
 
 
 def held_as(value: str, held: FrozenSet[str], plain: bool) -> FrozenSet[str]:
     """Which of the held values one that is written is; several when it is ``plain`` text that is held in several ways."""
-    return frozenset(one for one in held if is_same((value, plain), (one, False)))
+    return frozenset(candidate for candidate in held if is_same((value, plain), (candidate, False)))
 
 
 def _pieces(data: bytes) -> List[bytes]:

@@ -15,7 +15,7 @@ import base64
 import binascii
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Any, Callable, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from . import names, txt
 from .record_types import SERVER_OWNED, SINGLE, TYPES, BadValue, RecordType, by_number, type_name, type_of
@@ -31,6 +31,7 @@ __all__ = [
     "is_plain_text",
     "is_ttl",
     "present",
+    "repeated",
     "type_name",
     "type_of",
 ]
@@ -48,7 +49,19 @@ def is_ttl(number: Any) -> bool:
 
 def is_plain_text(kind: str, value: Any) -> bool:
     """Whether a value stands for its text however it is split; see the module txt."""
-    return kind == "TXT" and isinstance(value, str)
+    return kind == "TXT" and not isinstance(value, list)
+
+
+def repeated(kind: str, written: Sequence[Tuple[str, bool]]) -> Mapping[int, int]:
+    """The places of values of one set that are the same as an earlier one, with the place of that one.
+
+    A value is its presentation form and whether it is plain text.
+    """
+    if kind == "TXT":
+        return txt.repeated(written)
+    first: Dict[str, int] = {}
+    places = {place: first.setdefault(value, place) for place, (value, _plain) in enumerate(written)}
+    return {place: earlier for place, earlier in places.items() if earlier != place}
 
 
 def present(kind: str, value: Any, zone: str) -> str:
@@ -76,12 +89,12 @@ def present(kind: str, value: Any, zone: str) -> str:
     return _read_fields(known, text, zone)
 
 
-def canonical_case(kind: str, shown: str) -> str:
+def canonical_case(kind: str, presentation: str) -> str:
     """A value with the letters that make no difference in lower case, which wire formats leave as they are.
 
     The tag of CAA is such (RFC 8659 section 4.1). Names in values are lower-cased with the wire form (RFC 4034 section 6.2).
     """
-    return _CAA_TAG.sub(lambda found: found[1] + found[2].lower(), shown) if kind == "CAA" else shown
+    return _CAA_TAG.sub(lambda tag: tag[1] + tag[2].lower(), presentation) if kind == "CAA" else presentation
 
 
 def _read_fields(known: RecordType, text: str, zone: str) -> str:
@@ -90,37 +103,37 @@ def _read_fields(known: RecordType, text: str, zone: str) -> str:
     for name, kind in known.fields:
         how, _at, argument = kind.partition("@")
         if how in _TAILS:
-            shown = _TAILS[how](tokens, name, zone)
+            part = _TAILS[how](tokens, name, zone)
             tokens = []
         elif not tokens and how.endswith("?"):
             continue
         elif not tokens:
             raise BadValue(f"is not of the form '{known.form}'")
         elif how == "gateway":
-            shown = _gateway(tokens.pop(0), done[int(argument)], name, zone)
+            part = _gateway(tokens.pop(0), done[int(argument)], name, zone)
         else:
-            shown = FIELDS[how.rstrip("?")](tokens.pop(0), name, zone)
-        done.append(shown)
+            part = FIELDS[how.rstrip("?")](tokens.pop(0), name, zone)
+        done.append(part)
     if tokens:
         raise BadValue(f"is not of the form '{known.form}'")
-    return " ".join(part for part in done if part)
+    return " ".join(filter(None, done))
 
 
 def _tokens(text: str) -> List[str]:
-    found: List[str] = []
+    tokens: List[str] = []
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)
         if token is None:
             raise BadValue("has a quote or backslash that does not end")
-        if found and not text[position - 1].isspace():  # such as alpn="h2,h3"
-            found[-1] += token[0]
+        if tokens and not text[position - 1].isspace():  # such as alpn="h2,h3"
+            tokens[-1] += token[0]
         else:
-            found.append(token[0])
+            tokens.append(token[0])
         position = token.end()
         while position < len(text) and text[position].isspace():
             position += 1
-    return found
+    return tokens
 
 
 def _ipv4(value: str, field: str, zone: str) -> str:
