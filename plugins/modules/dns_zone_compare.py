@@ -19,7 +19,9 @@ description:
     tells where an answer is not that of the first old server.
   - The sets come from transfers of the sides with C(transfer), and from O(record_sets).
   - Expected to differ, and said so, are the SOA, the zone's own nameservers and their addresses, and what a server
-    makes for DNSSEC. Differences of the TTL alone are told apart. Where a long text is split does not matter.
+    makes for DNSSEC. Differences of the TTL alone are told apart.
+  - TXT values are compared string by string, since some readers (DNS-SD) see a difference. Only plain text in
+    O(record_sets) is the same as its text in any strings.
 attributes:
   check_mode:
     support: full
