@@ -199,7 +199,7 @@ def work(module: Path, name: str, seconds: float, report: Path, corpus: str) -> 
         (Path(corpus) / f"seed-{number}").write_bytes(seed)
     signal.signal(signal.SIGVTALRM, interrupt)
     worker = Worker(target, name, report)
-    options = [f"-max_len={LONGEST}", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=60", "-print_final_stats=0", f"-artifact_prefix={OUTPUT}/"]
+    options = [f"-max_len={LONGEST}", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=60", "-print_final_stats=0", f"-artifact_prefix={OUTPUT}{os.sep}"]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     atheris.Setup([sys.argv[0], *options, corpus], worker.one)
     limit_memory(2 * MEGABYTES)
