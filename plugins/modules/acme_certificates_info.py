@@ -99,7 +99,7 @@ certificates:
       elements: str
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles

@@ -23,7 +23,7 @@ from .._core.dns.acme_host import (
     timer,
     whole_program,
 )
-from .._core.limits import BadText, load_json
+from .._core.limits import BadText, entries_of, load_json
 from . import files as files_module
 from .command import CommandRunner
 from .files import FileStore
@@ -73,11 +73,12 @@ class AcmeHost:
             return []
         asked = [{**certificates[name], "look": look, "least_days": least_days} for name in sorted(certificates)]
         said = self._runner.run([INTERPRETER, "-", "status", json.dumps(asked)], stdin=self._program)
+        found: List[Dict[str, Any]]
         try:
-            found: List[Dict[str, Any]] = load_json(said.stdout, "smallfleet-acme status")
-            if not all(isinstance(one, dict) and one.get("name") in certificates for one in found):
-                raise BadText("smallfleet-acme status: is not a list of the certificates")
-        except (BadText, TypeError) as error:
+            found = load_json(said.stdout, "smallfleet-acme status")
+            if not {entry.text("name") for entry in entries_of(found, "smallfleet-acme status")} <= set(certificates):
+                raise BadText("smallfleet-acme status: expected one dictionary for each certificate")
+        except BadText as error:
             raise AcmeFailure(f"{error}. See that nothing else writes to its output, such as a sitecustomize.py") from None
         return found
 

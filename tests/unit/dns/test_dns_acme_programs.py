@@ -249,3 +249,11 @@ def test_a_key_file_that_is_no_good_is_named_and_never_quoted(tmp_path: Path, te
     assert str(path) in str(caught.value) and "not base64" not in str(caught.value)
     with pytest.raises(hook.Failure, match="is missing"):
         hook.read_key(str(tmp_path / "y.key"))
+
+
+@pytest.mark.parametrize("content", ["", "7", "[]", "[" * 100_000, "\x00"])
+def test_a_damaged_note_of_the_last_try_is_none(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = load("smallfleet-acme")
+    monkeypatch.setattr(program, "STATE", tmp_path)
+    (tmp_path / "web.json").write_text(content, encoding="utf-8")
+    assert program.read_state("web") == {}

@@ -128,7 +128,17 @@ def test_only_the_interfaces_among_the_devices_are_read_and_replaced(devices: st
     assert interfaces.spliced(text, {found.mac: "<x/>"}) == text.replace(found.text, "<x/>")
 
 
-@pytest.mark.parametrize("text", ["[[", '[{"ifname": 1}]', '[{"ifname":"a","ifindex":"²","flags":[],"mtu":1}]', '[{"ifname":"a","ifindex":1,"flags":7}]', "[" * 1200, '{"a":1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[",
+        '[{"ifname": 1}]',
+        '[{"ifname":"a","ifindex":"²","flags":[],"mtu":1}]',
+        '[{"ifname":"a","ifindex":1,"flags":7}]',
+        "[" * 1200,
+        '{"a":1}',
+    ],
+)
 def test_links_of_an_unknown_form_are_refused_by_one_error(text: str) -> None:
     with pytest.raises(macvtap.Unreadable, match="ip -json printed what this version does not know"):
         macvtap.read_links(text)
