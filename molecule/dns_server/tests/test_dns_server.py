@@ -108,28 +108,33 @@ def again(host, client):
     return {"all": said, "checked": checked, "ran": ran, "same": same}
 
 
+@pytest.mark.drill
 def test_what_another_tool_adds_with_the_key_survives_the_next_run(client, again):
     assert f"guest.{ZONE}" not in again["ran"]
     assert dig(client, f"guest.{ZONE} A") == ["198.18.0.77"]
 
 
+@pytest.mark.drill
 def test_check_mode_sees_a_record_that_is_gone_and_a_run_brings_it_back(client, again):
     for said in (again["checked"], again["ran"]):
         assert f"+www2.{ZONE}. 60 A 198.18.0.80" in said and said.count("\nchanged: [ns1]") == 2
     assert dig(client, f"www2.{ZONE} A") == ["198.18.0.80", "198.18.0.81"]
 
 
+@pytest.mark.drill
 def test_a_configuration_that_was_changed_by_hand_is_put_back_without_a_restart_or_a_new_key(host, again):
     assert "-// mine" in again["checked"] and "-// mine" in again["ran"]
     assert "// mine" not in host.file("/etc/bind/named.conf.local").content_string
     assert again["same"]
 
 
+@pytest.mark.drill
 def test_a_run_prunes_a_zone_that_may_be_pruned(client, again):
     assert f"-guest.{HIDDEN}. 60 A 198.18.0.91" in again["ran"]
     soon(lambda: dig(client, f"guest.{HIDDEN} A", NS2), [])
 
 
+@pytest.mark.drill
 def test_verify_names_what_is_missing_on_each_server_and_accepts_them_after_a_run(again):
     for server in ("ns1", "ns2"):
         assert re.search(rf"fatal: \[{server}\].*create alias\.{ZONE}\. CNAME", again["all"])
