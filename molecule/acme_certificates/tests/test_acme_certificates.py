@@ -180,6 +180,7 @@ def test_what_is_not_due_is_left_alone(host):
     assert (shown(host, "web"), users(host)) == before
 
 
+@pytest.mark.drill
 def test_check_mode_shows_a_new_name_and_a_run_has_it_issued_and_tells_only_its_user_and_verify_accepts_it(host, play):
     before, told = {name: shown(host, name) for name in PORTS}, users(host)
     said = play(add_a_name, (CHECK, RUN, VERIFY))
