@@ -6,31 +6,34 @@
 
 from __future__ import annotations
 
-import traceback
 from contextlib import suppress
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from functools import lru_cache
+from typing import Any, Dict, List, Mapping, Tuple
 
 from .._core.dns import names, values
 from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
 from .._core.dns.imported import DNSSEC, Canonical
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
-from .._core.dns.zonefile import BadZoneFile, LeftOut, prepare
-from .dns_wire import canonical_text, kind_of
+from .._core.dns.zonefile import LIMITS, BadZoneFile, LeftOut, read_zone_file
+from .._core.limits import MIB, BadText, Limits
+from .dns_wire import canonical_text, read_name, read_value
 from .files import FileStore
+from .yaml_text import YAML_ERROR, load_yaml, safe_loader
 
+with suppress(ImportError):  # the modules report it, see YAML_ERROR
+    import yaml  # type: ignore[import-untyped]
 with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
     import dns.exception
+    import dns.name
     import dns.rdatatype
-    import dns.zone
 
-YAML_ERROR: Optional[str] = None
-try:
-    import yaml  # type: ignore[import-untyped]
-except ImportError:
-    YAML_ERROR = traceback.format_exc()
+__all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "known_type", "read_source", "text_of"]
 
 FORMATS = ("zone", "octodns", "tsv")
+OCTODNS = Limits(size=16 * MIB, depth=16, entries=1_000_000)
+"""A zone of 100,000 records has about 6 MiB and 700,000 entries."""
+_TAG = "tag:yaml.org,2002:"
 Read = Tuple[List[RRset], List[LeftOut]]
 
 
@@ -53,14 +56,44 @@ def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Can
     form, default_ttl = options["format"], options["default_ttl"]
     try:
         if form == "zone":
-            return _read_zone_file(text, zone)
+            return read_zone_file(text, zone, _Dnspython(), ("SOA", *DNSSEC))
         if form == "tsv":
             found, left = read_tsv(text, zone, known_type)
         else:
-            found, left = read_octodns(_load_yaml(text), default_ttl)
+            document = load_yaml(text.lstrip("\ufeff"), "The octoDNS file", OCTODNS, _as_written())
+            found, left = read_octodns(document, default_ttl)
+    except BadText as error:
+        raise Refused([f"{error}."]) from None
     except (BadZoneFile, BadDump) as error:
         raise Refused([str(error)]) from None
     return _collect(found, left, zone, canonical)
+
+
+@lru_cache(maxsize=None)
+def _as_written() -> Any:
+    """A loader that leaves every scalar but null as it is written, and refuses a key that is there twice.
+
+    YAML 1.1 makes true of the name ``on``, 750 of ``12:30``, and 1.1 of ``1.10``.
+    """
+
+    class AsWritten(safe_loader()):  # type: ignore[misc]
+        """Knows text, null, lists and dictionaries."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            """A dictionary whose keys are text."""
+            names_read = set()
+            for key, _value in node.value if isinstance(node, yaml.MappingNode) else ():
+                if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_TAG}merge":
+                    continue
+                if key.value in names_read:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+                names_read.add(key.value)
+                key.tag = f"{_TAG}str"
+            return super().construct_mapping(node, deep)
+
+    for name in ("binary", "bool", "float", "int", "timestamp", "value"):
+        AsWritten.add_constructor(_TAG + name, AsWritten.construct_yaml_str)
+    return AsWritten
 
 
 def from_transfer(contents: ZoneContents) -> Read:
@@ -71,34 +104,37 @@ def from_transfer(contents: ZoneContents) -> Read:
 
 def known_type(text: str) -> bool:
     """Whether a type exists in DNS, by name or by number."""
-    try:
-        dns.rdatatype.from_text(text)
-    except (dns.rdatatype.UnknownRdatatype, ValueError):
-        return False
-    return True
+    return bool(_Dnspython().type(text))
 
 
-def _read_zone_file(text: str, zone: str) -> Read:
-    cleaned, left = prepare(text, zone, known_type)
-    try:
-        parsed: Any = dns.zone.from_text(cleaned, origin=zone, relativize=False, check_origin=False)
-    except dns.exception.DNSException as error:
-        raise Refused([f"This is no zone file that can be read: {error}."]) from None
-    except ValueError as error:
-        raise Refused([f"This is no zone file that can be read: {error}."]) from None
-    sets = []
-    for name, one in parsed.iterate_rdatasets():
-        kind = kind_of(one)
-        shown = frozenset(canonical_text(value) for value in one)
-        sets.append(RRset(name.canonicalize().to_text(), kind, int(one.ttl), shown))
-    return sets, left
+class _Dnspython:
+    """Implements Library of zonefile.py."""
+
+    def name(self, text: str, origin: str) -> str:
+        try:
+            return str(read_name(text, _name(origin)).canonicalize().to_text())
+        except dns.exception.DNSException as error:
+            raise ValueError(str(error)) from None
+
+    def within(self, name: str, zone: str) -> bool:
+        return bool(_name(name).is_subdomain(_name(zone)))
+
+    def type(self, text: str) -> str:
+        try:
+            return values.type_of(int(dns.rdatatype.from_text(text)))
+        except (dns.rdatatype.UnknownRdatatype, ValueError):
+            return ""
+
+    def value(self, kind: str, text: str, origin: str) -> str:
+        try:
+            return canonical_text(read_value(kind, text, _name(origin)))
+        except dns.exception.DNSException as error:
+            raise ValueError(str(error)) from None
 
 
-def _load_yaml(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadDump(f"This is no YAML that can be read: {' '.join(str(error).split())}.") from None
+@lru_cache(maxsize=64)
+def _name(text: str) -> Any:
+    return dns.name.from_text(text)
 
 
 def _collect(found: List[Dumped], left: List[LeftOut], zone: str, canonical: Canonical) -> Read:

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import socket
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, Optional, Sequence, Set
+from typing import Any, Dict, Iterator, Match, Optional, Sequence, Set
 
 from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents, seen_among
@@ -23,7 +24,7 @@ from .._core.dns.values import canonical_case
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
-__all__ = ["DNSPYTHON_ERROR", "MANY", "Server", "WireClient", "canonical_text", "kind_of", "make_key"]
+__all__ = ["DNSPYTHON_ERROR", "MANY", "Server", "WireClient", "canonical_text", "kind_of", "make_key", "read_name", "read_value"]
 
 DNSPYTHON_ERROR: Optional[str] = None
 try:
@@ -35,6 +36,7 @@ try:
     import dns.rdata
     import dns.rdataclass
     import dns.rdatatype
+    import dns.rdtypes.svcbbase
     import dns.rrset
     import dns.tsig
     import dns.update
@@ -42,6 +44,11 @@ except ImportError:
     DNSPYTHON_ERROR = traceback.format_exc()
 
 MANY = 100  # sets that are read faster by a transfer of the zone, where it is allowed, than one by one
+MANY_VALUES = 100  # BIND from 9.18.28 on takes no more values in a set, unless configured
+_TOO_MANY = ". The set has {} values; BIND takes 100 unless its max-records-per-type says another number"
+_SVC_KEYS = {"dohpath": 7, "ohttp": 8}  # RFC 9461, RFC 9540: newer than the SVCB record
+_SVC_KEY = re.compile(r'(?<![^\s])(?:dohpath|ohttp)(?![^\s=])', re.IGNORECASE)
+_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")  # sharp s, final sigma, zero width non-joiner and joiner
 _ALGORITHM_NAMES = {"hmac-md5": "hmac-md5.sig-alg.reg.int"}  # RFC 8945 section 6
 
 
@@ -97,7 +104,7 @@ class WireClient:
         self.close()  # a server may have hung up while it was idle, and an update is never sent twice
         rcode = int(self._exchange(_update(zone, message), sent=True).rcode())
         if rcode and rcode not in PREREQUISITE_FAILED:
-            raise self.refusal(rcode, zone, "the update")
+            raise self.refusal(rcode, zone, "the update", largest(message))
         return rcode
 
     def transfer(self, zone: str) -> ZoneContents:
@@ -279,15 +286,15 @@ class WireClient:
     def _key_name(self) -> str:
         return self.key.name.to_text(omit_final_dot=True) if self.key is not None else "(none)"
 
-    def refusal(self, rcode: int, zone: str, what: str) -> DnsFailure:
-        """An answer's response code as a failure; ``what`` was asked for."""
+    def refusal(self, rcode: int, zone: str, what: str, values: int = 0) -> DnsFailure:
+        """An answer's response code as a failure; ``what`` was asked for, with at most so many ``values`` in a set."""
         text = RCODES.get(rcode, str(rcode))
         if rcode == 9 and zone in self._served:
             rcode = 5  # Knot says so to whoever may not do it (its rule: no name of a zone is told to strangers)
         data = ", or not this data (its log says)" if what == "the update" else ""
         key = f"with the key {self._key_name()}" if self.key is not None else "without a key"
         reason, hint = {
-            2: ("server_failure", "its log says why"),
+            2: ("server_failure", "its log says why" + (_TOO_MANY.format(values) if values > MANY_VALUES else "")),
             5: ("refused", f"it does not allow this {key}{data}"),
             9: ("not_auth", f"it is not authoritative for {zone[:-1]}"),
             10: ("not_zone", f"a name lies outside the zone {zone[:-1]}"),
@@ -310,6 +317,11 @@ def _read_answer(message: Any, wire: bytes) -> Any:
     if answer.id != message.id or not answer.flags & dns.flags.QR:
         raise EOFError("it answers another question")
     return answer
+
+
+def largest(message: Message) -> int:
+    """The values of the largest set that an update makes."""
+    return max((len(step.after.values) for step in message.steps if step.after is not None), default=0)
 
 
 def _update(zone: str, message: Message) -> Any:
@@ -369,11 +381,50 @@ def _cut(answer: Any, zone: str) -> bool:
 
 
 def _rdata(kind: str, text: str) -> Any:
-    return dns.rdata.from_text("IN", by_number(kind), text, origin=dns.name.root, relativize=False)
+    return read_value(by_number(kind), text, dns.name.root)
+
+
+def read_value(kind: str, text: str, origin: Any) -> Any:
+    """A value in presentation form, its relative names below ``origin``. Raises DNSException or ValueError."""
+    number = dns.rdatatype.from_text(kind)
+    if int(number) in (64, 65):  # SVCB and HTTPS (RFC 9460)
+        text = _SVC_KEY.sub(_numbered_key, text)
+    return dns.rdata.from_text("IN", number, text, origin=origin, relativize=False, idna_codec=_IDNA)
+
+
+def read_name(text: str, origin: Any) -> Any:
+    """A name in presentation form, absolute. Raises DNSException or ValueError."""
+    return dns.name.from_text(text, origin, _IDNA)
+
+
+def _numbered_key(found: Match[str]) -> str:
+    """A parameter that this version of the library does not know by name, as a number (RFC 9460 section 2.1)."""
+    name = found[0].lower()
+    if hasattr(dns.rdtypes.svcbbase.ParamKey, name.upper()):
+        return found[0]
+    return f"key{_SVC_KEYS[name]}"
+
+
+class _Idna:
+    """A codec of dnspython: IDNA 2003 but for the four characters that IDNA 2008 encodes in another way (UTS 46 section 2.3)."""
+
+    def encode(self, label: str) -> bytes:
+        """A label as it is on the wire. Raises DNSException or ValueError."""
+        if not _DEVIATIONS.isdisjoint(label):
+            raise ValueError(f"{ascii(label)} differs between IDNA 2003 and 2008; write its xn-- form")
+        return bytes(dns.name.IDNA_2003_Practical.encode(label))
+
+
+_IDNA: Any = _Idna()
 
 
 def canonical_text(rdata: Any) -> str:
-    """The presentation of the canonical wire form (RFC 4034 section 6.2), which has names in lower case."""
+    """The presentation of the canonical wire form (RFC 4034 section 6.2), which has names in lower case.
+
+    The tag of a CAA is in lower case too, for its case means nothing (RFC 8659 section 4.1).
+    """
+    if int(rdata.rdtype) == 257 and not rdata.tag.islower():
+        rdata = rdata.replace(tag=rdata.tag.lower())
     wire = rdata.to_digestable(dns.name.root)
     again = dns.rdata.from_wire(rdata.rdclass, rdata.rdtype, wire, 0, len(wire))
     return canonical_case(kind_of(again), str(again.to_text()))

@@ -20,13 +20,18 @@ except ImportError:
 DOCUMENT = Limits(size=4 * 2**20, entries=400_000)
 
 
-def load_yaml(text: str, what: str, limits: Limits = DOCUMENT) -> Any:
+def safe_loader() -> Any:
+    """PyYAML's safe loader, in C where it has that."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_yaml(text: str, what: str, limits: Limits = DOCUMENT, loader: Any = None) -> Any:
     """The one document of a YAML text. ``what`` begins an error: a path, or what the text is. Raises BadText.
 
-    Aliases and nesting are counted on the parser's events, before anything is built.
+    Aliases and nesting are counted on the parser's events, before anything is built. ``loader`` is a class below safe_loader().
     """
     check_size(text, what, limits)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = loader or safe_loader()
     try:
         _count(text, Counter(what, limits), loader)
         return yaml.load(text, Loader=loader)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, Mapping
 
 import pytest
@@ -79,6 +80,7 @@ txt:
 uri._tcp: {type: URI, value: {priority: 1, weight: 2, target: "https://example.net/x"}}
 url: {type: URLFWD, values: [{code: 302, masking: 2, path: /, query: 0, target: "http://www.example.net"}]}
 """
+BOMB = "a: &c0 [x, x]\n" + "".join(f"b{n}: &c{n} [{f'*c{n - 1}, ' * 9}]\n" for n in range(1, 12))
 TSV = """\
 example.net	@	300	IN	SOA	ns1.provider.example.com. hostmaster.example.net. 1 3600 600 1209600 60
 example.net	@	300	IN	NS	ns1.provider.example.com.
@@ -156,8 +158,8 @@ def test_the_ttl_is_that_of_the_record_or_the_default() -> None:
         ("www: 192.0.2.1\n", "www: is not a record of octoDNS"),
         ("www: {type: A}\n", "www A: has no values"),
         ("mx: {type: MX, value: {preference: 10}}\n", "mx MX: .*is not a value of octoDNS"),
-        ("a: [\n", "no YAML that can be read"),
-        ("a: !include other.yaml\n", "no YAML that can be read"),
+        ("a: [\n", "is not YAML that can be read"),
+        ("a: !include other.yaml\n", "is not YAML that can be read"),
     ],
 )
 def test_what_is_no_octodns_file_is_refused(text: str, says: str) -> None:
@@ -191,6 +193,78 @@ def test_what_is_dnscontrols_or_the_providers_own_is_named() -> None:
         ("www.example.org", "A"),
     }
     assert "proxy" in found["@", "A"]
+
+
+@pytest.mark.parametrize("key", ["on", "off", "yes", "true", "null", "12", "0x10", "1_000", "010"])
+def test_a_name_of_octodns_is_read_as_it_is_written(key: str) -> None:
+    assert list(shown(read(f"{key}: {{type: A, value: 192.0.2.1}}\n", "octodns"))) == [(key, "A")]
+
+
+def test_a_value_of_octodns_is_read_as_it_is_written() -> None:
+    text = "t: {type: TXT, values: [on, 1.10, 0x1f, 2024-01-01, 2024-99-99, 12:30, 1e3]}\nn: {type: A, ttl: 60, value: 192.0.2.1}\n"
+    found = shown(read(text, "octodns"))
+    assert set(found["t", "TXT"]) == {"on", "1.10", "0x1f", "2024-01-01", "2024-99-99", "12:30", "1e3"}
+
+
+def test_only_what_is_marked_as_ignored_is_ignored() -> None:
+    entry = "{octodns: {ignored: %s}, type: A, value: 192.0.2.1}\n"
+    assert shown(read("a: " + entry % "false", "octodns")) and not shown(read("a: " + entry % "yes", "octodns"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: {type: A, ttl: 2024-99-99, value: 192.0.2.1}\n", "^a A, ttl: expected a whole number from 0 to 2147483647, got '2024-99-99'"),
+        ("a: {type: A, ttl: 4294967295, value: 192.0.2.1}\n", "^a A, ttl: expected a whole number"),
+        ("a: {type: TXT, value: null}\n", "^a TXT: has no values"),
+        ("a: {type: TXT, values: [null]}\n", "^a TXT: None is not a value of octoDNS"),
+        ("a: {type: TXT, value: {b: c}}\n", "^a TXT: a dict of 1 is not a value of octoDNS"),
+        ("a: {type: A, value: 192.0.2.1}\na: {type: A, value: 192.0.2.2}\n", "line 2: .* the key .*a.* is there twice"),
+        ("a: " + "[" * 1200 + "\n", "nest(ed|ing)"),
+        ("a: " + "{b: " * 1200 + "\n", "nest(ed|ing)"),
+        (BOMB, "more than 1000000 entries"),
+        ("a: &a [*a]\n", "part of itself"),
+        ('"x\\ny: \\"{{ 1 }}\\"": {type: ODD, value: x}\n', "^the key: expected the text of a name or a type without control characters"),
+        ('a: {type: "A\\u2028b", value: x}\n', "^a: the type: expected the text"),
+        ("a: " + "x" * 17_000_000 + "\n", "16777216"),
+    ],
+)
+def test_what_no_octodns_file_has_is_refused_in_a_second(text: str, says: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(Refused, match=says):
+        read(text, "octodns")
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a.example.net\ta\t\u00b2\tIN\tA\t192.0.2.1\n", "^Line 1, TTL: expected a whole number"),
+        ("\na.example.net\ta\t4294967295\tIN\tA\t192.0.2.1\n", "^Line 2, TTL: expected a whole number from 0 to 2147483647"),
+        ("a\x85b.example.net\ta\t60\tIN\tODD\tx\n", "^Line 1: expected the text of a name or a type without control"),
+        ("a.example.net\ta\u2028b\t60\tIN\tODD\tx\n", "^Line 1: expected the text of a name"),
+        ("a.example.net\ta\t60\tIN\tA\x1bB\tx\n", "^Line 1: expected the text of a name"),
+        ("\n" * 300_000, "more than 250000 lines"),
+        ("x" * 17_000_000, "16777216"),
+    ],
+)
+def test_what_no_file_of_dnscontrol_has_is_refused_in_a_second(text: str, says: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(Refused, match=says):
+        read(text, "tsv")
+    assert time.process_time() - begin < 1
+
+
+def test_a_file_of_dnscontrol_may_have_a_mark_at_its_beginning_and_the_line_ends_of_windows() -> None:
+    found = shown(read("\ufeff" + TSV.replace("\n", "\r\n"), "tsv"))
+    assert found == shown(read(TSV, "tsv"))
+
+
+def test_the_lowest_of_several_ttls_is_taken_and_named() -> None:
+    text = "a.example.net\ta\t300\tIN\tA\t192.0.2.1\na.example.net\ta\t60\tIN\tA\t192.0.2.2\n"
+    found = read(text, "tsv")
+    assert [one["ttl"] for one in found.record_sets] == [60]
+    assert left(found)["a", "A"].startswith("has values with different TTLs (60, 300)")
 
 
 def test_another_file_is_not_taken_for_one_of_dnscontrol() -> None:

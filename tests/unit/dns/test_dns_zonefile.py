@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List, Mapping
 
 import pytest
@@ -122,13 +123,169 @@ def test_most_sets_have_the_ttl_that_is_returned() -> None:
         ('var DSP = NewDnsProvider("x");\n', "dnscontrol's own language"),
         ('@ 60 TXT "open\n', "Line 1: there is a quote that does not end"),
         ("@ 60 SOA a b ( 1 2 3 4 5\n", "Line 1: a parenthesis opens"),
-        ("@ 60 A not-an-address\n", "no zone file that can be read"),
-        ("www 60 A 192.0.2.1\nwww 60 CNAME x\n", "no zone file that can be read"),
+        ("\n\n\n\n@ 60 A not-an-address\n", "^Line 5: 'not-an-address' is not a value of type A"),
+        ("www 60 A 192.0.2.1\nwww 60 CNAME x\n", "^Line 2: www.example.net. has a CNAME and a A"),
+        ("www 60 CNAME a\nwww 60 CNAME b\n", "^Line 2: .* second CNAME; the first is in line 1"),
+        ("www A 192.0.2.1\n", "^Line 1: www A has no TTL"),
+        ("www 60\n", "^Line 1: expected a record type"),
+        ("www 1x A 192.0.2.1\n", "^Line 1: expected a record type such as A or MX, got '1x'"),
+        ("  60 A 192.0.2.1\n", "^Line 1: begins with a blank"),
+        ("a..b 60 A 192.0.2.1\n", "^Line 1: 'a..b' cannot be a name"),
+        ("www 4294967295 A 192.0.2.1\n", "^Line 1: expected a TTL from 0 to 2147483647"),
+        ("$TTL 4294967295\nwww A 192.0.2.1\n", "^Line 1: expected a TTL"),
+        ("@ 60 TXT a ) b\n", "^Line 1: a parenthesis closes"),
+        ("$ORIGIN a..b\n", "^Line 1: 'a..b' cannot be the \\$ORIGIN"),
+        ("$ORIGIN\n", "^Line 1: expected \\$ORIGIN NAME"),
+        ("$GENERATE 3-1 a$ 60 A 192.0.2.$\n", "^Line 1: expected \\$GENERATE"),
+        ("$GENERATE 1-2 a$ 60 A 192.0.2.$ more\n", "a value with blanks in quotes"),
+        ("$GENERATE 1-2 a${1,200} 60 A 192.0.2.$\n", "^Line 1: expected \\$\\{OFFSET"),
+        ("faß 60 A 192.0.2.1\n", "^Line 1: .*write its xn-- form"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_to_do(text: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         read(text)
+
+
+def test_origin_and_owners_are_read_as_servers_write_them() -> None:
+    text = """$ORIGIN .
+$TTL 300
+example.net IN SOA ns1.example.com. hostmaster.example.com. ( 1 2 3 4 5 )
+            NS ns1.example.com.
+            MX 10 mail.example.net.
+            TXT "v=spf1 mx -all"
+$ORIGIN example.net.
+mail        A 192.0.2.25
+$ORIGIN deep
+host        A 192.0.2.99
+"""
+    found = read(text)
+    assert set(by_key(found)) == {("@", "MX"), ("@", "TXT"), ("mail", "A"), ("host.deep", "A")}
+    assert set(left(found)) == {("@", "SOA"), ("@", "NS")}
+
+
+def test_what_would_be_left_out_anyway_never_fails_a_file() -> None:
+    text = """\ufeff; a provider's export
+example.net 3600 IN SOA ns.example.com dns.example.com 2049 10000 2400 604800 99999999999
+example.net. 60 RRSIG nonsense
+example.net. 60 NS ns1..example.com.
+@ 60 CNAME origin.provider.example.com.
+a..b 60 ALIAS x
+www 60 ALIAS origin.provider.example.com. ; an ALIAS
+outside.example.org. 99999999999 MX nonsense
+chaos 60 CH TXT "version"
+pc7 [AGE:3612300] 300 A 192.0.2.107
+svc 60 HTTPS 1 . alpn=h2
+svc 60 HTTPS 2 . port=web
+alias\\.example.net. 60 A 192.0.2.1
+www2 60 A 192.0.2.2
+"""
+    found = read(text)
+    reasons = left(found)
+    assert list(by_key(found)) == [("www2", "A")]
+    assert reasons["example.net", "SOA"]
+    assert reasons["@", "RRSIG"]
+    assert "Line 4: 'ns1..example.com.' is not a value" in reasons["@", "NS"]
+    assert "only this provider can answer" in reasons["@", "CNAME"]
+    assert reasons["a..b", "ALIAS"].endswith("(line 6)")
+    assert reasons["www", "ALIAS"].endswith("write what it stands for (line 7)")
+    assert reasons["outside.example.org.", "MX"] == "is outside the zone example.net (line 8)"
+    assert reasons["chaos", "TXT"] == "is of class CH (line 9)"
+    assert reasons["pc7", "[AGE:3612300]"].endswith("(line 10)")
+    assert "Line 12: '2 . port=web' is not a value of type HTTPS" in reasons["svc", "HTTPS"]
+    assert reasons["alias\\.example.net.", "A"] == "is outside the zone example.net (line 13)"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_order_of_ttl_and_class_is_read(end: str) -> None:
+    lines = ["a 600 IN A 192.0.2.1", "b IN 10m A 192.0.2.1", "c IN A 192.0.2.1", "d 1h30m A 192.0.2.1", "\t2H\tin\tTXT\tx", '( e 7 TXT "a"', " )"]
+    found = by_key(read(end.join(lines)))
+    assert {key: entry["ttl"] for key, entry in found.items()} == {
+        **{("a", "A"): 600, ("b", "A"): 600, ("c", "A"): 600, ("d", "A"): 5400, ("d", "TXT"): 7200},
+        ("e", "TXT"): 7,
+    }
+    assert found["e", "TXT"]["value"] == ["a"]
+
+
+@pytest.mark.parametrize("soa_ttl", ["1800", ""])
+def test_a_record_without_ttl_has_the_last_one_stated(soa_ttl: str) -> None:
+    found = read(f"@ {soa_ttl} SOA a b 1 2 3 4 5\nfirst A 192.0.2.1\na 1800 A 192.0.2.1\nb A 192.0.2.2\n")
+    assert by_key(found)["first", "A"]["ttl"] == (1800 if soa_ttl else 5)
+    assert by_key(found)["b", "A"]["ttl"] == 1800
+    assert (("b", "A") in left(found)) == (not soa_ttl), "BIND takes another there, which is said"
+
+
+def test_a_set_with_several_ttls_takes_the_lowest_and_says_so() -> None:
+    found = read("a 300 A 192.0.2.1\na 60 A 192.0.2.2\n")
+    assert by_key(found)["a", "A"]["ttl"] == 60
+    assert left(found)["a", "A"] == "has values with different TTLs (60, 300), of which the lowest is taken over (line 1)"
+
+
+def test_generate_is_expanded_as_bind_does() -> None:
+    text = """$TTL 60
+$GENERATE 1-3/2 h${10,4,x} A 192.0.2.$
+$GENERATE 1-2 m$ 5m IN MX "10 ns$"
+$GENERATE 1-1 t$ TXT "\\"$$ \\$\\""
+$GENERATE 18-18 ${0,5,n} PTR $${-8}.
+$GENERATE 9-10 out$.example.com. A 192.0.2.1
+"""
+    found = read(text)
+    assert {key: entry["value"] for key, entry in by_key(found).items()} == {
+        ("h000b", "A"): ["192.0.2.1"],
+        ("h000d", "A"): ["192.0.2.3"],
+        ("m1", "MX"): ["10 ns1.example.net."],
+        ("m2", "MX"): ["10 ns2.example.net."],
+        ("t1", "TXT"): ["$ $"],
+    }
+    assert "${-8}" in left(found)["2.1.0", "PTR"]
+    assert set(left(found)) >= {("out9.example.com.", "A"), ("out10.example.com.", "A")}
+
+
+def test_hexadecimal_values_may_have_blanks_and_any_length() -> None:
+    digest = "ab" * 16 + " " + "CD" * 16
+    text = f"a 60 DS 1 13 2 {digest}\nb 60 SSHFP 4 2 {digest}\nc 60 TLSA 3 1 1 {digest}\nd 60 TLSA 3 0 0 {'ef' * 200}\n"
+    found = read(text)
+    assert not found.left_out
+    plain = digest.replace(" ", "").lower()
+    assert by_key(found)["a", "DS"]["value"] == [f"1 13 2 {plain}"]
+    assert len(by_key(found)["d", "TLSA"]["value"][0].replace(" ", "")) == 3 + 400
+
+
+def test_the_tag_of_a_caa_is_in_lower_case_whatever_the_file_has() -> None:
+    assert by_key(read('@ 60 CAA 0 ISSUE "ca.example.com"\n'))["@", "CAA"]["value"] == ['0 issue "ca.example.com"']
+
+
+def test_a_parameter_that_the_library_knows_by_number_only_is_read() -> None:
+    found = read("_dns 60 SVCB 1 dns alpn=h2 dohpath=/dns-query{?dns}\n")
+    assert not found.left_out and len(found.record_sets) == 1
+
+
+def test_a_record_that_a_proxy_answers_is_named() -> None:
+    found = read("a 60 A 192.0.2.1 ; cf_tags=cf-proxied:true\nb 60 A 192.0.2.1 ; cf_tags=cf-proxied:false\n")
+    assert set(by_key(found)) == {("a", "A"), ("b", "A")}
+    assert list(left(found)) == [("a", "A")] and "proxy" in left(found)["a", "A"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a 60 A 192.0.2.1\n$GENERATE 1-1000000000 h$ 60 A 192.0.2.1\n", "^Line 2: .GENERATE makes more than 10000 records"),
+        ("$GENERATE 1-10000 h$ 60 TXT \"" + ("x" * 250 + " ") * 1000 + "\"\n", "^Line 1: .GENERATE makes more than"),
+        (f"$GENERATE 1-10000 h$ 60 TXT {'${0,127}' * 30000}\n", "^Line 1: .GENERATE makes more than"),
+        ("a 60 TXT " + "x " * 3_000_000 + "\n", "^Line 1: the record has more than 300000 characters"),
+        ("a 60 TXT (" + "\nx" * 300_000 + ")\n", "^Line 1: the record has more than 300000 characters"),
+        ("a 60 TXT " + "x" * 17_000_000 + "\n", "16777216"),
+        ("\n" * 2_000_000, "more than 1000000 lines"),
+        (f"a {'1' * 27}x A 192.0.2.1\n", "^Line 1: expected a record type"),
+        ("a 60 TXT (" * 20_000, "a parenthesis opens there and does not close"),
+        ('a 60 TXT "' + "\\\\" * 140_000, "a quote that does not end"),
+    ],
+)
+def test_what_no_zone_has_is_refused_in_a_second(text: str, says: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(Refused, match=says):
+        read(text)
+    assert time.process_time() - begin < 1
 
 
 def test_a_directive_inside_a_text_is_no_directive() -> None:

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
 
-from .zonefile import LeftOut, not_written
+from ..limits import BadText, check_size, excerpt, integer
+from . import names
+from .values import TTL_MAX
+from .zonefile import LIMITS, PROXIED, LeftOut, not_written
 
 _ESCAPE = re.compile(r"\\([0-9]{3})|\\(.)|([^\\])|(\\)", re.DOTALL)
-_QUOTED = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*)+', re.DOTALL)
+_QUOTED = re.compile(r'\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"\s*)+', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _METADATA = re.compile(r"(?:cloudflare|hedns)_[a-z_]+=.*", re.DOTALL)
 
 
@@ -48,10 +52,11 @@ def read_octodns(document: Any, default_ttl: int) -> Found:
     found: List[Dumped] = []
     left: List[LeftOut] = []
     for name, entries in document.items():
-        record = str(name) if name not in ("", None) else "@"
+        record = _clean(name, "the key") if name not in ("", None) else "@"
         for entry in entries if isinstance(entries, list) else [entries]:
             if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
                 raise BadDump(f"{record}: is not a record of octoDNS, which is a dictionary with type and values.")
+            _clean(entry["type"], f"{record}: the type")
             _read_octodns_entry(record, entry, default_ttl, found, left)
     return found, left
 
@@ -61,7 +66,7 @@ def _read_octodns_entry(
 ) -> None:
     kind = entry["type"].upper()
     options = entry.get("octodns") or {}
-    if isinstance(options, dict) and options.get("ignored"):
+    if isinstance(options, dict) and _as_bool(options.get("ignored")):
         left.append(LeftOut(record, kind, "is marked as ignored for octoDNS"))
         return
     if kind not in _OCTODNS:
@@ -70,26 +75,56 @@ def _read_octodns_entry(
     for special in ("geo", "dynamic"):
         if entry.get(special):
             left.append(LeftOut(record, kind, f"has {special} answers, of which only the default is taken over"))
-    given = entry.get("values", entry.get("value"))
-    ttl = entry.get("ttl", default_ttl)
-    if given is None or isinstance(ttl, bool) or not isinstance(ttl, int):
-        raise BadDump(f"{record} {kind}: has no values, or a ttl that is no number of seconds.")
+    source = f"{record} {kind}"
+    values = entry.get("values", entry.get("value"))
+    if values in (None, []):
+        raise BadDump(f"{source}: has no values.")
+    try:
+        ttl = _ttl(entry.get("ttl", default_ttl), f"{source}, ttl")
+    except BadText as error:
+        raise BadDump(f"{error}.") from None
     shown = []
-    for value in given if isinstance(given, list) else [given]:
+    for value in values if isinstance(values, list) else [values]:
         try:
+            if value is None:
+                raise ValueError("null")
             shown.append(_OCTODNS[kind](value))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise BadDump(f"{record} {kind}: {value!r} is not a value of octoDNS ({error!r}).") from None
-    found.append(Dumped(record, kind, ttl, tuple(shown), f"{record} {kind}"))
+            raise BadDump(f"{source}: {excerpt(value)} is not a value of octoDNS ({excerpt(str(error))}).") from None
+    found.append(Dumped(record, kind, ttl, tuple(shown), source))
+
+
+def _ttl(value: Any, where: str) -> int:
+    """Seconds. Raises BadText."""
+    return integer(value, where, 0, TTL_MAX)
+
+
+def _clean(text: Any, where: str) -> str:
+    """A name or a type, which has no control characters and is not of any length. Raises BadDump."""
+    if not isinstance(text, (str, int)) or isinstance(text, str) and (_CONTROL.search(text) or len(text) > 1024):
+        raise BadDump(f"{where}: expected the text of a name or a type without control characters, got {excerpt(text)}.")
+    return str(text)
+
+
+def _as_bool(value: Any) -> bool:
+    """As YAML 1.1 reads it."""
+    return value.lower() in ("true", "yes", "on", "y") if isinstance(value, str) else bool(value)
 
 
 def _plain(value: Any) -> str:
+    return _field(value)
+
+
+def _field(value: Any) -> str:
+    """One scalar as text."""
+    if not isinstance(value, (str, int, float)):
+        raise ValueError("expected a string or a number")
     return str(value)
 
 
 def _text(value: Any) -> str:
     """octoDNS escapes semicolons, leaves quotes bare, and writes other backslashes as it got them from the provider."""
-    shown = str(value)
+    shown = _field(value)
     if len(shown) > 1 and shown[0] == '"' and shown[-1] == '"':
         shown = shown[1:-1]
     return _unescape(re.sub(r'\\(?![0-9]{3}|[;"\\])', r"\\\\", shown.replace('" "', "")))
@@ -104,7 +139,7 @@ def _unescape(shown: str) -> str:
 
 def _quoted(text: Any) -> str:
     """As one string of a zone file; what is escaped already stays so."""
-    inner = re.sub(r'(\\.)|"', lambda found: found[1] or '\\"', str(text), flags=re.DOTALL)
+    inner = re.sub(r'(\\.)|"', lambda found: found[1] or '\\"', _field(text), flags=re.DOTALL)
     return f'"{inner}"'
 
 
@@ -119,7 +154,7 @@ def _caa(value: Any) -> str:
 
 def _ds(value: Any) -> str:
     if "public_key" in value:  # the names before octoDNS 1.0 were those of other fields
-        return " ".join(str(value[name]) for name in ("flags", "protocol", "algorithm", "public_key"))
+        return " ".join(_field(value[name]) for name in ("flags", "protocol", "algorithm", "public_key"))
     return _fields("key_tag", "algorithm", "digest_type", "digest")(value)
 
 
@@ -138,9 +173,9 @@ def _naptr(value: Any) -> str:
 
 
 def _svcb(value: Any) -> str:
-    parts = [str(value["svcpriority"]), str(value["targetname"])]
+    parts = [_field(value["svcpriority"]), _field(value["targetname"])]
     for name, given in (value.get("svcparams") or {}).items():
-        shown = ",".join(str(one) for one in given) if isinstance(given, list) else given
+        shown = ",".join(_field(item) for item in given) if isinstance(given, list) else given
         parts.append(str(name) if shown is None else f"{name}={_quoted(shown)}")
     return " ".join(parts)
 
@@ -150,7 +185,7 @@ def _uri(value: Any) -> str:
 
 
 def _fields(*wanted: str) -> Callable[[Any], str]:
-    return lambda value: " ".join(str(value[name]) for name in wanted)
+    return lambda value: " ".join(_field(value[name]) for name in wanted)
 
 
 _OCTODNS: Dict[str, Callable[[Any], str]] = {
@@ -173,46 +208,72 @@ _OCTODNS: Dict[str, Callable[[Any], str]] = {
 def read_tsv(text: str, zone: str, known: Callable[[str], bool]) -> Found:
     """The lines of ``dnscontrol get-zones --format=tsv`` that are about this zone. Raises BadDump."""
     sets: Dict[Tuple[str, str], Dumped] = {}
+    ttls: Dict[Tuple[str, str], Set[int]] = {}
     left: List[LeftOut] = []
-    for number, row in _rows(text):
-        name, record, ttl, _class, kind, content = row
-        if name.rstrip(".").lower() + "." != zone and not name.rstrip(".").lower().endswith("." + zone[:-1]):
-            left.append(LeftOut(name, kind, f"is outside the zone {zone[:-1]}"))
+    for row in _rows(text):
+        if not names.within(row.name.lower(), zone):
+            left.append(LeftOut(row.name[:-1], row.type, f"is outside the zone {zone[:-1]} ({row.source})"))
             continue
-        if not known(kind):
-            left.append(LeftOut(record, kind, not_written(kind)))
+        if not known(row.type):
+            left.append(LeftOut(row.record, row.type, f"{not_written(row.type)} ({row.source})"))
             continue
-        content = _without_metadata(content, record, kind, left)
-        value = _tsv_text(content) if kind == "TXT" else content
-        before = sets.get((name, kind))
-        if before is None:
-            sets[name, kind] = Dumped(name.rstrip(".") + ".", kind, int(ttl), (value,), f"line {number}")
-        else:
-            lowest = min(before.ttl, int(ttl))
-            sets[name, kind] = Dumped(before.record, kind, lowest, (*before.values, value), before.source)
+        content = _without_metadata(row, left)
+        value = _tsv_text(content) if row.type == "TXT" else content
+        key = (row.name.lower(), row.type)
+        before = sets.get(key)
+        ttls.setdefault(key, set()).add(row.ttl)
+        values, source = ((), row.source) if before is None else (before.values, before.source)
+        sets[key] = Dumped(row.name, row.type, min(ttls[key]), (*values, value), source)
+    for key, seconds in ttls.items():
+        if len(seconds) > 1:
+            several = ", ".join(str(ttl) for ttl in sorted(seconds))
+            reason = f"has values with different TTLs ({several}), of which the lowest is taken over ({sets[key].source})"
+            left.append(LeftOut(names.relative(key[0], zone), key[1], reason))
     return list(sets.values()), left
 
 
-def _rows(text: str) -> Iterator[Tuple[int, List[str]]]:
-    for number, line in enumerate(text.split("\n"), 1):
+class _Row(NamedTuple):
+    """One line; ``name`` is absolute."""
+
+    name: str
+    record: str
+    ttl: int
+    type: str
+    content: str
+    source: str
+
+
+def _rows(text: str) -> Iterator[_Row]:
+    try:
+        check_size(text, "The TSV file", LIMITS)
+    except BadText as error:
+        raise BadDump(f"{error}.") from None
+    lines = text.lstrip("\ufeff").replace("\r\n", "\n").split("\n", LIMITS.entries + 1)
+    if len(lines) > LIMITS.entries + 1:
+        raise BadDump(f"The TSV file has more than {LIMITS.entries} lines. Split it.")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        row = line.split("\t", 5)
-        if len(row) != 6 or row[3] != "IN" or not row[2].isdigit():
+        parts = line.split("\t", 5)
+        if len(parts) != 6 or parts[3] != "IN":
             raise BadDump(
                 f"Line {number}: is not of the form that dnscontrol get-zones --format=tsv writes:"
                 " name, label, TTL, IN, type and content, with tabs between them."
             )
-        yield number, row
+        name, record, kind = (_clean(parts[index], f"Line {number}") for index in (0, 1, 4))
+        try:
+            ttl = _ttl(parts[2], f"Line {number}, TTL")
+        except BadText as error:
+            raise BadDump(f"{error}.") from None
+        yield _Row(name.rstrip(".") + ".", record, ttl, kind, parts[5], f"line {number}")
 
 
-def _without_metadata(content: str, record: str, kind: str, left: List[LeftOut]) -> str:
-    head, tab, tail = content.rpartition("\t")
+def _without_metadata(row: _Row, left: List[LeftOut]) -> str:
+    head, tab, tail = row.content.rpartition("\t")
     if not tab or not _METADATA.fullmatch(tail):
-        return content
+        return row.content
     if "cloudflare_proxy=true" in tail.split(","):
-        reason = "was answered by the provider's proxy; the address behind it is taken over"
-        left.append(LeftOut(record, kind, reason))
+        left.append(LeftOut(row.record, row.type, f"{PROXIED} ({row.source})"))
     return head
 
 
@@ -220,5 +281,4 @@ def _tsv_text(content: str) -> str:
     """dnscontrol 5 writes the text itself, dnscontrol 4 wrote it as a zone file does."""
     if not _QUOTED.fullmatch(content):
         return content
-    parts: List[Optional[str]] = re.findall(r'"((?:[^"\\]|\\.)*)"', content, re.DOTALL)
-    return _unescape("".join(part or "" for part in parts))
+    return _unescape("".join(re.findall(r'"([^"\\]*(?:\\.[^"\\]*)*)"', content, re.DOTALL)))

@@ -2,24 +2,48 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Zone files (RFC 1035 section 5) before a parser gets them: what it would refuse or silently leave out is taken away.
+"""Zone files (RFC 1035 section 5, RFC 2308 section 4, $GENERATE of BIND) as record sets.
 
-A parser stops at a type that only one provider knows, and says nothing about a name outside the zone. Here both are
-taken out and named, and everything else is left to the parser, at the same line numbers.
+The layout of the file is read here, one record at a time, because a library that reads whole files stops at the first record it
+does not know, skips names outside the zone without a word, and takes other TTLs in other versions. What names and values mean is
+the library's decision alone: ``Library.name`` makes every owner absolute, inside the zone and outside, and ``Library.value`` reads
+every value.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Protocol, Sequence, Set, Tuple
 
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|;[^\n]*|\n|[()]|[ \t\r\f]+|(?:[^\s"();\\]|\\.)+', re.DOTALL)
-_TTL = re.compile(r"(?:[0-9]+[smhdwSMHDW]?)+")
+from ..limits import MIB, BadText, Limits, check_size, excerpt
+from . import names
+from .model import Key, RRset
+from .values import TTL_MAX
+
+LIMITS = Limits(size=16 * MIB, entries=250_000)
+"""A zone of 100,000 records has about 5 MiB."""
+GENERATED = Limits(size=MIB, entries=10_000)
+"""What the $GENERATE of a file may make, in characters and records: a short line can ask for any number."""
+LINE_LIMIT = 300_000
+"""Characters of one record: a TXT of 65,535 bytes has four for each byte, written as \\DDD."""
+PROXIED = "was answered by the provider's proxy; the address behind it is taken over"
+
+_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|;[^\n]*|[\n()]|[ \t]+|[^ \t\n"();\\]+|\\[^\n]', re.DOTALL)
+_TTL = re.compile(r"[0-9]{1,20}|(?:[0-9]{1,10}[smhdw]){1,8}", re.IGNORECASE)
+_TTL_PART = re.compile(r"([0-9]+)([smhdw]?)", re.IGNORECASE)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_CLASS = re.compile(r"IN|CH|HS|CLASS[0-9]{1,5}", re.IGNORECASE)
+_RANGE = re.compile(r"([0-9]{1,10})-([0-9]{1,10})(?:/([0-9]{1,10}))?")
+_COUNTER = re.compile(r"\\.|\$\$|\$\{([+-]?[0-9]{1,10})(?:,([0-9]{1,3})(?:,([doxXnN]))?)?\}|\$(\{?)", re.DOTALL)
+_DNSCONTROL = re.compile(r"^[ \t]*D(?:_EXTEND)?\(\s*[\"']|\bNewDnsProvider\(", re.MULTILINE)
 _NO_TYPE = "is no type of DNS but one of the provider's own; write what it stands for"
 _OBSOLETE = {"SPF": "is of a type that is not used any more; write it as TXT (RFC 7208)"}
-_CLASSES = ("IN", "CH", "HS", "ANY")
-_DNSCONTROL = re.compile(r"^\s*D(?:_EXTEND)?\(\s*[\"']|\bNewDnsProvider\(", re.MULTILINE)
+_FLATTENED = "is a CNAME at the zone's own name, which only this provider can answer; write what it stands for"
+# A bad value of these is a mistake in the file. For the others, libraries differ in what they know and check: the set is left out.
+_STRICT = ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SRV", "TXT")
+_SINGLE = ("CNAME", "DNAME")
+_BESIDE_CNAME = ("CNAME", "RRSIG", "NSEC", "KEY", "SIG", "NXT")  # RFC 4034 section 2.5, RFC 2535 section 3.1
 
 
 def not_written(kind: str) -> str:
@@ -40,112 +64,439 @@ class LeftOut:
     reason: str
 
 
+class Library(Protocol):
+    """What names, types and values mean. Names are absolute and in lower case. A text it cannot read raises ValueError."""
+
+    def name(self, text: str, origin: str) -> str:
+        """The absolute form of a name as the file has it."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def within(self, name: str, zone: str) -> bool:
+        """Whether an absolute name is the zone's own or below it."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def type(self, text: str) -> str:
+        """The type in upper case, or an empty text when DNS has no such type."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def value(self, kind: str, text: str, origin: str) -> str:
+        """The canonical form of a value as the file has it."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+
 @dataclass
 class _Line:
-    """One logical line: ``fields`` without comments, the first one empty when the line begins with a blank."""
+    """One logical line: ``fields`` without comments and parentheses, the first one empty when the line begins with a blank.
+
+    ``joined`` are the fields that follow the one before without a blank, as in ``alpn="h2"``.
+    """
 
     number: int
-    text: str
-    fields: List[str] = field(default_factory=list)
+    fields: List[str]
+    joined: Set[int] = field(default_factory=set)
+    proxied: bool = False
+
+    def rest(self, start: int) -> str:
+        """The fields from this one on."""
+        if not self.joined:
+            return " ".join(self.fields[start:])
+        pieces = ((("" if index in self.joined else " ") + self.fields[index]) for index in range(start, len(self.fields)))
+        return "".join(pieces).lstrip(" ")
 
 
 @dataclass
-class _Place:
-    """Where a record belongs that does not say so itself: ``$ORIGIN``, and the owner of the record before."""
+class _Set:
+    line: int
+    ttl: int
+    values: Dict[str, None] = field(default_factory=dict)
+    ttls: Set[int] = field(default_factory=set)
+    bad: str = ""
 
-    origin: str
-    owner: str = ""
-    written: str = ""
-    dropped: bool = False
+
+@dataclass(frozen=True)
+class _Header:
+    """What stands before the value: ``ttl`` is None where the record does not say its own."""
+
+    ttl: Optional[int]
+    other_class: str
+    type: str
+    next: int
 
 
-def prepare(text: str, zone: str, known: Callable[[str], bool]) -> Tuple[str, List[LeftOut]]:
-    """The text without the records that are not for a DNS server, and what they were.
+def read_zone_file(text: str, zone: str, library: Library, server_made: Sequence[str]) -> Tuple[List[RRset], List[LeftOut]]:
+    """The record sets of the zone in a text, and every other one with the reason and its line.
 
-    ``known`` says whether a type exists in DNS. Raises BadZoneFile for ``$INCLUDE`` and for what is no zone file.
+    ``server_made`` are types that are not taken over whatever their value: they are sets with the values as written. Raises
+    BadZoneFile for ``$INCLUDE``, for more than LIMITS, and for what is no zone file. Takes time in proportion to the text.
     """
+    text = text[1:] if text.startswith("\ufeff") else text
+    try:
+        check_size(text, "The zone file", LIMITS)
+    except BadText as error:
+        raise BadZoneFile(f"{error}.") from None
     if _DNSCONTROL.search(text):
         raise BadZoneFile(
             "This is dnscontrol's own language, which only dnscontrol can read."
             " Write the zone anew: dnscontrol get-zones --format=zone CREDENTIALS - ZONE"
         )
-    place = _Place(zone)
-    kept: List[str] = []
-    left: List[LeftOut] = []
-    for line in _lines(text):
-        found = _look_at(line, place, zone, known)
-        if found is not None:
-            left.append(found)
-            place.dropped = True
-            kept.append("\n" * line.text.count("\n"))
-        elif place.dropped and line.fields and not line.fields[0]:
-            kept.append(place.written + line.text)
+    reader = _Reader(zone, library, server_made)
+    for line in _lines(text.replace("\r\n", "\n").replace("\r", "\n")):
+        reader.read(line)
+    return reader.sets(), reader.left
+
+
+@dataclass
+class _Reader:
+    """The state between two records: ``$ORIGIN``, the owner of the record before, and the TTLs that may be omitted."""
+
+    zone: str
+    library: Library
+    server_made: Sequence[str]
+    left: List[LeftOut] = field(default_factory=list)
+    _origin: str = ""
+    _owner: str = ""
+    _bad_owner: str = ""
+    _default_ttl: Optional[int] = None
+    _last_ttl: Optional[int] = None
+    _minimum: Optional[int] = None
+    _soa_has_ttl: bool = False
+    _entries: int = 0
+    _generated: int = 0
+    _generated_size: int = 0
+    _sets: Dict[Key, _Set] = field(default_factory=dict)
+    _named: Set[Tuple[str, str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._origin = self.zone
+
+    def read(self, line: _Line) -> None:
+        """One logical line."""
+        if line.fields[0].startswith("$"):
+            self._directive(line)
         else:
-            kept.append(line.text)
-    return "".join(kept), left
+            self._record(line)
+
+    def _directive(self, line: _Line) -> None:
+        name = line.fields[0].upper()
+        if name == "$INCLUDE":
+            raise BadZoneFile(
+                f"Line {line.number}: $INCLUDE is not followed."
+                " Put the lines of the other file in its place, or let named-compilezone -o write the zone as one file."
+            )
+        if name == "$GENERATE":
+            self._generate(line)
+            return
+        if name not in ("$ORIGIN", "$TTL") or len(line.fields) != 2:
+            raise BadZoneFile(f"Line {line.number}: expected $ORIGIN NAME, $TTL SECONDS or $GENERATE, got {excerpt(line.rest(0))}.")
+        argument = line.fields[1]
+        if name == "$TTL":
+            if not _TTL.fullmatch(argument):
+                raise BadZoneFile(f"Line {line.number}: expected $TTL and seconds, got {excerpt(argument)}. Write for example $TTL 3600.")
+            self._default_ttl = _checked_ttl(_seconds(argument), line.number)
+            return
+        try:
+            self._origin = self.library.name(argument, self._origin)
+        except ValueError as error:
+            raise BadZoneFile(f"Line {line.number}: {excerpt(argument)} cannot be the $ORIGIN: {_sentence(error)}") from None
+
+    def _record(self, line: _Line) -> None:
+        written = line.fields[0]
+        if written:
+            self._bad_owner, self._owner = "", ""
+            try:
+                self._owner = self.library.name(_unquoted(written), self._origin)
+            except ValueError as error:
+                self._bad_owner = f"{excerpt(written)} cannot be a name: {_sentence(error)}"
+        elif not self._owner and not self._bad_owner:
+            raise BadZoneFile(f"Line {line.number}: begins with a blank, which stands for the name above, and there is none.")
+        header = _header(line, 1)
+        self._check_type(header.type, line)
+        if self._bad_owner:
+            if self.library.type(header.type) not in ("", *self.server_made):
+                raise BadZoneFile(f"Line {line.number}: {self._bad_owner}")
+            self._leave_out(excerpt(written)[1:-1], header.type.upper(), "has a name that cannot be read", line.number)
+            return
+        self._add(self._owner, header, line.rest(header.next), line)
+
+    def _check_type(self, kind: str, line: _Line) -> None:
+        if not re.fullmatch(r"[!#%-/:-~][!-~]{0,62}", kind):
+            got = excerpt(kind) if kind else "the end of the line"
+            raise BadZoneFile(f"Line {line.number}: expected a record type such as A or MX, got {got}.")
+
+    def _generate(self, line: _Line) -> None:
+        """``$GENERATE start-stop[/step] name [ttl] [class] type value`` (BIND 9 Administrator Reference Manual)."""
+        limits = _RANGE.fullmatch(line.fields[1]) if len(line.fields) > 1 else None
+        start, stop, step = (int(number or 1) for number in limits.groups()) if limits else (0, 0, 0)
+        header = _header(line, 3) if step else None
+        if header is None or start > stop or max(start, stop, step) > TTL_MAX or header.next != len(line.fields) - 1:
+            raise BadZoneFile(
+                f"Line {line.number}: expected $GENERATE START-STOP NAME TYPE VALUE, got {excerpt(line.rest(0))}."
+                " Write for example $GENERATE 1-9 host$ A 192.0.2.$ and a value with blanks in quotes."
+            )
+        self._check_type(header.type, line)
+        self._generated += (stop - start) // step + 1
+        self._check_generated(line.number)
+        value = line.fields[-1]
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", lambda pair: '"' if pair[1] == '"' else pair[0], value[1:-1], flags=re.DOTALL)
+        for number in range(start, stop + 1, step):
+            written = _substitute(line.fields[2], number, line.number)
+            try:
+                owner = self.library.name(written, self._origin)
+            except ValueError as error:
+                raise BadZoneFile(f"Line {line.number}: $GENERATE makes {excerpt(written)}: {_sentence(error)}") from None
+            text = _substitute(value, number, line.number)
+            self._generated_size += len(written) + len(text)
+            self._check_generated(line.number)
+            self._add(owner, header, text, line)
+
+    def _check_generated(self, number: int) -> None:
+        if self._generated > GENERATED.entries or self._generated_size > GENERATED.size:
+            raise BadZoneFile(
+                f"Line {number}: $GENERATE makes more than {GENERATED.entries} records or {GENERATED.size} characters."
+                " Let named-compilezone -o write the zone without it."
+            )
+
+    def _add(self, owner: str, header: _Header, value: str, line: _Line) -> None:
+        self._entries += 1
+        if self._entries > LIMITS.entries:
+            raise BadZoneFile(f"Line {line.number}: the file has more than {LIMITS.entries} records. Split it.")
+        if header.ttl is not None:
+            self._last_ttl = header.ttl
+        kind = self.library.type(header.type)
+        inside = names.within(owner, self.zone) and ("\\" not in owner or self.library.within(owner, self.zone))
+        record = names.relative(owner, self.zone) if inside else owner
+        reason = ""
+        if not inside:
+            reason = f"is outside the zone {self.zone[:-1]}"
+        elif not kind:
+            reason = not_written(header.type.upper())
+        elif header.other_class:
+            reason = f"is of class {header.other_class}"
+        elif kind == "CNAME" and owner == self.zone:
+            reason = _FLATTENED
+        if reason:
+            self._leave_out(record, kind or header.type.upper(), reason, line.number)
+        elif kind in self.server_made:
+            self._add_unread(owner, kind, header, value)
+        else:
+            self._add_read(owner, kind, header, value, line)
+
+    def _add_unread(self, owner: str, kind: str, header: _Header, value: str) -> None:
+        """A set that is not taken over. Of a SOA, the last field counts for later records (RFC 1035 section 3.3.13)."""
+        minimum: Optional[int] = None
+        if kind == "SOA":
+            try:
+                minimum = int(self.library.value(kind, value, self._origin).split()[6])
+            except ValueError:
+                minimum = None
+        if minimum is not None and self._minimum is None:
+            self._minimum, self._soa_has_ttl = minimum, self._last_ttl is not None
+        known = (header.ttl, self._default_ttl, self._last_ttl, self._minimum)
+        ttl = next((seconds for seconds in known if seconds is not None), 0)
+        self._sets.setdefault((owner, kind), _Set(0, ttl)).values[value] = None
+
+    def _add_read(self, owner: str, kind: str, header: _Header, value: str, line: _Line) -> None:
+        record = names.relative(owner, self.zone)
+        entry = self._sets.setdefault((owner, kind), _Set(line.number, TTL_MAX))
+        try:
+            ttl = self._ttl(record, kind, header, line.number)
+            entry.values[self._value(kind, value, line.number)] = None
+        except BadZoneFile as error:
+            if kind in _STRICT and (owner, kind) != (self.zone, "NS"):
+                raise
+            entry.bad = entry.bad or f"is left out whole, for one of its records cannot be read. {str(error).rstrip('.')}"
+            return
+        entry.ttls.add(ttl)
+        entry.ttl = min(entry.ttl, ttl)
+        if kind in _SINGLE and len(entry.values) > 1:
+            raise BadZoneFile(f"Line {line.number}: {owner} has a second {kind}; the first is in line {entry.line}. Keep one of them.")
+        if line.proxied:
+            self._leave_out(record, kind, PROXIED, line.number)
+
+    def _value(self, kind: str, text: str, number: int) -> str:
+        try:
+            return self.library.value(kind, text, self._origin)
+        except ValueError as error:
+            raise BadZoneFile(f"Line {number}: {excerpt(text)} is not a value of type {kind}: {_sentence(error)}") from None
+
+    def _ttl(self, record: str, kind: str, header: _Header, number: int) -> int:
+        """RFC 2308 section 4: the record's own, that of $TTL, the last one stated (RFC 1035 section 5.1), the SOA's last field."""
+        if header.ttl is not None:
+            return _checked_ttl(header.ttl, number)
+        if self._default_ttl is not None:
+            return self._default_ttl
+        if self._last_ttl is not None:
+            if self._minimum not in (None, self._last_ttl) and not self._soa_has_ttl:
+                reason = f"has no TTL; the last one above it, {self._last_ttl}, is taken over (RFC 1035), where BIND takes {self._minimum}"
+                self._leave_out(record, kind, reason, number)
+            return _checked_ttl(self._last_ttl, number)
+        if self._minimum is None:
+            raise BadZoneFile(f"Line {number}: {record} {kind} has no TTL, and there is none above. Begin the file with, say, $TTL 3600.")
+        return _checked_ttl(self._minimum, number)
+
+    def _leave_out(self, record: str, kind: str, reason: str, number: int) -> None:
+        """Name it, once for each set and reason."""
+        if (record, kind, reason) not in self._named:
+            self._named.add((record, kind, reason))
+            self.left.append(LeftOut(record, kind, f"{reason} (line {number})"))
+
+    def sets(self) -> List[RRset]:
+        """What was read, when it can stand in one zone."""
+        self._check_cnames()
+        result = []
+        for (owner, kind), entry in self._sets.items():
+            record = names.relative(owner, self.zone)
+            if entry.bad:
+                self.left.append(LeftOut(record, kind, entry.bad))
+                continue
+            if len(entry.ttls) > 1:
+                ttls = ", ".join(str(ttl) for ttl in sorted(entry.ttls))
+                self._leave_out(record, kind, f"has values with different TTLs ({ttls}), of which the lowest is taken over", entry.line)
+            result.append(RRset(owner, kind, entry.ttl, frozenset(entry.values)))
+        return result
+
+    def _check_cnames(self) -> None:
+        for (owner, kind), entry in self._sets.items():
+            cname = self._sets.get((owner, "CNAME"))
+            if cname is None or kind in _BESIDE_CNAME or kind in self.server_made:
+                continue
+            raise BadZoneFile(
+                f"Line {max(entry.line, cname.line)}: {owner} has a CNAME and a {kind}, which cannot stand together"
+                " (RFC 1034 section 3.6.2). Remove one of them."
+            )
 
 
-def _look_at(line: _Line, place: _Place, zone: str, known: Callable[[str], bool]) -> Optional[LeftOut]:
-    fields = line.fields
-    if not [one for one in fields if one]:
-        return None
-    directive = fields[0].upper()
-    if directive == "$INCLUDE":
-        raise BadZoneFile(
-            f"Line {line.number}: $INCLUDE is not followed."
-            " Put the lines of the other file in its place, or let named-compilezone -o write the zone as one file."
-        )
-    if directive == "$ORIGIN" and len(fields) > 1:
-        place.origin = _absolute(fields[1], place.origin)
-    if directive.startswith("$"):
-        return None
-    if fields[0]:
-        place.owner, place.written, place.dropped = _absolute(fields[0], place.origin), fields[0], False
-    kind = next((one for one in fields[1:] if not _TTL.fullmatch(one) and one.upper() not in _CLASSES), "").upper()
-    outside = bool(place.owner) and place.owner != zone and not place.owner.endswith("." + zone)
-    if outside:
-        return LeftOut(place.owner, kind, f"is outside the zone {zone[:-1]}")
-    if kind and not known(kind):
-        return LeftOut(_relative(place.owner or zone, zone), kind, not_written(kind))
-    return None
+def _header(line: _Line, start: int) -> _Header:
+    """TTL and class, in either order, and the type. The type is empty when the line ends before it."""
+    ttl: Optional[int] = None
+    written = ""
+    for index in range(start, len(line.fields)):
+        token = line.fields[index]
+        if ttl is None and _TTL.fullmatch(token):
+            ttl = _seconds(token)
+        elif not written and _CLASS.fullmatch(token):
+            written = token.upper()
+        else:
+            return _Header(ttl, "" if written in ("", "IN", "CLASS1") else written, token, index + 1)
+    return _Header(ttl, "", "", len(line.fields))
+
+
+def _seconds(text: str) -> int:
+    return sum(int(number) * _SECONDS[unit.lower()] for number, unit in _TTL_PART.findall(text))
+
+
+def _checked_ttl(ttl: int, number: int) -> int:
+    if ttl > TTL_MAX:
+        raise BadZoneFile(f"Line {number}: expected a TTL from 0 to {TTL_MAX} seconds (RFC 2181 section 8), got {ttl}.")
+    return ttl
+
+
+def _sentence(error: ValueError) -> str:
+    return f"{excerpt(str(error).rstrip('.'), 200)[1:-1]}."
+
+
+def _unquoted(token: str) -> str:
+    return token[1:-1] if token.startswith('"') else token
+
+
+def _substitute(template: str, number: int, line: int) -> str:
+    """``$`` and ``${offset,width,base}`` in a text of $GENERATE; ``$$`` is a ``$``, and what is escaped stays."""
+
+    def replace(match: "re.Match[str]") -> str:
+        text = match[0]
+        if text[0] == "\\":
+            return text
+        if text == "$$":
+            return "$"
+        offset, width, base = int(match[1] or 0), int(match[2] or 0), match[3] or "d"
+        counter = number + offset
+        if match[4] or width > 127 or not -TTL_MAX <= counter <= TTL_MAX or (base in "nN" and counter < 0):
+            raise BadZoneFile(f"Line {line}: expected ${{OFFSET,WIDTH,BASE}} with a base of d, o, x, X, n or N, got {excerpt(template)}.")
+        if base in "nN":
+            return _nibbles(counter, width, base == "N")
+        return format(counter if base == "d" else counter & 0xFFFFFFFF, base).zfill(width)
+
+    return _COUNTER.sub(replace, template)
+
+
+def _nibbles(number: int, width: int, capitals: bool) -> str:
+    """Hexadecimal digits with dots between them, the last digit first; ``width`` counts digits and dots."""
+    digits = format(number, "X" if capitals else "x")[::-1]
+    return ".".join(digits.ljust((width + 1) // 2, "0")) + ("." if width and width % 2 == 0 and width > 2 * len(digits) - 1 else "")
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    position, number, depth = 0, 1, 0
-    line = _Line(1, "")
-    begins = True
+    """The logical lines that are not empty."""
+    if text.count("\n") > 4 * LIMITS.entries:
+        raise BadZoneFile(f"The zone file has more than {4 * LIMITS.entries} lines. Split it.")
+    position, number = 0, 0
     while position < len(text):
-        found = _TOKEN.match(text, position)
-        if found is None:
-            what = "a quote that does not end" if text[position] == '"' else f"an odd {text[position]!r}"
-            raise BadZoneFile(f"Line {number}: there is {what}.")
-        token = found[0]
-        position = found.end()
-        line.text += token
-        number += token.count("\n")
-        if token == "\n" and depth == 0:
-            yield line
-            line, begins = _Line(number, ""), True
+        number += 1
+        end = text.find("\n", position)
+        end = len(text) if end < 0 else end
+        raw = text[position:end]
+        if not any(mark in raw for mark in '"();\\'):
+            _check_length(len(raw), number)
+            fields = re.findall(r"[^ \t]+", raw)
+            position = end + 1
+            if fields:
+                yield _Line(number, ["", *fields] if raw[0] in " \t" else fields)
             continue
-        depth = max(0, depth + {"(": 1, ")": -1}.get(token, 0))
-        if begins and (token[0] in " \t\r\f" or token == "("):
-            line.fields.append("")
-        if token[0] not in "();\n \t\r\f":
+        line = _Line(number, [])
+        position, number = _tokens(text, position, line)
+        if any(line.fields):
+            yield line
+
+
+def _check_length(length: int, number: int) -> None:
+    if length > LINE_LIMIT:
+        raise BadZoneFile(f"Line {number}: the record has more than {LINE_LIMIT} characters.")
+
+
+def _tokens(text: str, position: int, line: _Line) -> Tuple[int, int]:
+    """Fill a line that has quotes, comments or parentheses. Answers where the next one begins, and the number of its last line."""
+    start, number, depth = position, line.number, 0
+    separate = True
+    pieces: List[str] = []  # of the field that is being read
+    if text[position] in " \t":
+        line.fields.append("")
+
+    def finish() -> None:
+        if pieces:
+            line.fields.append("".join(pieces))
+            pieces.clear()
+
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            problem = "a quote that does not end" if text[position] == '"' else f"an odd {text[position]!r}"
+            raise BadZoneFile(f"Line {number}: there is {problem}.")
+        token, position = match[0], match.end()
+        _check_length(position - start, line.number)
+        if token[0] in " \t\n();":
+            finish()
+            separate = True
+            depth += {"(": 1, ")": -1}.get(token, 0)
+            if depth < 0:
+                raise BadZoneFile(f"Line {number}: a parenthesis closes there that was not opened.")
+            if token == "\n" and depth == 0:
+                return position, number
+            line.proxied = line.proxied or "cf-proxied:true" in token
+            number += token == "\n"
+            continue
+        if token[0] == '"':
+            finish()
+            if not separate:
+                line.joined.add(len(line.fields))
             line.fields.append(token)
-        begins = False
+            number += token.count("\n")
+        else:
+            if not separate and not pieces:
+                line.joined.add(len(line.fields))
+            pieces.append(token)
+        separate = False
+    finish()
     if depth:
         raise BadZoneFile(f"Line {line.number}: a parenthesis opens there and does not close.")
-    yield line
-
-
-def _absolute(text: str, origin: str) -> str:
-    """The owner as an absolute name in lower case. Escapes stay as they are: this is only to see where it lies."""
-    if text == "@":
-        return origin
-    if text.endswith(".") and not text.endswith("\\."):
-        return text.lower()
-    return f"{text}.{origin}".lower()
-
-
-def _relative(name: str, zone: str) -> str:
-    return "@" if name == zone else name[: -len(zone) - 1]
+    return position, number
