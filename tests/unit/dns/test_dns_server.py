@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -84,14 +85,24 @@ def test_a_key_file_is_read_as_it_was_written() -> None:
         parse("# old\n/* key */ key demo-update. {algorithm hmac-sha256;secret ab/cd==;}; // end").secret == "ab/cd=="
     )
     assert SECRET not in repr(key)
+    assert parse("key a { algorithm hmac-sha512; secret ab//cd==; };\ninclude \"x\"; view v { key b { secret x; }; };").secret == "ab//cd=="
 
 
 @pytest.mark.parametrize(
-    "text", ["", "key x {};", render(TsigKey("a", "b", "cc")) * 2, "-----BEGIN KEY-----\n" + SECRET]
+    "text",
+    [
+        *("", "key x {};", render(TsigKey("a", "b", "cc")) * 2, "-----BEGIN KEY-----\n" + SECRET),
+        f"key x {{ algorithm a; secret {SECRET}; secret {SECRET}; }};",
+        f'key "x\x1b" {{ algorithm a; secret {SECRET}; }};',
+        f"key x {{ algorithm a; secret {SECRET}; }};" + " " * 70_000,
+        *("/*" * 30_000, "key a{" * 10_000, "key " * 15_000, '"' * 60_000, "key a" + " " * 60_000),
+    ],
 )
 def test_a_file_that_is_no_key_is_refused_without_being_quoted(text: str) -> None:
+    begin = time.process_time()
     with pytest.raises(BadKeyFile) as caught:
         parse(text)
+    assert time.process_time() - begin < 1
     assert SECRET not in str(caught.value)
 
 

@@ -15,7 +15,9 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Dict, Match, Optional
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from ..limits import BadText, Limits, check_size
 
 KEY_FOLDER = "/etc/smallfleet/dns"
 SUFFIX = ".key"
@@ -24,10 +26,10 @@ SECRET_BYTES = {"hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64}  # what
 LEAST_BYTES = 32  # a fingerprint may be seen by anybody, so what it is of must be beyond guessing
 MARK = "// Made by smallfleet.infra.dns_key_store, which removes it when the inventory asks for it no more."
 
-_KEY = re.compile(r'\bkey\s+"?([^\s"{;]+)"?\s*\{([^}]*)\}\s*;')
-_ALGORITHM = re.compile(r'\balgorithm\s+"?([A-Za-z0-9-]+)"?\s*;')
-_SECRET = re.compile(r'\bsecret\s+"?([A-Za-z0-9+/=]+)"?\s*;')
-_QUOTED_OR_COMMENT = re.compile(r'"[^"\n]*"|/\*.*?\*/|//[^\n]*|#[^\n]*', re.DOTALL)
+LIMITS = Limits(size=64 * 1024)
+_TOKEN = re.compile(r'"[^"\n]*"|/\*.*?(?:\*/|\Z)|//[^\n]*|#[^\n]*|[{};"]|[^\s"{};]+', re.DOTALL)
+_VALUES = {"algorithm": re.compile(r"[A-Za-z0-9-]{1,255}"), "secret": re.compile(r"[A-Za-z0-9+/=]+")}
+_NAME = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,57 @@ class BadKeyFile(ValueError):
 
 
 def parse(text: str) -> TsigKey:
-    """The one key in a file. Raises BadKeyFile."""
-    found = _KEY.findall(_QUOTED_OR_COMMENT.sub(_without_comment, text))
-    if len(found) != 1:
-        raise BadKeyFile(f"it holds {len(found)} keys, where one is needed")
-    name, body = found[0]
-    algorithm, secret = _ALGORITHM.search(body), _SECRET.search(body)
-    if algorithm is None or secret is None:
-        raise BadKeyFile("its key has no algorithm or no secret")
-    return TsigKey(name.rstrip(".").lower(), algorithm[1].lower(), secret[1])
+    """The one key in a file. Raises BadKeyFile. Takes time in proportion to the text."""
+    try:
+        check_size(text, "the file", LIMITS)
+    except BadText as error:
+        raise BadKeyFile(f"{error}, for it is no key file") from None
+    keys = list(_keys(iter(_tokens(text))))
+    if len(keys) != 1:
+        raise BadKeyFile(f"it holds {len(keys)} keys, where one is needed")
+    name, options = keys[0]
+    if not _NAME.fullmatch(name):
+        raise BadKeyFile("its key has a name with blanks or other characters that a name cannot have")
+    if any(len(options.get(option, ())) != 1 or not form.fullmatch(options[option][0]) for option, form in _VALUES.items()):
+        raise BadKeyFile("its key has no algorithm or no secret, or one of them twice")
+    return TsigKey(name.rstrip(".").lower(), options["algorithm"][0].lower(), options["secret"][0])
 
 
-def _without_comment(found: Match[str]) -> str:
-    """What looks like a comment inside quotes is none: base64 may hold two slashes."""
-    return found[0] if found[0].startswith('"') else " "
+def _tokens(text: str) -> Iterator[str]:
+    """Without comments. What looks like one inside a word or quotes is none: base64 may hold two slashes."""
+    return (token for token in _TOKEN.findall(text) if not token.startswith(("/*", "//", "#")))
+
+
+def _keys(tokens: Iterator[str]) -> Iterator[Tuple[str, Dict[str, List[str]]]]:
+    """The name and the options of each complete ``key name { option value; };`` statement."""
+    for token in tokens:
+        if token == "{":
+            _block(tokens)
+        elif token.lower() == "key":
+            name = next(tokens, "")
+            if name in (*"{};", "") or next(tokens, "") != "{":
+                continue
+            options = _block(tokens)
+            if next(tokens, "") == ";":
+                yield name.strip('"'), options
+
+
+def _block(tokens: Iterator[str]) -> Dict[str, List[str]]:
+    """The options up to the brace that closes, each with its values. Blocks within are left out."""
+    options: Dict[str, List[str]] = {}
+    words: List[str] = []
+    depth = 1
+    for token in tokens:
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        if depth == 0:
+            break
+        if token == ";":
+            if depth == 1 and len(words) == 2:
+                options.setdefault(words[0].lower(), []).append(words[1].strip('"'))
+            words = []
+        else:
+            words.append(token)
+    return options
 
 
 def generation(name: str, key_name: str) -> Optional[int]:
