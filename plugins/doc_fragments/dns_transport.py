@@ -54,6 +54,5 @@ options:
       - Name, secret and algorithm are taken from it, so that the secret need not leave that host.
     type: path
 requirements:
-  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython)); 2.1 or later for the
-    types V(SVCB), V(HTTPS) and V(SMIMEA), and for O(key_algorithm=gss-tsig)
+  - dnspython 2.3 or later on the host where the module runs (Debian package C(python3-dnspython))
 """

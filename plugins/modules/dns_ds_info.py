@@ -83,7 +83,7 @@ options:
     type: float
     default: 5.0
 requirements:
-  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython))
+  - dnspython 2.3 or later on the host where the module runs (Debian package C(python3-dnspython))
 seealso:
   - module: smallfleet.infra.dns_wait
 """
@@ -230,7 +230,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
+        module.fail_json(msg=missing_required_lib(DNSPYTHON), exception=DNSPYTHON_ERROR)
     try:
         run(module)
     except DnsFailure as failure:

@@ -120,7 +120,7 @@ options:
     default: /etc/smallfleet/dns
 requirements:
   - OpenSSL 3.0 or later on every host that takes a key from another, or gives it one
-  - dnspython 2.0 or later on the host, for O(questions)
+  - dnspython 2.3 or later on the host, for O(questions)
 seealso:
   - module: smallfleet.infra.dns_key_rotation
   - module: smallfleet.infra.dns_server_config

@@ -102,7 +102,7 @@ options:
     version_added: 0.2.0
 requirements:
   - BIND 9.18 or later or Knot 3.2 or later, in Debian's layout; in check mode it may be missing
-  - dnspython 2.0 or later on the host (package C(python3-dnspython)); in check mode it may be missing
+  - dnspython 2.3 or later on the host (package C(python3-dnspython)); in check mode it may be missing
 seealso:
   - module: smallfleet.infra.dns_key_store
   - module: smallfleet.infra.dns_record_sets

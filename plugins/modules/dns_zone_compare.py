@@ -103,7 +103,7 @@ options:
     type: bool
     default: false
 requirements:
-  - dnspython 2.0 or later on the host where the module runs (Debian package C(python3-dnspython))
+  - dnspython 2.3 or later on the host where the module runs (Debian package C(python3-dnspython))
 seealso:
   - module: smallfleet.infra.dns_zone_import
   - module: smallfleet.infra.dns_wait

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asking the servers of a zone and of its parent for what DNSSEC hangs on, by dnspython (2.0 or later)."""
+"""Asking the servers of a zone and of its parent for what DNSSEC hangs on, by dnspython (2.3 or later)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A key for one run, agreed on with the server by Kerberos (GSS-TSIG, RFC 3645), by dnspython 2.1 and gssapi."""
+"""A key for one run, agreed on with the server by Kerberos (GSS-TSIG, RFC 3645), by dnspython and gssapi."""
 
 from __future__ import annotations
 
@@ -68,8 +68,6 @@ def _check(server: Server) -> None:
     with suppress(ValueError):
         ipaddress.ip_address(server.address)
         raise Refused([f"server: {server.address} is an address; Kerberos knows servers by their whole names."])
-    if not hasattr(dns.tsig, "GSSTSigAdapter"):
-        raise Refused(["key_algorithm: gss-tsig needs dnspython 2.1 or later."])
 
 
 def _exchange(server: Server, key: Any, token: bytes) -> bytes:

@@ -13,13 +13,13 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._core.dns.plan import Refused
 from .dns import DnsFailure
 from .dns_options import failure_result
-from .dns_wire import DNSPYTHON_ERROR
+from .dns_wire import DNSPYTHON, DNSPYTHON_ERROR
 
 
 def run_module(module: AnsibleModule, run: Callable[[AnsibleModule], None]) -> None:
     """``run`` ends with exit_json, or raises DnsFailure or Refused, which become the module's failure."""
     if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib("dnspython"), exception=DNSPYTHON_ERROR)
+        module.fail_json(msg=missing_required_lib(DNSPYTHON), exception=DNSPYTHON_ERROR)
     try:
         run(module)
     except (DnsFailure, Refused) as failure:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One DNS server by dnspython (2.0 or later): questions asked straight of it, and signed updates."""
+"""One DNS server by dnspython (2.3 or later): questions asked straight of it, and signed updates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from .._core.dns.values import canonical_case
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
-__all__ = ["DNSPYTHON_ERROR", "MANY", "Server", "WireClient", "canonical_text", "kind_of", "make_key", "read_name", "read_value"]
+__all__ = ["DNSPYTHON", "DNSPYTHON_ERROR", "MANY", "Server", "WireClient", "canonical_text", "kind_of", "make_key", "read_name", "read_value"]
 
+DNSPYTHON = "dnspython 2.3 or later"
 DNSPYTHON_ERROR: Optional[str] = None
 try:
     import dns.exception
@@ -40,6 +41,10 @@ try:
     import dns.rrset
     import dns.tsig
     import dns.update
+    import dns.version
+
+    if (dns.version.MAJOR, dns.version.MINOR) < (2, 3):
+        DNSPYTHON_ERROR = f"This is dnspython {dns.version.version}, and {DNSPYTHON} is needed."
 except ImportError:
     DNSPYTHON_ERROR = traceback.format_exc()
 
