@@ -35,7 +35,7 @@ XML = (
 )
 NIC = b"<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/><target dev='vnet0'/><alias name='net0'/></interface>"
 BOMB = b"<!DOCTYPE d [<!ENTITY a 'x'>" + b"".join(b"<!ENTITY %c '%s'>" % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9)) + b"]><domain>&j;</domain>"
-MANY = b"".join(b"<interface type='bridge'><mac address='52:54:00:%02x:%02x:00'/></interface>" % (n >> 8, n & 255) for n in range(5_000))
+MANY = b"".join(b"<interface type='bridge'><mac address='52:54:00:%02x:%02x:00'/></interface>" % (n >> 8, n & 255) for n in range(2_000))
 
 
 def _definition(data: bytes) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -202,7 +203,7 @@ def _whole(domain: Domain, place: Place) -> None:
         (place / "boot").note("has an initrd or a cmdline but no kernel", "Name the kernel too, or remove boot")
     for key, words in (("disks", [disk.target for disk in domain.disks]), ("disks", [disk.source for disk in domain.disks]),
                        ("interfaces", [interface.mac for interface in domain.interfaces])):
-        for word in sorted({word for word in words if word and words.count(word) > 1}):
+        for word in sorted(word for word, times in Counter(words).items() if word and times > 1):
             (place / key).note(f"{word} is there twice", "Write each once")
 
 
