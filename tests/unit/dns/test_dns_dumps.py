@@ -178,7 +178,7 @@ def test_the_lines_of_dnscontrol_are_read() -> None:
         ("@", "A"): ["192.0.2.1"],
         ("www", "A"): ["192.0.2.80", "192.0.2.81"],
         ("txt", "TXT"): ['say "hi"\tthere; \\o/'],
-        ("old", "TXT"): ['in two "parts"'],
+        ("old", "TXT"): [["in ", 'two "parts"']],
         ("_x._tcp", "SRV"): ["0 5 443 www.example.net."],
     }
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple, Union
 
 from ..limits import BadText, check_size, excerpt, integer
 from . import names
@@ -31,12 +31,12 @@ class BadDump(ValueError):
 
 @dataclass(frozen=True)
 class Dumped:
-    """A record set as the file has it. ``values`` are in presentation form, those of TXT the text itself."""
+    """A record set as the file has it. ``values`` are in presentation form, those of TXT as people write them."""
 
     record: str
     type: str
     ttl: int
-    values: Tuple[str, ...]
+    values: Tuple[Any, ...]
     source: str
 
 
@@ -277,8 +277,9 @@ def _without_metadata(row: _Row, left: List[LeftOut]) -> str:
     return head
 
 
-def _tsv_text(content: str) -> str:
-    """dnscontrol 5 writes the text itself, dnscontrol 4 wrote it as a zone file does."""
+def _tsv_text(content: str) -> Union[str, List[str]]:
+    """dnscontrol 5 writes the text itself, dnscontrol 4 wrote it as a zone file does, with each string in quotes."""
     if not _QUOTED.fullmatch(content):
         return content
-    return _unescape("".join(re.findall(r'"([^"\\]*(?:\\.[^"\\]*)*)"', content, re.DOTALL)))
+    strings = [_unescape(part) for part in re.findall(r'"([^"\\]*(?:\\.[^"\\]*)*)"', content, re.DOTALL)]
+    return strings[0] if len(strings) == 1 else strings
