@@ -236,8 +236,8 @@ $GENERATE 9-10 out$.example.com. A 192.0.2.1
         ("m1", "MX"): ["10 ns1.example.net."],
         ("m2", "MX"): ["10 ns2.example.net."],
         ("t1", "TXT"): ["$ $"],
+        ("2.1.0", "PTR"): ["\\${-8}."],
     }
-    assert "${-8}" in left(found)["2.1.0", "PTR"]
     assert set(left(found)) >= {("out9.example.com.", "A"), ("out10.example.com.", "A")}
 
 
