@@ -54,8 +54,15 @@ options:
     description:
       - What the text is. V(zone) is a zone file, as C(dnscontrol get-zones --format=zone) and the exports of most
         providers give it. C($INCLUDE) is refused.
-      - V(octodns) is a file as C(octodns-dump) writes; it needs PyYAML.
-      - V(tsv) is what C(dnscontrol get-zones --format=tsv) writes.
+      - In a zone file, a record outside the zone, of a type that DNS does not have, or with a value that cannot be read is
+        left out and named with its line. The module fails, and names the line, when the record is one of the zone's own of
+        type V(A), V(AAAA), V(CNAME), V(DNAME), V(MX), V(NS), V(PTR), V(SRV) or V(TXT).
+      - A record without a TTL has that of C($TTL), or the last one stated above it, or the last field of the SOA (RFC 2308
+        section 4). Of a set with several TTLs, the lowest is taken, and RV(left_out) says so.
+      - At most 16 MiB and 250000 records are read, and C($GENERATE) may make 5000 of them.
+      - V(octodns) is a file as C(octodns-dump) writes; it needs PyYAML. At most 8 MiB are read, about 70000 record sets.
+        Names and values are read as they are written, so that C(on) is a name.
+      - V(tsv) is what C(dnscontrol get-zones --format=tsv) writes. At most 16 MiB and 250000 lines are read.
     type: str
     choices: [zone, octodns, tsv]
     default: zone

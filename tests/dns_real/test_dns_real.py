@@ -387,6 +387,14 @@ def test_an_unsigned_answer_is_not_believed(server: Any, monkeypatch: pytest.Mon
     assert failure_of(lambda: at(client, "x", "A")).reason == "bad_sig"
 
 
+def test_bind_is_said_to_limit_the_values_of_a_set(named: Any) -> None:
+    name = next(names)
+    write(named.client(), entry(name, "A", *(f"192.0.2.{number}" for number in range(100))))
+    failure = failure_of(lambda: write(named.client(), entry(name, "A", *(f"192.0.2.{number}" for number in range(101)))))
+    assert (failure.reason, failure.rcode) == ("server_failure", 2)
+    assert str(failure).endswith("The set has 101 values; BIND takes 100 unless its max-records-per-type says another number.")
+
+
 def test_a_value_the_library_refuses_is_a_plain_reason(server: Any) -> None:
     with pytest.raises(Refused, match=r"value\[0\]: 'nonsense' is not a value of type LOC"):
         read_entries(ZONE, [entry("x", "LOC", "nonsense")], server.client().canonical)

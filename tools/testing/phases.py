@@ -78,6 +78,7 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
         all_phases.append(_site(purpose, core=False))
     all_phases.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
     all_phases.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
+    all_phases.append(Phase("dns:oldest", (("pytest", "tests/dns_real"),), ("tests/dns_real/",), purpose="oldest"))
     all_phases += _fuzz_drills(tree)
     all_phases.append(Phase("perf", (("python", "tests/perf/fleet_plan.py"),), ("tests/perf/fleet_plan.py",), Lane.ALONE))
     all_phases.append(Phase("perf:dns", (("python", "tests/perf/dns_updates.py"),), ("tests/perf/dns_updates.py",), Lane.ALONE, purpose="peers"))

@@ -16,7 +16,7 @@ from .._core.dns.imported import DNSSEC, Canonical
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
 from .._core.dns.zonefile import LIMITS, BadZoneFile, LeftOut, read_zone_file
-from .._core.limits import MIB, BadText, Limits
+from .._core.limits import MIB, BadText, Limits, excerpt
 from .dns_wire import canonical_text, read_name, read_value
 from .files import FileStore
 from .yaml_text import YAML_ERROR, load_yaml, safe_loader
@@ -31,8 +31,8 @@ with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERR
 __all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "known_type", "read_source", "text_of"]
 
 FORMATS = ("zone", "octodns", "tsv")
-OCTODNS = Limits(size=16 * MIB, depth=16, entries=1_000_000)
-"""A zone of 100,000 records has about 6 MiB and 700,000 entries."""
+OCTODNS = Limits(size=8 * MIB, depth=16, entries=500_000)
+"""A set of one value has seven entries: about 70,000 of them, for which PyYAML takes 250 MB."""
 _TAG = "tag:yaml.org,2002:"
 Read = Tuple[List[RRset], List[LeftOut]]
 
@@ -44,8 +44,11 @@ def text_of(options: Mapping[str, Any], files: FileStore) -> str:
     path = options["src"]
     try:
         text = files.read(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise Refused([f"src: {path} cannot be read: {error}."]) from None
+    except UnicodeDecodeError as error:
+        message = f"src: {path} is not UTF-8 text, from byte {error.start} on. Convert it, for example with iconv -f latin1 -t utf-8."
+        raise Refused([message]) from None
     if text is None:
         raise Refused([f"src: {path} does not exist on the host where this module runs."])
     return text
@@ -66,7 +69,7 @@ def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Can
         raise Refused([f"{error}."]) from None
     except (BadZoneFile, BadDump) as error:
         raise Refused([str(error)]) from None
-    return _collect(found, left, zone, canonical)
+    return _collect(found, left, zone, canonical, absolute=form == "tsv")
 
 
 @lru_cache(maxsize=None)
@@ -137,18 +140,19 @@ def _name(text: str) -> Any:
     return dns.name.from_text(text)
 
 
-def _collect(found: List[Dumped], left: List[LeftOut], zone: str, canonical: Canonical) -> Read:
-    """Dumped sets with canonical values; a set that cannot be is left out with the reason."""
+def _collect(found: List[Dumped], left: List[LeftOut], zone: str, canonical: Canonical, absolute: bool) -> Read:
+    """Dumped sets with canonical values; a set that cannot be is left out with the reason. ``absolute``: their names are."""
     sets: Dict[Key, RRset] = {}
     for one in found:
         try:
-            name = names.qualify(one.record, zone)
+            # octoDNS's names are relative to the zone, whatever they end in.
+            name = names.qualify(one.record if one.record in ("@", "") or absolute else f"{one.record}.{zone}", zone)
             if one.type in ("SOA", *DNSSEC):
                 sets[name, one.type] = RRset(name, one.type, one.ttl, frozenset(one.values))
                 continue
             shown = frozenset(canonical(one.type, _present(one.type, value, zone)) for value in one.values)
         except ValueError as error:  # BadName and BadValue are
-            left.append(LeftOut(one.record, one.type, f"({one.source}) {error}"))
+            left.append(LeftOut(one.record, one.type, f"({one.source}) {excerpt(str(error), 300)[1:-1]}"))
             continue
         if (name, one.type) in sets:
             left.append(LeftOut(one.record, one.type, "is there twice; the first was taken over"))

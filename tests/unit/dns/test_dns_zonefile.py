@@ -269,9 +269,9 @@ def test_a_record_that_a_proxy_answers_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a 60 A 192.0.2.1\n$GENERATE 1-1000000000 h$ 60 A 192.0.2.1\n", "^Line 2: .GENERATE makes more than 10000 records"),
-        ("$GENERATE 1-10000 h$ 60 TXT \"" + ("x" * 250 + " ") * 1000 + "\"\n", "^Line 1: .GENERATE makes more than"),
-        (f"$GENERATE 1-10000 h$ 60 TXT {'${0,127}' * 30000}\n", "^Line 1: .GENERATE makes more than"),
+        ("a 60 A 192.0.2.1\n$GENERATE 1-1000000000 h$ 60 A 192.0.2.1\n", "^Line 2: .GENERATE makes more than 5000 records"),
+        ("$GENERATE 1-5000 h$ 60 TXT \"" + ("x" * 250 + " ") * 1000 + "\"\n", "^Line 1: .GENERATE makes more than"),
+        (f"$GENERATE 1-5000 h$ 60 TXT {'${0,127}' * 30000}\n", "^Line 1: .GENERATE makes more than"),
         ("a 60 TXT " + "x " * 3_000_000 + "\n", "^Line 1: the record has more than 300000 characters"),
         ("a 60 TXT (" + "\nx" * 300_000 + ")\n", "^Line 1: the record has more than 300000 characters"),
         ("a 60 TXT " + "x" * 17_000_000 + "\n", "16777216"),

@@ -23,7 +23,7 @@ from .values import TTL_MAX
 
 LIMITS = Limits(size=16 * MIB, entries=250_000)
 """A zone of 100,000 records has about 5 MiB."""
-GENERATED = Limits(size=MIB, entries=10_000)
+GENERATED = Limits(size=MIB, entries=5_000)
 """What the $GENERATE of a file may make, in characters and records: a short line can ask for any number."""
 LINE_LIMIT = 300_000
 """Characters of one record: a TXT of 65,535 bytes has four for each byte, written as \\DDD."""
