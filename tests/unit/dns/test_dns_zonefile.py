@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from typing import Any, Dict, List, Mapping
 
@@ -175,6 +178,7 @@ www 60 ALIAS origin.provider.example.com. ; an ALIAS
 outside.example.org. 99999999999 MX nonsense
 chaos 60 CH TXT "version"
 pc7 [AGE:3612300] 300 A 192.0.2.107
+spf 60 SPF "v=spf1 -all"
 svc 60 HTTPS 1 . alpn=h2
 svc 60 HTTPS 2 . port=web
 alias\\.example.net. 60 A 192.0.2.1
@@ -192,8 +196,9 @@ www2 60 A 192.0.2.2
     assert reasons["outside.example.org.", "MX"] == "is outside the zone example.net (line 8)"
     assert reasons["chaos", "TXT"] == "is of class CH (line 9)"
     assert reasons["pc7", "[AGE:3612300]"].endswith("(line 10)")
-    assert "Line 12: '2 . port=web' is not a value of type HTTPS" in reasons["svc", "HTTPS"]
-    assert reasons["alias\\.example.net.", "A"] == "is outside the zone example.net (line 13)"
+    assert "write it as TXT" in reasons["spf", "SPF"]
+    assert "Line 13: '2 . port=web' is not a value of type HTTPS" in reasons["svc", "HTTPS"]
+    assert reasons["alias\\.example.net.", "A"] == "is outside the zone example.net (line 14)"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -382,3 +387,11 @@ def test_a_zone_file_of_the_zone_gives_the_same_zone(zone: List[RRset], signed: 
     found = read("\n".join([*lines, *extra]) + "\n")
     assert found.record_sets == take(ZONE, zone, CANONICAL).record_sets
     assert [one.type for one in found.left_out] == ["RRSIG"] * signed
+
+
+def test_an_older_dnspython_is_named_with_the_one_that_is_needed() -> None:
+    module = "ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire"
+    code = f"import dns.version as v; v.MAJOR, v.MINOR, v.version = 2, 2, '2.2.1'; import {module} as wire; print(wire.DNSPYTHON_ERROR)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout
+    assert printed == "This is dnspython 2.2.1, and dnspython 2.3 or later is needed.\n"

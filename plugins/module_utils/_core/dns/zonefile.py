@@ -269,8 +269,8 @@ class _Reader:
         reason = ""
         if not inside:
             reason = f"is outside the zone {self.zone[:-1]}"
-        elif not kind:
-            reason = not_written(header.type.upper())
+        elif not kind or header.type.upper() in _OBSOLETE:
+            kind, reason = "", not_written(header.type.upper())
         elif header.other_class:
             reason = f"is of class {header.other_class}"
         elif kind == "CNAME" and owner == self.zone:
