@@ -15,7 +15,7 @@ from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
 from .._core.dns.imported import DNSSEC, Canonical
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
-from .._core.dns.zonefile import LIMITS, BadZoneFile, LeftOut, read_zone_file
+from .._core.dns.zonefile import BadZoneFile, LeftOut, read_zone_file
 from .._core.limits import MIB, BadText, Limits, excerpt
 from .dns_wire import canonical_text, read_name, read_value
 from .files import FileStore

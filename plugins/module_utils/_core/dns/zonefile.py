@@ -14,28 +14,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Optional, Protocol, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Protocol, Sequence, Set, Tuple
 
 from ..limits import MIB, BadText, Limits, check_size, excerpt
 from . import names
 from .model import Key, RRset
 from .values import TTL_MAX
+from .zone_lines import BadZoneFile, Line, logical_lines, substitute
 
+__all__ = ["LIMITS", "PROXIED", "BadZoneFile", "LeftOut", "Library", "not_written", "read_zone_file"]
 LIMITS = Limits(size=16 * MIB, entries=250_000)
 """A zone of 100,000 records has about 5 MiB."""
 GENERATED = Limits(size=MIB, entries=5_000)
 """What the $GENERATE of a file may make, in characters and records: a short line can ask for any number."""
-LINE_LIMIT = 300_000
-"""Characters of one record: a TXT of 65,535 bytes has four for each byte, written as \\DDD."""
 PROXIED = "was answered by the provider's proxy; the address behind it is taken over"
 
-_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|;[^\n]*|[\n()]|[ \t]+|[^ \t\n"();\\]+|\\[^\n]', re.DOTALL)
 _TTL = re.compile(r"[0-9]{1,20}|(?:[0-9]{1,10}[smhdw]){1,8}", re.IGNORECASE)
 _TTL_PART = re.compile(r"([0-9]+)([smhdw]?)", re.IGNORECASE)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CLASS = re.compile(r"IN|CH|HS|CLASS[0-9]{1,5}", re.IGNORECASE)
 _RANGE = re.compile(r"([0-9]{1,10})-([0-9]{1,10})(?:/([0-9]{1,10}))?")
-_COUNTER = re.compile(r"\\.|\$\$|\$\{([+-]?[0-9]{1,10})(?:,([0-9]{1,3})(?:,([doxXnN]))?)?\}|\$(\{?)", re.DOTALL)
 _DNSCONTROL = re.compile(r"^[ \t]*D(?:_EXTEND)?\(\s*[\"']|\bNewDnsProvider\(", re.MULTILINE)
 _NO_TYPE = "is no type of DNS but one of the provider's own; write what it stands for"
 _OBSOLETE = {"SPF": "is of a type that is not used any more; write it as TXT (RFC 7208)"}
@@ -49,10 +47,6 @@ _BESIDE_CNAME = ("CNAME", "RRSIG", "NSEC", "KEY", "SIG", "NXT")  # RFC 4034 sect
 def not_written(kind: str) -> str:
     """Why a set of this type cannot be taken over."""
     return _OBSOLETE.get(kind, _NO_TYPE)
-
-
-class BadZoneFile(ValueError):
-    """A text that is no zone file, or one that cannot be read alone. The message is a whole sentence."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +76,6 @@ class Library(Protocol):
     def value(self, kind: str, text: str, origin: str) -> str:
         """The canonical form of a value as the file has it."""
         ...  # pylint: disable=unnecessary-ellipsis
-
-
-@dataclass
-class _Line:
-    """One logical line: ``fields`` without comments and parentheses, the first one empty when the line begins with a blank.
-
-    ``joined`` are the fields that follow the one before without a blank, as in ``alpn="h2"``.
-    """
-
-    number: int
-    fields: List[str]
-    joined: Set[int] = field(default_factory=set)
-    proxied: bool = False
-
-    def rest(self, start: int) -> str:
-        """The fields from this one on."""
-        if not self.joined:
-            return " ".join(self.fields[start:])
-        pieces = ((("" if index in self.joined else " ") + self.fields[index]) for index in range(start, len(self.fields)))
-        return "".join(pieces).lstrip(" ")
 
 
 @dataclass
@@ -140,7 +114,7 @@ def read_zone_file(text: str, zone: str, library: Library, server_made: Sequence
             " Write the zone anew: dnscontrol get-zones --format=zone CREDENTIALS - ZONE"
         )
     reader = _Reader(zone, library, server_made)
-    for line in _lines(text.replace("\r\n", "\n").replace("\r", "\n")):
+    for line in logical_lines(text.replace("\r\n", "\n").replace("\r", "\n")):
         reader.read(line)
     return reader.sets(), reader.left
 
@@ -169,14 +143,14 @@ class _Reader:
     def __post_init__(self) -> None:
         self._origin = self.zone
 
-    def read(self, line: _Line) -> None:
+    def read(self, line: Line) -> None:
         """One logical line."""
         if line.fields[0].startswith("$"):
             self._directive(line)
         else:
             self._record(line)
 
-    def _directive(self, line: _Line) -> None:
+    def _directive(self, line: Line) -> None:
         name = line.fields[0].upper()
         if name == "$INCLUDE":
             raise BadZoneFile(
@@ -199,7 +173,7 @@ class _Reader:
         except ValueError as error:
             raise BadZoneFile(f"Line {line.number}: {excerpt(argument)} cannot be the $ORIGIN: {_sentence(error)}") from None
 
-    def _record(self, line: _Line) -> None:
+    def _record(self, line: Line) -> None:
         written = line.fields[0]
         if written:
             self._bad_owner, self._owner = "", ""
@@ -218,12 +192,12 @@ class _Reader:
             return
         self._add(self._owner, header, line.rest(header.next), line)
 
-    def _check_type(self, kind: str, line: _Line) -> None:
+    def _check_type(self, kind: str, line: Line) -> None:
         if not re.fullmatch(r"[!#%-/:-~][!-~]{0,62}", kind):
             got = excerpt(kind) if kind else "the end of the line"
             raise BadZoneFile(f"Line {line.number}: expected a record type such as A or MX, got {got}.")
 
-    def _generate(self, line: _Line) -> None:
+    def _generate(self, line: Line) -> None:
         """``$GENERATE start-stop[/step] name [ttl] [class] type value`` (BIND 9 Administrator Reference Manual)."""
         limits = _RANGE.fullmatch(line.fields[1]) if len(line.fields) > 1 else None
         start, stop, step = (int(number or 1) for number in limits.groups()) if limits else (0, 0, 0)
@@ -240,12 +214,12 @@ class _Reader:
         if value.startswith('"'):
             value = re.sub(r"\\(.)", lambda pair: '"' if pair[1] == '"' else pair[0], value[1:-1], flags=re.DOTALL)
         for number in range(start, stop + 1, step):
-            written = _substitute(line.fields[2], number, line.number)
+            written = substitute(line.fields[2], number, line.number)
             try:
                 owner = self.library.name(written, self._origin)
             except ValueError as error:
                 raise BadZoneFile(f"Line {line.number}: $GENERATE makes {excerpt(written)}: {_sentence(error)}") from None
-            text = _substitute(value, number, line.number)
+            text = substitute(value, number, line.number)
             self._generated_size += len(written) + len(text)
             self._check_generated(line.number)
             self._add(owner, header, text, line)
@@ -257,7 +231,7 @@ class _Reader:
                 " Let named-compilezone -o write the zone without it."
             )
 
-    def _add(self, owner: str, header: _Header, value: str, line: _Line) -> None:
+    def _add(self, owner: str, header: _Header, value: str, line: Line) -> None:
         self._entries += 1
         if self._entries > LIMITS.entries:
             raise BadZoneFile(f"Line {line.number}: the file has more than {LIMITS.entries} records. Split it.")
@@ -296,7 +270,7 @@ class _Reader:
         ttl = next((seconds for seconds in known if seconds is not None), 0)
         self._sets.setdefault((owner, kind), _Set(0, ttl)).values[value] = None
 
-    def _add_read(self, owner: str, kind: str, header: _Header, value: str, line: _Line) -> None:
+    def _add_read(self, owner: str, kind: str, header: _Header, value: str, line: Line) -> None:
         record = names.relative(owner, self.zone)
         entry = self._sets.setdefault((owner, kind), _Set(line.number, TTL_MAX))
         try:
@@ -367,7 +341,7 @@ class _Reader:
             )
 
 
-def _header(line: _Line, start: int) -> _Header:
+def _header(line: Line, start: int) -> _Header:
     """TTL and class, in either order, and the type. The type is empty when the line ends before it."""
     ttl: Optional[int] = None
     written = ""
@@ -398,105 +372,3 @@ def _sentence(error: ValueError) -> str:
 
 def _unquoted(token: str) -> str:
     return token[1:-1] if token.startswith('"') else token
-
-
-def _substitute(template: str, number: int, line: int) -> str:
-    """``$`` and ``${offset,width,base}`` in a text of $GENERATE; ``$$`` is a ``$``, and what is escaped stays."""
-
-    def replace(match: "re.Match[str]") -> str:
-        text = match[0]
-        if text[0] == "\\":
-            return text
-        if text == "$$":
-            return "$"
-        offset, width, base = int(match[1] or 0), int(match[2] or 0), match[3] or "d"
-        counter = number + offset
-        if match[4] or width > 127 or not -TTL_MAX <= counter <= TTL_MAX or (base in "nN" and counter < 0):
-            raise BadZoneFile(f"Line {line}: expected ${{OFFSET,WIDTH,BASE}} with a base of d, o, x, X, n or N, got {excerpt(template)}.")
-        if base in "nN":
-            return _nibbles(counter, width, base == "N")
-        return format(counter if base == "d" else counter & 0xFFFFFFFF, base).zfill(width)
-
-    return _COUNTER.sub(replace, template)
-
-
-def _nibbles(number: int, width: int, capitals: bool) -> str:
-    """Hexadecimal digits with dots between them, the last digit first; ``width`` counts digits and dots."""
-    digits = format(number, "X" if capitals else "x")[::-1]
-    return ".".join(digits.ljust((width + 1) // 2, "0")) + ("." if width and width % 2 == 0 and width > 2 * len(digits) - 1 else "")
-
-
-def _lines(text: str) -> Iterator[_Line]:
-    """The logical lines that are not empty."""
-    if text.count("\n") > 4 * LIMITS.entries:
-        raise BadZoneFile(f"The zone file has more than {4 * LIMITS.entries} lines. Split it.")
-    position, number = 0, 0
-    while position < len(text):
-        number += 1
-        end = text.find("\n", position)
-        end = len(text) if end < 0 else end
-        raw = text[position:end]
-        if not any(mark in raw for mark in '"();\\'):
-            _check_length(len(raw), number)
-            fields = re.findall(r"[^ \t]+", raw)
-            position = end + 1
-            if fields:
-                yield _Line(number, ["", *fields] if raw[0] in " \t" else fields)
-            continue
-        line = _Line(number, [])
-        position, number = _tokens(text, position, line)
-        if any(line.fields):
-            yield line
-
-
-def _check_length(length: int, number: int) -> None:
-    if length > LINE_LIMIT:
-        raise BadZoneFile(f"Line {number}: the record has more than {LINE_LIMIT} characters.")
-
-
-def _tokens(text: str, position: int, line: _Line) -> Tuple[int, int]:
-    """Fill a line that has quotes, comments or parentheses. Answers where the next one begins, and the number of its last line."""
-    start, number, depth = position, line.number, 0
-    separate = True
-    pieces: List[str] = []  # of the field that is being read
-    if text[position] in " \t":
-        line.fields.append("")
-
-    def finish() -> None:
-        if pieces:
-            line.fields.append("".join(pieces))
-            pieces.clear()
-
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            problem = "a quote that does not end" if text[position] == '"' else f"an odd {text[position]!r}"
-            raise BadZoneFile(f"Line {number}: there is {problem}.")
-        token, position = match[0], match.end()
-        _check_length(position - start, line.number)
-        if token[0] in " \t\n();":
-            finish()
-            separate = True
-            depth += {"(": 1, ")": -1}.get(token, 0)
-            if depth < 0:
-                raise BadZoneFile(f"Line {number}: a parenthesis closes there that was not opened.")
-            if token == "\n" and depth == 0:
-                return position, number
-            line.proxied = line.proxied or "cf-proxied:true" in token
-            number += token == "\n"
-            continue
-        if token[0] == '"':
-            finish()
-            if not separate:
-                line.joined.add(len(line.fields))
-            line.fields.append(token)
-            number += token.count("\n")
-        else:
-            if not separate and not pieces:
-                line.joined.add(len(line.fields))
-            pieces.append(token)
-        separate = False
-    finish()
-    if depth:
-        raise BadZoneFile(f"Line {line.number}: a parenthesis opens there and does not close.")
-    return position, number
