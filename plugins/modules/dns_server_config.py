@@ -100,6 +100,15 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  replace_configuration:
+    description:
+      - What to do when C(named.conf.options), C(named.conf.local) or C(knot.conf) was not written by this module and has what the
+        Debian package does not have, such as a zone.
+      - By default nothing is touched, and the error names what it is. With V(true) the file is kept beside the new one, with
+        C(.before-smallfleet) after its name, and replaced.
+    type: bool
+    default: false
+    version_added: 0.2.0
 requirements:
   - BIND 9.18 or later or Knot 3.2 or later, in Debian's layout; in check mode it may be missing
   - dnspython 2.3 or later on the host (package C(python3-dnspython)); in check mode it may be missing
@@ -202,6 +211,7 @@ def main() -> None:
             "catalogs": {"type": "list", "elements": "dict", "default": []},
             "responses_per_second": {"type": "int", "default": 50},
             "discard_journals": {"type": "bool", "default": False},
+            "replace_configuration": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

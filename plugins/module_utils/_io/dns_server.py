@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
+from .._core.dns.foreign import Foreign
 from .._core.dns.keyfile import generation_files
 from .._core.dns.model import RRset
 from .._core.dns.server import (
@@ -133,6 +134,7 @@ class ServerHost:
             soas=soas,
             silence=silence,
             floors=self._floors(config),
+            foreign=self._foreign(config),
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:
@@ -157,6 +159,7 @@ class ServerHost:
         actions: Mapping[str, Callable[[], object]] = {
             "unstamp": lambda: self.store.remove(STAMP_FILE),
             "set_aside": lambda: self.store.rename(step.subject, step.after.strip()),
+            "keep": lambda: self._keep(step.subject, step.after.strip()),
             "create_zone": lambda: self._create_zone(config, step),
             "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
             "start": lambda: self._start(config),
@@ -176,6 +179,16 @@ class ServerHost:
                 if serial.isdigit():
                     found[zone.name] = max(int(serial), found.get(zone.name, 0))
         return found
+
+    def _foreign(self, config: ServerConfig) -> Tuple[Foreign, ...]:
+        found = {path: self.provider.foreign(path, self.store.read(path) or "") for path in self.provider.files(config)}
+        return tuple(Foreign(path, parts) for path, parts in found.items() if parts)
+
+    def _keep(self, path: str, other: str) -> None:
+        """A copy with the same rights: keys may be in it."""
+        content, access = self.store.read(path), self.store.access(path)
+        if content is not None and access is not None:
+            self.store.write(other, content, *access)
 
     def _secrets(self, path: str) -> Optional[FileState]:
         held, access = self.store.read(path), self.store.access(path)

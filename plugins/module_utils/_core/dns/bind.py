@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from .foreign import named_conf
 from .keyfile import render
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 
@@ -43,6 +44,9 @@ class Bind:
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         keys = [key for known in config.keys for key in known.generations]
         return KEYS_FILE, f"// {_NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name))
+
+    def foreign(self, path: str, content: str) -> Tuple[str, ...]:
+        return named_conf(content) if path in (OPTIONS_FILE, ZONES_FILE) else ()
 
     def zone_file(self, name: str) -> str:
         return zone_file(name)

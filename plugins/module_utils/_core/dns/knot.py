@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..quoting import plain
+from .foreign import knot_conf
 from .keyfile import TsigKey
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
 
@@ -58,6 +59,9 @@ class Knot:
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         return KEYS_FILE, render_keys(config)
+
+    def foreign(self, path: str, content: str) -> Tuple[str, ...]:
+        return knot_conf(content) if path == MAIN_FILE else ()
 
     def zone_file(self, name: str) -> str:
         return zone_file(name)

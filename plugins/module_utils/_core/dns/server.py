@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import file_diff
+from .foreign import Foreign
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
 from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
@@ -88,6 +89,7 @@ class ServerState:
     soas: Mapping[str, RRset] = field(default_factory=dict)
     silence: str = ""
     floors: Mapping[str, int] = field(default_factory=dict)
+    foreign: Tuple[Foreign, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class ServerStep:
         return {
             "unstamp": "note that the server is to be told",
             "set_aside": f"set {self.subject} aside",
+            "keep": f"keep {self.subject} as {self.after.strip()}",
             "write_keys": f"write {self.subject}",
             "create_zone": f"create {self.subject}",
             "configure": f"write {self.subject}",
@@ -125,6 +128,7 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
     told = state.stamp == digest(provider, config)
     written = [
         *_journal_steps(config, state),
+        *(ServerStep("keep", one.path, "", f"{one.backup}\n") for one in state.foreign),
         *_zone_steps(provider, config, state),
         *_file_steps(provider, config, state),
     ]
@@ -143,8 +147,9 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
 
 
 def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
-    """Why nothing can be done: zones that do not load and cannot be mended, or not without consent."""
-    return [str(one) for one in state.troubles if not (one.journal and config.discard_journals)]
+    """Why nothing can be done: zones that do not load and cannot be mended, or not without consent, and files of others."""
+    foreign = () if config.replace_configuration else state.foreign
+    return [*map(str, foreign), *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
 
 
 def can_take_updates(provider: Provider, config: ServerConfig, state: ServerState) -> bool:

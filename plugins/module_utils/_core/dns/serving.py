@@ -105,7 +105,8 @@ class ServerConfig:
     """What one server is asked to be.
 
     ``update_key`` is the name of a key in ``keys`` that may change everything, or "". ``discard_journals`` is the
-    consent to go on without what a journal has that no longer fits its zone.
+    consent to go on without what a journal has that no longer fits its zone, ``replace_configuration`` the one to replace
+    files that others wrote.
     """
 
     listen: Tuple[str, ...]
@@ -115,6 +116,7 @@ class ServerConfig:
     catalogs: Tuple[Catalog, ...] = ()
     responses_per_second: int = 50
     discard_journals: bool = False
+    replace_configuration: bool = False
 
     @property
     def primaries(self) -> Tuple[ServedZone, ...]:
@@ -156,6 +158,10 @@ class Provider(Protocol):
         """Path -> content of the files that are replaced whenever they differ. No secret is in them."""
         ...  # pylint: disable=unnecessary-ellipsis
 
+    def foreign(self, path: str, content: str) -> Tuple[str, ...]:
+        """What others have configured in one of these files that would be lost."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         """Path and content of the one file that has all generations of all keys."""
         ...  # pylint: disable=unnecessary-ellipsis
@@ -194,6 +200,7 @@ def read_config(options: Mapping[str, Any]) -> ServerConfig:
         catalogs=catalogs,
         responses_per_second=options.get("responses_per_second", 50),
         discard_journals=bool(options.get("discard_journals", False)),
+        replace_configuration=bool(options.get("replace_configuration", False)),
     )
     found.extend(_unsafe(config))
     found.extend(_unknown_keys(config))
