@@ -178,3 +178,18 @@ def test_verify_notices_a_secondary_that_is_behind(host, tmp_path):
     finally:
         second.check_output("nft delete table inet test")
         second.check_output(f"rndc refresh {ZONE}")
+
+
+@pytest.mark.drill
+def test_a_configuration_of_others_is_refused_once_and_kept(host, client):
+    path = "/etc/bind/named.conf.local"
+    theirs = 'zone "office.example.net" { type primary; file "/etc/bind/db.empty"; };'
+    host.check_output("echo %s > %s", theirs, path)
+    said = converge(fails=True)
+    assert "has zone office.example.net, which this server would no longer have" in said and "dns_server_replace_configuration" in said
+    assert host.file(path).content_string.strip() == theirs
+    converge("-e", "dns_server_replace_configuration=true")
+    assert host.file(f"{path}.before-smallfleet").content_string.strip() == theirs
+    assert dig(client, f"www2.{ZONE} A") == ["198.18.0.80", "198.18.0.81"]
+    assert "changed=0" in converge()
+    host.check_output("rm %s", f"{path}.before-smallfleet")
