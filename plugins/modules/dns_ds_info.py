@@ -180,6 +180,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (
+    DNSPYTHON,
     DNSPYTHON_ERROR,
     Asker,
     Look,

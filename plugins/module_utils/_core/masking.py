@@ -302,4 +302,3 @@ def masked_xml(text: str) -> str:
     element = ElementTree.fromstring(text)
     mask_element(element)
     return ElementTree.tostring(element, encoding="unicode")
-

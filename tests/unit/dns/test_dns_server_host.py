@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, List, Optional
 
 import pytest
 from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa
@@ -17,7 +17,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
     STAMP_FILE,
-    FileState,
     obstacles,
     plan_server,
 )
@@ -75,6 +74,7 @@ def bind_host(refuse: str = "", journal: bool = False) -> ServerHost:
         store.write(ZONE_FILE, "", 0o644)
         store.write(f"{ZONE_FILE}.jnl", "", 0o644)
     daemon = BindDaemon(runner, store, lambda name: name, lambda path: path in store.files)
+
     def find(pattern: str) -> List[str]:
         return [path for path in store.files if path.startswith(pattern[:-1])]
 

@@ -202,5 +202,3 @@ def test_the_form_of_a_zone_file_is_exactly_what_it_shows() -> None:
     assert (found.values, found.texts) == ({SPLIT_SPF}, frozenset())
     with pytest.raises(Refused, match="txt_transformation=quoted"):
         read_values(KEY, [SERVICE], ZONE, CANONICAL, quoted=True)
-
-

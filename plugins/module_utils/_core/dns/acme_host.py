@@ -65,7 +65,6 @@ def whole_program(program: str, files: str) -> str:
     return _MODULE.format(name="smallfleet_files", source=ascii(files)) + program
 
 
-
 @dataclass(frozen=True)
 class Content:
     """A file as it is or shall be."""
