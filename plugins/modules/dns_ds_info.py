@@ -180,8 +180,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (
-    DNSPYTHON,
-    DNSPYTHON_ERROR,
     Asker,
     Look,
     Patience,
@@ -189,6 +187,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import
     look,
     wait_for,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON, DNSPYTHON_ERROR
 
 
 def run(module: AnsibleModule) -> None:

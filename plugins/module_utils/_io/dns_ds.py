@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -14,8 +15,7 @@ from .._core.dns import ds
 from .clock import Clock
 from .dns import RCODES, DnsFailure
 
-DNSPYTHON_ERROR: Optional[str] = None
-try:
+with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
     import dns.exception
     import dns.flags
     import dns.message
@@ -24,8 +24,6 @@ try:
     import dns.rcode
     import dns.rdatatype
     import dns.resolver
-except ImportError as error:
-    DNSPYTHON_ERROR = str(error)
 
 _ADDRESSES = {"ipv4": "A", "ipv6": "AAAA"}
 

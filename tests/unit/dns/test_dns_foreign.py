@@ -21,12 +21,12 @@ from test_dns_server_host import apply, bind_host
 
 DEBIAN_OPTIONS = """
 options {
-	directory "/var/cache/bind";
-	// forwarders {
-	// 	0.0.0.0;
-	// };
-	dnssec-validation auto;
-	listen-on-v6 { any; };
+    directory "/var/cache/bind";
+    // forwarders {
+    //     0.0.0.0;
+    // };
+    dnssec-validation auto;
+    listen-on-v6 { any; };
 };
 """
 DEBIAN_LOCAL = """//
