@@ -87,10 +87,10 @@ def describe_lags(zone: str, lags: Sequence[Lag], seconds: float) -> str:
     """One sentence about servers that are not there yet: first those that do not serve the zone, which waiting will not mend."""
     strangers = [lag for lag in lags if lag.reason == "not_auth"]
     behind = [lag for lag in lags if lag.reason != "not_auth"]
-    told = "; ".join(f"{lag.server} {lag.message}".strip() for lag in behind)
+    details = "; ".join(f"{lag.server} {lag.message}".strip() for lag in behind)
     parts = [f"{lag.message}" for lag in strangers]
     if behind:
-        parts.append(f"The servers of {zone[:-1]} do not agree after {seconds:g} s: {told}")
+        parts.append(f"The servers of {zone[:-1]} do not agree after {seconds:g} s: {details}")
     return " ".join(parts)
 
 
