@@ -10,6 +10,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 import dns.update
 import pytest
 from asking import ZONE, at, entry, names, raw, write
@@ -75,6 +78,8 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_value_of_every_type_is_added_and_removed_and_the_other_stays(server: Any, kind: str) -> None:
+    if kind == "KEY" and dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.KEY) is dns.rdata.GenericRdata:
+        pytest.skip("this version of dnspython reads KEY in the generic form only")
     client, name = server.client(), next(names)
     if kind == "DS":
         write(client, entry(name, "NS", "ns1"))

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.zonefile import LeftOut
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
@@ -275,3 +276,8 @@ def test_the_lowest_of_several_ttls_is_taken_and_named() -> None:
 def test_another_file_is_not_taken_for_one_of_dnscontrol() -> None:
     with pytest.raises(Refused, match="Line 1: is not of the form"):
         read("www 60 IN A 192.0.2.1\n", "tsv")
+
+
+def test_what_was_left_out_of_a_dump_prints_on_one_line() -> None:
+    left = LeftOut("a\nb", "TXT\U00083309", "has\x1b[2J a name")
+    assert (left.record, left.type, left.reason) == ("a\\nb", "TXT\\U00083309", "has\\x1b[2J a name")

@@ -61,7 +61,7 @@ def named_conf(text: str) -> Tuple[str, ...]:
                 found.append(words[0])
             words = []
         else:
-            words += [] if token == "}" else [token.strip('"')]
+            words += [] if token == "}" else [token.strip('"') or token]
         depth = max(0, depth + {"{": 1, "}": -1}.get(token, 0))
     return tuple(dict.fromkeys(found))
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Protocol, Sequence, Set, Tuple
 
 from ..limits import MIB, BadText, Limits, check_size, excerpt
+from ..quoting import visible
 from . import names
 from .model import Key, RRset
 from .values import TTL_MAX
@@ -51,11 +52,18 @@ def not_written(kind: str) -> str:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A record set that was not taken over. ``record`` is relative to the zone, or absolute outside of it."""
+    """A record set that was not taken over. ``record`` is relative to the zone, or absolute outside of it.
+
+    It is for people: whatever was in the file, all of it prints on one line.
+    """
 
     record: str
     type: str
     reason: str
+
+    def __post_init__(self) -> None:
+        for name in ("record", "type", "reason"):
+            object.__setattr__(self, name, visible(getattr(self, name)))
 
 
 class Library(Protocol):
