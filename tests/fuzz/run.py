@@ -189,34 +189,35 @@ def keep(name: str, data: bytes) -> str:
     return str(path)
 
 
-def work(module: Path, name: str, seconds: float, report: Path, corpus: str) -> None:
+def work(module: Path, name: str, seconds: float, seed: int, report: Path, corpus: str) -> None:
     """Fuzz until the time is over; does not return."""
     import atheris  # pylint: disable=import-outside-toplevel,import-error
 
     with atheris.instrument_imports(include=[PACKAGE, imported(module)]):
         target = load(module, name)
-    for number, seed in enumerate(seed for seed in target.seeds if len(seed) <= LONGEST):
-        (Path(corpus) / f"seed-{number}").write_bytes(seed)
+    for number, example in enumerate(example for example in target.seeds if len(example) <= LONGEST):
+        (Path(corpus) / f"seed-{number}").write_bytes(example)
     signal.signal(signal.SIGVTALRM, interrupt)
     worker = Worker(target, name, report)
-    options = [f"-max_len={LONGEST}", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=60", "-print_final_stats=0", f"-artifact_prefix={OUTPUT}{os.sep}"]
+    options = [f"-max_len={LONGEST}", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=60", "-print_final_stats=0", f"-artifact_prefix={OUTPUT}{os.sep}", f"-seed={seed}"]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     atheris.Setup([sys.argv[0], *options, corpus], worker.one)
     limit_memory(2 * MEGABYTES)
-    for seed in target.seeds:
-        worker.one(seed)
+    for example in target.seeds:
+        worker.one(example)
     # However busy the machine is, half of the time is for what the fuzzer derives.
     worker.ends = max(START + seconds, time.monotonic() + seconds / 2)
     worker.save()
     atheris.Fuzz()
 
 
-def fuzz(module: Path, name: str, seconds: float) -> Result:
+def fuzz(module: Path, name: str, seconds: float, seed: int) -> Result:
     """One target in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="smallfleet-fuzz-") as folder:
         report, corpus = Path(folder) / "report.json", Path(folder) / "corpus"
         corpus.mkdir()
-        argv = [sys.executable, __file__, "--worker", str(report), "--corpus", str(corpus), "--module", str(module), "--seconds", str(seconds), name]
+        argv = [sys.executable, __file__, "--worker", str(report), "--corpus", str(corpus), "--module", str(module)]
+        argv += ["--seconds", str(seconds), "--seed", str(seed), name]
         child = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=seconds + 120)
         log = child.stdout.decode(errors="replace")
         result = Result(name)
@@ -262,6 +263,7 @@ def excerpt(path: str) -> str:
 def main(argv: Optional[List[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0, help="for all targets together")
+    parser.add_argument("--seed", type=int, default=0, help="try the same inputs as another run with this seed (0: others each time)")
     parser.add_argument("--repeat", metavar="FILE", help="read this file by the one TARGET, without the fuzzer")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--worker", metavar="REPORT", help=argparse.SUPPRESS)
@@ -275,7 +277,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if unknown:
         parser.error(f"no such target: {', '.join(unknown)}. There are: {', '.join(sorted(known))}")
     if options.worker:
-        work(known[names[0]], names[0], options.seconds, Path(options.worker), options.corpus)
+        work(known[names[0]], names[0], options.seconds, options.seed, Path(options.worker), options.corpus)
         return 0
     if options.repeat:
         outcome = repeat(load(known[names[0]], names[0]), Path(options.repeat).read_bytes())
@@ -286,7 +288,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 0
     results = []
     for name in names:
-        results.append(fuzz(known[name], name, options.seconds / len(names)))
+        results.append(fuzz(known[name], name, options.seconds / len(names), options.seed))
         for path, failure in results[-1].failures.items():
             print(f"{name}: {failure}\n  input: {excerpt(path)}\n  repeat: python tests/fuzz/run.py --repeat {path} {name}\n", flush=True)
     print(table(results))

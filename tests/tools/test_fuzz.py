@@ -23,7 +23,7 @@ class Refused(Exception):
     pass
 
 def crash(data):
-    if data[:1] == b"x" and data[1:2] == b"y":
+    if len(data) > 2 and data[0] & 1:
         raise KeyError("planted")
     raise Refused
 
