@@ -199,7 +199,8 @@ def work(module: Path, name: str, seconds: float, seed: int, report: Path, corpu
         (Path(corpus) / f"seed-{number}").write_bytes(example)
     signal.signal(signal.SIGVTALRM, interrupt)
     worker = Worker(target, name, report)
-    options = [f"-max_len={LONGEST}", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=60", "-print_final_stats=0", f"-artifact_prefix={OUTPUT}{os.sep}", f"-seed={seed}"]
+    options = [f"-max_len={LONGEST}", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-timeout=60", "-print_final_stats=0"]
+    options += [f"-artifact_prefix={OUTPUT}{os.sep}", f"-seed={seed}"]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     atheris.Setup([sys.argv[0], *options, corpus], worker.one)
     limit_memory(2 * MEGABYTES)
