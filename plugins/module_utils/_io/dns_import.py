@@ -12,9 +12,10 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from .._core.dns import names, values
 from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
-from .._core.dns.imported import DNSSEC, Canonical
+from .._core.dns.imported import Canonical
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
+from .._core.dns.record_types import SIGNING
 from .._core.dns.zonefile import BadZoneFile, LeftOut, read_zone_file
 from .._core.limits import MIB, BadText, Limits, excerpt
 from .dns_wire import canonical_text, read_name, read_value
@@ -59,7 +60,7 @@ def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Can
     form, default_ttl = options["format"], options["default_ttl"]
     try:
         if form == "zone":
-            return read_zone_file(text, zone, _Dnspython(), ("SOA", *DNSSEC))
+            return read_zone_file(text, zone, _Dnspython(), ("SOA", *SIGNING))
         if form == "tsv":
             found, left = read_tsv(text, zone, known_type)
         else:
@@ -147,7 +148,7 @@ def _collect(found: List[Dumped], left: List[LeftOut], zone: str, canonical: Can
         try:
             # octoDNS's names are relative to the zone, whatever they end in.
             name = names.qualify(one.record if one.record in ("@", "") or absolute else f"{one.record}.{zone}", zone)
-            if one.type in ("SOA", *DNSSEC):
+            if one.type in ("SOA", *SIGNING):
                 sets[name, one.type] = RRset(name, one.type, one.ttl, frozenset(one.values))
                 continue
             shown = frozenset(canonical(one.type, _present(one.type, value, zone)) for value in one.values)

@@ -23,7 +23,6 @@ from .zonefile import LeftOut, not_written
 
 DEFAULT_TTL = 3600
 MARK = "written by smallfleet.infra.dns_zone_import"
-DNSSEC = SIGNING
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
 
@@ -66,7 +65,7 @@ def _reason(zone: str, one: RRset, nameservers: bool) -> str:
     """Why a set is not for the new zone; empty when it is."""
     if one.type == "SOA":
         return "is made by the server that serves the zone"
-    if one.type in DNSSEC:
+    if one.type in SIGNING:
         return "is made by the server that signs the zone"
     if one.type == "NS" and one.name == zone and not nameservers:
         return "names the servers of the old provider"

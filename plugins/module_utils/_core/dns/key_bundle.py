@@ -35,8 +35,8 @@ def read_bundle(text: str, asked: Sequence[AskedKey]) -> Dict[str, Arrangement]:
     A key may have another algorithm than its next generation will have: home says which, and all of them are strong.
     """
     try:
-        told = load_json(text, "keys")
-        home, keys = told["home"], dict(told["keys"])
+        bundle = load_json(text, "keys")
+        home, keys = bundle["home"], dict(bundle["keys"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadBundle("it is not in the form of this version of the collection") from error
     homes = {key.name: key.home for key in asked}
