@@ -167,8 +167,9 @@ def test_links_in_a_circle_are_an_error(tmp_path):
 
 
 def test_a_user_who_does_not_exist_is_named_before_anything_is_written(tmp_path):
-    with pytest.raises(OSError, match="There is no user 'nosuch' on this host"):
-        SystemFiles().write(str(tmp_path / "file"), "text", 0o600, "nosuch")
+    for name in ("nosuch", "²", "1_0"):
+        with pytest.raises(OSError, match=f"There is no user '{name}' on this host"):
+            SystemFiles().write(str(tmp_path / "file"), "text", 0o600, name)
     assert not list(tmp_path.iterdir())
 
 

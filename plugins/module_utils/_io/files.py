@@ -135,7 +135,7 @@ class SystemFiles:
 
 def user_number(name: str) -> int:
     """The number of a user, -1 (no change, chown(2)) without a name. Raise OSError when there is no such user."""
-    if not name or name.isdigit():
+    if not name or (name.isascii() and name.isdigit()):
         return int(name or -1)
     try:
         return pwd.getpwnam(name).pw_uid
@@ -145,7 +145,7 @@ def user_number(name: str) -> int:
 
 def group_number(name: str) -> int:
     """The number of a group, as user_number()."""
-    if not name or name.isdigit():
+    if not name or (name.isascii() and name.isdigit()):
         return int(name or -1)
     try:
         return grp.getgrnam(name).gr_gid
