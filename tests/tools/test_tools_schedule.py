@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, FrozenSet, List, Sequence, Tuple
 from xml.etree import ElementTree
@@ -26,6 +28,7 @@ from testing.memory import Memory
 from testing.phases import Lane, Phase
 from testing.report import FAILED, FLAKY, LEFT_OUT, PASSED, Row
 from testing.schedule import Budget, Schedule
+from testing.turns import turn
 
 MOMENT = 0.002
 
@@ -162,6 +165,32 @@ def test_a_phase_that_is_stopped_ends_with_all_its_processes(tmp_path: Path, how
     before = (tmp_path / "alive").read_text(encoding="utf-8")
     time.sleep(0.3)
     assert (tmp_path / "alive").read_text(encoding="utf-8") == before
+
+
+def test_runs_that_use_the_same_lab_take_turns_whichever_checkout_they_are_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def at_once(lane: Lane) -> List[bool]:
+        script = f"mkdir {tmp_path}/lab || exit 1; sleep 1; rmdir {tmp_path}/lab"
+        phase_ = Phase("x", (("bash", "-c", script),), ("molecule/node/",), lane)
+        runners = [Executor(tmp_path, tmp_path / f"report{number}", str(tmp_path), lambda purpose: "/env") for number in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            return [outcome.passed for outcome in pool.map(lambda runner: runner.run(phase_), runners)]
+
+    assert at_once(Lane.LAB) == [True, True]
+    assert "x waits: another run uses its lab" in capsys.readouterr().out
+    assert False in at_once(Lane.SOURCE)
+
+
+def test_what_a_killed_runner_left_behind_keeps_its_lab_until_it_is_over(tmp_path: Path) -> None:
+    lock = tmp_path / "locks/molecule-node.lock"
+    stopped = threading.Event()
+    with turn(lock, math.inf, stopped, stopped.set) as descriptor:
+        assert descriptor is not None
+        left_behind = subprocess.Popen(["sleep", "0.5"], pass_fds=[descriptor])
+    runner = executor(tmp_path, Path("/env"))
+    outcome = runner.run(Phase("x", (("true",),), ("molecule/node/",)), 0.1)
+    assert not outcome.passed and outcome.interrupted and "another run uses its lab" in outcome.text
+    assert runner.run(Phase("x", (("true",),), ("molecule/node/",))).passed
+    assert left_behind.wait() == 0
 
 
 def test_the_junit_file_of_a_phase_holds_what_pytest_wrote(tmp_path: Path) -> None:

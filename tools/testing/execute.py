@@ -19,6 +19,7 @@ from typing import Callable, Dict, List, Sequence
 
 from .phases import Lane, Phase
 from .report import write_junit
+from .turns import turn
 
 LIMIT = 30 * 60.0
 """Seconds after which a phase is taken to hang."""
@@ -50,7 +51,22 @@ class Executor:
         self._environment = environment
 
     def run(self, phase: Phase, limit: float = LIMIT, attempt: str = "") -> Outcome:
-        """Run a phase, for ``limit`` seconds at most; ``attempt`` tells the files of one run from those of another."""
+        """Run a phase, for ``limit`` seconds at most; ``attempt`` tells the files of one run from those of another.
+
+        A phase in a lab first waits until no other run, of this checkout or another, uses that lab.
+        """
+        if not phase.lab:
+            return self._run(phase, limit, attempt, ())
+        began = time.monotonic()
+        lock = Path(self.cache, "locks", f"{phase.lab.replace('/', '-')}.lock")
+        message = f"{phase.name} waits: another run uses its lab ({lock} is locked)"
+        with turn(lock, began + limit, self.stopped, lambda: print(message, flush=True)) as descriptor:
+            if descriptor is None:
+                return Outcome(False, time.monotonic() - began, f"Error: {message}\n", self.stopped.is_set() or limit < LIMIT)
+            return self._run(phase, limit, attempt, (descriptor,))
+
+    def _run(self, phase: Phase, limit: float, attempt: str, kept: Sequence[int]) -> Outcome:
+        """Run a phase. Its processes inherit the descriptors ``kept``."""
         began = time.monotonic()
         log = self.folder / "logs" / f"{phase.name}{attempt}.log"
         junit = self.folder / "junit" / f"{phase.name}{attempt}.xml"
@@ -63,12 +79,12 @@ class Executor:
         passed = True
         for command in phase.commands:
             argv = [word.format(environment=environment) for word in command]
-            passed = self._call(argv, env, log, end, phase.lane is Lane.SOURCE)
+            passed = self._call(argv, env, log, end, kept, nice=phase.lane is Lane.SOURCE)
             if not passed:
                 break
         if not passed:
             for command in phase.cleanup:
-                self._call(command, env, log, time.monotonic() + LAB_LIMIT, False, stoppable=False)
+                self._call(command, env, log, time.monotonic() + LAB_LIMIT, kept, stoppable=False)
         seconds = time.monotonic() - began
         text = log.read_text(encoding="utf-8", errors="replace")
         interrupted = not passed and (self.stopped.is_set() or (limit < LIMIT and seconds >= limit))
@@ -89,7 +105,9 @@ class Executor:
             env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1")
         return env
 
-    def _call(self, argv: Sequence[str], env: Dict[str, str], log: Path, end: float, nice: bool, stoppable: bool = True) -> bool:
+    def _call(
+        self, argv: Sequence[str], env: Dict[str, str], log: Path, end: float, kept: Sequence[int], nice: bool = False, stoppable: bool = True
+    ) -> bool:
         """Run one command with its output in ``log``. Return whether it ended well before ``end``."""
         with log.open("a", encoding="utf-8") as stream:
             position = stream.tell()
@@ -97,7 +115,7 @@ class Executor:
             stream.flush()
             running = subprocess.Popen(
                 [*(["nice", "-n", "10"] if nice else []), *argv],
-                cwd=self.root, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+                cwd=self.root, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=kept,
             )
         while True:
             try:

@@ -56,6 +56,11 @@ class Phase:
         """Whether chance has a part in it. What only reads the source ends the same way each time."""
         return self.lane is not Lane.SOURCE
 
+    @property
+    def lab(self) -> str:
+        """The folder that describes its lab, with which it shares names of nodes and networks; empty for what only reads the source."""
+        return self.roots[0].strip("/") if self.repeatable and self.roots else ""
+
 
 def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
     """All phases, those of the core first. ``others`` are the purposes whose ansible-core is not the usual one."""
