@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, List, Optional, Sequence
 
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import Change
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
@@ -30,11 +31,14 @@ class Systemd:
     starts: bool = True
     """Whether a timer that is asked for really waits."""
     units: List[str] = field(default_factory=list)
+    scripts: List[str] = field(default_factory=list)
 
     def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
         if argv[0] == "systemd-run":
             self.units += [word.partition("=")[2] for word in argv if word.startswith("--unit=")]
             self.armed = self.starts
+        if argv[0] == "/bin/sh":
+            self.scripts.append(argv[1])
         return CommandResult(tuple(argv), 0, "active\n" if self.armed else "inactive\n", "")
 
 
@@ -64,6 +68,35 @@ def test_a_change_that_is_under_way_keeps_the_next_one_out(root):
     with pytest.raises(Refused, match=f"change {record.id} of root on here is under way") as refused:
         start(systemd, "another-token-of-somebody")
     assert refused.value.reason == "busy"
+
+
+@pytest.mark.parametrize("unit", [module.ROLLBACK, module.SWITCH])
+def test_a_second_controller_that_comes_while_the_first_begins_is_told_who_holds_it(root, unit):
+    said: List[str] = []
+
+    def second() -> None:
+        guard = Guard(systemd, SystemFiles(), SystemClock())
+        try:
+            guard.clear()
+            guard.start("another-token-of-somebody", "second on there", 60, 1.0, lambda folder: Change(folder, Plan()), {})
+        except Refused as refused:
+            said.append(f"{refused.reason}: {refused}")
+
+    class Slow(Systemd):
+        """Lets the rival have its way before the timer waits, or before the change begins."""
+
+        def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
+            if f"--unit={unit}" in argv:
+                rival.start()
+                rival.join(0.5)
+            return super().run(argv, stdin=stdin, check=check)
+
+    systemd, rival = Slow(), Thread(target=second)
+    record = start(systemd)
+    rival.join(20)
+    assert len(said) == 1 and said[0].startswith(f"busy: change {record.id} of root on here is under way here")
+    assert (root / "open").read_text() == f"{record.id}\n"
+    assert systemd.units == [module.ROLLBACK, module.SWITCH] and systemd.scripts == []
 
 
 def test_a_token_is_good_for_one_change_only(root):

@@ -95,16 +95,24 @@ class Guard:
         name = (self._files.read(LAST) or "").strip()
         return self._record(name) if name else None
 
+    def refuse_second(self) -> None:
+        """Raise Refused, with who holds it, if a change waits for its confirmation."""
+        busy = self.under_way()
+        if busy is not None:
+            left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
+            raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
+
     def clear(self) -> None:
         """Take back what somebody began and nothing watches over any more, as after a power cut. Raises Refused."""
-        if self._files.read(OPEN) == "":
-            with self._lock():  # who makes the file holds the lock until its name is in it
-                if self._files.read(OPEN) == "":
-                    self._files.remove(OPEN)
+        with self._lock():
+            self._clear()
+
+    def _clear(self) -> None:
+        """The same for whoever has the lock: nobody is just about to begin, so what nothing watches over is left behind."""
         name = (self._files.read(OPEN) or "").strip()
-        if not name or self._watched(name):
+        if name and self._watched(name):
             return
-        if not os.path.exists(f"{self.folder(name)}/restore.sh"):
+        if not name or not os.path.exists(f"{self.folder(name)}/restore.sh"):
             self._files.remove(OPEN)
             return
         answer = self._script(name, "restore.sh", "its node was switched off before it was confirmed")
@@ -125,14 +133,10 @@ class Guard:
         ``make`` gives the change for a folder; ``beside`` are further files to keep there. Raises Refused when another
         change is under way.
         """
-        with self._lock():
-            busy = self.under_way()
-            if busy is not None:
-                left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
-                raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
-        self.clear()
         name = change_id(token)
         with self._lock():
+            self.refuse_second()
+            self._clear()
             if os.path.exists(self.folder(name)):
                 raise Refused("token", f"The token of this change was used for {self._record(name)}. Give each change its own")
             self._claim(name)

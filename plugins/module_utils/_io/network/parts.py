@@ -60,10 +60,7 @@ def vacant(guard: Guard, timeout: int, check_mode: bool) -> None:
         raise Refused("timeout", "rollback_timeout is too short for anybody to confirm. Give at least 5 seconds")
     if check_mode:
         return
-    busy = guard.under_way()
-    if busy is not None:
-        left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
-        raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
+    guard.refuse_second()
     guard.clear()
 
 
