@@ -167,6 +167,10 @@ class Entry:
         self._value: Dict[str, Any] = value
         self.place = place
 
+    def keys(self) -> List[str]:
+        """The keys that are there, whatever their values."""
+        return [str(key) for key in self._value]
+
     def __contains__(self, key: str) -> bool:
         return key in self._value
 

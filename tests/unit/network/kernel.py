@@ -283,7 +283,7 @@ class Kernel:
         pairs = dict(zip(words[::2], words[1::2]))
         rule = Rule(
             int(pairs["priority"]), family, int(pairs["table"]), pairs.get("from", ""), pairs.get("to", ""),
-            pairs.get("iif", ""), int(pairs.get("fwmark", 0)),
+            pairs.get("iif", ""), int(pairs.get("fwmark", 0)), protocol=pairs.get("protocol", "boot"),
         )  # fmt: skip
         if verb == "add":
             if rule in self.rules:

@@ -21,6 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Family,
     Interface,
     Observed,
+    Rule,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
@@ -97,6 +98,39 @@ def test_the_route_of_a_router_that_advertised_itself_comes_back_with_what_is_le
     (route,) = [one for one in namespace.observed().routes if one.destination == "::/0"]
     assert (route.interface, route.gateway, route.protocol) == ("eth0", "fe80::1", "ra")
     assert 1790 < route.expires <= 1800
+
+
+def test_a_rule_that_takes_the_place_of_another_decides_at_once_and_the_old_one_comes_back(namespace: Namespace) -> None:
+    namespace.clear(False)
+    old = ["rule add priority 100 from 192.0.2.10 table 11", "rule add priority 101 fwmark 5 table 11 protocol static"]
+    namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in old))
+    before = namespace.observed()
+    wanted = (Rule(100, 4, 12, source="192.0.2.10/32"), Rule(101, 4, 12, fwmark=5))
+    desired = Desired(rules=wanted)
+    assert obstacles(desired, before) == []
+    steps = plan(desired, before)
+    namespace.batch(steps.prepare + steps.switch)
+    assert [rule for rule in namespace.observed().rules if rule.priority in (100, 101)] == list(wanted)
+    namespace.batch(rollback(steps), force=True)
+    back = [rule for rule in namespace.observed().rules if rule.priority in (100, 101)]
+    assert [(str(rule), rule.protocol) for rule in back] == [
+        ("priority 100 from 192.0.2.10/32 table 11", ""), ("priority 101 fwmark 5 table 11", "static"),
+    ]
+
+
+def test_a_rule_with_more_than_the_inventory_can_say_is_not_taken_for_one_without(namespace: Namespace) -> None:
+    namespace.clear(False)
+    old = ["rule add priority 100 not from 192.0.2.10 table 12", "rule add priority 101 fwmark 5/7 oif eth0 table 12 protocol 17"]
+    namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in old))
+    before = namespace.observed()
+    assert {rule.priority: rule.selectors for rule in before.rules if rule.priority in (100, 101)} == {100: ("not",), 101: ("fwmask", "oif")}
+    desired = Desired(rules=(Rule(100, 4, 12, source="192.0.2.10/32"), Rule(101, 4, 12, fwmark=5)))
+    assert [line.partition(", and")[2] for line in obstacles(desired, before)] == [
+        " its not could not be put back. Give the new rule another priority, or delete that one",
+        " its fwmask, oif could not be put back. Give the new rule another priority, or delete that one",
+    ]
+    absent = Desired(rules=(Rule(100, 4, 12, source="192.0.2.10/32", absent=True),))
+    assert plan(absent, before).operations == ()
 
 
 def test_an_advertised_address_without_an_end_is_still_known_as_such_on_the_bridge(namespace: Namespace) -> None:

@@ -55,6 +55,21 @@ def test_bonds_their_ports_and_vlans_are_understood() -> None:
     assert observed.addresses["bond0"] == (Address("192.0.2.10", 24),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "lower"),
+    [
+        ("vxlan", {"linkinfo": {"info_kind": "vxlan", "info_data": {"id": 1, "link": "bond0"}}}, "bond0"),
+        ("vxlan", {"linkinfo": {"info_kind": "vxlan", "info_data": {"id": 1}}}, ""),
+        ("macsec", {"link": "bond0", "linkinfo": {"info_kind": "macsec"}}, "bond0"),
+        ("veth", {"link": "bond0", "linkinfo": {"info_kind": "veth"}}, ""),
+        ("gre", {"link": "bond0", "linkinfo": {"info_kind": "gre", "info_data": {"link": "bond0"}}}, ""),
+    ],
+)
+def test_what_goes_with_the_interface_it_stands_on_is_known(kind: str, more: Dict[str, Any], lower: str) -> None:
+    links = [link("bond0", 3), link("eth0", 4, **more)]
+    assert observe(printed(links=links)).links["eth0"].lower == lower
+
+
 def test_a_kernel_without_ipv6_is_noticed() -> None:
     entry = link("eth0", 2)
     del entry["inet6_addr_gen_mode"]

@@ -19,6 +19,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Link,
     Observed,
     Route,
+    Rule,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
@@ -87,6 +88,13 @@ CASES: List[Tuple[str, Tuple[Interface, ...], Observed, str, str]] = [
         host(Link("br0", "bridge"), Link("vnet0", "tun", master="br0")),
         "interfaces.br0:",
         "vnet0 needs it",
+    ),
+    (
+        "a bridge to be absent on which a tunnel stands that would go with it",
+        (CARD, Interface("br0", "bridge", absent=True)),
+        host(Link("br0", "bridge"), Link("flannel.1", "vxlan", lower="br0")),
+        "interfaces.br0:",
+        "flannel.1 needs it",
     ),
     (
         "something else to be absent",
@@ -213,6 +221,15 @@ def test_a_route_of_an_unmanaged_interface_is_not_taken_over() -> None:
     said = obstacles(Desired((CARD,), (default,)), observed, ["192.0.2.10"])
     assert len(said) == 1 and "eth1, which is not in the inventory" in said[0]
     assert obstacles(Desired((CARD,), (replace(default, metric=5),)), observed, ["192.0.2.10"]) == []
+
+
+@pytest.mark.parametrize(("protocol", "refused"), [("", False), ("boot", False), ("static", False), ("17", True)])
+def test_a_rule_that_a_program_made_is_not_replaced(protocol: str, refused: bool) -> None:
+    there = Rule(5210, 4, 52, fwmark=8, protocol=protocol)
+    found = obstacles(Desired((CARD,), rules=(Rule(5210, 4, 11, source="192.0.2.10/32"),)), host(rules=(there,)), ["192.0.2.10"])
+    text = "rules.5210: the IPv4 rule 'priority 5210 fwmark 8 table 52' is there, and a program made it (protocol 17)"
+    assert [line.partition(". ")[0] for line in found] == ([text] if refused else [])
+    assert obstacles(Desired((CARD,), rules=(Rule(5210, 6, 11, source="2001:db8::/64"),)), host(rules=(there,)), ["192.0.2.10"]) == []
 
 
 def test_a_change_that_loses_the_route_of_a_program_says_so() -> None:

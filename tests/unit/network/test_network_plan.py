@@ -89,7 +89,7 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
     routes = [replace(route, interface=home) for route in GATEWAYS]
     if draw(st.booleans()):
         routes.append(Route("203.0.113.128/25", home, "192.0.2.99", metric=draw(st.sampled_from([0, 50]))))
-    rules = draw(st.lists(st.sampled_from(RULES), unique=True))
+    rules = draw(st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule.place))
     return Desired(tuple(draw(st.permutations(found))), tuple(routes), tuple(rules))
 
 
@@ -97,6 +97,8 @@ RULES = [
     Rule(100, 4, 77, source="198.51.100.0/24"),
     Rule(100, 6, 77, source="2001:db8:7::/64"),
     Rule(101, 4, 78, fwmark=5),
+    Rule(100, 4, 79, source="198.51.100.0/24"),
+    Rule(101, 4, 78, fwmark=6, iif="eth0"),
 ]
 
 
@@ -150,6 +152,8 @@ def test_the_plan_gives_what_is_wanted_and_is_then_empty(case: Tuple[Desired, Ob
         assert {port for port in kernel.links if kernel.links[port].master == interface.name} == set(interface.ports)
     assert set(desired.routes) <= set(kernel.routes)
     assert set(desired.rules) <= set(kernel.rules)
+    places = [rule.place for rule in desired.rules]
+    assert [rule for rule in kernel.rules if rule.place in places and rule not in desired.rules] == []
     assert not [name for name in kernel.links if CARRIER.fullmatch(name)]
     assert plan(desired, kernel.observed()).operations == ()
 

@@ -119,7 +119,8 @@ def rule_words(verb: str, rule: Rule) -> Words:
         words += ("iif", rule.iif)
     if rule.fwmark:
         words += ("fwmark", str(rule.fwmark))
-    return (*words, "table", str(rule.table))
+    words += ("table", str(rule.table))
+    return (*words, "protocol", rule.protocol) if verb == "add" and rule.protocol else words
 
 
 def route_key(route: Route) -> Tuple[str, int, int]:

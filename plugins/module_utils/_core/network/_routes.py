@@ -11,7 +11,7 @@ from typing import List, Set, Tuple
 
 from ._addresses import donors, final
 from ._draft import Draft, goes_down, route_key, route_words, rule_words
-from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route
+from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
 
 LEASED = ("dhcp", "ra")
 
@@ -108,12 +108,19 @@ def note_losses(draft: Draft) -> None:
 
 
 def plan_rules(draft: Draft) -> None:
-    """Rules are added and taken away one by one; those that are not named stay."""
+    """Rules are added and taken away one by one; those that are not named stay, unless another is to stand in their place:
+    beside the old rule, which is asked first, the new one would have no effect before the next boot.
+    """
+    places = [rule.place for rule in draft.desired.rules if not rule.absent]
     for rule in draft.desired.rules:
         there = rule in draft.observed.rules
         if rule.absent == there:
-            verb, back = ("del", "add") if rule.absent else ("add", "del")
-            kind = "delete_rule" if rule.absent else "add_rule"
-            family = 6 if rule.family == 6 else 0
-            operation = Operation(kind, "", rule_words(verb, rule), (rule_words(back, rule),), family)
-            (draft.cleanup if rule.absent else draft.switch).append(operation)
+            (draft.cleanup if rule.absent else draft.switch).append(_rule_operation("del" if rule.absent else "add", rule))
+    for rule in draft.observed.rules:
+        if rule.place in places and rule not in draft.desired.rules:
+            draft.switch.append(_rule_operation("del", rule))
+
+
+def _rule_operation(verb: str, rule: Rule) -> Operation:
+    kind, back = ("delete_rule", "add") if verb == "del" else ("add_rule", "del")
+    return Operation(kind, "", rule_words(verb, rule), (rule_words(back, rule),), 6 if rule.family == 6 else 0)

@@ -115,7 +115,11 @@ class Route:
 
 @dataclass(frozen=True)
 class Rule:
-    """A routing rule; ``source`` and ``destination`` are empty for all addresses."""
+    """A routing rule; ``source`` and ``destination`` are empty for all addresses.
+
+    ``protocol`` is who made it, as for a route, and ``selectors`` are the names of selectors that it has beyond these fields
+    (``oif``, ``not``, ``fwmask``, ``suppress_prefixlength`` and others of ip-rule(8)); both are known of observed rules only.
+    """
 
     priority: int
     family: int
@@ -125,6 +129,18 @@ class Rule:
     iif: str = ""
     fwmark: int = 0
     absent: bool = field(default=False, compare=False)
+    protocol: str = field(default="", compare=False)
+    selectors: Tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Tuple[int, int]:
+        """Where it stands among the rules; two in one place are asked in the order in which they were made."""
+        return (self.family, self.priority)
+
+    def __str__(self) -> str:
+        words = [("from", self.source), ("to", self.destination), ("iif", self.iif), ("fwmark", str(self.fwmark or ""))]
+        parts = [f"{word} {value}" for word, value in words if value] + [f"with {name}" for name in self.selectors]
+        return f"priority {self.priority} {' '.join(parts)} table {self.table}"
 
 
 @dataclass(frozen=True)

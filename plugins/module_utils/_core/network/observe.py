@@ -26,7 +26,8 @@ LOCAL_TABLE = 255
 _UNICAST = "1"
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
-_ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap")  # of others, "link" is the far end, or a tunnel's way out
+_ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
+_RULE_KEYS = ("priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "table", "action", "protocol")
 _BOND_OPTIONS = (
     "miimon",
     "updelay",
@@ -92,13 +93,20 @@ def _link(entry: Entry) -> Link:
         carrier="LOWER_UP" in flags,
         loopback="LOOPBACK" in flags,
         master=entry.text("master", ""),
-        lower=entry.scalar("link", "") if kind in _ON_TOP else "",
+        lower=_lower(entry, kind),
         vlan_id=data.integer("id", 0) if kind == "vlan" else 0,
         stp=kind == "bridge" and bool(data.integer("stp_state", 0)),
         mode=data.scalar("mode", "") if kind == "bond" else "",
         options=options,
         link_local=entry.text("inet6_addr_gen_mode", "none") != "none",
     )
+
+
+def _lower(entry: Entry, kind: str) -> str:
+    """The interface with which this one goes: a VXLAN names it among its own settings (ip-link(8))."""
+    if kind == "vxlan":
+        return entry.entry("linkinfo").entry("info_data").scalar("link", "")
+    return entry.scalar("link", "") if kind in _ON_TOP else ""
 
 
 class _Leases:
@@ -194,6 +202,7 @@ def _rules(entries: Sequence[Entry], family: int) -> List[Rule]:
     for entry in entries:
         if "table" not in entry or entry.scalar("action", "to_tbl") != "to_tbl":
             continue
+        number = entry.scalar("protocol", "")
         found.append(
             Rule(
                 priority=entry.integer("priority", 0),
@@ -203,6 +212,8 @@ def _rules(entries: Sequence[Entry], family: int) -> List[Rule]:
                 destination=_selector(entry, "dst"),
                 iif=entry.text("iif", ""),
                 fwmark=int(entry.scalar("fwmark", "0"), 16),
+                protocol=PROTOCOLS.get(number, number),
+                selectors=tuple(sorted(key for key in entry.keys() if key not in _RULE_KEYS)),
             )
         )
     return found

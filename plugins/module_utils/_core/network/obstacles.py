@@ -16,6 +16,7 @@ from .model import Desired, Interface, Link, Observed
 
 KINDS = ("bridge", "bond", "vlan")
 _ONLY_WHEN_DOWN = ("lacp_rate", "ad_select")  # BOND_OPTFLAG_IFDOWN in drivers/net/bonding/bond_options.c
+_BY_HAND = ("boot", "static")  # what ip(8) and the boot configuration's programs make
 NEEDS_CARD_ALONE = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
 
@@ -36,6 +37,7 @@ def obstacles(
         found += [f"interfaces.{master}.ports: {said}" for said in _port(port, master, managed, observed)]
     found += _mtus(desired, observed, managed)
     found += _shared_routes(desired, observed, managed)
+    found += _rules(desired, observed)
     if not allow_disconnect:
         found += _disconnects(desired, observed, management)
     return list(dict.fromkeys(found))
@@ -175,6 +177,21 @@ def _shared_routes(desired: Desired, observed: Observed, managed: Dict[str, Inte
                     f"routes.{route.destination}: {other.interface}, which is not in the inventory, has this route "
                     f"with the same metric. Give the new one another metric, or name {other.interface} too"
                 )
+
+
+def _rules(desired: Desired, observed: Observed) -> Iterator[str]:
+    """A rule in the place of one that is asked for goes, and must be one that a rollback can give back."""
+    wanted = {rule.place: rule for rule in desired.rules if not rule.absent}
+    for rule in observed.rules:
+        asked = wanted.get(rule.place)
+        if asked is None or rule == asked:
+            continue
+        where = f"rules.{asked.priority}: the IPv{rule.family} rule '{rule}' is there, and"
+        remedy = "Give the new rule another priority, or delete that one"
+        if rule.selectors:
+            yield f"{where} its {', '.join(rule.selectors)} could not be put back. {remedy}"
+        elif rule.protocol not in ("", *_BY_HAND):
+            yield f"{where} a program made it (protocol {rule.protocol}). {remedy}"
 
 
 def _disconnects(desired: Desired, observed: Observed, management: Sequence[str]) -> Iterator[str]:
