@@ -12,7 +12,7 @@ port that is up, a card with a macvtap joins nothing, a VLAN is not larger than 
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Dict, Iterable, List, Sequence, Tuple
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
@@ -274,7 +274,10 @@ class Kernel:
         mine = self.addresses[route.interface]
         if route.source and route.source not in [one.ip for many in self.addresses.values() for one in many]:
             raise Failed("invalid source address")
-        if not route.gateway or route.onlink or ip_address(route.gateway).is_link_local:
+        if not route.gateway or route.onlink or (route.family == 6 and ip_address(route.gateway).is_link_local):
+            return
+        linked = [one for one in self.routes if one.interface == route.interface and one.family == route.family and not one.gateway]
+        if any(ip_address(route.gateway) in ip_network(one.destination) for one in linked if one.table == route.table):
             return
         if not any(ip_address(route.gateway) in ip_interface(str(one)).network for one in mine):
             raise Failed(f"{route.gateway} is not to be reached")

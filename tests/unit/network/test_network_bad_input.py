@@ -135,7 +135,7 @@ BAD: List[Tuple[str, Variables, List[str]]] = [
     ),
     (
         "an address on two interfaces",
-        with_home({"name": "eth1", "ipv4": static("192.0.2.11", 32)}),
+        with_home({"name": "eth1", "ipv4": static("192.0.2.11", 25)}),
         [f"{N}[1].ipv4.address"],
     ),
     # Bridges, bonds, VLANs

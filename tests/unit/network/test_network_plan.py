@@ -89,10 +89,17 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
     routes = [replace(route, interface=home) for route in GATEWAYS]
     if draw(st.booleans()):
         routes.append(Route("203.0.113.128/25", home, "192.0.2.99", metric=draw(st.sampled_from([0, 50]))))
+    for gateway, beyond in draw(st.lists(st.sampled_from(BEYOND), unique=True)):
+        routes = [replace(gateway, interface=home), *routes, replace(beyond, interface=home)]
     rules = draw(st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule.place))
     return Desired(tuple(draw(st.permutations(found))), tuple(routes), tuple(rules))
 
 
+BEYOND = [
+    (Route("198.51.100.250/32", ""), Route("198.51.100.0/26", "", "198.51.100.250")),
+    (Route("2001:db8:9::1/128", "", metric=1024), Route("2001:db8:a::/64", "", "2001:db8:9::1", metric=1024)),
+]
+"""Networks behind a gateway that only a route to the link reaches."""
 RULES = [
     Rule(100, 4, 77, source="198.51.100.0/24"),
     Rule(100, 6, 77, source="2001:db8:7::/64"),

@@ -132,6 +132,58 @@ def test_a_gateway_beyond_an_address_that_is_alone_in_its_network_is_on_the_link
     assert plan.hosts["app1"]["network"]["desired"]["routes"][0]["onlink"] is True
 
 
+def routed(uplink: Any, bridge: Any) -> Dict[str, Any]:
+    interfaces: List[Dict[str, Any]] = [{"name": "eth0", "ipv4": static("192.0.2.11", 24), "ipv6": uplink}]
+    return {"network_interfaces": [*interfaces, {"name": "br0", "type": "bridge", "bridge": {"port": []}, "ipv6": bridge}]}
+
+
+def test_a_routed_bridge_has_the_address_of_the_uplink_again_where_one_of_them_is_alone() -> None:
+    for lengths in ((128, 64), (64, 128)):
+        assert planned(routed(*(static("2001:db8:0:1::b", length) for length in lengths))).problems == ()
+    for lengths in ((64, 64), (128, 128), (64, 80)):
+        problems = planned(routed(*(static("2001:db8:0:1::b", length) for length in lengths))).problems
+        assert [problem.message for problem in problems] == ["2001:db8:0:1::b is already on eth0"]
+
+
+SIX = static("2001:db8:0:1::b", 64)
+BEYOND = {"destination": "::/0", "next-hop-interface": "eth0", "next-hop-address": "2001:db8:0:2::1"}
+LINK = {"destination": "2001:db8:0:2::1/128", "next-hop-interface": "eth0"}
+
+
+@pytest.mark.parametrize(
+    ("ipv4", "routes", "onlink"),
+    [
+        (static("192.0.2.11", 26), [{"destination": "0.0.0.0/0", "next-hop-interface": "eth0", "next-hop-address": "169.254.0.1"}], [True]),
+        (static("169.254.0.2", 16), [{"destination": "0.0.0.0/0", "next-hop-interface": "eth0", "next-hop-address": "169.254.0.1"}], [False]),
+        (static("192.0.2.11", 24), [{**BEYOND, "next-hop-address": "fe80::1"}], [False]),
+        (static("192.0.2.11", 24), [{**BEYOND, "on-link": True}], [True]),
+        (static("192.0.2.11", 24), [BEYOND, LINK], [False, False]),
+        (static("192.0.2.11", 24), [LINK, BEYOND], [False, False]),
+    ],
+)
+def test_how_a_gateway_is_reached_that_is_in_no_network_of_its_interface(ipv4: Any, routes: List[Any], onlink: List[bool]) -> None:
+    plan = planned({"network_interfaces": [{"name": "eth0", "ipv4": ipv4, "ipv6": SIX}], "network_routes": {"config": routes}})
+    assert plan.problems == ()
+    desired = from_data(plan.hosts["app1"]["network"]["desired"])
+    assert sorted(route.onlink for route in desired.routes) == sorted(onlink)
+    assert [bool(route.gateway) for route in desired.routes] == sorted(bool(route.gateway) for route in desired.routes)
+
+
+@pytest.mark.parametrize(
+    ("routes", "text"),
+    [
+        ([BEYOND], "2001:db8:0:2::1 is not in 2001:db8:0:1::/64 of eth0"),
+        ([BEYOND, {**LINK, "table-id": 7}], "2001:db8:0:2::1 is not in 2001:db8:0:1::/64 of eth0"),
+        ([{**LINK, "on-link": True}], "a route without a next-hop-address is on the link anyway"),
+        ([{**BEYOND, "on-link": "maybe"}], "maybe"),
+    ],
+)
+def test_a_gateway_that_nothing_says_is_on_the_link_is_refused(routes: List[Any], text: str) -> None:
+    ipv4 = static("192.0.2.11", 24)
+    plan = planned({"network_interfaces": [{"name": "eth0", "ipv4": ipv4, "ipv6": SIX}], "network_routes": {"config": routes}})
+    assert any(text in problem.message for problem in plan.problems)
+
+
 def damaged(value: Any) -> List[Callable[[], Any]]:
     """The same value with each part, however deep, replaced by something that does not belong there."""
     wrong: List[Any] = [None, 7, "x", [], {}, [[]], {"x": 1}, True]

@@ -140,11 +140,12 @@ def restore(name: str, observed: Observed) -> Tuple[Words, ...]:
 
 def restore_routes(observed: Observed, interfaces: Sequence[str]) -> Tuple[Words, ...]:
     """The lines that give interfaces back their routes: the kernel drops them with the last IPv4 address
-    (fib_disable_ip), with the address they are sent from, and when the interface goes down.
+    (fib_disable_ip), with the address they are sent from, and when the interface goes down. Those to the link are first:
+    gateways of others may be reached by them.
     """
     keys = [route_key(route) for route in observed.routes]
     return tuple(
         route_words("append" if keys.count(route_key(route)) > 1 else "replace", route)
-        for route in observed.routes
+        for route in sorted(observed.routes, key=lambda route: bool(route.gateway))
         if route.interface in interfaces
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Tuple
 
 from ._read import Place
-from .model import Interface
+from .model import Address, Interface
 
 Written = Sequence[Tuple[Interface, Place]]
 _PORTS = {"bridge": ("ethernet", "bond", "vlan"), "bond": ("ethernet",)}
@@ -95,13 +95,23 @@ def _check_circles(written: Written, managed: Dict[str, Interface]) -> None:
 
 
 def _check_addresses(written: Written) -> None:
-    owner: Dict[str, str] = {}
+    """An address is on one interface. Only a routed bridge has that of the uplink again: one of the two is then alone in its network,
+    so that the network is on one link all the same.
+    """
+    owners: Dict[str, List[Tuple[str, Address]]] = {}
     for interface, place in written:
         for address in interface.addresses:
-            if address.ip in owner:
-                where = place / f"ipv{address.family}" / "address"
-                where.note(f"{address.ip} is already on {owner[address.ip]}", "Write each address once")
-            owner.setdefault(address.ip, interface.name)
+            there = owners.setdefault(address.ip, [])
+            for name, other in there:
+                if name == interface.name or _alone(address) == _alone(other):
+                    where = place / f"ipv{address.family}" / "address"
+                    host_prefix = 32 if address.family == 4 else 128
+                    where.note(f"{address.ip} is already on {name}", f"Write each address once, or one of the two as a /{host_prefix}")
+            there.append((interface.name, address))
+
+
+def _alone(address: Address) -> bool:
+    return address.prefix_length == (32 if address.family == 4 else 128)
 
 
 def _check_twins(written: Written) -> None:

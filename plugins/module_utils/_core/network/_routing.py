@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..fleet.values import is_domain, shown
-from ._read import Place, address, choice, mapping, name, network, number, sequence
+from ._read import Place, address, boolean, choice, mapping, name, network, number, sequence
 from .model import MAIN_TABLE, METRIC_IPV6, Dns, Interface, Route, Rule
 
 LARGEST = 4294967295
 LOCAL_TABLE = 255
 _ROUTE = "{destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}"
 _RULE = "{ip-from: 198.51.100.0/24, priority: 100, route-table: 77}"
-_ROUTE_KEYS = ("destination", "next-hop-interface", "next-hop-address", "metric", "table-id", "state")
+_ROUTE_KEYS = ("destination", "next-hop-interface", "next-hop-address", "metric", "table-id", "on-link", "state")
 _RULE_KEYS = ("ip-from", "ip-to", "priority", "route-table", "fwmark", "iif", "family", "state")
 
 
@@ -27,20 +28,21 @@ def _config(value: Any, example: str, place: Place) -> List[Any]:
 
 
 def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> Tuple[Route, ...]:
-    found: List[Route] = []
+    found: List[Tuple[Route, Place]] = []
     for index, entry in enumerate(_config(value, _ROUTE, place)):
         where = place / "config" / index
         route = _route(mapping(entry, _ROUTE_KEYS, _ROUTE, where), managed, where)
         if route is None:
             continue
         key = (route.destination, route.metric, route.table)
-        if not route.absent and key in [(one.destination, one.metric, one.table) for one in found if not one.absent]:
+        if not route.absent and key in [(one.destination, one.metric, one.table) for one, _place in found if not one.absent]:
             where.note(
                 f"there is another route to {route.destination} with the same metric and table", "Give it a metric"
             )
             continue
-        found.append(route)
-    return tuple(found)
+        found.append((route, where))
+    linked = [route for route, _place in found if not route.gateway and not route.absent]
+    return tuple(_reachable(route, managed[route.interface], linked, where) for route, where in found)
 
 
 def _route(given: Dict[str, Any], managed: Mapping[str, Interface], place: Place) -> Optional[Route]:
@@ -68,16 +70,25 @@ def _route(given: Dict[str, Any], managed: Mapping[str, Interface], place: Place
     absent = choice(given.get("state"), ("present", "absent"), "present", place / "state") == "absent"
     if family == 6:
         metric = metric or METRIC_IPV6
-    route = Route(destination, interface, gateway, metric or 0, table or MAIN_TABLE, absent=absent)
+    onlink = boolean(given.get("on-link"), False, place / "on-link")
+    if onlink and not gateway:
+        (place / "on-link").note("a route without a next-hop-address is on the link anyway", "Remove on-link")
+    route = Route(destination, interface, gateway, metric or 0, table or MAIN_TABLE, onlink and bool(gateway), absent)
     if interface not in managed:
         where = place / "next-hop-interface"
         where.note(f"{interface} is not among the interfaces", f"Name {interface} in network_interfaces")
         return None
-    return route if absent else _reachable(route, managed[interface], place)
+    return route
 
 
-def _reachable(route: Route, interface: Interface, place: Place) -> Route:
-    """The route, told to be on the link when its gateway is beyond an address that is alone in its network."""
+def _reachable(route: Route, interface: Interface, linked: Sequence[Route], place: Place) -> Route:
+    """The route, told to be on the link when its gateway can be nowhere else: beyond an address that is alone in its network, or
+    169.254.0.0/16, which is on every link but which the kernel does not look for there, as it does for fe80::/10.
+
+    ``linked`` are the routes without a gateway; one of them may lead to the gateway.
+    """
+    if route.absent:
+        return route
     family = interface.ipv4 if route.family == 4 else interface.ipv6
     mine = [ip_interface(str(one)) for one in family.addresses]
     where = place / "next-hop-address"
@@ -88,14 +99,23 @@ def _reachable(route: Route, interface: Interface, place: Place) -> Route:
         return route
     elif route.gateway in [str(one.ip) for one in mine]:
         where.note(f"{route.gateway} is an address of this host", "Write that of the router")
-    elif ip_address(route.gateway).is_link_local or any(ip_address(route.gateway) in one.network for one in mine):
+    elif route.onlink or (route.family == 6 and ip_address(route.gateway).is_link_local):
         return route
-    elif any(one.network.num_addresses == 1 for one in mine):
-        return Route(route.destination, route.interface, route.gateway, route.metric, route.table, onlink=True)
+    elif any(ip_address(route.gateway) in network for network in [*(one.network for one in mine), *_networks(route, linked)]):
+        return route
+    elif ip_address(route.gateway).is_link_local or any(one.network.num_addresses == 1 for one in mine):
+        return replace(route, onlink=True)
     elif not family.dynamic:
         networks = " or ".join(str(one.network) for one in mine)
-        where.note(f"{route.gateway} is not in {networks or 'any network'} of {interface.name}", "Correct one of them")
+        remedy = "Correct one of them, or write on-link: true where the router is on this link all the same"
+        where.note(f"{route.gateway} is not in {networks or 'any network'} of {interface.name}", remedy)
     return route
+
+
+def _networks(route: Route, linked: Sequence[Route]) -> List[Union[IPv4Network, IPv6Network]]:
+    """What is declared to be on the link of the route's interface, in the route's family and table."""
+    alike = (route.interface, route.family, route.table)
+    return [ip_network(one.destination) for one in linked if (one.interface, one.family, one.table) == alike]
 
 
 def read_rules(value: Any, place: Place) -> Tuple[Rule, ...]:

@@ -78,13 +78,14 @@ def _rule(one: Rule) -> Dict[str, Any]:
 def from_data(data: Mapping[str, Any]) -> Desired:
     """The inverse of ``as_data``. Raises BadSlice; what the data means was checked when the fleet was planned.
 
-    Data that a person wrote may leave out defaults, and ports that have nothing of their own.
+    Data that a person wrote may leave out defaults, and ports that have nothing of their own. Routes to the link come first, since
+    gateways may be reached by them.
     """
     if not isinstance(data, Mapping):
         raise BadSlice(f"is {data!r}, not a mapping")
     return Desired(
         _with_ports(_each(data, "interfaces", _read_interface)),
-        _each(data, "routes", _read_route),
+        tuple(sorted(_each(data, "routes", _read_route), key=lambda route: bool(route.gateway))),
         _each(data, "rules", _read_rule),
         _read("dns", data.get("dns") or {}, _read_dns),
     )
