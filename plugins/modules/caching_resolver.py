@@ -7,13 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: caching_resolver
-short_description: Let a node resolve names through a cache of its own
+short_description: Run a caching resolver for the probes of a node
 version_added: 0.1.0
 description:
-  - Configures the resolver unbound, which must be installed, to listen on the loopback address and to keep each answer
-    as long as its time to live says, never longer.
+  - Runs an instance of the resolver unbound, which must be installed, that keeps each answer as long as its time to live
+    says, never longer. It has a unit (C(smallfleet-resolver.service)), a configuration
+    (C(/etc/unbound/smallfleet-resolver.conf)) and a loopback address (C(127.0.0.73)) of its own.
   - Given zones are asked from given servers, and all other names from the root downwards.
-  - The node's C(/etc/resolv.conf) is pointed at it, after it has answered. A link there is replaced by a file.
+  - Only a probe that was started with O(smallfleet.infra.probe#module:own_resolver=true) uses it. The node's
+    C(/etc/resolv.conf) and C(/etc/nsswitch.conf), and an unbound that it has already, stay as they are.
 options:
   zones:
     description:
@@ -35,7 +37,7 @@ options:
         required: true
   search:
     description:
-      - Domain that is put behind names of one label.
+      - Domain that a probe puts behind names of one label.
     type: str
     default: ""
 attributes:
@@ -66,7 +68,7 @@ steps:
   returned: always
   type: list
   elements: str
-  sample: ["restart unbound.service"]
+  sample: ["restart smallfleet-resolver.service"]
 state:
   description: The resolver as read back; in check mode as it would be.
   returned: success
@@ -82,10 +84,10 @@ from typing import Any, Dict
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
+    CONFIG,
     describe,
     plan_resolver,
-    render_config,
-    render_resolv_conf,
+    render_files,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
@@ -117,21 +119,21 @@ def refuse_bad_values(module: AnsibleModule) -> None:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     refuse_bad_values(module)
-    config, resolv_conf = render_config(module.params["zones"]), render_resolv_conf(module.params["search"])
+    files = render_files(module.params["zones"], module.params["search"])
     keeper = ResolverKeeper(SystemRunner(), SystemFiles(), SystemClock())
-    seen = keeper.observe()
-    steps = plan_resolver(config, resolv_conf, seen)
+    observed = keeper.observe(files)
+    steps = plan_resolver(files, observed)
     done = [step.title for step in steps]
-    fault = keeper.verify(config) if steps else None
+    fault = keeper.verify(files[CONFIG]) if steps else None
     if fault and not module.check_mode:
         module.fail_json(msg=f"Nothing was changed: {fault}", steps=[])
     if not module.check_mode:
         try:
-            keeper.apply(steps, config, resolv_conf)
+            keeper.apply(steps, files)
         except (ResolverFailed, CommandFailed, OSError) as error:
             module.fail_json(msg=str(error), steps=done)
-    running = True if module.check_mode else keeper.observe().running
-    before, after = describe(seen.config, seen.resolv_conf, seen.running), describe(config, resolv_conf, running)
+    running = True if module.check_mode else keeper.observe(files).running
+    before, after = describe(observed.files, observed.running), describe(files, running)
     diff = text_diff("resolver", *hunks(before, after))
     module.exit_json(changed=bool(steps), steps=done, state={"running": running}, diff=diff)
 

@@ -48,6 +48,13 @@ options:
       - Seconds after which the probe ends by itself.
     type: float
     default: 600.0
+  own_resolver:
+    description:
+      - Resolve names by the resolver that M(smallfleet.infra.caching_resolver) set up for probes, whatever the node's own
+        C(/etc/resolv.conf), C(/etc/nsswitch.conf) and name service cache say. C(/etc/hosts) still counts.
+      - With V(false) names are resolved as by any other program of the node.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Whether the module can say what it would change without changing it.
@@ -174,6 +181,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "interval": {"type": "float", "default": 0.05},
     "timeout": {"type": "float", "default": 1.0},
     "duration": {"type": "float", "default": 600.0},
+    "own_resolver": {"type": "bool", "default": False},
 }
 
 
@@ -204,11 +212,15 @@ def main() -> None:
         result.update(summary=summary, line=line(summary))
     elif (state == "started") != running:
         now = not running
+        if now and params["own_resolver"] and not module.check_mode and probe.missing_resolver():
+            said = "own_resolver: this node has no resolver for probes. Run smallfleet.infra.caching_resolver or the role probe first"
+            module.fail_json(msg=said, steps=[])
         result.update(changed=True, steps=[f"{'start' if now else 'stop'} {probe.unit}"])
         try:
             if not module.check_mode and now:
                 options = [f"--{key}={params[key]}" for key in ("url", "interval", "timeout", "duration")]
-                probe.start(inspect.getsource(http), options, params["duration"] + params["timeout"] + 30)
+                longest = params["duration"] + params["timeout"] + 30
+                probe.start(inspect.getsource(http), options, longest, params["own_resolver"])
             elif not module.check_mode:
                 probe.stop()
         except (CommandFailed, OSError) as error:

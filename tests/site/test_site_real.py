@@ -57,7 +57,8 @@ def test_the_fleet_is_provisioned_and_verified(site):
     assert done.rc == 0, done.text[-4000:]
     assert done.changed() == sorted(HOSTS)
     ask = "import urllib.request as u; print(u.urlopen('http://www.demo.example.net:8080/').read().decode())"
-    assert site.on("watch1", f'python3 -c "{ask}"').strip() == "app1"
+    as_the_probe = "mount --bind /etc/smallfleet/probe/resolv.conf /etc/resolv.conf && python3 -c"
+    assert site.on("watch1", f"""unshare --mount sh -c '{as_the_probe} "$0"' "{ask}" """).strip() == "app1"
 
 
 def test_the_second_run_changes_nothing_within_the_budget_of_tasks_and_remote_calls(site, capsys):

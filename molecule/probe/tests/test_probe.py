@@ -62,23 +62,53 @@ def samples(host) -> list:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def test_the_node_asks_its_own_resolver(host):
-    assert host.file("/etc/resolv.conf").contains("^nameserver 127.0.0.1$")
+OFFICE = "server:\n    local-data: \"printer.office.example. A 192.0.2.9\"\n"
+
+
+def test_the_resolver_of_the_probes_is_its_own_unit_on_its_own_address(host):
+    assert host.service("smallfleet-resolver").is_running
+    assert host.service("smallfleet-resolver").is_enabled
+    listening = host.check_output("ss --numeric --no-header --listening --udp --processes 'sport = :53'")
+    addresses = {line.split()[3] for line in listening.splitlines()}
+    assert "127.0.0.73:53" in addresses
+    assert not {"0.0.0.0:53", "*:53", "[::]:53"} & addresses, listening
+
+
+def test_the_hosts_own_resolver_and_what_it_is_told_stay(host):
+    assert host.file("/etc/resolv.conf").is_symlink
+    assert host.file("/etc/resolv.conf").linked_to == "/etc/resolv.office"
+    assert host.file("/etc/resolv.office").content_string == "nameserver 127.0.0.1\nsearch office.example\n"
+    assert host.file("/etc/unbound/unbound.conf.d/office.conf").content_string == OFFICE
+    assert not host.check_output("dpkg --verify unbound | grep ' /etc/' || :")
+    assert not host.check_output("grep --recursive --files-with-matches smallfleet /etc/unbound/unbound.conf.d || :")
     assert host.service("unbound").is_running
     assert host.service("unbound").is_enabled
-    assert host.socket("udp://127.0.0.1:53").is_listening
-    assert not host.socket("udp://0.0.0.0:53").is_listening
+    assert host.check_output("getent ahostsv4 printer").split()[0] == "192.0.2.9"
+
+
+def inside(host, command: str) -> str:
+    """What a command prints that sees the files of the probe, which has to run."""
+    process = host.check_output("systemctl show --property=MainPID --value smallfleet-probe-web.service")
+    return host.check_output(f"nsenter --target {process} --mount -- {command}")
+
+
+def test_only_the_probe_asks_the_resolver_of_the_probes(host, measuring):
+    until(lambda: samples(host))
+    assert inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.21"
+    assert "127.0.0.73" in inside(host, "cat /etc/resolv.conf")
+    assert host.run(f"getent ahostsv4 {WWW}").rc != 0
+    assert not [sample for sample in samples(host) if sample["error"] is not None]
 
 
 def test_a_broken_configuration_never_replaces_a_good_one(host):
-    before = host.file("/etc/unbound/unbound.conf.d/smallfleet.conf").content_string
+    before = host.file("/etc/unbound/smallfleet-resolver.conf").content_string
     arguments = json.dumps({"zones": [{"name": "bad..name", "addresses": ["198.18.0.11"]}]})
     command = ["ansible", "-i", str(SCENARIO / "inventory"), "watch1", "-m", "smallfleet.infra.caching_resolver"]
     done = subprocess.run([*command, "-a", arguments], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Nothing was changed" in done.stdout
-    assert host.file("/etc/unbound/unbound.conf.d/smallfleet.conf").content_string == before
-    assert host.service("unbound").is_running
+    assert host.file("/etc/unbound/smallfleet-resolver.conf").content_string == before
+    assert host.service("smallfleet-resolver").is_running
 
 
 def test_an_outage_is_seen_without_privilege_and_without_the_controller(host):
@@ -106,15 +136,47 @@ def test_a_second_run_of_the_whole_site_changes_nothing(host):  # as all here us
 
 
 @pytest.mark.drill
-def test_an_answer_is_kept_for_its_ttl_and_no_longer(host):
-    seen = []
-    for _second in range(4):
-        seen.append(host.check_output(f"getent ahostsv4 {WWW}").split()[0])
-        time.sleep(0.5)
-    assert set(seen) == {"198.18.0.21"}
+def test_a_probe_follows_a_moved_name_as_soon_as_its_ttl_is_over(host, measuring):
+    until(lambda: samples(host))
+    assert inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.21"
     ansible("playbooks/switch-over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app2")
-    time.sleep(2.5)
-    assert host.check_output(f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.22"
+    until(lambda: inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.22", seconds=5)  # the TTL is 2
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("resolv_conf", ["", "-s /run/nobody/resolv.conf"], ids=["no file", "a dangling link"])
+def test_the_hosts_name_services_have_no_say(host, resolv_conf):
+    make = f"ln {resolv_conf} /etc/resolv.conf" if resolv_conf else "true"
+    host.check_output("cp --preserve /etc/nsswitch.conf /root/nsswitch.conf")
+    host.check_output(f"echo hosts: files > /etc/nsswitch.conf; rm /etc/resolv.conf; {make}")
+    try:
+        probe("start")
+        until(lambda: len([sample for sample in samples(host) if sample["error"] is None]) > 5)
+        assert host.run("test -e /etc/resolv.conf").rc != 0
+    finally:
+        probe("stop")
+        host.check_output("cp --preserve /root/nsswitch.conf /etc/nsswitch.conf; ln -sfn /etc/resolv.office /etc/resolv.conf")
+
+
+@pytest.mark.drill
+def test_a_host_without_unbound_gets_no_other_resolver_and_a_dns_server_can_probe(host):
+    ns1 = host.get_host(f"ssh://ns1?ssh_config={SSH_CONFIG}")
+    assert not ns1.package("unbound").is_installed
+    before = ns1.check_output("sha256sum /etc/resolv.conf /etc/nsswitch.conf")
+    target = json.dumps({"probe_targets": {"web": {"from": "ns1", "url": f"http://{WWW}:8080/"}}})
+    include = ["-m", "ansible.builtin.include_role", "-e", target]
+    ansible("ns1", *include, "-a", "name=smallfleet.infra.probe")
+    assert ns1.service("smallfleet-resolver").is_running
+    assert not ns1.service("unbound").is_running
+    assert ns1.service("unbound").is_masked and ns1.service("unbound-resolvconf").is_masked
+    assert ns1.service("named").is_running
+    assert ns1.check_output("sha256sum /etc/resolv.conf /etc/nsswitch.conf") == before
+    ansible("ns1", *include, "-a", "name=smallfleet.infra.probe tasks_from=start")
+    try:
+        until(lambda: len([sample for sample in samples(ns1) if sample["error"] is None]) > 5)
+    finally:
+        ansible("ns1", *include, "-a", "name=smallfleet.infra.probe tasks_from=stop")
+    assert "changed=0" in ansible("playbooks/site.yml", "--limit", "ns1", "-e", target)
 
 
 @pytest.mark.drill

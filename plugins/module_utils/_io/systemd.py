@@ -10,6 +10,7 @@ import os
 import tempfile
 from typing import Dict, Sequence
 
+from .._core.failover.resolver import NSSWITCH, RESOLV_CONF
 from .._core.failover.steps import Running
 from .._core.failover.unit import PROPERTIES, Node, NodeStep, gate_path, marker_path, unit_path
 from .._core.masking import masked_message
@@ -143,6 +144,17 @@ class UnitKeeper:
             raise UnitFailed(f"{said}. Its last log lines:\n{self._systemd.log(self._unit) or '(none)'}")
 
 
+OWN_RESOLVER = (
+    # An /etc of its own, so that neither a link nor a missing file in the host's has any effect on what is mounted there.
+    "TemporaryFileSystem=/etc:ro",
+    f"BindReadOnlyPaths={RESOLV_CONF}:/etc/resolv.conf {NSSWITCH}:/etc/nsswitch.conf",
+    "BindReadOnlyPaths=-/etc/hosts -/etc/host.conf -/etc/gai.conf -/etc/ld.so.cache -/etc/localtime",
+    # The name service cache daemon asks the servers in the host's resolv.conf, and keeps answers for times of its own.
+    "InaccessiblePaths=-/run/nscd",
+)
+"""Properties with which a unit resolves names by its own resolv.conf(5) and nsswitch.conf(5) (systemd.exec(5))."""
+
+
 class ProbeUnit:
     """A measurement on this node, as a transient unit that outlives the connection which started it."""
 
@@ -160,7 +172,11 @@ class ProbeUnit:
     def samples(self) -> str:
         return self._files.read(self.samples_path) or ""
 
-    def start(self, source: str, options: Sequence[str], at_most: float) -> None:
+    def missing_resolver(self) -> bool:
+        """Whether the resolver of the node's probes was never set up."""
+        return any(self._files.access(path) is None for path in (RESOLV_CONF, NSSWITCH))
+
+    def start(self, source: str, options: Sequence[str], at_most: float, own_resolver: bool) -> None:
         """Begin anew with an empty file of samples; systemd ends the unit after ``at_most`` seconds in any case.
 
         systemd opens the file, so the probe itself needs no right to write anywhere (systemd.exec(5), StandardOutput=).
@@ -172,6 +188,7 @@ class ProbeUnit:
             "DynamicUser=yes",
             f"RuntimeMaxSec={at_most:g}",
             f"StandardOutput=append:{self.samples_path}",
+            *(OWN_RESOLVER if own_resolver else ()),
         ]
         argv = ["systemd-run", f"--unit={self.unit}", "--collect", "--quiet"]
         argv += [f"--property={value}" for value in properties]

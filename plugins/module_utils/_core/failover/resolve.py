@@ -82,14 +82,10 @@ def resolve_probe(fleet: Fleet) -> Resolution:
         {"name": zone.name, "addresses": [address for host in zone.servers for address in host.addresses]}
         for zone in zones.values()
     ]
-    servers = {host.name for zone in zones.values() for host in zone.servers}
     slices: Dict[str, Dict[str, Any]] = {}
     for name, reader in readers("probe_targets", fleet.variables.get("probe_targets"), problems, "targets"):
         host, target = _target(name, reader, fleet)
-        if host in servers:
-            said = f"{host} serves DNS, and the probe's caching resolver needs the same port there"
-            reader.refuse("from", said, "Name a host that serves no zone")
-        elif host is not None and target is not None:
+        if host is not None and target is not None:
             place = slices.setdefault(host, {"resolver": {"forward_zones": forward}, "targets": []})
             place["targets"].append(target)
     return Resolution(slices, tuple(problems))
