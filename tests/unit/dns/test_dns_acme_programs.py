@@ -94,6 +94,17 @@ def test_the_program_is_one_text_that_any_python_runs() -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+@pytest.mark.parametrize(("kind", "owner", "group"), [("user", "nobody-here", "root"), ("group", "root", "nobody-here")])
+def test_an_owner_whom_the_host_lacks_is_named_before_anything_is_written(
+    kind: str, owner: str, group: str, tmp_path: Path
+) -> None:
+    program = load("smallfleet-acme")
+    assert (program.user_number, program.group_number) == (files.user_number, files.group_number)
+    with pytest.raises(program.Failure, match=f"^There is no {kind} 'nobody-here' on this host; install the program"):
+        program.write(tmp_path / "file", "text", 0o600, owner, group)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """smallfleet-acme with folders of its own, a user who is everybody, and a list of the units it told."""
@@ -103,7 +114,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "state").mkdir()
     monkeypatch.setattr(module, "CONFIGURATION", tmp_path / "etc")
     monkeypatch.setattr(module, "STATE", tmp_path / "state" / "acme")
-    monkeypatch.setattr(module, "number", lambda kind, name: os.getgid() if kind == "group" else os.getuid())
+    monkeypatch.setattr(module, "user_number", lambda name: os.getuid())
+    monkeypatch.setattr(module, "group_number", lambda name: os.getgid())
     module.told = []
     monkeypatch.setattr(module, "tell", lambda unit, action: module.told.append(f"{action} {unit}"))
     return module
