@@ -8,7 +8,9 @@ itself, fleet, and what stands beside the subjects in _core."""
 from __future__ import annotations
 
 import ast
+import re
 import sys
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import List, Tuple
 
@@ -122,3 +124,13 @@ def test_an_import_that_points_up_or_aside_is_caught(path: str, source: str) -> 
 )
 def test_an_import_that_points_down_is_allowed(path: str, source: str) -> None:
     assert violations(PurePosixPath(path), source) == []
+
+
+def test_the_line_that_says_who_wrote_a_file_stands_once_for_each_writer() -> None:
+    """What recognises a file of ours must not differ from what writes it."""
+    writers: Counter[str] = Counter()
+    for path in (PLUGINS / "module_utils").rglob("*.py"):
+        texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        for text in texts:
+            writers.update(re.findall(r"[Ww]ritten by (?:the role )?(smallfleet\.infra\.\w+)", str(text)))
+    assert writers and {writer: count for writer, count in writers.items() if count > 1} == {}

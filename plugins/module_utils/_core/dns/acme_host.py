@@ -28,9 +28,10 @@ exec({source}, sys.modules["{name}"].__dict__)
 INTERPRETER = "/usr/bin/python3"
 UNIT = "smallfleet-acme@"
 UNITS = "/etc/systemd/system"
+NOTICE = "# Written by the role smallfleet.infra.acme_certificates."
 
 SERVICE = f"""\
-# Written by the role smallfleet.infra.acme_certificates.
+{NOTICE}
 [Unit]
 Description=Certificate %i: issue it when it is due, and tell those who use it
 Wants=network-online.target
@@ -45,8 +46,8 @@ PrivateTmp=true
 NoNewPrivileges=true
 """
 
-TIMER = """\
-# Written by the role smallfleet.infra.acme_certificates.
+TIMER = f"""\
+{NOTICE}
 [Unit]
 Description=Certificate %i: look twice a day whether it is due
 

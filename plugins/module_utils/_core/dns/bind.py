@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from .foreign import named_conf
+from .foreign import NOTICE, named_conf
 from .keyfile import render
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 
@@ -24,7 +24,6 @@ UNIT_FILE = "/etc/systemd/system/named.service.d/smallfleet.conf"
 KEYS_FILE = "/etc/bind/smallfleet.keys"
 ZONE_FOLDER = "/var/lib/bind"
 LONGEST_TTL = 86400
-_NOTICE = "Written by smallfleet.infra.dns_server_config. Changes made here are lost at its next run."
 
 
 class Bind:
@@ -43,7 +42,7 @@ class Bind:
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         keys = [key for known in config.keys for key in known.generations]
-        return KEYS_FILE, f"// {_NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name))
+        return KEYS_FILE, f"// {NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name))
 
     def foreign(self, path: str, content: str) -> Tuple[str, ...]:
         return named_conf(content) if path in (OPTIONS_FILE, ZONES_FILE) else ()
@@ -71,7 +70,7 @@ def render_unit(config: ServerConfig) -> str:
     named tells the secondaries of its zones once when it starts. Without a network that fails and is not repeated, and
     what it took just before a power cut would reach them only when they refresh by themselves, up to an hour later.
     """
-    return f"""# {_NOTICE}
+    return f"""# {NOTICE}
 [Unit]
 Wants=network-online.target
 After=network-online.target
@@ -119,7 +118,7 @@ def render_options(config: ServerConfig) -> str:
     """
     ipv4 = [address for address in config.listen if ":" not in address]
     ipv6 = [address for address in config.listen if ":" in address]
-    return f"""// {_NOTICE}
+    return f"""// {NOTICE}
 options {{
     directory "/var/cache/bind";
     listen-on {{ {_addresses(["127.0.0.1", *ipv4])} }};
@@ -149,7 +148,7 @@ def render_zones(config: ServerConfig) -> str:
     policies = sorted({_longest(zone) for zone in zones if zone.dnssec and zone.role == PRIMARY})
     return "".join(
         [
-            f'// {_NOTICE}\ninclude "{KEYS_FILE}";\n',
+            f'// {NOTICE}\ninclude "{KEYS_FILE}";\n',
             *(_policy(ttl) for ttl in policies),
             *(_primary(zone, config) if zone.role == PRIMARY else _secondary(zone, config) for zone in zones),
         ]

@@ -12,6 +12,7 @@ from typing import List, Tuple
 
 MARK = "smallfleet.infra.dns_server_config"
 """In every file that is written from the inventory."""
+NOTICE = f"Written by {MARK}. Changes made here are lost at its next run."
 SHOWN = 20
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|/\*.*?(?:\*/|\Z)|//[^\n]*|#[^\n]*|[{};]|[^\s{};"#/]+|[/"]', re.DOTALL)
 _DEBIAN_OPTIONS = frozenset(("directory", "dnssec-validation", "listen-on", "listen-on-v6", "auth-nxdomain"))

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..quoting import plain
-from .foreign import knot_conf
+from .foreign import NOTICE, knot_conf
 from .keyfile import TsigKey
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
 
@@ -27,9 +27,8 @@ MAIN_FILE = "/etc/knot/knot.conf"
 KEYS_FILE = "/etc/knot/smallfleet.keys"
 UNIT_FILE = "/etc/systemd/system/knot.service.d/smallfleet.conf"
 ZONE_FOLDER = "/var/lib/knot"
-_NOTICE = "Written by smallfleet.infra.dns_server_config. Changes made here are lost at its next run."
 # A secondary remembers when it wants to look at its primary again, and what it was told while it was down went to nobody.
-_UNIT = f"""# {_NOTICE}
+_UNIT = f"""# {NOTICE}
 [Service]
 ExecStartPost=-/usr/sbin/knotc zone-refresh
 """
@@ -86,7 +85,7 @@ def addresses(config: ServerConfig) -> Tuple[str, ...]:
 def render_keys(config: ServerConfig) -> str:
     """All generations of all keys."""
     keys = sorted((key for known in config.keys for key in known.generations), key=lambda one: one.name)
-    lines = [f"# {_NOTICE}"]
+    lines = [f"# {NOTICE}"]
     if keys:
         lines.append("key:")
     for key in keys:
@@ -100,7 +99,7 @@ def render_main(config: ServerConfig) -> str:
     """A server for the open internet: authoritative only, short answers, no amplifier."""
     signed = any(zone.dnssec for zone in config.primaries)
     parts = [
-        f"""# {_NOTICE}
+        f"""# {NOTICE}
 server:
     rundir: "/run/knot"
     user: knot:knot

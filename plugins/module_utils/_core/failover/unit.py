@@ -26,6 +26,7 @@ PROPERTIES = (
     "ControlPID",
     "NRestarts",
 )
+HEADER = "# Written by smallfleet.infra.standby_service; changes are lost."
 UNIT_FOLDER = "/etc/systemd/system"
 MARKER_FOLDER = "/var/lib/smallfleet/standby"
 STOPPED = ("inactive", "failed")
@@ -53,7 +54,7 @@ def render_unit(unit: str, exec_start: str, exec_start_pre: Sequence[str]) -> st
     ``Type=exec`` makes a start fail when the command cannot be executed at all.
     """
     lines = [
-        "# Written by smallfleet.infra.standby_service; changes are lost.",
+        HEADER,
         "[Unit]",
         f"Description={unit}, which runs on one of two hosts",
         "After=network.target",
@@ -75,7 +76,7 @@ def render_unit(unit: str, exec_start: str, exec_start_pre: Sequence[str]) -> st
 def render_gate(unit: str) -> str:
     """A drop-in without which a host that was down during a switch-over would start the unit when it boots."""
     return (
-        "# Written by smallfleet.infra.standby_service; changes are lost.\n"
+        f"{HEADER}\n"
         "# The file is there only on the host that shall run the unit.\n"
         f"[Unit]\nConditionPathExists={marker_path(unit)}\n"
     )
