@@ -105,7 +105,8 @@ options:
       - What to do when C(named.conf.options), C(named.conf.local) or C(knot.conf) was not written by this module and has what the
         Debian package does not have, such as a zone.
       - By default nothing is touched, and the error names what it is. With V(true) the file is kept beside the new one, with
-        C(.before-smallfleet) after its name, and replaced.
+        C(.before-smallfleet) after its name, and replaced. Further ones are C(.before-smallfleet-2) and so on; none replaces
+        another.
     type: bool
     default: false
     version_added: 0.2.0

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
-from .._core.dns.foreign import Foreign
+from .._core.dns.foreign import Foreign, backup
 from .._core.dns.keyfile import generation_files
 from .._core.dns.model import RRset
 from .._core.dns.server import (
@@ -181,8 +181,16 @@ class ServerHost:
         return found
 
     def _foreign(self, config: ServerConfig) -> Tuple[Foreign, ...]:
-        found = {path: self.provider.foreign(path, self.store.read(path) or "") for path in self.provider.files(config)}
-        return tuple(Foreign(path, parts) for path, parts in found.items() if parts)
+        contents = {path: self.store.read(path) or "" for path in self.provider.files(config)}
+        parts = {path: self.provider.foreign(path, content) for path, content in contents.items()}
+        return tuple(Foreign(path, named, self._backups(path, contents[path])) for path, named in parts.items() if named)
+
+    def _backups(self, path: str, content: str) -> int:
+        """How many backups of other contents there are; one of this content, from an interrupted run, is written again."""
+        number = 0
+        while self.store.read(backup(path, number)) not in (None, content):
+            number += 1
+        return number
 
     def _keep(self, path: str, other: str) -> None:
         """A copy with the same rights: keys may be in it."""

@@ -115,5 +115,16 @@ def test_a_zone_of_others_stops_the_run_and_is_kept_when_it_goes() -> None:
     assert plan_server(bind.Bind(), host.complete(config()), host.observe(host.complete(config()))) == []
 
 
+def test_no_backup_replaces_another() -> None:
+    host, consenting = bind_host(), config(replace_configuration=True)
+    first = f"{bind.ZONES_FILE}.before-smallfleet"
+    for theirs in (OURS, OURS.replace("office", "shop"), OURS.replace("office", "shop"), OURS):
+        host.store.write(bind.ZONES_FILE, theirs, 0o640, "root", "bind")
+        apply(host, consenting)
+    assert host.store.read(first) == OURS
+    assert host.store.read(f"{first}-2") == OURS.replace("office", "shop")
+    assert host.store.read(f"{first}-3") is None
+
+
 def test_many_parts_are_counted() -> None:
     assert "and 3 more" in str(Foreign("/etc/bind/named.conf.local", tuple(f"zone {number}.example" for number in range(23))))

@@ -23,10 +23,14 @@ _DEBIAN_SECTIONS = frozenset(("server", "log", "database", "remote", "template",
 
 @dataclass(frozen=True)
 class Foreign:
-    """A file that others wrote. ``parts`` are what of it would be lost, such as ``zone example.net``."""
+    """A file that others wrote. ``parts`` are what of it would be lost, such as ``zone example.net``.
+
+    ``backups`` is how many backups of other contents of the file there are.
+    """
 
     path: str
     parts: Tuple[str, ...]
+    backups: int = 0
 
     def __str__(self) -> str:
         more = len(self.parts) - SHOWN
@@ -40,7 +44,12 @@ class Foreign:
     @property
     def backup(self) -> str:
         """Where the file is kept."""
-        return f"{self.path}.before-smallfleet"
+        return backup(self.path, self.backups)
+
+
+def backup(path: str, number: int) -> str:
+    """The name of a backup; 0 is the first one. No backup replaces another."""
+    return f"{path}.before-smallfleet" + (f"-{number + 1}" if number else "")
 
 
 def named_conf(text: str) -> Tuple[str, ...]:
