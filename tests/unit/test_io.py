@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 import time
+import tracemalloc
 
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, FakeRunner, SystemRunner
@@ -44,6 +45,49 @@ def test_a_missing_command_is_named():
 
 def test_a_command_that_never_ends_is_ended():
     assert SystemRunner(timeout=0.1).run(["sleep", "5"], check=False).rc == 124
+
+
+@pytest.mark.parametrize("to", ["", " >&2"])
+def test_a_command_that_prints_too_much_is_killed_and_named_with_the_limit(to):
+    tracemalloc.start()
+    try:
+        result = SystemRunner(timeout=30, most_output=1 << 20).run(["sh", "-c", f"exec head -c 256M /dev/zero{to}"], check=False)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert (result.rc, result.stdout) == (125, "")
+    assert result.message == "sh printed more than 1048576 bytes, and no more are read; it was killed"
+    with pytest.raises(CommandFailed, match="'head -c 2M /dev/zero' exited with 125: head printed more than 1048576 bytes"):
+        SystemRunner(timeout=30, most_output=1 << 20).run(["head", "-c", "2M", "/dev/zero"])
+
+
+def test_a_command_may_print_up_to_the_limit_to_both_outputs_at_once_and_leave_its_input_unread():
+    text = "x" * 300_000
+    both = ["sh", "-c", "head -c 300000 /dev/zero >&2 | head -c 0; head -c 300000 /dev/zero"]
+    result = SystemRunner(timeout=30, most_output=300_000).run(both, stdin=text)
+    assert (len(result.stdout), len(result.stderr)) == (300_000, 300_000)
+    assert SystemRunner(timeout=30).run(["cat"], stdin=text).stdout == text
+    assert SystemRunner(timeout=30, most_output=300_000).run(["head", "-c", "300001", "/dev/zero"], check=False).rc == 125
+
+
+def test_a_command_in_the_background_that_keeps_printing_holds_nobody_up():
+    printer = "head -c 2M /dev/zero; while echo more; do sleep 0.1; done"
+    command = ["sh", "-c", f"timeout 60 sh -c '{printer}' & exit 0"]
+    assert SystemRunner(timeout=30, most_output=1 << 20).run(command, check=False).rc == 125
+
+
+def test_a_line_without_end_is_seen_in_parts():
+    lengths = []
+
+    def enough(line):
+        lengths.append(len(line))
+        return len(lengths) == 20
+
+    assert SystemRunner().watch(["sh", "-c", "exec tr '\\0' x < /dev/zero"], enough, timeout=30).rc == -9
+    assert len(lengths) == 20 and max(lengths) <= 1 << 17
+    lines = []
+    SystemRunner().watch(["printf", r"one\rstill one\n\nlast"], lambda line: lines.append(line), timeout=30)
+    assert lines == ["one\rstill one\n", "\n", "last"]
 
 
 def test_input_reaches_the_command_without_the_argument_vector():

@@ -9,10 +9,29 @@ from __future__ import annotations
 import asyncio
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Callable, Deque, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Any,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Deque,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from .._core.masking import masked_message
+
+MOST_OUTPUT = 64 << 20
+"""The most bytes that are read of what a command prints, of each of its two outputs."""
+_PIECE = 1 << 16
+"""Bytes that are read at once, and the longest line that watch() hands on whole."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +74,14 @@ class CommandRunner(Protocol):
 
 
 class SystemRunner:
-    """The real thing. It goes by asyncio, which has time limits, reads while a command runs, and runs several at once."""
+    """The real thing. It goes by asyncio, which has time limits, reads while a command runs, and runs several at once.
 
-    def __init__(self, timeout: float = 600.0) -> None:
+    A command that runs for longer than ``timeout`` seconds, or prints more than ``most_output`` bytes, is killed.
+    """
+
+    def __init__(self, timeout: float = 600.0, most_output: int = MOST_OUTPUT) -> None:
         self._timeout = timeout
+        self._most_output = most_output
 
     def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
         result = asyncio.run(self._run(argv, stdin))
@@ -89,13 +112,32 @@ class SystemRunner:
         except FileNotFoundError:
             return CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
         try:
-            out, err = await asyncio.wait_for(child.communicate(given), self._timeout)
+            out, err = await asyncio.wait_for(self._finish(child, given), self._timeout)
         except asyncio.TimeoutError:
             return CommandResult(tuple(argv), 124, "", f"no end after {self._timeout:g} s")
+        except _TooMuch:
+            said = f"{argv[0]} printed more than {self._most_output} bytes, and no more are read; it was killed"
+            return CommandResult(tuple(argv), 125, "", said)
         finally:
-            if child.returncode is None:
-                await _kill(child)
+            await _kill(child)
         return CommandResult(tuple(argv), child.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+    async def _finish(self, child: asyncio.subprocess.Process, given: Optional[bytes]) -> Tuple[bytes, bytes]:
+        """Both outputs of a command that has ended."""
+        out, err, _nothing = await _all(self._read(child.stdout), self._read(child.stderr), _feed(child, given))
+        await child.wait()
+        return out, err
+
+    async def _read(self, stream: Optional[asyncio.StreamReader]) -> bytes:
+        content = bytearray()
+        while stream is not None:
+            piece = await stream.read(_PIECE)
+            if not piece:
+                break
+            content += piece
+            if len(content) > self._most_output:
+                raise _TooMuch
+        return bytes(content)
 
     async def _watch(self, argv: Sequence[str], seen: Callable[[str], bool], timeout: float) -> CommandResult:
         last: Deque[str] = deque(maxlen=20)
@@ -105,14 +147,11 @@ class SystemRunner:
             return CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
 
         async def read() -> None:
-            while child.stdout is not None:
-                line = (await child.stdout.readline()).decode(errors="replace")
-                if not line:
-                    await child.wait()
-                    return
+            async for line in _lines(child.stdout):
                 last.append(line.rstrip())
                 if seen(line):
                     return
+            await child.wait()
 
         try:
             await asyncio.wait_for(read(), timeout)
@@ -136,14 +175,64 @@ class SystemRunner:
         await asyncio.gather(*(one(name) for name in commands))
 
 
+class _TooMuch(Exception):
+    """A command printed more than is read."""
+
+
+async def _all(*parts: Coroutine[Any, Any, bytes]) -> List[bytes]:
+    """What all of them give. When one fails, the others do not go on."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _feed(child: asyncio.subprocess.Process, content: Optional[bytes]) -> bytes:
+    """Give a command its input, which it may leave unread."""
+    if child.stdin is not None and content is not None:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            child.stdin.write(content)
+            await child.stdin.drain()
+        child.stdin.close()
+    return b""
+
+
+async def _lines(stream: Optional[asyncio.StreamReader]) -> AsyncIterator[str]:
+    """The lines of an output with their ends; one that is longer than is read at once comes in parts."""
+    rest = b""
+    while stream is not None:
+        piece = await stream.read(_PIECE)
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace") + "\n"
+        if rest and (not piece or len(rest) >= _PIECE):
+            yield rest.decode(errors="replace")
+            rest = b""
+        if not piece:
+            return
+
+
 async def _kill(child: asyncio.subprocess.Process) -> None:
-    """End a command that may have ended already, and read what is left in its pipes, so that they are closed."""
+    """End a command that may have ended already, and read what is left in its pipes without keeping it, so that they are closed."""
     if child.returncode is None:
         child.kill()
+    if child.stdin is not None:
+        child.stdin.close()
     try:
-        await asyncio.wait_for(child.communicate(), 2.0)
+        await asyncio.wait_for(_all(_drain(child.stdout), _drain(child.stderr)), 2.0)
     except asyncio.TimeoutError:
-        await child.wait()
+        # Something else has the pipes, and asyncio has no public way to close this end of them.
+        child._transport.close()  # type: ignore[attr-defined]  # pylint: disable=protected-access
+    await child.wait()
+
+
+async def _drain(stream: Optional[asyncio.StreamReader]) -> bytes:
+    while stream is not None and await stream.read(_PIECE):
+        pass
+    return b""
 
 
 @dataclass
