@@ -13,6 +13,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network imp
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import device_name, stacked
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_desired, read_known, read_late
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Files, Interface, Observed
 
 from fuzz.target import Target, file, text
@@ -58,6 +59,18 @@ def _neighbours(data: bytes) -> None:
     for entry in observe.read_entries(text(data), "neighbours"):
         entry.texts("state")
     conflicts.same_macs(DESIRED, OBSERVED, text(data))
+
+
+def _guard(data: bytes) -> None:
+    """The files of the guard, one of which is read until all are."""
+    refused = []
+    for reader in (read_known, read_late, read_desired):
+        try:
+            reader(text(data), "the file")
+        except BadText as error:
+            refused.append(error)
+    if len(refused) == 3:
+        raise refused[0]
 
 
 LINKS = (
@@ -120,6 +133,17 @@ TARGETS: Dict[str, Target] = {
         _neighbours,
         (BadText,),
         (b'[{"dst":"192.0.2.1","lladdr":"02:00:00:00:00:01","state":["REACHABLE"]},{},{"dst":"192.0.2.2","state":["FAILED"]}]',),
+    ),
+    "guard": Target(
+        _guard,
+        (BadText,),
+        (
+            b'{"holder":"root on a","token":"00ff","boot_id":"5","ends":90.5,"steps":["link set eth0 up","write /etc/x"]}',
+            b'[["192.0.2.1","eth0"],["2001:db8::1","br0"]]',
+            b'{"interfaces":[{"name":"br0","type":"bridge","state":"up","mtu":1500,"ipv4":{"enabled":true,"dhcp":false,"address":[{"ip":"192.0.2.1",'
+            b'"prefix_length":24}]},"bridge":{"options":{"stp":{"enabled":false}},"port":[{"name":"eth0"}]}}],"routes":[{"destination":"default",'
+            b'"next_hop_interface":"br0","next_hop_address":"192.0.2.254","table_id":254}],"rules":[],"dns":{"server":["192.0.2.53"],"search":[]}}',
+        ),
     ),
     "frames": Target(conflicts.claim, (), (ARP, ADVERTISEMENT, b"")),
 }

@@ -195,6 +195,13 @@ class Entry:
     def integer(self, key: str, default: Optional[int] = None, low: int = 0, high: int = 2**63 - 1) -> int:
         return integer(self._get(key, default), f"{self.place}.{key}", low, high)
 
+    def number(self, key: str, low: float, high: float) -> float:
+        """An integer or a decimal fraction."""
+        value = self._get(key, None)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise BadText(f"{self.place}.{key}: expected a number from {low:g} to {high:g}, got {excerpt(value)}")
+        return float(value)
+
     def texts(self, key: str) -> List[str]:
         """A list of strings; empty when the key is missing."""
         value = self._value.get(key, [])

@@ -6,19 +6,34 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 from typing import Any, List, Optional, Sequence
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
+    Known,
+    read_desired,
+    read_known,
+    read_late,
+    write_known,
+    write_late,
+)
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard, Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
+from hypothesis import given
+from hypothesis import strategies as st
 
 TOKEN = "a-token-that-nobody-else-has"
 
@@ -32,12 +47,13 @@ class Systemd:
     """Whether a timer that is asked for really waits."""
     units: List[str] = field(default_factory=list)
     scripts: List[str] = field(default_factory=list)
+    """Those of the change that were run, by their paths."""
 
     def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
         if argv[0] == "systemd-run":
             self.units += [word.partition("=")[2] for word in argv if word.startswith("--unit=")]
             self.armed = self.starts
-        if argv[0] == "/bin/sh":
+        elif argv[0] == "/bin/sh":
             self.scripts.append(argv[1])
         return CommandResult(tuple(argv), 0, "active\n" if self.armed else "inactive\n", "")
 
@@ -53,7 +69,8 @@ def start(systemd: Systemd, token: str = TOKEN) -> Any:
     def make(folder: str) -> Change:
         return Change(folder, Plan())
 
-    return Guard(systemd, SystemFiles(), FakeClock()).start(token, "root on here", 60, 1.0, make, {})
+    beside = {"late.json": write_late([("192.0.2.1", "eth0")]), "desired.json": "{}", "backend": "networkd"}
+    return Guard(systemd, SystemFiles(), FakeClock()).start(token, "root on here", 60, 1.0, make, beside)
 
 
 def test_a_power_cut_that_took_the_name_of_the_change_leaves_a_host_that_can_be_changed(root):
@@ -122,3 +139,103 @@ def test_nothing_changes_the_host_when_that_timer_does_not_start(root):
     assert refused.value.reason == "timer"
     assert systemd.units == [module.ROLLBACK]
     assert not (root / "open").exists()
+
+
+UNREADABLE = {
+    "missing": None,
+    "empty": b"",
+    "zeros": bytes(4096),
+    "cut short": b'{"holder": "root on he',
+    "not UTF-8": b"\xff\xfe{}",
+    "nested": b"[" * 100_000,
+    "a pipe": "pipe",
+}
+"""What a file may be after a power cut or a fault of the disk."""
+OTHER = {
+    "a list": b"[]",
+    "without a token": b'{"boot_id": "x", "ends": 5}',
+    "no number": b'{"token": "x", "boot_id": "x", "ends": "soon"}',
+    "without end": b'{"token": "x", "boot_id": "x", "ends": 1e999}',
+    "no steps": b'{"token": "x", "boot_id": "x", "ends": 5, "steps": [{}]}',
+}
+"""What another version may have written."""
+
+
+def damage(path: Path, content: Any) -> None:
+    path.unlink()
+    if content == "pipe":
+        os.mkfifo(path)
+    elif content is not None:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", {**UNREADABLE, **OTHER}.values(), ids={**UNREADABLE, **OTHER}.keys())
+def test_a_change_whose_record_cannot_be_read_is_taken_back_and_never_confirmed(root, content):
+    systemd = Systemd()
+    record = start(systemd)
+    damage(root / record.id / "change.json", content)
+    guard = Guard(systemd, SystemFiles(), FakeClock())
+    assert guard.under_way().id == guard.last().id == record.id
+    for ask in (lambda: guard.confirm(TOKEN, lambda: ""), lambda: guard.roll_back(TOKEN, "x")):
+        with pytest.raises(Refused, match=f"^{root}/{record.id}/change.json.* is taken back when its time is up") as refused:
+            ask()
+        assert refused.value.reason == "unreadable"
+    with pytest.raises(Refused, match="is under way here"):
+        start(systemd, "another-token-of-somebody")
+    assert systemd.scripts == []
+    systemd.armed = False  # after a boot no timer is left
+    guard.clear()
+    assert systemd.scripts == [f"{root}/{record.id}/restore.sh"]
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE.keys())
+@pytest.mark.parametrize("file", ["late.json", "desired.json"])
+def test_a_change_whose_checks_cannot_be_read_is_not_confirmed(root, file, content):
+    systemd = Systemd()
+    record = start(systemd)
+    if file == "desired.json":
+        (root / record.id / "late.json").write_text("[]")
+    damage(root / record.id / file, content)
+    network = HostNetwork(systemd, SystemFiles(), FakeClock())
+    with pytest.raises(Refused, match=f"^{root}/{record.id}/{file}") as refused:
+        network.going(TOKEN) if file == "desired.json" else network.confirm(TOKEN)
+    assert refused.value.reason == "unreadable"
+    network.guard.roll_back(TOKEN, "the controller wants so")
+    assert systemd.scripts == [f"{root}/{record.id}/restore.sh"]
+
+
+@pytest.mark.parametrize("content", [bytes(13), b"\xff\xfe", b"../..\n", b"0123\n"])
+def test_a_change_whose_name_was_lost_is_found_by_its_scripts_and_taken_back(root, content):
+    systemd = Systemd()
+    record = start(systemd)
+    for file in ("open", "last"):
+        (root / file).write_bytes(content)
+    guard = Guard(systemd, SystemFiles(), FakeClock())
+    assert guard.last() is None and guard.under_way().id == record.id
+    systemd.armed = False
+    guard.clear()
+    assert systemd.scripts == [f"{root}/{record.id}/restore.sh"]
+
+
+def test_nonsense_that_names_no_change_keeps_nobody_out(root):
+    (root / "open").write_bytes(bytes(13))
+    assert start(Systemd()).phase == "started"
+
+
+@given(st.builds(Known, st.text(), st.text(), st.text(), st.floats(0, 1e9), st.lists(st.text()).map(tuple)))
+def test_a_record_reads_back_as_it_was_written(known):
+    assert read_known(write_known(known), "change.json") == known
+
+
+@given(st.lists(st.tuples(st.text(), st.text())).map(tuple))
+def test_what_is_asked_late_reads_back_as_it_was_written(late):
+    assert read_late(write_late(late), "late.json") == late
+
+
+@given(st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps))
+def test_whatever_the_files_hold_is_read_or_refused_with_the_file(text):
+    for reader in (read_known, read_late, read_desired):
+        try:
+            reader(text, "FILE")
+        except BadText as error:
+            assert str(error).startswith("FILE")

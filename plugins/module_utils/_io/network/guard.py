@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import hmac
-import json
 import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
+from ..._core.limits import BadText
 from ..._core.masking import masked_message
 from ..._core.network.advertisements import requests
 from ..._core.network.guard import (
@@ -32,10 +32,13 @@ from ..._core.network.guard import (
     batches,
     sources,
 )
+from ..._core.network.guard_record import Known, is_id, read_known, write_known
 from ..._core.network.guard_scripts import TOO_LATE, scripts
 from ..clock import Clock
 from ..command import CommandResult, CommandRunner
 from ..files import FileStore
+
+Content = TypeVar("Content")
 
 LAST = f"{ROOT}/last"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -87,13 +90,13 @@ class Guard:
 
     def under_way(self) -> Optional[Record]:
         """The change that waits for its confirmation, or None."""
-        name = (self._files.read(OPEN) or "").strip()
+        name = self._open()
         return self._record(name) if name and self._watched(name) else None
 
     def last(self) -> Optional[Record]:
         """The change that was made or taken back last."""
-        name = (self._files.read(LAST) or "").strip()
-        return self._record(name) if name else None
+        name = self._text(LAST).strip()
+        return self._record(name) if is_id(name) else None
 
     def refuse_second(self) -> None:
         """Raise Refused, with who holds it, if a change waits for its confirmation."""
@@ -109,7 +112,7 @@ class Guard:
 
     def _clear(self) -> None:
         """The same for whoever has the lock: nobody is just about to begin, so what nothing watches over is left behind."""
-        name = (self._files.read(OPEN) or "").strip()
+        name = self._open()
         if name and self._watched(name):
             return
         if not name or not os.path.exists(f"{self.folder(name)}/restore.sh"):
@@ -164,8 +167,8 @@ class Guard:
                 why = mine.reason or "nobody watched over it any more"
                 raise Refused("expired", f"The change was taken back: {why}. Find out why, then make it again")
             raise Refused("none", "No change of the network is under way here. Make it first")
-        known = json.loads(self._files.read(f"{self.folder(record.id)}/change.json") or "{}")
-        if not hmac.compare_digest(str(known.get("token", "")), _digest(token)):
+        known = self.stored(record, "change.json", read_known)
+        if not hmac.compare_digest(known.token.encode(), _digest(token).encode()):
             raise Refused("token", f"This is not the token of {record}. Only who began it can confirm it or take it back")
         return record
 
@@ -224,14 +227,8 @@ class Guard:
         folder = self.folder(name)
         os.makedirs(folder, mode=0o700)
         boot_id = (self._files.read(BOOT_ID) or "").strip()
-        record = {
-            "holder": holder,
-            "token": _digest(token),
-            "boot_id": boot_id,
-            "ends": self._uptime() + timeout,
-            "steps": describe(change),
-        }
-        self._files.write(f"{folder}/change.json", json.dumps(record, indent=1), 0o600)
+        known = Known(holder, _digest(token), boot_id, self._uptime() + timeout, tuple(describe(change)))
+        self._files.write(f"{folder}/change.json", write_known(known), 0o600)
         for file, text in batches(change).items():
             self._files.write(f"{folder}/{file}", text, 0o600)
         for file, source in sources(change).items():
@@ -258,20 +255,65 @@ class Guard:
         answer = self._runner.run(["systemctl", "is-active", f"{ROLLBACK}.timer", f"{ROLLBACK}.service"], check=False)
         return any(line in ("active", "activating", "deactivating") for line in answer.stdout.split())
 
+    def stored(self, record: Record, file: str, reader: Callable[[str, str], Content]) -> Content:
+        """What the change under way keeps in a file. Raises Refused."""
+        path = f"{self.folder(record.id)}/{file}"
+        try:
+            return self._read(path, reader)
+        except BadText as error:
+            remedy = "The change cannot be confirmed, and is taken back when its time is up. Then make it again"
+            raise Refused("unreadable", f"{error}. {remedy}") from error
+
+    def _read(self, path: str, reader: Callable[[str, str], Content]) -> Content:
+        """Raises BadText for all that a file may be after a power cut, or from another version."""
+        try:
+            text = self._files.read(path)
+        except UnicodeDecodeError:
+            raise BadText(f"{path}: is not UTF-8") from None
+        except OSError as error:
+            raise BadText(f"{path}: cannot be read: {error.strerror}") from None
+        if text is None:
+            raise BadText(f"{path}: is missing")
+        return reader(text, path)
+
+    def _text(self, path: str) -> str:
+        """A file of a few words; nothing when it cannot be read."""
+        try:
+            return self._read(path, lambda text, _what: text)
+        except BadText:
+            return ""
+
+    def _open(self) -> str:
+        """The name of the change that somebody began; "" for none.
+
+        Where the file says nonsense it is the change whose scripts are here: there never are those of two. An empty file is
+        from before they were written.
+        """
+        name = self._text(OPEN).strip()
+        if is_id(name) or not os.path.exists(OPEN) or os.path.getsize(OPEN) == 0:
+            return name
+        left = [entry for entry in os.listdir(ROOT) if is_id(entry) and os.path.exists(f"{self.folder(entry)}/restore.sh")]
+        return left[0] if left else ""
+
     def _watched(self, name: str) -> bool:
-        known = json.loads(self._files.read(f"{self.folder(name)}/change.json") or "{}")
-        same_boot = known.get("boot_id") == (self._files.read(BOOT_ID) or "").strip()
-        return same_boot and self._armed()
+        """Whether it is taken back when its time is up. The timer does not outlive a boot, so it is of this one."""
+        try:
+            known = self._read(f"{self.folder(name)}/change.json", read_known)
+        except BadText:
+            return self._armed()
+        return known.boot_id == (self._files.read(BOOT_ID) or "").strip() and self._armed()
 
     def _record(self, name: str) -> Record:
         folder = self.folder(name)
-        known: Dict[str, Any] = json.loads(self._files.read(f"{folder}/change.json") or "{}")
+        try:
+            known = self._read(f"{folder}/change.json", read_known)
+        except BadText:
+            known = Known()
         marks = [mark for mark in (CONFIRMED, RESTORED, ADOPTING, APPLIED) if os.path.exists(f"{folder}/{mark}")]
         phase = marks[0] if marks else "started"
-        reason = masked_message((self._files.read(f"{folder}/reason") or "").strip()) if phase == RESTORED else ""
-        left = max(0.0, float(known.get("ends", 0.0)) - self._uptime()) if phase not in (CONFIRMED, RESTORED) else 0.0
-        steps = tuple(str(step) for step in known.get("steps", []))
-        return Record(name, str(known.get("holder", "somebody")), phase, reason, left, steps)
+        reason = masked_message(self._text(f"{folder}/reason").strip()) if phase == RESTORED else ""
+        left = max(0.0, known.ends - self._uptime()) if phase not in (CONFIRMED, RESTORED) else 0.0
+        return Record(name, known.holder, phase, reason, left, known.steps)
 
     def _uptime(self) -> float:
         return float((self._files.read(UPTIME) or "0").split()[0])

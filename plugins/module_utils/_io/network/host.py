@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
@@ -20,6 +19,7 @@ from ..._core.network.backends.networkmanager import NetworkManager, profile
 from ..._core.network.conflicts import asking
 from ..._core.network.detect import choose, clients_to_end, unable
 from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
+from ..._core.network.guard_record import read_desired, read_late, write_desired, write_late
 from ..._core.network.model import Desired, Files, Observed, Plan
 from ..._core.network.obstacles import obstacles
 from ..._core.network.plan import pinned, plan
@@ -128,18 +128,17 @@ class HostNetwork:
             return replace(change, program=program, claims=work.claims, clients=work.clients, heedings=work.heedings)
 
         late = asking(pinned(from_data(data), work.observed), work.observed).late
-        beside = {"desired.json": json.dumps(data), "late.json": json.dumps(late), "backend": work.backend}
+        beside = {"desired.json": write_desired(data), "late.json": write_late(late), "backend": work.backend}
         return self.guard.start(token, holder, timeout, delay, make, beside)
 
     def confirm(self, token: str) -> Record:
         """Make the change that is under way final. Raises Refused."""
         record = self.guard.demand(token)
-        folder = self.guard.folder(record.id)
-        late = json.loads(self._files.read(f"{folder}/late.json") or "[]")
+        late = self.guard.stored(record, "late.json", read_late)
         taken = Conflicts(self._runner, self._clock).taken_late(late, self.observe())
         if taken:
             raise Refused("check", "; ".join(taken))
-        backend = self._files.read(f"{folder}/backend") or ""
+        backend = self.guard.stored(record, "backend", lambda text, _what: text)
         desired = self._desired(record)
         return self.guard.confirm(token, lambda: self._settled(desired, backend))
 
@@ -148,7 +147,7 @@ class HostNetwork:
         return [one.name for one in self._desired(self.guard.demand(token)).interfaces if one.absent]
 
     def _desired(self, record: Record) -> Desired:
-        return from_data(json.loads(self._files.read(f"{self.guard.folder(record.id)}/desired.json") or "{}"))
+        return self.guard.stored(record, "desired.json", read_desired)
 
     def _settled(self, desired: Desired, backend: str) -> str:
         """What is still wrong some seconds after the boot configuration changed, or nothing."""
