@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import definition, domain, interfaces, macvtap
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import definition, domain, image, interfaces, macvtap
 
 from fuzz.target import Target, text
 
@@ -68,12 +68,27 @@ def _links(data: bytes) -> None:
     macvtap.describe(macvtap.members(macvtap.read_links(text(data)), [], {}), [], [])
 
 
+def _image(data: bytes) -> None:
+    found = image.read_image(data[: image.HEAD], len(data))
+    assert found.wrong or found.format != "qcow2" or data[8:20] == bytes(12), "a qcow2 image that names another file is refused"
+
+
 TARGETS: Dict[str, Target] = {
     "guest_definition": Target(_definition, (domain.BadDefinition,), (XML, BOMB, b"<domain>" * 2000, b"<domain><name>x</name></domain>")),
     "guest_interfaces": Target(
         _interfaces,
         (domain.BadDefinition,),
         (XML, BOMB, b"<domain><name>x</name><devices>" + MANY + b"</devices></domain>", b"<domain><devices>" + b"<interface>" * 50_000),
+    ),
+    "disk_image": Target(
+        _image,
+        (),
+        (
+            b"QFI\xfb\0\0\0\x03" + bytes(12) + b"\0\0\0\x10\0\0\0\0\x04\0\0\0" + bytes(72),
+            b"QFI\xfb\0\0\0\x02\0\0\0\0\0\0\0\x68\0\0\0\x0b" + bytes(84) + b"/etc/shadow",
+            b"KDMV",
+            bytes(512),
+        ),
     ),
     "guest_interface": Target(_interface, (domain.BadDefinition,), (NIC, b"<interface/>")),
     "capabilities": Target(_capabilities, (domain.BadDefinition,), (b"<capabilities><guest><arch><domain type='kvm'/></arch></guest></capabilities>",)),

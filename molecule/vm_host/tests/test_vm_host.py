@@ -152,6 +152,21 @@ def test_everything_that_would_stop_a_change_is_found_before_the_first_one():
     assert world() == before
 
 
+def test_an_image_that_names_another_file_is_refused_and_that_file_never_opened():
+    folder = "/var/lib/libvirt/images"
+    on("hypervisor", f"qemu-img create -q -f qcow2 -F raw -b /etc/shadow {folder}/evil.qcow2")
+    on("hypervisor", f"qemu-img create -q -f qcow2 -o data_file={folder}/data.raw {folder}/split.qcow2 1M")
+    try:
+        before = world()
+        guests = [{"name": name, "memory": 64, "disks": [{"file": f"{name}.qcow2"}]} for name in ("evil", "split")]
+        evil, split = modules(*([one] for one in guests))
+        assert evil["failed"] and f"{folder}/evil.qcow2 names a backing file" in evil["msg"] and "shadow" not in evil["msg"]
+        assert split["failed"] and f"{folder}/split.qcow2 names an external data file" in split["msg"]
+        assert world() == before
+    finally:
+        on("hypervisor", f"rm {folder}/evil.qcow2 {folder}/split.qcow2 {folder}/data.raw")
+
+
 def test_a_size_that_needs_a_restart_is_written_and_reported_and_the_guest_runs_on():
     boots, running = facts("peer", ADDRESSES["web"][0])["boot_id"], processes()
     said = module([guest("web", memory=192)])

@@ -133,6 +133,19 @@ class SystemFiles:
             os.close(handle)
 
 
+def read_head(path: str, most: int) -> Tuple[bytes, int]:
+    """The first bytes of a regular file or a block device, and how many it has in all."""
+    with _Walk(path) as walk:
+        handle = walk.file()
+    try:
+        kind = os.fstat(handle).st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISBLK(kind):
+            raise OSError(errno.EINVAL, "This is neither a regular file nor a block device", path)
+        return os.pread(handle, most, 0), os.lseek(handle, 0, os.SEEK_END)
+    finally:
+        os.close(handle)
+
+
 def user_number(name: str) -> int:
     """The number of a user, -1 (no change, chown(2)) without a name. Raise OSError when there is no such user."""
     if not name or (name.isascii() and name.isdigit()):

@@ -11,7 +11,8 @@ from typing import Dict, FrozenSet, Optional
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import rendered, revised
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Domain, Interface, read_domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Desired, Found, Image, Observed, Step, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import Image
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Desired, Found, Observed, Step, plan
 
 
 class Hypervisor:

@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain, Interface
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Ceph, Guest, guest_uuid
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import Image
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import lacks, obstacles, warnings
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import (
     Desired,
-    Image,
     Observed,
     changes,
     named,

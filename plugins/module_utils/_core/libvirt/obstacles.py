@@ -41,7 +41,11 @@ def _disks(guest: Guest, observed: Observed, others: Dict[str, str]) -> List[str
         if disk.source in others:
             found.append(f"{guest.name}: {disk.source} is a disk of {others[disk.source]}. Give one of them another")
         image = observed.images.get(disk.source)
-        if disk.type == "file" and image is not None and image.format != disk.format:
+        if image is None or disk.type != "file":
+            continue
+        if image.wrong:
+            found.append(f"{guest.name}: {disk.source} {image.wrong}. Put a whole image in its place (qemu-img convert), or name another file")
+        elif image.format != disk.format:
             found.append(f"{guest.name}: {disk.source} is there as {image.format}. Write format: {image.format}, or name another file")
     return found
 

@@ -13,6 +13,7 @@ from ..diff import hunks, text_diff
 from .definition import Difference, differences, moved_interface, rendered, revised, shown, summary
 from .domain import Disk, Domain, Interface, read_domain
 from .guest import Ceph, Guest
+from .image import Image
 
 OFF = ("shut off", "crashed")
 RUNS = ("running", "idle")
@@ -41,14 +42,6 @@ class Found:
     @property
     def active(self) -> bool:
         return self.state not in OFF
-
-
-@dataclass(frozen=True)
-class Image:
-    """A file that holds a disk; ``size`` in bytes, as the guest sees it."""
-
-    format: str
-    size: int
 
 
 @dataclass(frozen=True)

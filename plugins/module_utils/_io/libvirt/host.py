@@ -12,11 +12,11 @@ from typing import Callable, Dict, Mapping, Optional, Set, Tuple
 
 from ..._core.libvirt.domain import offers_kvm, read_domain
 from ..._core.libvirt.guest import Ceph
-from ..._core.libvirt.plan import OFF, Desired, Found, Image, Observed, Step, images_of, uses_ceph
-from ..._core.limits import Entry, load_json
+from ..._core.libvirt.image import HEAD, Image, read_image
+from ..._core.libvirt.plan import OFF, Desired, Found, Observed, Step, images_of, uses_ceph
 from ..clock import Clock
 from ..command import CommandFailed, CommandRunner
-from ..files import FileStore
+from ..files import FileStore, read_head
 from .virsh import Virsh
 
 LINKS = "/sys/class/net"
@@ -51,12 +51,14 @@ class Hypervisor:
         for guest in desired.guests:
             if guest.remove_disks and guest.name in guests:
                 paths |= set(images_of(read_domain(guests[guest.name].definition)))
+        known = [read_domain(guests[guest.name].definition) for guest in desired.guests if guest.name in guests]
+        raw = {disk.source for domain in known for disk in domain.disks if disk.format == "raw"}
         boots = {path for guest in desired.guests for path in (guest.domain.kernel, guest.domain.initrd) if path}
         links = os.listdir(LINKS)
         key, keyring = self._key(desired)
         return Observed(
             guests=guests,
-            images={path: self._image(path) for path in sorted(paths) if os.path.exists(path)},
+            images={path: self._image(path, path in raw) for path in sorted(paths) if os.path.exists(path)},
             files=frozenset(path for path in boots if os.path.isfile(path)),
             bridges=frozenset(link for link in links if os.path.isdir(f"{LINKS}/{link}/bridge")),
             links=frozenset(links),
@@ -75,11 +77,11 @@ class Hypervisor:
     def _kvm(self) -> bool:
         return offers_kvm(self._virsh.call("capabilities"))
 
-    def _image(self, path: str) -> Image:
-        """Asked of a file that a running guest has locked, too: only its head is read."""
-        printed = self._runner.run(["qemu-img", "info", "--force-share", "--output=json", path]).stdout
-        info = Entry(load_json(printed, f"qemu-img info {path}"), f"qemu-img info {path}")
-        return Image(info.text("format"), info.integer("virtual-size"))
+    @staticmethod
+    def _image(path: str, raw: bool) -> Image:
+        """What the guest of a raw disk wrote into it says nothing of its format."""
+        head, size = read_head(path, HEAD)
+        return Image("raw", size) if raw else read_image(head, size)
 
     def _key(self, desired: Desired) -> Tuple[str, str]:
         """The key in the keyring, and what is wrong with that file; either is empty."""
