@@ -105,6 +105,15 @@ def test_an_owner_whom_the_host_lacks_is_named_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_program_that_prints_without_end_or_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = load("smallfleet-acme")
+    monkeypatch.setattr(program, "MOST_OUTPUT", 1 << 20)
+    with pytest.raises(program.Failure, match="^yes printed more than 1048576 bytes"):
+        program.execute(["yes"])
+    assert program.execute(["sleep", "30"], 0.1) == (-9, "")
+    assert program.execute(["sh", "-c", "echo one; echo two >&2; exit 3"]) == (3, "one\ntwo\n")
+
+
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """smallfleet-acme with folders of its own, a user who is everybody, and a list of the units it told."""
