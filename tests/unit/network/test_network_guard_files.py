@@ -27,7 +27,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard, Refused
@@ -139,6 +139,20 @@ def test_nothing_changes_the_host_when_that_timer_does_not_start(root):
     assert refused.value.reason == "timer"
     assert systemd.units == [module.ROLLBACK]
     assert not (root / "open").exists()
+
+
+def test_who_takes_back_what_is_left_holds_the_lock_and_does_not_wait_for_it(root):
+    class Real(Systemd):
+        """Its shell is the real one."""
+
+        def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
+            return SystemRunner(timeout=20).run(argv, check=check) if argv[0] == "/bin/sh" else super().run(argv)
+
+    systemd = Real()
+    record = start(systemd)
+    systemd.armed = False
+    Guard(systemd, SystemFiles(), SystemClock()).clear()
+    assert (root / record.id / "restored").exists()
 
 
 UNREADABLE = {

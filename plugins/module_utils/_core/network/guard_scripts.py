@@ -13,6 +13,8 @@ from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, Change, Ste
 
 TOO_LATE = 3
 """Exit status of a script that found the change taken back already."""
+HELD = "held"
+"""The second word for restore.sh from a caller that has the lock, and keeps it until the script has ended."""
 _HEAD = """\
 #!/bin/sh
 # {title} Part of a change of this host's network made by smallfleet.infra.
@@ -222,7 +224,7 @@ def _restore(change: Change, boot_id: str, timeout: int) -> str:
     given = quote(f"nobody confirmed it within {timeout} s")
     return (
         _head("Takes the change back, unless it was confirmed.", change)
-        + f"\nflock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n"
+        + f"\n[ \"${{2-}}\" = {HELD} ] || flock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n"
         + _lenient(finish(change), "    ")
         + f"    exit 0\nfi\nif [ -e {RESTORED} ]; then\n"
         + _lenient(leave(), "    ")

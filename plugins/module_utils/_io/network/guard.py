@@ -33,7 +33,7 @@ from ..._core.network.guard import (
     sources,
 )
 from ..._core.network.guard_record import Known, is_id, read_known, write_known
-from ..._core.network.guard_scripts import TOO_LATE, scripts
+from ..._core.network.guard_scripts import HELD, TOO_LATE, scripts
 from ..clock import Clock
 from ..command import CommandResult, CommandRunner
 from ..files import FileStore
@@ -118,9 +118,9 @@ class Guard:
         if not name or not os.path.exists(f"{self.folder(name)}/restore.sh"):
             self._files.remove(OPEN)
             return
-        answer = self._script(name, "restore.sh", "its node was switched off before it was confirmed")
+        answer = self._script(name, "restore.sh", "its node was switched off before it was confirmed", HELD)
         if answer.rc != 0:
-            raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[-2]} by hand")
+            raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[1]} by hand")
 
     def start(
         self,
