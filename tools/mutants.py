@@ -41,6 +41,24 @@ class Mutant(NamedTuple):
 
 MUTANTS = (
     Mutant(
+        "Probe: its resolver is its own and no file of the host's",
+        "plugins/module_utils/_core/failover/resolver.py",
+        'RESOLV_CONF = "/etc/smallfleet/probe/resolv.conf"',
+        'RESOLV_CONF = "/etc/resolv.conf"',
+    ),
+    Mutant(
+        "Guests: an image that names other files is refused",
+        "plugins/module_utils/_core/libvirt/image.py",
+        "    if backing or length:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "Network: a change whose record cannot be read is still under way while its timer waits",
+        "plugins/module_utils/_io/network/guard.py",
+        "            return self._armed()\n",
+        "            return False\n",
+    ),
+    Mutant(
         "DNS: an update carries its prerequisites",
         "plugins/module_utils/_core/dns/plan.py",
         "if unused else tuple(_prerequisites(name, done))",
