@@ -14,13 +14,18 @@ class ModuleDocFragment:
 attributes:
   check_mode:
     support: full
-    description: Only questions are sent, no update.
+    description:
+      - Only questions are sent, and no update. The exception is a set that the server's answers cannot show, at or below a
+        delegation for example, in a zone that the key may not transfer; the server is asked for that by updates that
+        consist of conditions and change nothing.
   idempotent:
     support: full
     description: A second run finds nothing to change and sends no update.
 notes:
   - Every update carries, in the same message, the condition that what it changes is still as it was read
     (RFC 2136, section 2.4). When another writer was faster, the server does nothing.
+  - What is read is what the zone holds, which is not always what its server answers. A set that cannot be read is a
+    failure with C(reason=not_readable).
   - After an update the server is read again. An answer of C(NOERROR) alone is not believed, since servers give it
     for changes that they leave out.
 """

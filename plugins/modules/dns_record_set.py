@@ -148,8 +148,10 @@ reason:
     - V(bad_request), V(bad_key) (unknown key), V(bad_sig), V(bad_time), V(refused), V(not_auth), V(not_zone),
       V(unreachable), V(timeout), V(broken) (connection), V(truncated), V(malformed), V(server_failure),
       V(exists) (O(on_existing=keep_and_fail)), V(not_expected), V(lost_race), V(ignored) (answered with C(NOERROR) but
-      not done), V(unknown) (the answer to an update was lost, and the server does not show it), or V(hidden_zone) (a
-      whole zone cannot be compared, for the server shows another than it updates).
+      not done), V(unknown) (the answer to an update was lost, and the server does not show it), V(not_readable) (the
+      server answers something else than the zone holds, such as the data of a delegated zone, and the key may not
+      transfer the zone), or V(hidden_zone) (a whole zone cannot be compared, for the server shows another than it
+      updates).
   returned: failure
   type: str
   sample: lost_race

@@ -16,7 +16,10 @@ author:
   - The smallfleet.infra contributors (@smallfleet)
 description:
   - Reads one record set, all sets of one name, or all sets of a zone, straight from the server in O(server).
-  - Data that the server makes up from a wildcard is not taken for a set of that name.
+  - What is read is what the zone holds. Data that the server makes up from a wildcard or a DNAME is not taken for a set
+    of that name, nor is what it answers from another of its zones, such as a delegated one.
+  - Where an answer does not prove what the zone holds, at and below delegations for example, the zone is read by
+    transfer, which O(server) must allow. Else the module fails with RV(reason=not_readable).
 extends_documentation_fragment:
   - smallfleet.infra.dns_transport
 attributes:
@@ -127,6 +130,7 @@ reason:
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import held
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
     TRANSPORT,
@@ -157,11 +161,11 @@ def run(module: AnsibleModule) -> None:
         )
     name = name_of(options, zone)
     if options["what"] == "all_types_for_record":
-        found = client.read(zone, [(name, "CNAME")])  # answered with all there is when there is no CNAME
+        found = held(client, zone, [(name, "CNAME")])  # answered with all there is when there is no CNAME
         sets = described_all(zone, found.values(), quoted)
         module.exit_json(changed=False, steps=[], sets=sets, state={"record_sets": len(sets)})
     key = (name, type_of(options["type"]))
-    one = client.read(zone, [key]).get(key)
+    one = held(client, zone, [key]).get(key)
     module.exit_json(
         changed=False,
         steps=[],

@@ -39,8 +39,12 @@ ZONE_FILE = """$TTL 300
 @ NS ns1
 ns1 A 127.0.0.1
 """
-ZONES = ("example.net", "example.org", "example.com", "inline.example")
-KEYS = ("all", "txt-only")
+ZONES = (
+    *("example.net", "example.org", "example.com", "inline.example"),
+    *("family.example", "child.family.example", "signed.family.example"),
+)
+SIGNED = ("example.com", "signed.family.example")
+KEYS = ("all", "txt-only", "update-only")
 BIND = """
 options {{
     directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
@@ -55,7 +59,7 @@ controls {{ }};
 BIND_ZONE = """
 zone "{zone}" {{
     type primary; file "{folder}/{zone}.db"; {more}
-    update-policy {{ grant all zonesub ANY; grant txt-only zonesub TXT; }};
+    update-policy {{ grant all zonesub ANY; grant txt-only zonesub TXT; grant update-only zonesub ANY; }};
 }};
 """
 KNOT = """
@@ -81,11 +85,14 @@ acl:
     key: txt-only
     action: update
     update-type: TXT
+  - id: update-only
+    key: update-only
+    action: update
 template:
   - id: default
     storage: {folder}
     file: "%s.db"
-    acl: [all, txt-only]
+    acl: [all, txt-only, update-only]
     zonefile-sync: -1
     zonefile-load: difference
     journal-content: changes
@@ -96,7 +103,11 @@ zone:
 
 @dataclass
 class Running:
-    """A server that runs. Keys: ``all`` may change and transfer anything, ``txt-only`` TXT, ``stranger`` is unknown."""
+    """A server that runs.
+
+    Keys: ``all`` may change and transfer anything, ``update-only`` may change anything, ``txt-only`` TXT, and ``stranger``
+    is unknown.
+    """
 
     kind: str
     port: int
@@ -148,10 +159,8 @@ def run(made: Running, command: List[str], ready: bytes) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     made = Running("bind", free_port(), tmp_path_factory.mktemp("named"), random_secret())
-    signing = {
-        "example.com": "dnssec-policy default; inline-signing no;",
-        "inline.example": "dnssec-policy default; inline-signing yes;",
-    }
+    signing = {zone: "dnssec-policy default; inline-signing no;" for zone in SIGNED}
+    signing["inline.example"] = "dnssec-policy default; inline-signing yes;"
     zones = "".join(BIND_ZONE.format(zone=zone, folder=made.folder, more=signing.get(zone, "")) for zone in ZONES)
     keys = "".join(render(TsigKey(name, "hmac-sha256", made.secret)) for name in KEYS)
     config = BIND.format(folder=made.folder, port=made.port, keys=keys, zones=zones)
@@ -164,7 +173,7 @@ def knotd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     made = Running("knot", free_port(), tmp_path_factory.mktemp("knotd"), random_secret())
     keys = "".join(f"  - id: {name}\n    algorithm: hmac-sha256\n    secret: {made.secret}\n" for name in KEYS)
     zones = "".join(
-        f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if zone == "example.com" else "") for zone in ZONES
+        f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if zone in SIGNED else "") for zone in ZONES
     )
     config = KNOT.format(folder=made.folder, port=made.port, keys=keys, zones=zones)
     (made.folder / "knot.conf").write_text(config)

@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, 
 from .._core.dns.model import Change, Key, Message, Prerequisite, RRset, Seen, ZoneContents, seen_among
 from .._core.dns.plan import LIMIT, estimate
 from .._core.dns.prune import without_server_sets
+from .._core.dns.visibility import Answer
 
 NOERROR = 0
 RCODES: Mapping[int, str] = {
@@ -61,8 +62,17 @@ class DnsClient(Protocol):
         """The canonical form of one value in presentation form, its names absolute. Raises ValueError."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def read(self, zone: str, keys: Sequence[Key]) -> Seen:
-        """The sets of these keys that exist, and CNAMEs in their place; for a CNAME, all that is at its name."""
+    @property
+    def stream(self) -> bool:
+        """Whether messages go over a connection, so that reading a whole zone is cheap."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def ask(self, zone: str, name: str, kind: str) -> Answer:
+        """The answer to one question about a name in a zone: NOERROR or NXDOMAIN."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def check_zone(self, zone: str) -> None:
+        """Raises DnsFailure ``not_auth`` when the server does not serve exactly this zone."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def transfer(self, zone: str) -> ZoneContents:
@@ -109,6 +119,17 @@ class FakeDns:
 
     def canonical(self, kind: str, text: str) -> str:
         return text
+
+    stream = False
+
+    def check_zone(self, zone: str) -> None:
+        """It serves its zone."""
+
+    def ask(self, zone: str, name: str, kind: str) -> Answer:
+        """Without cuts, wildcards and names that only have others below them."""
+        there = [one for key, one in self.sets.items() if key[0] == name]
+        found = tuple(one for one in there if one.type in (kind, "CNAME") or kind == "ANY")
+        return Answer(0 if there else 3, True, found, (self.soa,))
 
     def read(self, zone: str, keys: Sequence[Key]) -> Seen:
         return seen_among(self.sets, keys)

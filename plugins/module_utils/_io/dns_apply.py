@@ -14,6 +14,7 @@ from .._core.dns.model import Group, Key, Message, Prerequisite, RRset, Seen, St
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .._core.dns.txt import fitted
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
+from .dns_contents import held
 
 ATTEMPTS = 5
 PATIENCE = (0.1, 0.3, 0.9)  # BIND with inline-signing shows an update a moment after it took it
@@ -62,7 +63,7 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
     first: Optional[Dict[Key, RRset]] = None
     sent = 0
     for attempt in range(1, ATTEMPTS + 1):
-        observed = client.read(request.zone, list(request.wanted))
+        observed = held(client, request.zone, list(request.wanted), request.wanted.values())
         done = that_show(done, observed)
         before = {key: observed[key] for key in request.wanted if key in observed}
         first = before if first is None else first
@@ -105,7 +106,7 @@ def texts_of(steps: Sequence[Step]) -> Tuple[str, ...]:
 def _still_shown(client: DnsClient, zone: str, done: Sequence[Step]) -> List[Step]:
     """The steps of earlier messages that show; all of them when the server cannot be asked any more."""
     try:
-        return that_show(done, client.read(zone, [step.key for step in done])) if done else []
+        return that_show(done, _sets_of(client, zone, done)) if done else []
     except DnsFailure:
         return list(done)
 
@@ -142,8 +143,8 @@ def _check_expected(request: Request, before: Mapping[Key, RRset]) -> None:
         return
     (key,) = request.wanted
     found = before.get(key)
-    held: FrozenSet[str] = found.values if found else frozenset()
-    if held != fitted(request.expected, found).values:
+    values: FrozenSet[str] = found.values if found else frozenset()
+    if values != fitted(request.expected, found).values:
         should = ", ".join(sorted(request.expected.values)) or "nothing"
         text = f"{key[0]} {key[1]} should be {should} before this change, but is {describe(found)}."
         raise DnsFailure("not_expected", f"{text} Nothing was changed.")
@@ -170,7 +171,7 @@ def deliver(client: DnsClient, zone: str, message: Message, shows: Shows = whole
         _look_for(client, zone, message, failure, shows)
         return
     if rcode != NOERROR:
-        found = client.read(zone, [step.key for step in message.steps])
+        found = _sets_of(client, zone, message.steps)
         changes = [
             _difference(step.before, found.get(step.key), step.key)
             for step in message.steps
@@ -185,6 +186,12 @@ def deliver(client: DnsClient, zone: str, message: Message, shows: Shows = whole
         )
 
 
+def _sets_of(client: DnsClient, zone: str, steps: Sequence[Step]) -> Seen:
+    """What the zone holds of the sets that steps are about."""
+    guesses = [one for step in steps for one in (step.after, step.before)]
+    return held(client, zone, [step.key for step in steps], guesses)
+
+
 def _values(one: Optional[RRset]) -> FrozenSet[str]:
     return one.values if one else frozenset()
 
@@ -196,7 +203,7 @@ def _difference(before: Optional[RRset], found: Optional[RRset], key: Key) -> st
 def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailure, shows: Shows) -> None:
     """After an update without an answer: return when the server has it, else say that nobody knows."""
     try:
-        found = client.read(zone, [step.key for step in message.steps])
+        found = _sets_of(client, zone, message.steps)
     except DnsFailure as second:
         raise DnsFailure(
             "unknown",
@@ -214,7 +221,7 @@ def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailur
 def _read_back(
     client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: Sequence[Step]
 ) -> Dict[Key, RRset]:
-    found = client.read(request.zone, list(request.wanted))
+    found = held(client, request.zone, list(request.wanted), request.wanted.values())
     after = {key: found[key] for key in request.wanted if key in found}
     refuse_ignored(remaining, before, after, done)
     return after

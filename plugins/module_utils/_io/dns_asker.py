@@ -12,6 +12,7 @@ from typing import Dict, Optional, Tuple
 from .._core.dns.model import Change, Group, Message, Prerequisite, RRset
 from .._core.dns.serving import PRIMARY, KnownKey, ServedZone, ServerConfig
 from .dns import NOERROR, DnsFailure
+from .dns_contents import held
 from .dns_wire import DNSPYTHON_ERROR, Server, WireClient, make_key
 
 TIMEOUT = 5.0
@@ -58,7 +59,7 @@ def _soa(config: ServerConfig, key: KnownKey, zone: ServedZone) -> Dict[str, RRs
     name = f"{zone.name}."
     with closing(_client(config, key)) as client:
         try:
-            soa = client.read(name, [(name, "SOA")]).get((name, "SOA"))
+            soa = held(client, name, [(name, "SOA")]).get((name, "SOA"))
         except DnsFailure as failure:
             refused = failure.rcode == 5  # the server does not know the zone at all
             if zone.role == PRIMARY or refused or failure.reason not in ("server_failure", "not_auth"):

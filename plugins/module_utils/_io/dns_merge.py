@@ -14,6 +14,7 @@ from .._core.dns.model import Key, Message, RRset, Seen, Step
 from .._core.dns.plan import describe
 from .dns import NOERROR, DnsClient, DnsFailure
 from .dns_apply import Result, deliver, patiently
+from .dns_contents import held
 from .dns_whole import pause
 
 RACES = 10  # a rival that adds another value makes at most one; the rest are rivals that replace the whole set
@@ -29,7 +30,7 @@ def converge_values(
     first: Optional[Mapping[Key, RRset]] = None
     sent = 0
     for lost in range(1, RACES + 1):
-        observed = client.read(zone, [asked.key])
+        observed = held(client, zone, [asked.key], [merged(asked, None)])
         before = _only(asked, observed)
         first = before if first is None else first
         groups = merge(zone, asked, observed)
@@ -65,7 +66,7 @@ def _read_back(
     client: DnsClient, zone: str, asked: Values, before: Mapping[Key, RRset]
 ) -> Tuple[Dict[Key, RRset], List[str]]:
     """What is there now, and what to tell of it. Raises DnsFailure ``ignored`` when it is what it was."""
-    after = _only(asked, client.read(zone, [asked.key]))
+    after = _only(asked, held(client, zone, [asked.key], [merged(asked, before.get(asked.key))]))
     found = after.get(asked.key)
     if shows(asked, found):
         return after, []

@@ -14,6 +14,7 @@ from .._core.dns.plan import Refused
 from .._core.dns.record_types import BadValue, known_type
 from .._core.dns.request import show
 from .dns import DnsFailure
+from .dns_contents import held
 from .dns_wire import WireClient
 
 SOA_FIELDS = ("mname", "rname", "serial", "refresh", "retry", "expire", "minimum")
@@ -53,7 +54,7 @@ def described_all(zone: str, sets: Iterable[RRset], quoted: bool) -> List[Dict[s
 
 def soa_of(client: WireClient, zone: str) -> RRset:
     """The zone's SOA. Raises DnsFailure, ``not_auth`` also when there is none."""
-    found = client.read(zone, [(zone, "SOA")]).get((zone, "SOA"))
+    found = held(client, zone, [(zone, "SOA")]).get((zone, "SOA"))
     if found is None:
         raise DnsFailure("not_auth", f"{client.server} does not serve the zone {zone[:-1]}: no SOA record there.")
     return found
@@ -76,7 +77,7 @@ def zone_facts(client: WireClient, zone: str) -> Dict[str, Any]:
     """SOA, nameservers and DNSSEC of a zone, asked of one server."""
     soa = soa_of(client, zone)
     kinds = ("NS", "DNSKEY", "CDS")
-    found = client.read(zone, [(zone, kind) for kind in kinds])
+    found = held(client, zone, [(zone, kind) for kind in kinds])
     keys: Optional[RRset] = found.get((zone, "DNSKEY"))
     servers = found.get((zone, "NS"))
     cds = found.get((zone, "CDS"))

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import base64
 import re
-import secrets
 import socket
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, Match, Optional, Sequence, Set
+from typing import Any, Dict, Iterator, Match, Optional, Sequence, Set, Tuple
 
-from .._core.dns import names
-from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents, seen_among
+from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents
 from .._core.dns.plan import LIMIT
 from .._core.dns.prune import without_server_sets
-from .._core.dns.record_types import SERVER_OWNED, by_number, type_of
+from .._core.dns.record_types import by_number, type_of
 from .._core.dns.values import canonical_case
+from .._core.dns.visibility import Answer
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
+from .dns_contents import answered
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
-__all__ = ["DNSPYTHON", "DNSPYTHON_ERROR", "MANY", "Server", "WireClient", "canonical_text", "kind_of", "make_key", "read_name", "read_value"]
+__all__ = ["DNSPYTHON", "DNSPYTHON_ERROR", "Server", "WireClient", "canonical_text", "kind_of", "make_key", "read_name", "read_value"]
 
 DNSPYTHON = "dnspython 2.3 or later"
 DNSPYTHON_ERROR: Optional[str] = None
@@ -48,7 +48,6 @@ try:
 except ImportError:
     DNSPYTHON_ERROR = traceback.format_exc()
 
-MANY = 100  # sets that are read faster by a transfer of the zone, where it is allowed, than one by one
 MANY_VALUES = 100  # BIND from 9.18.28 on takes no more values in a set, unless configured
 _TOO_MANY = ". The set has {} values; BIND takes 100 unless its max-records-per-type says another number"
 _SVC_KEYS = {"dohpath": 7, "ohttp": 8}  # RFC 9461, RFC 9540: newer than the SVCB record
@@ -64,9 +63,7 @@ class WireClient:
     server: Server
     key: Optional[Any] = None  # dns.tsig.Key
     _socket: Optional[socket.socket] = None
-    _wildcards: Dict[Key, Optional[RRset]] = field(default_factory=dict)
     _served: Set[str] = field(default_factory=set)
-    _unused: Set[str] = field(default_factory=set)
     _key_accepted: bool = False
 
     def canonical(self, kind: str, text: str) -> str:
@@ -76,28 +73,18 @@ class WireClient:
             raise ValueError(f"'{text}' is not a value of type {kind}: {str(error).rstrip('.')}.") from None
 
     def read(self, zone: str, keys: Sequence[Key]) -> Seen:
-        self._wildcards.clear()
-        self._unused.clear()
-        if len(keys) >= MANY and self.server.protocol == "tcp":
-            try:
-                return seen_among(self.transfer(zone).sets, keys)
-            except DnsFailure as failure:
-                if failure.reason not in ("refused", "malformed", "server_failure"):
-                    raise
-        self.check_zone(zone)
-        found = Seen()
-        for name, kind in dict.fromkeys(keys):
-            sets = list(self._lookup(zone, name, kind))
-            if kind == "CNAME" and not sets and name not in self._unused:
-                sets = list(self._lookup(zone, name, "ANY"))
-            found.update({one.key: one for one in sets if not self._synthetic(zone, one)})
-        found.unused = frozenset(self._unused)
-        return found
+        """What the server answers a client; what the zone holds is dns_contents.held()."""
+        return answered(self, zone, keys)
+
+    @property
+    def stream(self) -> bool:
+        """Whether messages go over TCP."""
+        return self.server.protocol == "tcp"
 
     @property
     def limit(self) -> int:
         """Over UDP, what passes every path unfragmented (RFC 9715), less the room for a signature."""
-        return LIMIT if self.server.protocol == "tcp" else 1232 - 200
+        return LIMIT if self.stream else 1232 - 200
 
     def size(self, zone: str, message: Message) -> int:
         try:
@@ -157,7 +144,7 @@ class WireClient:
     def check_zone(self, zone: str) -> None:
         """Raises DnsFailure when the server is not authoritative for exactly this zone."""
         try:
-            answer = self._ask(zone, "SOA", zone)
+            answer = self.ask(zone, zone, "SOA")
         except DnsFailure as failure:
             if failure.reason not in ("refused", "not_auth") or failure.rcode is None:
                 raise
@@ -165,7 +152,9 @@ class WireClient:
             why = f"it answered the question for its SOA record with {RCODES.get(failure.rcode, failure.rcode)}"
             other = f"; or it serves the zone and does not allow to ask for it{key}"
             raise self._not_served(zone, why + other, failure.rcode) from None
-        if not any(one.name == dns.name.from_text(zone) for one in answer.answer if kind_of(one) == "SOA"):
+        if not answer.authoritative:
+            raise self._not_served(zone, "its answer is not authoritative")
+        if not any(one.key == (zone, "SOA") for one in answer.answer):
             raise self._not_served(zone, "it answered without an SOA record")
         self._served.add(zone)
 
@@ -173,7 +162,7 @@ class WireClient:
         hint = "Name a server of the zone, or correct zone_name"
         return DnsFailure("not_auth", f"{self.server} does not serve the zone {zone[:-1]}: {why}. {hint}.", rcode)
 
-    def _ask(self, name: str, kind: str, zone: str) -> Any:
+    def ask(self, zone: str, name: str, kind: str) -> Answer:
         question = dns.message.make_query(name, by_number(kind))
         question.flags &= ~dns.flags.RD
         try:
@@ -186,49 +175,12 @@ class WireClient:
             raise DnsFailure("truncated", f"{self.server} cut its answer for {name} {kind}; use protocol=tcp.")
         if answer.rcode() not in (0, 3):
             raise self.refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
-        if not answer.flags & dns.flags.AA and not _cut(answer, zone):
-            raise self._not_served(zone, "its answer is not authoritative")
-        return answer
-
-    def _lookup(self, zone: str, name: str, kind: str) -> Iterator[RRset]:
-        """What the server shows at exactly this name: of this type, or a CNAME, or for ANY all it has."""
-        answer = self._ask(name, kind, zone)
-        if answer.rcode() == 3 and not answer.answer:  # with a CNAME in the answer, it is the target that is not there
-            self._unused.add(name)
-        sections = [answer.answer] if answer.flags & dns.flags.AA else [answer.authority, answer.additional]
-        owner = dns.name.from_text(name)
-        for one in (one for section in sections for one in section):
-            if kind_of(one) == "DNAME" and one.name != owner and owner.is_subdomain(one.name):
-                return  # what else is in the answer was made up from the DNAME
-        for one in (one for section in sections for one in section):
-            found = kind_of(one)
-            wanted = found in (kind, "CNAME") or (kind == "ANY" and found not in SERVER_OWNED)
-            if one.name == owner and wanted and one.rdclass == dns.rdataclass.IN:
-                yield _rrset((name, found), int(one.ttl), _spellings(one))
-
-    def _synthetic(self, zone: str, found: RRset) -> bool:
-        """Whether the set was made up from a wildcard (RFC 4592).
-
-        It was when a wildcard above holds the same data and a name below, which nobody has, is answered with it too:
-        a name that exists stops the wildcard for itself and below.
-        """
-        if found.name == zone or found.name.startswith("*."):
-            return False
-        above = (self._wildcard(zone, parent, found.type) for parent in names.parents(found.name, zone))
-        if not any(one is not None and one.values == found.values for one in above):
-            return False
-        below = f"probe-{secrets.token_hex(6)}.{found.name}"
-        if len(below) > 254:
-            return False
-        answered = self._lookup(zone, below, found.type)
-        return any(one.type == found.type and one.values == found.values for one in answered)
-
-    def _wildcard(self, zone: str, parent: str, kind: str) -> Optional[RRset]:
-        key = (f"*.{parent}", kind)
-        if key not in self._wildcards and len(key[0]) <= 254:
-            sets = {one.type: one for one in self._lookup(zone, *key)}
-            self._wildcards[key] = sets.get(kind)
-        return self._wildcards.get(key)
+        with self.naming_failures(what="the question"):
+            sections = (_sets(one) for one in (answer.answer, answer.authority, answer.additional))
+            flags = answer.flags
+            return Answer(
+                int(answer.rcode()), bool(flags & dns.flags.AA), *sections, recursive=bool(flags & dns.flags.RA)
+            )
 
     def _exchange(self, message: Any, sent: bool = False) -> Any:
         """One message there and back, with every way to fail named."""
@@ -369,6 +321,15 @@ def _rrset(key: Key, ttl: int, spellings: Dict[str, str]) -> RRset:
     return RRset(*key, ttl, frozenset(spellings), tuple(text for _value, text in sorted(spellings.items())))
 
 
+def _sets(section: Sequence[Any]) -> Tuple[RRset, ...]:
+    """The record sets in a section of an answer, in canonical form."""
+    return tuple(
+        _rrset((one.name.canonicalize().to_text(), kind_of(one)), int(one.ttl), _spellings(one))
+        for one in section
+        if one.rdclass == dns.rdataclass.IN
+    )
+
+
 def kind_of(one: Any) -> str:
     """The type of a set by the name it has here, whatever other names this version of the library knows."""
     return type_of(int(one.rdtype))
@@ -377,12 +338,6 @@ def kind_of(one: Any) -> str:
 def _asks_any(message: Any) -> bool:
     """Servers answer such a question over UDP with one set of their choice (RFC 8482)."""
     return any(one.rdtype == dns.rdatatype.ANY for one in message.question)
-
-
-def _cut(answer: Any, zone: str) -> bool:
-    """Whether a non-authoritative answer is a referral from this zone to one below it."""
-    top = dns.name.from_text(zone)
-    return any(kind_of(one) == "NS" and one.name != top and one.name.is_subdomain(top) for one in answer.authority)
 
 
 def _rdata(kind: str, text: str) -> Any:
