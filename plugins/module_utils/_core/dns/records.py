@@ -169,6 +169,6 @@ def _place(
         yield Problem("", here, f"{name} is swapped by {claims[name]}", "Leave the record to the service")
     for cut in cuts:
         delegation = name == cut and kind in ("NS", "DS")
-        glue = name != cut and kind in ("A", "AAAA")
+        glue = kind in ("A", "AAAA")  # whether it is glue is looked at when all delegations are known
         if names.within(name, cut) and not (delegation or glue):
             yield Problem("", here, f"{name} lies in the zone {cut[:-1]}", f"Write it in dns_zones.{cut[:-1]}.records")

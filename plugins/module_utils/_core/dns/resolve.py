@@ -14,10 +14,11 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.values import shown, truth
 from . import names
+from .delegations import answerable
 from .prune import Ignore
 from .records import Table
 from .resolve_keys import FleetKey, label, read_keys, transfer_key_name
-from .resolve_tables import fqdn, nameservers, read_table, standby_claims
+from .resolve_tables import fqdn, nameservers, read_tables, standby_claims
 from .resolve_zones import Notes, Zone, read_zones
 
 PROVIDERS = ("bind", "knot")
@@ -49,18 +50,19 @@ def resolve(fleet: Fleet) -> Resolution:
     model = _model(fleet)
     claims = standby_claims(fleet)
     slices = {host.name: _server(host, model) for host in _servers(model)}
+    tables = read_tables(fleet, model.zones, claims, model.notes)
     for zone in model.zones:
-        others = [one.name for one in model.zones if one.name != zone.name and names.within(one.name, zone.name)]
-        table = read_table(fleet, zone, others, claims, model.notes)
+        table = tables[zone.name]
         served, update = _served(zone, table, model), _update(zone, table, model, claims)
         slices[zone.primary.name]["zones"].append(served)
         slices[zone.primary.name]["updates"].append(update)
         for host in zone.secondaries:
             if not model.catalog:
                 slices[host.name]["zones"].append(_taken(served, zone.primary))
-            slices[host.name]["answers"].append(
-                {"zone_name": update["zone_name"], "record_sets": update["record_sets"]}
-            )
+            here = [one.name for one in model.zones if host in (one.primary, *one.secondaries) and one.name != zone.name]
+            below = [name for name in here if names.within(name, zone.name)]
+            sets = answerable(update["record_sets"], zone.name, below)
+            slices[host.name]["answers"].append({"zone_name": update["zone_name"], "record_sets": sets})
     if model.catalog:
         _add_catalogs(model, slices)
     return Resolution(slices, tuple(model.notes.problems))

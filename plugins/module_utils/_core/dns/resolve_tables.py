@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Tuple
+from functools import partial
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host
 from . import names
+from .delegations import ZoneBelow, add_delegations, check_delegations, cuts_of, servers_of
 from .records import Table, read_records
 from .resolve_zones import Notes, Zone
 
@@ -29,14 +31,27 @@ def standby_claims(fleet: Fleet) -> Mapping[str, str]:
     return claims
 
 
-def read_table(fleet: Fleet, zone: Zone, cuts: List[str], claims: Mapping[str, str], notes: Notes) -> Table:
-    """All record sets of one zone but its SOA: static ones first, then the hosts'.
+def read_tables(fleet: Fleet, zones: Sequence[Zone], claims: Mapping[str, str], notes: Notes) -> Dict[str, Table]:
+    """The tables of all zones by name, each with the delegations of those below it."""
+    ready: Dict[str, ZoneBelow] = {}
+    for zone in sorted(zones, key=lambda one: -one.name.count(".")):
+        below = {name: one for name, one in ready.items() if names.within(name, zone.name)}
+        table = read_table(fleet, zone, below, claims, notes)
+        ready[zone.name] = ZoneBelow(nameservers(zone, table), table)
+    return {name: one.table for name, one in ready.items()}
+
+
+def read_table(
+    fleet: Fleet, zone: Zone, below: Mapping[str, ZoneBelow], claims: Mapping[str, str], notes: Notes
+) -> Table:
+    """All record sets of one zone but its SOA: static ones first, then the hosts', then delegations.
 
     A zone that does not publish the hosts has at least those of its nameservers, and no zone has its hidden primary.
     """
-    table = Table(zone.name, zone.ttl)
+    table, cuts = Table(zone.name, zone.ttl), sorted(below)
     for problem in read_records(zone.entries, f"{zone.path}.records", cuts, claims, table):
         notes.problems.append(problem)
+    delegated, servers = {*cuts, *cuts_of(table)}, servers_of(table)
     for host in fleet.hosts.values():
         if not (zone.hosts or host in zone.public) or (zone.hidden and host is zone.primary):
             continue
@@ -46,11 +61,26 @@ def read_table(fleet: Fleet, zone: Zone, cuts: List[str], claims: Mapping[str, s
             if zone.hosts:
                 notes.add("fleet_host_fqdn", f"'{host.fqdn}' {error}", "Give it a name that DNS can carry", host.name)
             continue
-        if not names.within(name, zone.name) or any(names.within(name, cut) for cut in cuts):
+        if not names.within(name, zone.name):
+            continue
+        if name not in servers and any(names.within(name, cut) for cut in delegated):
             continue
         _publish(host, name, zone, claims, table, notes)
+    add_delegations(zone, table, below, partial(_addresses_of, fleet), notes)
+    check_delegations(zone, table, notes)
     _check_nameservers(zone, cuts, table, notes)
     return table
+
+
+def _addresses_of(fleet: Fleet, name: str) -> Sequence[str]:
+    """The addresses of the host with this name."""
+    for host in fleet.hosts.values():
+        try:
+            if names.canonical(host.fqdn) == name:
+                return host.addresses
+        except names.BadName:
+            continue  # noted where the zone publishes its hosts
+    return ()
 
 
 def nameservers(zone: Zone, table: Table) -> Tuple[str, ...]:
