@@ -14,6 +14,7 @@ from asking import held as transferred
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.merge import Values
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import held
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
 
@@ -124,6 +125,19 @@ def test_a_ds_at_the_cut_is_the_parents(server: Any) -> None:
     assert not write(server.client("update-only"), ds[1], zone=PARENT).changed
     assert held(server.client("txt-only"), PARENT, [(f"signed.{PARENT}", "DS")])
     assert write(client, entry("signed", "DS", state="absent"), zone=PARENT).changed
+
+
+@pytest.mark.parametrize("key", ["all", "update-only"])
+def test_a_ds_without_a_delegation_is_refused_beforehand(server: Any, key: str) -> None:
+    client = server.client(key)
+    for name in ("away", "child"):
+        ds = entry(name, "DS", DIGEST)
+        with pytest.raises(Refused, match="without NS at the same name"):
+            write(client, ds, zone=PARENT)
+        assert len(write(client, ds, entry(name, "NS", "ns.example.com."), zone=PARENT).steps) == 2
+        assert not write(client, ds, zone=PARENT).changed
+        with pytest.raises(Refused, match="NS cannot go while there is a DS"):
+            write(server.client(), entry(name, "NS", state="absent"), zone=PARENT)
 
 
 def test_above_cuts_answers_are_proof_and_no_transfer_is_needed(server: Any) -> None:

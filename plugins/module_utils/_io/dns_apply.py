@@ -10,11 +10,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
+from .._core.dns.lone_ds import companions, objections
 from .._core.dns.model import Group, Key, Message, Prerequisite, RRset, Seen, Step
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .._core.dns.txt import fitted
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
-from .dns_contents import held
+from .dns_contents import held, look
 
 ATTEMPTS = 5
 PATIENCE = (0.1, 0.3, 0.9)  # BIND with inline-signing shows an update a moment after it took it
@@ -69,6 +70,7 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
         first = before if first is None else first
         remaining, kept = settle(request.wanted, observed, request.on_existing, request.given)
         refuse_kept(request, kept)
+        refuse_lone_ds(client, request.zone, remaining, observed, texts_of(done))
         messages = messages_for(client, request.zone, remaining, observed, texts_of(done))
         if messages:
             _check_expected(request, before)
@@ -130,6 +132,19 @@ def messages_for(
     except Refused as refused:
         refused.done = tuple(done)
         raise
+
+
+def refuse_lone_ds(
+    client: DnsClient, zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: Sequence[str] = ()
+) -> None:
+    """Raises Refused when a DS would be without NS records. What cannot be read is left to the server."""
+    keys = companions(zone, wanted, observed)
+    known, unknown = look(client, zone, keys, ()) if keys else (Seen(), {})
+    reasons = objections(zone, wanted, observed, known, set(unknown))
+    if reasons:
+        refused = Refused(reasons)
+        refused.done = tuple(done)
+        raise refused
 
 
 def refuse_kept(request: Request, kept: List[str]) -> None:

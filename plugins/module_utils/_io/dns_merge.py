@@ -13,7 +13,7 @@ from .._core.dns.merge import Values, merge, merged, shows
 from .._core.dns.model import Key, Message, RRset, Seen, Step
 from .._core.dns.plan import describe
 from .dns import NOERROR, DnsClient, DnsFailure
-from .dns_apply import Result, deliver, patiently
+from .dns_apply import Result, deliver, patiently, refuse_lone_ds
 from .dns_contents import held
 from .dns_whole import pause
 
@@ -34,6 +34,7 @@ def converge_values(
         before = _only(asked, observed)
         first = before if first is None else first
         groups = merge(zone, asked, observed)
+        refuse_lone_ds(client, zone, {asked.key: merged(asked, observed.get(asked.key))}, observed)
         steps = tuple(str(step) for group in groups for step in group.steps)
         if check or not groups:
             want = merged(asked, observed.get(asked.key))

@@ -17,6 +17,7 @@ import time
 from functools import partial
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
+from .._core.dns.lone_ds import objections
 from .._core.dns.model import Key, Message, Prerequisite, RRset, Seen, Step, ZoneContents
 from .._core.dns.plan import Refused, Wanted, settle
 from .._core.dns.prune import complete, ignored
@@ -138,6 +139,9 @@ class Pruning:
         wanted = complete(request.zone, request.wanted, contents.sets, self.ignore)
         remaining, kept = settle(wanted, contents.sets, request.on_existing, request.given)
         refuse_kept(request, kept)
+        reasons = objections(request.zone, remaining, contents.sets, contents.sets)
+        if reasons:
+            raise Refused(reasons)
         return remaining, kept
 
     def _messages(self, contents: ZoneContents, remaining: Wanted) -> List[Message]:
