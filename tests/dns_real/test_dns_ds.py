@@ -158,6 +158,8 @@ FAILURES: List[Any] = [
     (Look(ZONE, ["127.0.0.1"], ["127.0.0.1"]), "not_auth", "not the zone above it"),
     (Look(ZONE, [PARENT], [PARENT]), "not_auth", "is not authoritative"),
     (Look("nobody.com.", ["127.0.0.1"], [PARENT]), "not_auth", "does not serve the zone nobody.com"),
+    (Look("family.example.", ["127.0.0.1"], [PARENT]), "not_auth", "does not serve the zone above family.example"),
+    (Look("com.", [PARENT], ["127.0.0.1"]), "refused", "does not serve the zone above com, or"),
     (Look(ZONE, ["127.0.0.9"], [PARENT]), "timeout", "127.0.0.9"),
     (Look("nobody.com.", (), [PARENT]), "no_servers", "name the servers"),
 ]

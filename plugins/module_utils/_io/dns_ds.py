@@ -72,14 +72,20 @@ class Asker:
         if rcode not in (0, 3):
             reason = {5: "refused", 2: "server_failure"}.get(rcode, "malformed")
             shown = RCODES.get(rcode, str(rcode))
-            raise DnsFailure(reason, f"{what} answered the question for {name} {kind} with {shown}.", rcode)
+            said = f"{what} answered the question for {name} {kind} with {shown}."
+            if kind == "DS" and reason == "refused":
+                said = f"{what} does not serve the zone above {name[:-1]}, or does not answer this host: {said}"
+            raise DnsFailure(reason, said, rcode)
         return answer
 
     def records(self, server: str, name: str, kind: str) -> Tuple[List[str], int, Any]:
         """Values and TTL of a set that a server is authoritative for, and the whole answer. Raises DnsFailure."""
         answer = self.ask(server, name, kind)
         if not answer.flags & dns.flags.AA:
-            raise DnsFailure("not_auth", f"{server} port {self.port} is not authoritative for {name} {kind}.")
+            said = f"{server} port {self.port} is not authoritative for {name} {kind}."
+            if kind == "DS":
+                said = f"{server} port {self.port} does not serve the zone above {name[:-1]}: its answer is not authoritative."
+            raise DnsFailure("not_auth", said)
         for one in answer.answer:
             if one.name == dns.name.from_text(name) and dns.rdatatype.to_text(one.rdtype) == kind:
                 return [value.to_text() for value in one], int(one.ttl), answer

@@ -11,6 +11,7 @@ import re
 import socket
 import traceback
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, Match, Optional, Sequence, Set, Tuple
 
@@ -149,7 +150,12 @@ class WireClient:
             if failure.reason not in ("refused", "not_auth") or failure.rcode is None:
                 raise
             key = f" with the key {self._key_name()}" if self.key is not None else ""
-            why = f"it answered the question for its SOA record with {RCODES.get(failure.rcode, failure.rcode)}"
+            code = RCODES.get(failure.rcode, failure.rcode)
+            if self.key is not None and self._serves_without_key(zone):
+                said = f"{self.server} serves the zone {zone[:-1]} and does not allow to ask for it{key} ({code})."
+                hint = "Allow that (allow-query in BIND), or use another key."
+                raise DnsFailure("refused", f"{said} {hint}", failure.rcode) from None
+            why = f"it answered the question for its SOA record with {code}"
             other = f"; or it serves the zone and does not allow to ask for it{key}"
             raise self._not_served(zone, why + other, failure.rcode) from None
         if not answer.authoritative:
@@ -157,6 +163,18 @@ class WireClient:
         if not any(one.key == (zone, "SOA") for one in answer.answer):
             raise self._not_served(zone, "it answered without an SOA record")
         self._served.add(zone)
+
+    def _serves_without_key(self, zone: str) -> bool:
+        """Whether the server answers others for the zone; what it refuses a key is then not the zone."""
+        other = copy(self)
+        other.key, other._socket = None, None
+        try:
+            other.check_zone(zone)
+        except DnsFailure:
+            return False
+        finally:
+            other.close()
+        return True
 
     def _not_served(self, zone: str, why: str, rcode: Optional[int] = None) -> DnsFailure:
         hint = "Name a server of the zone, or correct zone_name"
@@ -176,10 +194,14 @@ class WireClient:
         if answer.rcode() not in (0, 3):
             raise self.refusal(int(answer.rcode()), zone, f"the question for {name} {kind}")
         with self.naming_failures(what="the question"):
-            sections = (_sets(one) for one in (answer.answer, answer.authority, answer.additional))
             flags = answer.flags
             return Answer(
-                int(answer.rcode()), bool(flags & dns.flags.AA), *sections, recursive=bool(flags & dns.flags.RA)
+                int(answer.rcode()),
+                bool(flags & dns.flags.AA),
+                _sets(answer.answer),
+                _sets(answer.authority),
+                _sets(answer.additional),
+                bool(flags & dns.flags.RA),
             )
 
     def _exchange(self, message: Any, sent: bool = False) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Lag, describe_lags
@@ -69,6 +70,24 @@ def test_the_key_is_the_second_cause() -> None:
         client(REFUSED, keyed=True).read(ZONE, [(ZONE, "NS")])
     text = str(caught.value)
     assert 0 < text.index("does not serve") < text.index("REFUSED") < text.index("with the key demo-update")
+
+
+def test_a_key_that_the_server_does_not_answer_is_named_when_it_answers_others() -> None:
+    class Picky(Answering):
+        def _transmit(self, message: Any) -> Any:
+            answer = super()._transmit(message)
+            if self.key is None:
+                answer.set_rcode(0)
+                answer.flags |= dns.flags.AA
+                answer.answer.append(dns.rrset.from_text(ZONE, 60, "IN", "SOA", "a. b. 1 1 1 1 1"))
+            return answer
+
+    made = Picky(Server("192.0.2.53"), make_key("demo-update", "YWJj", "hmac-sha256"))
+    made.rcode = REFUSED
+    with pytest.raises(DnsFailure) as caught:
+        made.read(ZONE, [(ZONE, "NS")])
+    assert (caught.value.reason, caught.value.rcode) == ("refused", REFUSED)
+    assert "serves the zone example.org and does not allow to ask for it with the key demo-update" in str(caught.value)
 
 
 def test_a_server_that_cannot_load_the_zone_is_not_said_to_be_the_wrong_one() -> None:
