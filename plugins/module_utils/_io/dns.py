@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
-from .._core.dns.model import Change, Key, Message, Prerequisite, RRset, Seen, ZoneContents, seen_among
+from .._core.dns.model import Change, Key, Message, Prerequisite, RRset, ZoneContents
 from .._core.dns.plan import LIMIT, estimate
 from .._core.dns.prune import without_server_sets
 from .._core.dns.visibility import Answer
@@ -130,9 +130,6 @@ class FakeDns:
         there = [one for key, one in self.sets.items() if key[0] == name]
         found = tuple(one for one in there if one.type in (kind, "CNAME") or kind == "ANY")
         return Answer(0 if there else 3, True, found, (self.soa,))
-
-    def read(self, zone: str, keys: Sequence[Key]) -> Seen:
-        return seen_among(self.sets, keys)
 
     def send(self, zone: str, message: Message) -> int:
         self.meddle(self)

@@ -17,6 +17,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree i
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import Asking, endpoints
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import held
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import make_client
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import zone_facts
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
@@ -49,6 +50,7 @@ def client(rcode: int, flags: int = 0, keyed: bool = False) -> Answering:
 CALLS = [
     lambda at: at.read(ZONE, [(f"www.{ZONE}", "A")]),
     lambda at: at.read(ZONE, [(f"w{number}.{ZONE}", "A") for number in range(200)]),
+    lambda at: held(at, ZONE, [(f"www.{ZONE}", "A")]),
     lambda at: at.transfer(ZONE),
     lambda at: zone_facts(at, ZONE),
 ]
