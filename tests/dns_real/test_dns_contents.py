@@ -98,10 +98,11 @@ def test_what_cannot_be_read_is_said_with_the_reason_and_the_remedy(server: Any)
     assert "also serves the zone child.family.example" in text and "allow-transfer" in text
 
 
-def test_asking_by_prerequisites_alone_changes_nothing(server: Any) -> None:
+@pytest.mark.parametrize("key", ["update-only", "txt-only"])
+def test_asking_by_prerequisites_alone_needs_no_right_to_the_set_and_changes_nothing(server: Any, key: str) -> None:
     before = server.client().transfer(PARENT)
     wanted = RRset(CHILD, "NS", 300, frozenset({"ns1.child.family.example."}))
-    assert held(server.client("update-only"), PARENT, [wanted.key], [wanted]) == {}
+    assert held(server.client(key), PARENT, [wanted.key], [wanted]) == {}
     assert server.client().transfer(PARENT) == before
 
 
