@@ -83,9 +83,15 @@ MUTANTS = (
         "    if not text:\n",
     ),
     Mutant(
+        "DNS: an escaped dot does not put a name into a zone",
+        "plugins/module_utils/_core/dns/names.py",
+        " and not _escapes(name[: -len(above) - 1])",
+        "",
+    ),
+    Mutant(
         "DNS: a key may change only what it was granted",
         "plugins/module_utils/_core/dns/bind.py",
-        'yield f\'grant "{name}" {grant.match} "{grant.name}" {" ".join(grant.types)};\'',
+        'yield f\'grant "{name}" {grant.match} "{configuration_word(grant.name)}" {" ".join(grant.types)};\'',
         "yield f'grant \"{name}\" zonesub ANY;'",
     ),
     Mutant(

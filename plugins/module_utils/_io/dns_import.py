@@ -116,12 +116,9 @@ class _Dnspython:
 
     def name(self, text: str, origin: str) -> str:
         try:
-            return str(read_name(text, _name(origin)).canonicalize().to_text())
+            return names.from_wire(read_name(text, _name(origin)).labels[:-1])
         except dns.exception.DNSException as error:
             raise ValueError(str(error)) from None
-
-    def within(self, name: str, zone: str) -> bool:
-        return bool(_name(name).is_subdomain(_name(zone)))
 
     def type(self, text: str) -> str:
         try:

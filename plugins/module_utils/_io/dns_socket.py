@@ -37,7 +37,7 @@ def ascii_host(text: str) -> str:
     if text.isascii():
         return text
     try:
-        return names.canonical(text)[:-1]
+        return names.plain(text)[:-1]
     except names.BadName as error:
         raise Refused([f"server: '{text}' {error}."]) from None
 

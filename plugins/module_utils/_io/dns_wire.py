@@ -109,7 +109,7 @@ class WireClient:
         ttls: Dict[Key, int] = {}
         with self.naming_failures(what=f"the request to transfer {zone[:-1]}"):
             for one in self._transferred(address, zone):  # a set may be in several messages; the SOA comes twice
-                key = (one.name.canonicalize().to_text(), kind_of(one))
+                key = (names.from_wire(one.name.labels[:-1]), kind_of(one))
                 ttls[key] = min(int(one.ttl), ttls.get(key, int(one.ttl)))
                 held.setdefault(key, {}).update(_spellings(one))
         found = {key: _rrset(key, ttls[key], spellings) for key, spellings in held.items()}

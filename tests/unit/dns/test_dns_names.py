@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import dns.name
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_ignore
 
 ZONE = "example.net."
 DEVIATIONS = "ß\u1e9eς\u200c\u200d"
@@ -64,3 +66,86 @@ def test_no_label_loses_one_of_the_four_characters(text: str) -> None:
 def test_a_character_that_unfolds_to_a_separator_is_refused() -> None:
     with pytest.raises(names.BadName):
         names.canonical("\u2100.example")
+
+
+LABELS = st.one_of(
+    st.binary(min_size=1, max_size=20),
+    st.text(r' .\"();@$*-+/_aZ09', min_size=1, max_size=20).map(str.encode),
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        (r"My\032Printer._ipp._tcp.example.net", r"my\032printer._ipp._tcp.example.net."),
+        (r"my\ printer.example.net", r"my\032printer.example.net."),
+        (r"first\.last.example.net", r"first\.last.example.net."),
+        (r"\097b.example.net", "ab.example.net."),
+        (r"\065b.example.net", "ab.example.net."),
+        (r"a+b\..example.net", r"a\+b\..example.net."),
+        (r"\*.example.net", "*.example.net."),
+        (r"a.\*.example.net", r"a.\*.example.net."),
+        (r"\-a.example.net", r"\-a.example.net."),
+        (r"\255\000.example.net", r"\255\000.example.net."),
+    ],
+)
+def test_an_escaped_name_has_one_canonical_form(written: str, canonical: str) -> None:
+    assert names.canonical(written) == canonical == names.canonical(canonical)
+
+
+@given(st.lists(LABELS, min_size=1, max_size=5))
+def test_a_canonical_name_is_the_name_that_another_library_reads(labels: list[bytes]) -> None:
+    name = names.from_wire(labels)
+    assert dns.name.from_text(name).labels[:-1] == tuple(label.lower() for label in labels)
+    assert names.canonical(name) == name == names.canonical(name[:-1])
+    assert dns.name.from_text(names.configuration_word(name)) == dns.name.from_text(name)
+    assert not set(names.configuration_word(name)) & set(' "\n')
+    assert names.relative(names.qualify(names.relative(name + ZONE, ZONE), ZONE), ZONE) == name[:-1]
+
+
+@given(st.lists(LABELS, min_size=1, max_size=4), st.lists(LABELS, min_size=1, max_size=4), st.booleans())
+def test_what_is_within_what_is_decided_by_labels_and_not_by_text(one: list[bytes], zone: list[bytes], inside: bool) -> None:
+    name = names.from_wire([*one, *zone] if inside else one)
+    top = names.from_wire(zone)
+    library = dns.name.from_text(name), dns.name.from_text(top)
+    assert names.within(name, top) == library[0].is_subdomain(library[1])
+    if inside:
+        assert [len(names.split(above)) for above in names.parents(name, top)] == list(range(len(one + zone), len(zone), -1))
+
+
+@pytest.mark.parametrize("text", ["a\\", r"a\1", r"a\12.b", r"a\256", "a\\.b c", "a b", "a\nb", "a\\\nb", r"a\.ü", "a!b", "a\\\u0661\u0661\u0661"])
+def test_what_is_not_escaped_or_escapes_nothing_is_refused_with_the_form_to_write(text: str) -> None:
+    with pytest.raises(names.BadName, match=r"\\032|at most \\255"):
+        names.canonical(text)
+
+
+def test_an_escaped_dot_makes_no_name_absolute_and_puts_none_into_a_zone() -> None:
+    assert names.qualify("a\\.", ZONE) == "a\\..example.net."
+    assert names.qualify(r"a\.example.net", ZONE) == r"a\.example.net.example.net."
+    assert names.target(r"a\.b", ZONE) == r"a\.b.example.net."
+    with pytest.raises(names.BadName, match="could be meant"):
+        names.target(r"a\.b.example.com", ZONE)
+    with pytest.raises(names.BadName, match="outside the zone"):
+        names.qualify(r"a\.example.net.", ZONE)
+
+
+def test_a_label_is_counted_in_octets() -> None:
+    assert names.canonical("\\032" * 63).count("\\032") == 63
+    for text in ("\\032" * 64, ".".join(["\\032" * 63] * 4)):
+        with pytest.raises(names.BadName, match="63 characters|253 characters"):
+            names.canonical(text)
+
+
+def test_the_name_of_a_zone_or_host_has_no_escapes() -> None:
+    with pytest.raises(names.BadName, match="names of zones, hosts and keys"):
+        names.plain(r"a\.b.example.net")
+
+
+@given(LABELS)
+def test_a_pattern_ignores_exactly_the_names_that_it_spells(label: bytes) -> None:
+    name = names.from_wire([label, b"example", b"net"])
+    text = name[: -len(".example.net.")]
+    if "*" in text:
+        return
+    (rule,) = read_ignore(ZONE, [{"record": text + "*", "match": "pattern"}] if not text.endswith(("-", "/")) else [{"record": text, "match": "pattern"}])
+    assert rule.covers((name, "A")) and not rule.covers((f"other.{name}", "A"))

@@ -157,7 +157,7 @@ def test_the_table_agrees_with_the_dns_library() -> None:
 @pytest.mark.parametrize(("kind", "given", "says"), [
     ("HTTPS", "1 svc.example.com alpn=h2", "could be meant as"),
     ("NAPTR", '100 10 "S" "SIP+D2U" "" _sip._udp', "could be meant as"),
-    ("RP", "first\\.last.example.net txt", "could be meant as"),
+    ("RP", "first\\.last.example.com txt", "could be meant as"),
     ("AFSDB", "1", "is not of the form 'subtype name'"),
     ("AFSDB", "x db1", "has 'x' as subtype"),
     ("KX", "70000 mail", "from 0 to 65535"),

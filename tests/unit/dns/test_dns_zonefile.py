@@ -316,8 +316,10 @@ def test_a_name_that_would_be_read_as_another_is_written_whole() -> None:
     assert entry["record"] == "example.net.example.net."
 
 
-def test_a_name_that_an_inventory_cannot_have_is_left_out() -> None:
-    assert "cannot have" in left(read("a\\.b 60 A 192.0.2.1\n"))["a\\.b", "A"]
+def test_names_with_escapes_are_taken_over_in_one_form() -> None:
+    found = read("a\\.b 60 A 192.0.2.1\nMy\\032Printer._ipp._tcp 60 TXT x\nx+y 60 A 192.0.2.1\n\\097b 60 A 192.0.2.1\n")
+    assert {entry["record"] for entry in found.record_sets} == {"a\\.b", "my\\032printer._ipp._tcp", "x\\+y", "ab"}
+    assert not found.left_out
 
 
 def unsafe_yaml(text: str) -> Any:

@@ -138,7 +138,7 @@ def _names(asked: Any, path: str, notes: Notes) -> Tuple[str, ...]:
     for index, text in enumerate(asked):
         place = f"{path}[{index}]"
         try:
-            name = names.canonical(text)
+            name = names.plain(text)
             if "_" in name or "/" in name or name.count(".") < 2:
                 raise names.BadName("is no name of a host that a certificate can have")
         except names.BadName as error:
@@ -171,10 +171,10 @@ def _aliases(asked: Any, path: str, wanted: Tuple[str, ...], notes: Notes) -> Di
     found: Dict[str, str] = {}
     for text, target in asked.items():
         try:
-            base = names.canonical(text)
+            base = names.plain(text)
             if base not in bases:
                 notes.add("", f"{path}.{text}", "is no name of this certificate", "Use the names without '*.'")
-            found[base] = names.canonical(target)
+            found[base] = names.plain(target)
         except names.BadName as error:
             said = f"{shown(text)} or {shown(target)} cannot be used: it {error}"
             notes.add("", path, said, "Write whole names, without wildcard")
@@ -241,7 +241,7 @@ def read_zones(fleet: Fleet) -> Zones:
         if host is None or not host.addresses:
             continue
         try:
-            zone = names.canonical(text)
+            zone = names.plain(text)
         except names.BadName:
             continue
         zones.servers[zone] = tuple(host.addresses)

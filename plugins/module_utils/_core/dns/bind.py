@@ -14,6 +14,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .foreign import NOTICE, named_conf
 from .keyfile import render
+from .names import configuration_word
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 
 USER = "bind"
@@ -188,7 +189,7 @@ def _rules(zone: ServedZone, config: ServerConfig) -> Iterable[str]:
         yield f'grant "{name}" zonesub ANY;'
     for grant in zone.grants:
         for name in config.key_names(grant.key):
-            yield f'grant "{name}" {grant.match} "{grant.name}" {" ".join(grant.types)};'
+            yield f'grant "{name}" {grant.match} "{configuration_word(grant.name)}" {" ".join(grant.types)};'
 
 
 def _notify(told: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 from ..quoting import plain
 from .foreign import NOTICE, knot_conf
 from .keyfile import TsigKey
+from .names import configuration_word
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
 
 USER = "knot"
@@ -205,7 +206,8 @@ def _acls(config: ServerConfig) -> Iterable[str]:
                 yield f"    update-type: {_list(grants[0].types)}"
             yield "    update-owner: name"
             yield f"    update-owner-match: {_MATCHES[grants[0].match]}"
-            yield f"    update-owner-name: {_list(grant.name for grant in grants)}"
+            owners = [f'"{configuration_word(grant.name)}"' for grant in grants]
+            yield f"    update-owner-name: [{', '.join(dict.fromkeys(owners))}]"
 
 
 def _acl(one: str, keys: Sequence[str], actions: Sequence[str]) -> Iterable[str]:

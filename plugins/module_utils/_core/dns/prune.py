@@ -33,7 +33,7 @@ class Ignore:
         if self.type not in ("ANY", kind):
             return False
         if self.match == "pattern":
-            return fnmatchcase(name, self.name)
+            return fnmatchcase(name, self.name.replace("[", "[[]").replace("?", "[?]"))
         return within(name, self.name) if self.match == "subdomain" else name == self.name
 
 

@@ -38,7 +38,7 @@ class Desired:
 def zone_of(text: Any) -> str:
     """The canonical name of a zone. Raises Refused."""
     try:
-        return names.canonical(text)
+        return names.plain(text)
     except names.BadName as error:
         raise Refused([f"zone_name: '{text}' {error}."]) from None
 

@@ -24,7 +24,7 @@ def standby_claims(fleet: Fleet) -> Mapping[str, str]:
         if not isinstance(options, dict) or not options.get("record"):
             continue
         try:
-            zone = names.canonical(options.get("zone", fleet.domain))
+            zone = names.plain(options.get("zone", fleet.domain))
             claims[names.qualify(options["record"], zone)] = f"standby_services.{service}.record"
         except names.BadName:
             continue  # the standby capability reports it

@@ -80,7 +80,7 @@ def read_zones(fleet: Fleet, notes: Notes) -> List[Zone]:
     for text, options in asked.items():
         path = f"dns_zones.{text}"
         try:
-            name = names.canonical(text)
+            name = names.plain(text)
             if "*" in name or "/" in name and not name.endswith(".in-addr.arpa."):
                 raise names.BadName("has a character that the name of a zone cannot have")
         except names.BadName as error:

@@ -223,7 +223,7 @@ def _read(place: str, entries: Any, read: Any, found: List[str]) -> Iterable[Any
 
 
 def _zone(data: Mapping[str, Any]) -> ServedZone:
-    name = names.canonical(data["name"])[:-1]
+    name = names.plain(data["name"])[:-1]
     transfer = _transfer(data.get("transfer") or {})
     if data.get("role", PRIMARY) == SECONDARY:
         if not transfer.peers:
@@ -262,8 +262,8 @@ def _transfer(data: Mapping[str, Any]) -> Transfer:
 def _catalog(data: Mapping[str, Any]) -> Catalog:
     if data["role"] not in (PRODUCE, CONSUME):
         raise ValueError(f"role {data['role']}")
-    members = tuple(names.canonical(one)[:-1] for one in data["members"])
-    return Catalog(names.canonical(data["name"])[:-1], data["role"], data["key"], _peers(data["peers"]), members)
+    members = tuple(names.plain(one)[:-1] for one in data["members"])
+    return Catalog(names.plain(data["name"])[:-1], data["role"], data["key"], _peers(data["peers"]), members)
 
 
 def _unsafe(config: ServerConfig) -> Iterable[str]:

@@ -38,7 +38,6 @@ __all__ = [
 
 TTL_MAX = 2**31 - 1  # RFC 2181 section 8
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^\s"\\]|\\.)+', re.DOTALL)
-_ESCAPED_NAME = re.compile(r"(?:[!#-\[\]-~]|\\[0-9]{3}|\\[!-~ ])+")
 _CAA_TAG = re.compile(r"^(\d+ )([A-Za-z0-9]+)")
 
 
@@ -155,21 +154,9 @@ def _ipv6(value: str, field: str, zone: str) -> str:
 
 def _name(value: str, field: str, zone: str) -> str:
     try:
-        if "\\" in value and _ESCAPED_NAME.fullmatch(value):
-            return _escaped_name(value.lower(), zone)
         return names.target(value, zone)
     except names.BadName as error:
         raise BadValue(str(error)) from None
-
-
-def _escaped_name(value: str, zone: str) -> str:
-    """A name with escaped characters, which the DNS library checks on the host: relative if it is one part."""
-    plain = re.sub(r"\\[0-9]{3}|\\.", "x", value)
-    if plain.endswith("."):
-        return value
-    if "." in plain:
-        raise BadValue(f"could be meant as '{value}.' or as '{value}.{zone}'; write the one you mean, with its final dot")
-    return f"{value}.{zone}"
 
 
 def _host(value: str, field: str, zone: str) -> str:

@@ -73,10 +73,6 @@ class Library(Protocol):
         """The absolute form of a name as the file has it."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def within(self, name: str, zone: str) -> bool:
-        """Whether an absolute name is the zone's own or below it."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
     def type(self, text: str) -> str:
         """The type in upper case, or an empty text when DNS has no such type."""
         ...  # pylint: disable=unnecessary-ellipsis
@@ -246,7 +242,7 @@ class _Reader:
         if header.ttl is not None:
             self._last_ttl = header.ttl
         kind = self.library.type(header.type)
-        inside = names.within(owner, self.zone) and ("\\" not in owner or self.library.within(owner, self.zone))
+        inside = names.within(owner, self.zone)
         record = names.relative(owner, self.zone) if inside else owner
         reason = ""
         if not inside:
