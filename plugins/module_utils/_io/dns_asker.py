@@ -42,16 +42,17 @@ class WireAsker:
         return found, silence
 
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
-        (value,) = wanted.values
-        group = Group(
-            seen.name,
-            (),
-            (Prerequisite("equals", seen.name, "SOA", seen.spelled),),
-            (Change("add", seen.name, "SOA", wanted.ttl, value),),
-        )
         key = next(key for key in config.keys if key.name == config.update_key)
         with closing(_client(config, key)) as client:
-            return client.send(seen.name, Message((group,))) == NOERROR
+            return replace_soa(client, seen, wanted)
+
+
+def replace_soa(client: WireClient, seen: RRset, wanted: RRset) -> bool:
+    """One update that adds an SOA with a later serial, which replaces the old one (RFC 2136 section 3.4.2.2)."""
+    (value,) = wanted.values
+    condition = Prerequisite("equals", seen.name, "SOA", seen.spelled)
+    change = Change("add", seen.name, "SOA", wanted.ttl, value)
+    return client.send(seen.name, Message((Group(seen.name, (), (condition,), (change,)),))) == NOERROR
 
 
 def _soa(config: ServerConfig, key: KnownKey, zone: ServedZone) -> Dict[str, RRset]:

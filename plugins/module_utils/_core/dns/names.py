@@ -120,6 +120,11 @@ def from_wire(labels: Iterable[bytes]) -> str:
     return "".join(f"{_presented(label, place == 0)}." for place, label in enumerate(labels)) or "."
 
 
+def from_presentation(text: str) -> str:
+    """The canonical name of one that a server or a library presents, with or without the escapes that it could do without."""
+    return from_wire(_unescaped(label) for label in split(text) if label)
+
+
 def configuration_word(name: str) -> str:
     """A canonical name for double quotes in the configuration of BIND or Knot, which both leave ``\\DDD`` to their readers of names."""
     return _CHARACTER.sub(lambda one: one[0] if len(one[0]) != 2 else f"\\{ord(one[0][1]):03d}", name)

@@ -20,12 +20,9 @@ from .records import Table
 from .resolve_keys import FleetKey, label, read_keys, transfer_key_name
 from .resolve_tables import fqdn, nameservers, read_tables, standby_claims
 from .resolve_zones import Notes, Zone, read_zones
+from .soa import TIMERS
 
 PROVIDERS = ("bind", "knot")
-TIMERS = {"refresh": 3600, "retry": 120, "expire": 1209600}
-"""Seconds (RFC 1035 section 3.3.13). A secondary that missed its primary's NOTIFY because that was down asks again after
-``retry``; few secondaries ask, so it may be short.
-"""
 
 
 @dataclass(frozen=True)
@@ -154,12 +151,7 @@ def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
         "primary_fqdn": own[:-1],
         "primary_addresses": list(zone.primary.addresses),
         "nameservers": list(servers),
-        "soa": {
-            "mname": servers[0] if zone.hidden and servers else own,
-            "rname": f"hostmaster.{zone.name}",
-            **TIMERS,
-            "minimum": min(zone.ttl, 300),
-        },
+        "soa": zone.soa.as_data(zone.name, zone.ttl, servers[0] if zone.hidden and servers else own),
         "record_sets": table.as_data(skip=((zone.name, "NS"),)),
     }
 
@@ -273,7 +265,7 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
         "primary_fqdn": "invalid",
         "primary_addresses": list(primary.addresses),
         "nameservers": ["invalid."],
-        "soa": {"mname": "invalid.", "rname": "invalid.", **TIMERS, "minimum": 0},
+        "soa": {"mname": "invalid.", "rname": "invalid.", **TIMERS, "minimum": 0, "ttl": 0, "keep": []},
         "record_sets": sets,
     }
     own = {"record": "@", "type": "NS", "ttl": 0, "value": ["invalid."]}

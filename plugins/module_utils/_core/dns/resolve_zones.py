@@ -16,6 +16,7 @@ from ..fleet.values import shown
 from . import names, values
 from .prune import MATCHES as IGNORE_MATCHES
 from .record_types import known_type
+from .soa import Soa, read_soa
 
 DEFAULT_TTL = 300
 ZONE_OPTIONS = (
@@ -24,6 +25,7 @@ ZONE_OPTIONS = (
     "secondaries",
     "foreign_secondaries",
     "ttl",
+    "soa",
     "hosts",
     "records",
     "prune",
@@ -51,6 +53,7 @@ class Zone:
     prune: bool = False
     ignore: Tuple[Mapping[str, str], ...] = ()
     dnssec: bool = False
+    soa: Soa = Soa()
 
     @property
     def public(self) -> Tuple[Host, ...]:
@@ -132,7 +135,13 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
         truths["prune"],
         ignore,
         truths["dnssec"],
+        read_soa(options.get("soa", {}), ttl, "ttl" in options, _at(f"{path}.soa", notes)),
     )
+
+
+def _at(path: str, notes: Notes) -> Callable[[str, str, str], None]:
+    """Notes what is wrong with an option at this place."""
+    return lambda option, message, remedy: notes.add(path + option, message, remedy)
 
 
 def _truth(options: Mapping[Any, Any], option: str, default: bool, path: str, notes: Notes) -> bool:

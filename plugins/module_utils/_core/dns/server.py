@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import file_diff
+from . import names
 from .foreign import Foreign
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
 from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
+from .soa import FIELDS, TIMERS, timer_problems
 
 STAMP_FILE = "/var/lib/smallfleet/dns_server.applied"
 SECRETS_MODE = 0o640
@@ -147,9 +149,10 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
 
 
 def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
-    """Why nothing can be done: zones that do not load and cannot be mended, or not without consent, and files of others."""
+    """Why nothing can be done: zones that do not load and cannot be mended, or not without consent, files of others, and timers that do not fit."""
     foreign = () if config.replace_configuration else state.foreign
-    return [*map(str, foreign), *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
+    timers = _soa_problems(config, state)
+    return [*map(str, foreign), *timers, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
 
 
 def can_take_updates(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
@@ -200,15 +203,39 @@ def _soa_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
         seen, floor = state.soas.get(zone.name), state.floors.get(zone.name)
         if seen is None:
             continue
-        mname, rname, serial, *timers = _soa_fields(seen)
-        behind = floor is not None and not _later(int(serial), floor)
-        if behind or (seen.ttl, (mname, rname, *timers)) != (zone.ttl, soa_values(zone)):
+        behind = floor is not None and not _later(int(_soa_fields(seen)[2]), floor)
+        if behind or _desired_soa(zone, seen) != _observed_soa(seen):
             steps.append(ServerStep("set_soa", zone.name, f"{seen}\n", f"{soa_after(zone, seen, floor)}\n"))
     return steps
 
 
 def _soa_fields(soa: RRset) -> List[str]:
     return next(iter(soa.values)).split()
+
+
+def _observed_soa(seen: RRset) -> Dict[str, str]:
+    """The fields of an SOA but its serial, and its TTL."""
+    mname, rname, _serial, *timers = _soa_fields(seen)
+    named = (names.from_presentation(mname), names.from_presentation(rname))
+    return dict(zip(FIELDS, (*named, *timers, str(seen.ttl))))
+
+
+def _desired_soa(zone: ServedZone, seen: RRset) -> Dict[str, str]:
+    observed = _observed_soa(seen)
+    desired = dict(zip(FIELDS, (*soa_values(zone), str(zone.soa["ttl"]))))
+    return {one: observed[one] if one in zone.soa_keep else desired[one] for one in FIELDS}
+
+
+def _soa_problems(config: ServerConfig, state: ServerState) -> Iterable[str]:
+    """Timers of the inventory that do not fit those that a zone keeps."""
+    for zone in config.primaries:
+        seen = state.soas.get(zone.name)
+        desired = _desired_soa(zone, seen) if seen is not None else {}
+        if seen is None or desired == _observed_soa(seen):
+            continue
+        for option, message, _remedy in timer_problems(desired):
+            kept = ", ".join(f"{one} {desired[one]}" for one in TIMERS if one in zone.soa_keep)
+            yield f"dns_zones.{zone.name}.soa.{option}: {message}. The zone itself has {kept}: write these in soa, too."
 
 
 def _later(serial: int, other: int) -> bool:
@@ -219,11 +246,12 @@ def _later(serial: int, other: int) -> bool:
 def soa_after(zone: ServedZone, seen: RRset, floor: Optional[int] = None) -> RRset:
     """The SOA that replaces ``seen``: as asked for, with a serial after that one and ``floor``. 0 is not used."""
     serial = int(_soa_fields(seen)[2])
+    desired = _desired_soa(zone, seen)
     if floor is not None and _later(floor, serial):
         serial = floor
-    mname, rname, *timers = soa_values(zone)
+    mname, rname, *timers = (desired[one] for one in FIELDS[:-1])
     value = " ".join([mname, rname, str((serial + 1) % 2**32 or 1), *timers])
-    return RRset(seen.name, "SOA", zone.ttl, frozenset([value]))
+    return RRset(seen.name, "SOA", int(desired["ttl"]), frozenset([value]))
 
 
 def _secrets_fit(provider: Provider, config: ServerConfig, state: ServerState) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 from ..quoting import plain
 from . import names, values
 from .keyfile import TsigKey
+from .soa import FIELDS
 
 PRIMARY, SECONDARY = "primary", "secondary"
 PRODUCE, CONSUME = "produce", "consume"
@@ -71,8 +72,8 @@ class Transfer:
 class ServedZone:
     """One zone. ``name`` has no final dot. What follows ``transfer`` is for a primary only.
 
-    ``soa`` has mname, rname, refresh, retry, expire and minimum; ``nameservers`` are absolute; ``record_sets`` are
-    dictionaries {record, type, ttl, value}.
+    ``soa`` has mname, rname, refresh, retry, expire, minimum and ttl, ``soa_keep`` are those of them that a zone which exists keeps;
+    ``nameservers`` are absolute; ``record_sets`` are dictionaries {record, type, ttl, value}.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ServedZone:
     nameservers: Tuple[str, ...] = ()
     record_sets: Tuple[Mapping[str, Any], ...] = ()
     grants: Tuple[Grant, ...] = ()
+    soa_keep: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,10 +237,11 @@ def _zone(data: Mapping[str, Any]) -> ServedZone:
         int(data["ttl"]),
         bool(data.get("dnssec", False)),
         transfer,
-        {key: data["soa"][key] for key in ("mname", "rname", "refresh", "retry", "expire", "minimum")},
+        {"ttl": data["ttl"], **{one: data["soa"][one] for one in FIELDS if one in data["soa"] or one != "ttl"}},
         tuple(data["nameservers"]),
         tuple(data["record_sets"]),
         tuple(_grant(one) for one in data.get("grants") or ()),
+        tuple(one for one in data["soa"].get("keep") or () if one in FIELDS),
     )
     render_zone(zone, 1)
     return zone
@@ -299,7 +302,7 @@ def render_zone(zone: ServedZone, serial: int) -> str:
     lines = [
         f"$ORIGIN {origin}",
         f"$TTL {zone.ttl}",
-        f"@ {zone.ttl} SOA {mname} {rname} {serial} {' '.join(timers)}",
+        f"@ {int(zone.soa['ttl'])} SOA {mname} {rname} {serial} {' '.join(timers)}",
         *(f"@ {zone.ttl} NS {names.canonical(server)}" for server in zone.nameservers),
         *_records(zone.record_sets, origin),
     ]
@@ -307,7 +310,7 @@ def render_zone(zone: ServedZone, serial: int) -> str:
 
 
 def soa_values(zone: ServedZone) -> Tuple[str, ...]:
-    """What is asked of the zone's SOA, as text: mname, rname, refresh, retry, expire and minimum."""
+    """The SOA of a zone that is created, as text: mname, rname, refresh, retry, expire and minimum."""
     mname, rname = (names.canonical(zone.soa[one]) for one in ("mname", "rname"))
     return (mname, rname, *(str(int(zone.soa[timer])) for timer in ("refresh", "retry", "expire", "minimum")))
 

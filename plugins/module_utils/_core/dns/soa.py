@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A zone's SOA record (RFC 1035 section 3.3.13): what the inventory says about it, and what is left as the zone has it.
+
+Times are whole seconds. What the inventory says is enforced; what it does not say has a default when the zone is created, and is
+left alone from then on, since somebody may have changed it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+from ..fleet.values import shown
+from . import names
+from .values import TTL_MAX, is_ttl
+
+Note = Callable[[str, str, str], None]  # takes the option, what is wrong with it, and the remedy
+
+FIELDS = ("mname", "rname", "refresh", "retry", "expire", "minimum", "ttl")
+TIMERS = {"refresh": 3600, "retry": 120, "expire": 1209600}
+"""A secondary that missed its primary's NOTIFY because that was down retries after ``retry``; few secondaries ask, so it may be short."""
+LONGEST_NEGATIVE = 86400  # RFC 2308 section 5: longer ones have been found to be problematic
+OPTIONS = ("contact", *TIMERS, "negative_ttl", "ttl")
+EXAMPLE = "Write for example {contact: hostmaster@example.net, negative_ttl: 300}"
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)  # RFC 5322 dot-atom
+
+
+@dataclass(frozen=True)
+class Soa:
+    """The fields that the inventory says something about, by their names in FIELDS."""
+
+    written: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_data(self, zone: str, ttl: int, mname: str) -> Dict[str, Any]:
+        """The SOA of a zone that is created, and as ``keep`` the fields that a zone which exists keeps."""
+        defaults = {"rname": f"hostmaster.{zone}", **TIMERS, "minimum": min(ttl, 300), "ttl": ttl}
+        return {
+            "mname": mname,
+            **defaults,
+            **self.written,
+            "keep": [one for one in defaults if one not in self.written],
+        }
+
+
+def mailbox(address: Any) -> str:
+    """The RNAME of a mail address: the part before the @ is one label, its dots escaped (RFC 1035 section 8). Raises BadName."""
+    local, _at, domain = address.rpartition("@") if isinstance(address, str) else ("", "", "")
+    if not local or not domain:
+        raise names.BadName("is not a mail address")
+    if not _LOCAL.fullmatch(local):
+        raise names.BadName("has characters before the @ that need quotes, or a dot that is not between two of them")
+    if len(local) > names.LABEL_OCTETS:
+        raise names.BadName(f"has more than {names.LABEL_OCTETS} characters before the @, which is one label of a name")
+    labels = names.split(names.plain(domain))[:-1]
+    return names.canonical(names.from_wire([local.encode(), *(label.encode() for label in labels)]))
+
+
+def read_soa(given: Any, ttl: int, ttl_written: bool, note: Note) -> Soa:
+    """What ``dns_zones.ZONE.soa`` says, in a zone with this ``ttl``; notes what is wrong with it.
+
+    A ``ttl`` of the zone that is written is the SOA's too, and limits its negative TTL to the shorter of it and five minutes.
+    """
+    written: Dict[str, Any] = {"ttl": ttl, "minimum": min(ttl, 300)} if ttl_written else {}
+    if not isinstance(given, dict):
+        note("", f"expected a dictionary, got {shown(given)}", EXAMPLE)
+        return Soa(written)
+    for option in given:
+        if option not in OPTIONS:
+            note(f".{option}", "is not an option of an SOA record", f"Use {', '.join(OPTIONS)}")
+    if "contact" in given:
+        try:
+            written["rname"] = mailbox(given["contact"])
+        except names.BadName as error:
+            note(".contact", f"{shown(given['contact'])} {error}", "Write the address of who looks after the zone, such as hostmaster@example.net")
+    for option in (*TIMERS, "negative_ttl", "ttl"):
+        if option in given and _is_time(given, option, note):
+            written["minimum" if option == "negative_ttl" else option] = given[option]
+    _check_negative(given, written, ttl, note)
+    for option, message, remedy in timer_problems({**TIMERS, **written}):
+        if written.keys() & set(TIMERS):
+            note(f".{option}", message, remedy)
+    return Soa(written)
+
+
+def _is_time(given: Mapping[Any, Any], option: str, note: Note) -> bool:
+    least, most = (1 if option in TIMERS else 0), (LONGEST_NEGATIVE if option == "negative_ttl" else TTL_MAX)
+    seconds = given[option]
+    if is_ttl(seconds) and least <= seconds <= most:
+        return True
+    source = " (RFC 2308)" if most == LONGEST_NEGATIVE else ""
+    example = {**TIMERS, "negative_ttl": 300, "ttl": 300}[option]
+    note(f".{option}", f"expected whole seconds from {least} to {most}{source}, got {shown(seconds)}", f"Write for example {example}")
+    return False
+
+
+def _check_negative(given: Mapping[Any, Any], written: Dict[str, Any], ttl: int, note: Note) -> None:
+    """Resolvers take the shorter of the SOA's TTL and its last field (RFC 2308 section 5), so the TTL must not be the shorter one."""
+    if "negative_ttl" not in given or "minimum" not in written:
+        return
+    negative = written["minimum"]
+    if "ttl" not in given:
+        written["ttl"] = max(ttl, negative)
+    elif written.get("ttl", negative) < negative:
+        message = f"expected at least negative_ttl, {negative}, got {written['ttl']}: resolvers take the shorter of the two"
+        note(".ttl", message, "Leave it out, or write both alike")
+
+
+def timer_problems(soa: Mapping[str, Any]) -> List[Tuple[str, str, str]]:
+    """What is wrong with timers that are numbers, as option, message and remedy."""
+    refresh, retry, expire = (int(soa[one]) for one in TIMERS)
+    found = []
+    if retry >= refresh:
+        found.append(("retry", f"expected less than refresh, {refresh}, got {retry}", "Write for example refresh: 3600 and retry: 120"))
+    if expire <= refresh + retry:
+        message = f"expected more than refresh and retry together, {refresh + retry}, got {expire}: secondaries would give up a zone before they ask"
+        found.append(("expire", message, f"Write for example {TIMERS['expire']}"))
+    return found
