@@ -20,6 +20,7 @@ from .records import Table
 from .resolve_keys import FleetKey, label, read_keys, transfer_key_name
 from .resolve_tables import fqdn, nameservers, read_tables, standby_claims
 from .resolve_zones import Notes, Zone, read_zones
+from .reverse import check_reverse, publish_pointers
 from .soa import TIMERS
 
 PROVIDERS = ("bind", "knot")
@@ -48,6 +49,7 @@ def resolve(fleet: Fleet) -> Resolution:
     claims = standby_claims(fleet)
     slices = {host.name: _server(host, model) for host in _servers(model)}
     tables = read_tables(fleet, model.zones, claims, model.notes)
+    publish_pointers(fleet, model.zones, tables, claims)
     for zone in model.zones:
         table = tables[zone.name]
         served, update = _served(zone, table, model), _update(zone, table, model, claims)
@@ -84,6 +86,7 @@ def _model(fleet: Fleet) -> Model:
     keys = read_keys(fleet, zones, notes)
     given = fleet.variables.get("dns_catalog", False)
     catalog = truth(given)
+    check_reverse(zones, notes)
     if catalog is None:
         notes.add("dns_catalog", f"{shown(given)} is neither true nor false", "Write true or false")
     return Model(fleet, zones, keys, catalog is True, notes)

@@ -54,6 +54,7 @@ class Zone:
     ignore: Tuple[Mapping[str, str], ...] = ()
     dnssec: bool = False
     soa: Soa = Soa()
+    hosts_written: bool = False
 
     @property
     def public(self) -> Tuple[Host, ...]:
@@ -136,6 +137,7 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
         ignore,
         truths["dnssec"],
         read_soa(options.get("soa", {}), ttl, "ttl" in options, _at(f"{path}.soa", notes)),
+        "hosts" in options,
     )
 
 
