@@ -95,6 +95,12 @@ MUTANTS = (
         "yield f'grant \"{name}\" zonesub ANY;'",
     ),
     Mutant(
+        "DNS: keys that would need another DS at the parent are refused",
+        "plugins/module_utils/_core/dns/server.py",
+        "        if reason:\n            remedy = \"Write in dns_zones",
+        "        if not zone:\n            remedy = \"Write in dns_zones",
+    ),
+    Mutant(
         "network: the timer that rolls a change back is started before the change",
         "plugins/module_utils/_io/network/guard.py",
         "                self._arm(name, timeout)\n",

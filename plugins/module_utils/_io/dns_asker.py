@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Dict, Optional, Tuple
 
 from .._core.dns.model import Change, Group, Message, Prerequisite, RRset
@@ -40,6 +40,18 @@ class WireAsker:
                 if failure.reason not in OF_ONE_ZONE:
                     break  # the next question would fail as well, some only after a while
         return found, silence
+
+    def dnskeys(self, config: ServerConfig) -> Dict[str, Tuple[str, ...]]:
+        found: Dict[str, Tuple[str, ...]] = {}
+        for zone in config.primaries:
+            key = _key_for(config, zone)
+            if key is None or not zone.dnssec:
+                continue
+            owner = (f"{zone.name}.", "DNSKEY")
+            with closing(_client(config, key)) as client, suppress(DnsFailure):
+                seen = client.read(owner[0], [owner]).get(owner)
+                found[zone.name] = tuple(sorted(seen.values)) if seen is not None else ()
+        return found
 
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
         key = next(key for key in config.keys if key.name == config.update_key)

@@ -83,6 +83,10 @@ class Asker(Protocol):
         """
         ...  # pylint: disable=unnecessary-ellipsis
 
+    def dnskeys(self, config: ServerConfig) -> Dict[str, Tuple[str, ...]]:
+        """The DNSKEY values of each primary zone that is to be signed; of a zone that is not answered, none."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
         """Replace an SOA by an update that says what was seen; False when the zone has changed meanwhile."""
         ...  # pylint: disable=unnecessary-ellipsis
@@ -135,6 +139,7 @@ class ServerHost:
             silence=silence,
             floors=self._floors(config),
             foreign=self._foreign(config),
+            dnskeys=self.asker.dnskeys(config) if soas else {},
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 import pytest
 from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa
@@ -52,6 +52,10 @@ class FakeAsker:
     rivals: int = 0
     serial: int = BORN
     replaced: List[str] = field(default_factory=list)
+    keys: Dict[str, Any] = field(default_factory=dict)
+
+    def dnskeys(self, wanted: ServerConfig) -> Any:
+        return self.keys
 
     def ask(self, wanted: ServerConfig) -> Any:
         found = {one.name: soa(one.name, self.ttl, serial=self.serial) for one in wanted.primaries}

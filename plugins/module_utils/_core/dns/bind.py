@@ -16,6 +16,7 @@ from .foreign import NOTICE, named_conf
 from .keyfile import render
 from .names import configuration_word
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
+from .signing_policy import SigningPolicy
 
 USER = "bind"
 MAIN_FILE = "/etc/bind/named.conf"
@@ -146,11 +147,11 @@ options {{
 def render_zones(config: ServerConfig) -> str:
     """The keys, how zones are signed, and the zones: primaries that keys may change, and secondaries."""
     zones = sorted(config.zones, key=lambda one: one.name)
-    policies = sorted({_longest(zone) for zone in zones if zone.dnssec and zone.role == PRIMARY})
+    policies = {_policy_name(zone): (zone.signing, _longest(zone)) for zone in zones if zone.dnssec and zone.role == PRIMARY}
     return "".join(
         [
             f'// {NOTICE}\ninclude "{KEYS_FILE}";\n',
-            *(_policy(ttl) for ttl in policies),
+            *(_policy(name, *policies[name]) for name in sorted(policies, key=lambda one: (policies[one][1], one))),
             *(_primary(zone, config) if zone.role == PRIMARY else _secondary(zone, config) for zone in zones),
         ]
     )
@@ -176,7 +177,7 @@ zone "{zone.name}" {{
     file "{zone_file(zone.name)}";
     update-policy {{{_block(_rules(zone, config))}}};
     allow-transfer {{{_block(given)}}};
-{_notify(told)}    dnssec-policy {_policy_name(_longest(zone)) if zone.dnssec else "insecure"};
+{_notify(told)}    dnssec-policy {_policy_name(zone) if zone.dnssec else "insecure"};
     inline-signing no;
     key-directory "{ZONE_FOLDER}";
 }};
@@ -237,20 +238,26 @@ def _longest(zone: ServedZone) -> int:
     return max([LONGEST_TTL, zone.ttl, *(int(one["ttl"]) for one in zone.record_sets)])
 
 
-def _policy_name(ttl: int) -> str:
-    return f'"smallfleet-{ttl}"'
+def _policy_name(zone: ServedZone) -> str:
+    return f'"{zone.signing.name}-{_longest(zone)}"'
 
 
-def _policy(ttl: int) -> str:
-    """One key that is never rolled over on a schedule, so that the parent's DS stays right.
+def _policy(name: str, signing: SigningPolicy, ttl: int) -> str:
+    """A KSK or CSK is never rolled over on a schedule, so that the parent's DS stays right.
 
     CDS and CDNSKEY come when the zone's signatures are sure to be in every cache: after the longest TTL, and an hour.
     """
+    algorithm = f"algorithm {signing.algorithm}" + (f" {signing.bits}" if signing.bits else "")
+    kind = "ksk" if signing.zsk_lifetime else "csk"
+    keys = f"{kind} key-directory lifetime unlimited {algorithm};"
+    if signing.zsk_lifetime:
+        keys += f" zsk key-directory lifetime {signing.zsk_lifetime} {algorithm};"
+    nsec3 = "    nsec3param iterations 0 optout no salt-length 0;\n" if signing.denial == "nsec3" else ""
     return f"""
-dnssec-policy {_policy_name(ttl)} {{
-    keys {{ csk key-directory lifetime unlimited algorithm ecdsap256sha256; }};
+dnssec-policy {name} {{
+    keys {{ {keys} }};
     max-zone-ttl {ttl};
-}};
+{nsec3}}};
 """
 
 

@@ -22,6 +22,7 @@ from .foreign import NOTICE, knot_conf
 from .keyfile import TsigKey
 from .names import configuration_word
 from .serving import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
+from .signing_policy import SigningPolicy
 
 USER = "knot"
 MAIN_FILE = "/etc/knot/knot.conf"
@@ -33,7 +34,6 @@ _UNIT = f"""# {NOTICE}
 [Service]
 ExecStartPost=-/usr/sbin/knotc zone-refresh
 """
-_POLICY = "smallfleet"
 _KEPT = (
     "    module: mod-rrl/smallfleet",
     f'    storage: "{ZONE_FOLDER}"',
@@ -98,7 +98,7 @@ def render_keys(config: ServerConfig) -> str:
 
 def render_main(config: ServerConfig) -> str:
     """A server for the open internet: authoritative only, short answers, no amplifier."""
-    signed = any(zone.dnssec for zone in config.primaries)
+    policies = {zone.signing.name: zone.signing for zone in config.primaries if zone.dnssec}
     parts = [
         f"""# {NOTICE}
 server:
@@ -127,7 +127,7 @@ mod-rrl:
     slip: 2
     whitelist: [127.0.0.1, "::1"]
 """,
-        _section("policy", _policy() if signed else ()),
+        _section("policy", _policies(policies)),
         _section("remote", _remotes(config)),
         _section("acl", _acls(config)),
         _section("template", _templates(config)),
@@ -136,16 +136,25 @@ mod-rrl:
     return "".join(parts)
 
 
-def _policy() -> Iterable[str]:
-    """One key that is never rolled over, so that the parent's DS stays right; a primary may be down for a week."""
-    yield f"  - id: {_POLICY}"
-    yield "    algorithm: ecdsap256sha256"
-    yield "    single-type-signing: on"
-    yield "    ksk-lifetime: 0"
-    yield "    zsk-lifetime: 0"
-    yield "    rrsig-lifetime: 14d"
-    yield "    rrsig-refresh: 7d"
-    yield "    cds-cdnskey-publish: always"
+def _policies(policies: Mapping[str, SigningPolicy]) -> Iterable[str]:
+    """A KSK or CSK is never rolled over, so that the parent's DS stays right; a primary may be down for a week."""
+    for name in sorted(policies):
+        policy = policies[name]
+        yield f"  - id: {name}"
+        yield f"    algorithm: {policy.algorithm}"
+        if policy.bits:
+            yield f"    ksk-size: {policy.bits}"
+            yield f"    zsk-size: {policy.bits}"
+        yield f"    single-type-signing: {'off' if policy.zsk_lifetime else 'on'}"
+        yield "    ksk-lifetime: 0"
+        yield f"    zsk-lifetime: {policy.zsk_lifetime}"
+        yield "    rrsig-lifetime: 14d"
+        yield "    rrsig-refresh: 7d"
+        yield "    cds-cdnskey-publish: always"
+        if policy.denial == "nsec3":
+            yield "    nsec3: on"
+            yield "    nsec3-iterations: 0"
+            yield "    nsec3-salt-length: 0"
 
 
 def _templates(config: ServerConfig) -> Iterable[str]:
@@ -250,7 +259,7 @@ def _zones(config: ServerConfig) -> Iterable[str]:
             yield f"    notify: {_list(told)}"
         if zone.dnssec:
             yield "    dnssec-signing: on"
-            yield f"    dnssec-policy: {_POLICY}"
+            yield f"    dnssec-policy: {zone.signing.name}"
 
 
 def _consumed(config: ServerConfig) -> List[Catalog]:

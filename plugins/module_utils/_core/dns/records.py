@@ -15,6 +15,8 @@ from . import names, values
 OPTIONS = ("record", "type", "ttl", "value")
 EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
 
+_OF_HOSTS = ("A", "AAAA", "MX")  # whose owner BIND checks (check-names) by RFC 952 and RFC 1123
+
 Given = Union[str, List[str]]  # a value as written; only a TXT value can be a list
 
 
@@ -165,6 +167,9 @@ def _place(
 ) -> Iterator[Problem]:
     if name == zone and kind in ("CNAME", "DNAME", "DS"):
         yield Problem("", here, f"puts a {kind} at the zone itself", "Use A and AAAA there, or a name below the zone")
+    if kind in _OF_HOSTS and "\\" in name:
+        remedy = "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
+        yield Problem("", here, f"{name} has escaped characters, and {kind} records belong to hosts: BIND does not load the zone", remedy)
     if name in claims:
         yield Problem("", here, f"{name} is swapped by {claims[name]}", "Leave the record to the service")
     for cut in cuts:

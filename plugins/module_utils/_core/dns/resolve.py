@@ -138,7 +138,8 @@ def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
         "name": zone.name[:-1],
         "role": "primary",
         "ttl": zone.ttl,
-        "dnssec": zone.dnssec,
+        "dnssec": zone.signing is not None,
+        "signing": zone.signing.as_data() if zone.signing is not None else {},
         "hidden": zone.hidden,
         "transfer": {
             "key": transfer_key_name(model.fleet, zone.primary.name) if zone.secondaries else "",

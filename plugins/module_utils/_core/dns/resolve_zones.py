@@ -16,6 +16,7 @@ from ..fleet.values import shown
 from . import names, values
 from .prune import MATCHES as IGNORE_MATCHES
 from .record_types import known_type
+from .signing_policy import SigningPolicy, read_signing
 from .soa import Soa, read_soa
 
 DEFAULT_TTL = 300
@@ -52,7 +53,7 @@ class Zone:
     hidden: bool = False
     prune: bool = False
     ignore: Tuple[Mapping[str, str], ...] = ()
-    dnssec: bool = False
+    signing: Optional[SigningPolicy] = None
     soa: Soa = Soa()
     hosts_written: bool = False
 
@@ -112,7 +113,7 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
         ttl = DEFAULT_TTL
     truths = {
         option: _truth(options, option, default, path, notes)
-        for option, default in (("hosts", True), ("hidden_primary", False), ("prune", False), ("dnssec", False))
+        for option, default in (("hosts", True), ("hidden_primary", False), ("prune", False))
     }
     primary = _primary(fleet, options.get("primary"), f"{path}.primary", notes)
     secondaries = _secondaries(fleet, options.get("secondaries"), primary, f"{path}.secondaries", notes)
@@ -135,7 +136,7 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
         truths["hidden_primary"],
         truths["prune"],
         ignore,
-        truths["dnssec"],
+        read_signing(options.get("dnssec", False), _at(f"{path}.dnssec", notes)),
         read_soa(options.get("soa", {}), ttl, "ttl" in options, _at(f"{path}.soa", notes)),
         "hosts" in options,
     )

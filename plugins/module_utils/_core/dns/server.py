@@ -25,6 +25,7 @@ from .foreign import Foreign
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
 from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
+from .signing_policy import needs_new_ds
 from .soa import FIELDS, TIMERS, timer_problems
 
 STAMP_FILE = "/var/lib/smallfleet/dns_server.applied"
@@ -75,8 +76,9 @@ class ServerState:
 
     ``secrets`` is the file with all keys, ``config`` has the content of the other files by path, ``zone_files`` are the
     paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
-    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``floors``
-    are serials that a zone had and must get past, by zone: its secondaries have them, and would take nothing older.
+    ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``dnskeys`` are the keys
+    that zones are signed with, by zone. ``floors`` are serials that a zone had and must get past, by zone: its secondaries have
+    them, and would take nothing older.
     """
 
     installed: bool
@@ -92,6 +94,7 @@ class ServerState:
     silence: str = ""
     floors: Mapping[str, int] = field(default_factory=dict)
     foreign: Tuple[Foreign, ...] = ()
+    dnskeys: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,14 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
 
 
 def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
-    """Why nothing can be done: zones that do not load and cannot be mended, or not without consent, files of others, and timers that do not fit."""
+    """Why nothing can be done.
+
+    Zones that do not load and cannot be mended, or not without consent, files of others, timers that do not fit, and keys without a DS.
+    """
     foreign = () if config.replace_configuration else state.foreign
     timers = _soa_problems(config, state)
-    return [*map(str, foreign), *timers, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
+    keys = _key_problems(config, state)
+    return [*map(str, foreign), *timers, *keys, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
 
 
 def can_take_updates(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
@@ -236,6 +243,15 @@ def _soa_problems(config: ServerConfig, state: ServerState) -> Iterable[str]:
         for option, message, _remedy in timer_problems(desired):
             kept = ", ".join(f"{one} {desired[one]}" for one in TIMERS if one in zone.soa_keep)
             yield f"dns_zones.{zone.name}.soa.{option}: {message}. The zone itself has {kept}: write these in soa, too."
+
+
+def _key_problems(config: ServerConfig, state: ServerState) -> Iterable[str]:
+    """Zones that the inventory has signed by other keys than the parent's DS may refer to."""
+    for zone in config.primaries:
+        reason = needs_new_ds(zone.signing, state.dnskeys.get(zone.name, ())) if zone.dnssec else ""
+        if reason:
+            remedy = "Write in dns_zones.{}.dnssec what it is signed with; or stop signing first, with dnssec: false, as docs/dnssec.md says"
+            yield f"The zone {zone.name} is left as it is: {reason}. {remedy.format(zone.name)}."
 
 
 def _later(serial: int, other: int) -> bool:

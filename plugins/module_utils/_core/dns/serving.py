@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 from ..quoting import plain
 from . import names, values
 from .keyfile import TsigKey
+from .signing_policy import SigningPolicy, from_data
 from .soa import FIELDS
 
 PRIMARY, SECONDARY = "primary", "secondary"
@@ -73,7 +74,7 @@ class ServedZone:
     """One zone. ``name`` has no final dot. What follows ``transfer`` is for a primary only.
 
     ``soa`` has mname, rname, refresh, retry, expire, minimum and ttl, ``soa_keep`` are those of them that a zone which exists keeps;
-    ``nameservers`` are absolute; ``record_sets`` are dictionaries {record, type, ttl, value}.
+    ``signing`` is how it is signed with ``dnssec``; ``nameservers`` are absolute; ``record_sets`` are dictionaries {record, type, ttl, value}.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ServedZone:
     record_sets: Tuple[Mapping[str, Any], ...] = ()
     grants: Tuple[Grant, ...] = ()
     soa_keep: Tuple[str, ...] = ()
+    signing: SigningPolicy = SigningPolicy()
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,7 @@ def _zone(data: Mapping[str, Any]) -> ServedZone:
         tuple(data["record_sets"]),
         tuple(_grant(one) for one in data.get("grants") or ()),
         tuple(one for one in data["soa"].get("keep") or () if one in FIELDS),
+        from_data(data["signing"]) if data.get("signing") else SigningPolicy(),
     )
     render_zone(zone, 1)
     return zone
