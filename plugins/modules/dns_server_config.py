@@ -26,7 +26,10 @@ description:
   - New files are checked by the server's own tools before they are put in place. The server is told without a restart,
     and goes on serving. Afterwards it is asked at its own address, signed with its own key, so that another program on
     its port is noticed.
-  - The SOA record of a zone that exists is changed by an update when the time to live or a nameserver asks for it.
+  - The SOA record of a zone that exists is changed by an update, with a later serial, when C(soa) in O(zones) says another value. Fields
+    in its list C(keep) are left as the zone has them.
+  - A zone that is signed is not given keys of another algorithm or kind (CSK, or KSK and ZSK), since the DS at its parent would no
+    longer fit. The module fails before it changes anything.
 attributes:
   check_mode:
     support: full

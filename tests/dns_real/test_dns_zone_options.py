@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Dict, List
@@ -16,8 +17,10 @@ import dns.rdatatype
 import pytest
 from asking import failure_of, names, write
 from asking import entry as record
+from conftest import program
 from rendered import Rendered, rendered, soon
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import unsigning
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, plan_server, soa_after
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy, needs_new_ds
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone
@@ -146,3 +149,29 @@ def test_a_change_of_denial_keeps_the_keys_and_answers_all_the_time(kind: str, t
             made.reload()
             soon(lambda: denial_types(made), [denial.upper()])
             assert values(made, ZONE, "DNSKEY") == dnskeys
+
+
+def run(*argv: str, stdin: str = "") -> str:
+    done = subprocess.run([program(argv[0]), *argv[1:]], input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_knot_signs_with_another_algorithm_once_the_old_key_is_deleted_as_the_guide_says(tmp_path: Path) -> None:
+    zones: Dict[str, Any] = {ZONE: {"primary": "ns1", "dnssec": True}}
+    with rendered("knot", tmp_path, zones) as made:
+        soon(lambda: [value.split()[2] for value in values(made, ZONE, "DNSKEY")], ["13"])
+        zones[ZONE]["dnssec"] = False
+        made.reload()
+        soon(lambda: (tmp_path / "log").read_text().count("configuration reloaded"), 1)
+        config = made.config()
+        read = run("knotc", "-s", str(tmp_path / "knot.sock"), "zone-read", ZONE)
+        for script in unsigning(config.primaries[0], read, config.keys[0].generations[0]):
+            run("knsupdate", "-v", stdin=script.replace("server 127.0.0.1", f"server 127.0.0.1 {made.port}"))
+        assert values(made, ZONE, "DNSKEY") == []
+        keymgr = ("keymgr", "-c", str(tmp_path / "server.conf"), ZONE)
+        (key,) = run(*keymgr, "list").splitlines()
+        run(*keymgr, "delete", key.split()[1])
+        zones[ZONE]["dnssec"] = {"algorithm": "ed25519"}
+        made.reload()
+        soon(lambda: [value.split()[2] for value in values(made, ZONE, "DNSKEY")], ["15"])

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import dns.name
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from servers import ZONE as ZONE_OF_FLEET
+from servers import as_configured, fleet, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot, names
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_ignore
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import read_config
 
 ZONE = "example.net."
 DEVIATIONS = "ß\u1e9eς\u200c\u200d"
@@ -103,9 +107,12 @@ def test_a_canonical_name_is_the_name_that_another_library_reads(labels: list[by
     assert names.relative(names.qualify(names.relative(name + ZONE, ZONE), ZONE), ZONE) == name[:-1]
 
 
-@given(st.lists(LABELS, min_size=1, max_size=4), st.lists(LABELS, min_size=1, max_size=4), st.booleans())
-def test_what_is_within_what_is_decided_by_labels_and_not_by_text(one: list[bytes], zone: list[bytes], inside: bool) -> None:
-    name = names.from_wire([*one, *zone] if inside else one)
+@given(st.lists(LABELS, min_size=1, max_size=4), st.lists(LABELS, min_size=1, max_size=4), st.sampled_from(["inside", "outside", "joined"]))
+@example([b"a"], [b"*", b"x"], "inside")
+def test_what_is_within_what_is_decided_by_labels_and_not_by_text(one: list[bytes], zone: list[bytes], place: str) -> None:
+    inside = place == "inside"
+    joined = [*one[:-1], one[-1] + b"." + zone[0], *zone[1:]]  # ends in the text of the zone, and is not in it
+    name = names.from_wire({"inside": [*one, *zone], "outside": one, "joined": joined}[place])
     top = names.from_wire(zone)
     library = dns.name.from_text(name), dns.name.from_text(top)
     assert names.within(name, top) == library[0].is_subdomain(library[1])
@@ -144,8 +151,35 @@ def test_the_name_of_a_zone_or_host_has_no_escapes() -> None:
 @given(LABELS)
 def test_a_pattern_ignores_exactly_the_names_that_it_spells(label: bytes) -> None:
     name = names.from_wire([label, b"example", b"net"])
-    text = name[: -len(".example.net.")]
-    if "*" in text:
-        return
-    (rule,) = read_ignore(ZONE, [{"record": text + "*", "match": "pattern"}] if not text.endswith(("-", "/")) else [{"record": text, "match": "pattern"}])
+    assume("*" not in name)
+    (rule,) = read_ignore(ZONE, [{"record": name, "match": "pattern"}])
     assert rule.covers((name, "A")) and not rule.covers((f"other.{name}", "A"))
+
+
+def test_a_record_set_with_an_escaped_name_is_planned_and_rendered_alike() -> None:
+    record = {"record": r"My\032Printer._ipp._tcp", "type": "SRV", "value": [r"0 0 631 app1"]}
+    part = slices(dns_zones=zone(records=[record], prune=True))["ns1"]
+    as_configured(part)
+    for sets in (part["zones"][0]["record_sets"], part["updates"][0]["record_sets"]):
+        assert r"my\032printer._ipp._tcp" in [one["record"] for one in sets]
+
+
+@pytest.mark.parametrize("kind", ["A", "AAAA", "MX"])
+def test_records_of_hosts_have_no_escaped_names_since_bind_would_not_load_the_zone(kind: str) -> None:
+    value = {"A": "192.0.2.1", "AAAA": "2001:db8::1", "MX": "10 app1"}[kind]
+    (problem,) = resolve(fleet(dns_zones=zone(records=[{"record": r"a\.b", "type": kind, "value": [value]}]))).problems
+    assert rf"a\.b.{ZONE_OF_FLEET}. has escaped characters" in str(problem) and "SRV and TXT" in str(problem)
+
+
+def test_a_zone_with_an_escaped_name_is_refused() -> None:
+    (problem,) = resolve(fleet(dns_zones={r"a\.b.example": {"primary": "ns1"}})).problems
+    assert "names of zones, hosts and keys cannot have" in str(problem)
+
+
+def test_a_grant_for_an_escaped_name_is_a_word_in_both_configurations() -> None:
+    keys = {"own": {"hosts": ["app1"], "grants": [{"zone": ZONE_OF_FLEET, "name": r"My\032\"P\"\.\;\\x", "types": ["TXT"]}]}}
+    part = slices(dns_zones=zone(), dns_keys=keys)["ns1"]
+    config = read_config({option: part[option] for option in ("listen", "keys", "update_key", "zones", "catalogs")})
+    word = rf'"my\032\034p\034\046\059\092x.{ZONE_OF_FLEET}."'
+    assert f'grant "own" name {word} TXT;' in bind.render_zones(config)
+    assert f"update-owner-name: [{word}]" in knot.render_main(config)
