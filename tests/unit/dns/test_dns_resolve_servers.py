@@ -111,6 +111,8 @@ def test_a_catalog_lists_exactly_the_zones_that_have_secondaries() -> None:
     assert found["ns2"]["catalogs"][0]["members"] == [ZONE, OTHER]
     assert found["ns2"]["catalogs"][0]["role"] == "consume"
     assert [one["zone_name"] for one in found["ns2"]["answers"]] == [ZONE, OTHER]
+    assert [one["zone_name"] for one in found["ns1"]["awaited"]] == [ZONE, OTHER]  # Knot answers nobody for a catalog
+    assert found["ns1"]["awaited"][0]["servers"] == found["ns1"]["listen"] + found["ns2"]["listen"] and found["ns2"]["awaited"] == []
     update = next(one for one in found["ns1"]["updates"] if one["zone_name"] == name)
     assert update["prune"] is True
     for part in found.values():

@@ -40,10 +40,11 @@ class Model:
 def resolve(fleet: Fleet) -> Resolution:
     """Slices for every primary and secondary of a zone in ``dns_zones``. Never raises on what a user wrote.
 
-    A slice is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers}``. ``keys`` are all that the
+    A slice is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers, awaited}``. ``keys`` are all that the
     server must know, as ``{name, algorithm, file}``; ``update_key`` is one of them, for the role's own updates, and
     only primaries have it. ``zones`` and ``catalogs`` are the options of the module ``dns_server_config``, ``updates``
-    is the option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over.
+    is the option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over. ``awaited`` are ``{zone_name, servers}``
+    for the primary's zones that secondaries take over; a catalog is none of them, since servers need not answer for one.
     """
     model = _model(fleet)
     claims = standby_claims(fleet)
@@ -55,6 +56,9 @@ def resolve(fleet: Fleet) -> Resolution:
         served, update = _served(zone, table, model), _update(zone, table, model, claims)
         slices[zone.primary.name]["zones"].append(served)
         slices[zone.primary.name]["updates"].append(update)
+        if zone.secondaries:
+            servers = [address for host in (zone.primary, *zone.secondaries) for address in host.addresses]
+            slices[zone.primary.name]["awaited"].append({"zone_name": served["name"], "servers": servers})
         for host in zone.secondaries:
             if not model.catalog:
                 slices[host.name]["zones"].append(_taken(served, zone.primary))
@@ -116,6 +120,7 @@ def _server(host: Host, model: Model) -> Dict[str, Any]:
         "catalogs": [],
         "updates": [],
         "answers": [],
+        "awaited": [],
     }
 
 
