@@ -55,8 +55,9 @@ options:
       - What the text is. V(zone) is a zone file, as C(dnscontrol get-zones --format=zone) and the exports of most
         providers give it. C($INCLUDE) is refused.
       - In a zone file, a record outside the zone, of a type that DNS does not have, or with a value that cannot be read is
-        left out and named with its line. The module fails, and names the line, when the record is one of the zone's own of
-        type V(A), V(AAAA), V(CNAME), V(DNAME), V(MX), V(NS), V(PTR), V(SRV) or V(TXT).
+        left out and named with its line; so are a record that a Windows DNS server marked with C([AGE:...]), and a record of
+        a type that DNS does not have in a comment, where C(dnscontrol) writes it. The module fails, and names the line, when the record
+        is one of the zone's own of type V(A), V(AAAA), V(CNAME), V(DNAME), V(MX), V(NS), V(PTR), V(SRV) or V(TXT).
       - A record without a TTL has that of C($TTL), or the last one stated above it, or the last field of the SOA (RFC 2308
         section 4). Of a set with several TTLs, the lowest is taken, and RV(left_out) says so.
       - At most 16 MiB and 250000 records are read, and C($GENERATE) may make 5000 of them.
@@ -123,11 +124,15 @@ ttl:
   type: int
   sample: 300
 left_out:
-  description: What was not taken over, and why.
+  description:
+    - What was not taken over, or not as the source has it, and why.
+    - C(kind) is V(expected) for what each server has of its own, V(lost) for what would be missing, V(proxied) and
+      V(varies) for sets that were taken over while the provider's servers answer otherwise, and V(note) for other sets
+      that were taken over.
   returned: success
   type: list
   elements: dict
-  sample: [{record: "@", type: SOA, reason: is made by the server that serves the zone}]
+  sample: [{record: "@", type: SOA, reason: is made by the server that serves the zone, kind: expected}]
 notes:
   description: What is not quite the same any more.
   returned: success

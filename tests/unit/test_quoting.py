@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Tuple
 import pytest
 import yaml
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, render_variables, variable_name
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.zonefile import LeftOut
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import LeftOut
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import plain, visible, yaml_text
 from hypothesis import given
 from hypothesis import strategies as st

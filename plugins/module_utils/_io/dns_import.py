@@ -13,10 +13,11 @@ from typing import Any, Dict, List, Mapping, Tuple
 from .._core.dns import names, values
 from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
 from .._core.dns.imported import Canonical
+from .._core.dns.left_out import EXPECTED, LeftOut
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
 from .._core.dns.record_types import SIGNING
-from .._core.dns.zonefile import BadZoneFile, LeftOut, read_zone_file
+from .._core.dns.zonefile import BadZoneFile, read_zone_file
 from .._core.limits import MIB, BadText, Limits, excerpt
 from .dns_wire import canonical_text, read_name, read_value
 from .files import FileStore
@@ -102,7 +103,7 @@ def _as_written() -> Any:
 
 def from_transfer(contents: ZoneContents) -> Read:
     """The sets of a transfer as those of a file are read, with what the transfer itself leaves out."""
-    left = [LeftOut("@", "DNSKEY", "is made by the server that signs the zone")] if contents.signed else []
+    left = [LeftOut("@", "DNSKEY", "is made by the server that signs the zone", EXPECTED)] if contents.signed else []
     return [contents.soa, *contents.sets.values()], left
 
 

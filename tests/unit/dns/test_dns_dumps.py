@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.zonefile import LeftOut
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import LeftOut
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
@@ -108,6 +108,25 @@ def shown(found: Imported) -> Dict[Any, Any]:
 
 def left(found: Imported) -> Mapping[Any, str]:
     return {(one.record, one.type): one.reason for one in found.left_out}
+
+
+def test_a_proxy_and_answers_that_vary_are_told_from_what_is_lost() -> None:
+    text = """
+www: {type: A, value: 192.0.2.1, octodns: {cloudflare: {proxied: true}}}
+api: {type: A, value: 192.0.2.1, octodns: {cloudflare: {proxied: false}}}
+geo: {type: A, value: 192.0.2.7, geo: {AF: [192.0.2.8]}}
+"@": {type: ALIAS, value: lb.example.com.}
+old: {type: A, value: 192.0.2.9, octodns: {ignored: true}}
+"""
+    found = read(text, "octodns")
+    assert {one.record: one.kind for one in found.left_out} == {"www": "proxied", "geo": "varies", "@": "lost", "old": "lost"}
+    assert set(shown(found)) == {("www", "A"), ("api", "A"), ("geo", "A")}
+
+
+@pytest.mark.parametrize("word", ["true", "on", "full"])
+def test_a_proxy_in_a_tsv_file_is_named(word: str) -> None:
+    found = read(f"www.example.net\twww\t60\tIN\tA\t192.0.2.1\tcloudflare_proxy={word}\n", "tsv")
+    assert [(one.record, one.kind) for one in found.left_out] == [("www", "proxied")]
 
 
 def test_every_type_of_octodns_is_read() -> None:

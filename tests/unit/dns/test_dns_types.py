@@ -205,4 +205,11 @@ def test_what_only_the_server_writes_can_be_read_and_ignored() -> None:
 
 def test_an_import_says_of_a_type_that_exists_why_it_is_left_out() -> None:
     left = take(ZONE, [RRset(ZONE, "ZONEMD", 60, frozenset({"1 1 1 ab"}))], CANONICAL).left_out
-    assert [one.reason for one in left] == ["is a type that the server itself looks after"]
+    assert [(one.reason, one.kind) for one in left] == [("is a type that the server itself looks after", "expected")]
+
+
+def test_an_alias_of_powerdns_in_a_transfer_is_not_taken_for_a_record_that_others_resolve() -> None:
+    sets = [RRset(ZONE, kind, 60, frozenset({"\\# 2 abcd"})) for kind in ("TYPE65401", "TYPE65402", "TYPE65280")]
+    found = take(ZONE, sets, CANONICAL)
+    assert [(one.type, one.kind) for one in found.left_out] == [("TYPE65401", "lost"), ("TYPE65402", "lost")]
+    assert "ALIAS of PowerDNS" in found.left_out[0].reason

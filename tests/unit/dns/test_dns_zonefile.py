@@ -195,7 +195,7 @@ www2 60 A 192.0.2.2
     assert reasons["www", "ALIAS"].endswith("write what it stands for (line 7)")
     assert reasons["outside.example.org.", "MX"] == "is outside the zone example.net (line 8)"
     assert reasons["chaos", "TXT"] == "is of class CH (line 9)"
-    assert reasons["pc7", "[AGE:3612300]"].endswith("(line 10)")
+    assert reasons["pc7", "A"].startswith("has the mark [AGE:3612300]") and reasons["pc7", "A"].endswith("(line 10)")
     assert "write it as TXT" in reasons["spf", "SPF"]
     assert "Line 13: '2 . port=web' is not a value of type HTTPS" in reasons["svc", "HTTPS"]
     assert reasons["alias\\.example.net.", "A"] == "is outside the zone example.net (line 14)"
@@ -269,6 +269,35 @@ def test_a_record_that_a_proxy_answers_is_named() -> None:
     found = read("a 60 A 192.0.2.1 ; cf_tags=cf-proxied:true\nb 60 A 192.0.2.1 ; cf_tags=cf-proxied:false\n")
     assert set(by_key(found)) == {("a", "A"), ("b", "A")}
     assert list(left(found)) == [("a", "A")] and "proxy" in left(found)["a", "A"]
+    assert [one.kind for one in found.left_out] == ["proxied"]
+
+
+def test_a_type_of_a_provider_that_dnscontrol_writes_as_a_comment_is_named_and_other_comments_are_not() -> None:
+    lines = [
+        "; www IN A 192.0.2.9 was here",
+        ";old  IN A     192.0.2.9",
+        ";@          300 IN ALIAS lb.provider.example.",
+        ";; CNAME Records",
+        "www 60 A 192.0.2.1",
+        ";r                    IN CLOUDFLAREAPI_SINGLE_REDIRECT x",
+    ]
+    found = read("\n".join(lines))
+    assert {key: reason[-8:] for key, reason in left(found).items()} == {
+        ("@", "ALIAS"): "(line 3)",
+        ("r", "CLOUDFLAREAPI_SINGLE_REDIRECT"): "(line 6)",
+    }
+
+
+def test_what_each_server_has_of_its_own_is_told_from_what_would_be_lost() -> None:
+    text = "@ 60 SOA a b 1 2 3 4 5\n@ 60 NS a.example.com.\n@ 60 DNSKEY 257 3 13 AAAA\nw 5 A 192.0.2.1\nw 6 A 192.0.2.2\nx 60 ALIAS y\n"
+    kinds = {(one.record, one.type): one.kind for one in read(text).left_out}
+    assert kinds == {
+        ("@", "SOA"): "expected",
+        ("@", "NS"): "expected",
+        ("@", "DNSKEY"): "expected",
+        ("w", "A"): "note",
+        ("x", "ALIAS"): "lost",
+    }
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Set
 
 from ..limits import BadText, check_size, excerpt, integer
 from . import names
+from .left_out import BY_PROXY, NOTE, PROXIED, VARIES, LeftOut, not_written
 from .values import TTL_MAX
-from .zonefile import LIMITS, PROXIED, LeftOut, not_written
+from .zonefile import LIMITS
 
 _ESCAPE = re.compile(r"\\([0-9]{3})|\\(.)|([^\\])|(\\)", re.DOTALL)
 _QUOTED = re.compile(r'\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"\s*)+', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PROXIED = re.compile(r"(?:^|,)cloudflare_proxy=(?:true|on|full)(?:,|$)")
 _METADATA = re.compile(r"(?:cloudflare|hedns)_[a-z_]+=.*", re.DOTALL)
 
 
@@ -74,7 +76,10 @@ def _read_octodns_entry(
         return
     for special in ("geo", "dynamic"):
         if entry.get(special):
-            left.append(LeftOut(record, kind, f"has {special} answers, of which only the default is taken over"))
+            left.append(LeftOut(record, kind, f"has {special} answers, of which only the default is taken over", VARIES))
+    provider = options.get("cloudflare") if isinstance(options, dict) else None
+    if isinstance(provider, dict) and _as_bool(provider.get("proxied")):
+        left.append(LeftOut(record, kind, BY_PROXY, PROXIED))
     source = f"{record} {kind}"
     values = entry.get("values", entry.get("value"))
     if values in (None, []):
@@ -228,7 +233,7 @@ def read_tsv(text: str, zone: str, known: Callable[[str], bool]) -> Found:
         if len(seconds) > 1:
             several = ", ".join(str(ttl) for ttl in sorted(seconds))
             reason = f"has values with different TTLs ({several}), of which the lowest is taken over ({sets[key].source})"
-            left.append(LeftOut(names.relative(key[0], zone), key[1], reason))
+            left.append(LeftOut(names.relative(key[0], zone), key[1], reason, NOTE))
     return list(sets.values()), left
 
 
@@ -272,8 +277,8 @@ def _without_metadata(row: _Row, left: List[LeftOut]) -> str:
     head, tab, tail = row.content.rpartition("\t")
     if not tab or not _METADATA.fullmatch(tail):
         return row.content
-    if "cloudflare_proxy=true" in tail.split(","):
-        left.append(LeftOut(row.record, row.type, f"{PROXIED} ({row.source})"))
+    if _PROXIED.search(tail):
+        left.append(LeftOut(row.record, row.type, f"{BY_PROXY} ({row.source})", PROXIED))
     return head
 
 

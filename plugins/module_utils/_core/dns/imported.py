@@ -17,12 +17,15 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from ..quoting import visible, yaml_text
 from . import names, txt, values
+from .left_out import EXPECTED, LOST, LeftOut, not_written
 from .model import RRset
-from .record_types import SIGNING, TYPES
-from .zonefile import LeftOut, not_written
+from .record_types import SERVER_OWNED, SIGNING, TYPES
 
 DEFAULT_TTL = 3600
 MARK = "written by smallfleet.infra.dns_zone_import"
+
+# Types for private use that a transfer shows, and that mean something to that server alone (PowerDNS, docs/appendices/types.rst).
+_PROVIDERS_OWN = {"TYPE65401": "an ALIAS of PowerDNS", "TYPE65402": "a LUA record of PowerDNS"}
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
 
@@ -48,12 +51,14 @@ def take(
     taken: List[Dict[str, Any]] = []
     left: List[LeftOut] = []
     for one in sorted(sets, key=lambda found: (found.name != zone, found.name, found.type)):
-        reason = _reason(zone, one, nameservers)
+        reason = _own_reason(zone, one, nameservers)
+        kind = EXPECTED if reason else LOST
         entry = None
+        reason = reason or _type_reason(one)
         if not reason:
             entry, reason = _entry(zone, one, canonical, quoted)
         if entry is None:
-            left.append(LeftOut(_shown(one.name, zone), one.type, reason))
+            left.append(LeftOut(_shown(one.name, zone), one.type, reason, kind))
             continue
         taken.append(entry)
     counted = Counter(int(entry["ttl"]) for entry in taken)
@@ -61,14 +66,21 @@ def take(
     return Imported(tuple(taken), ttl, tuple(left))
 
 
-def _reason(zone: str, one: RRset, nameservers: bool) -> str:
-    """Why a set is not for the new zone; empty when it is."""
+def _own_reason(zone: str, one: RRset, nameservers: bool) -> str:
+    """Why each server has a set of its own in place of this one; empty when it has not."""
     if one.type == "SOA":
         return "is made by the server that serves the zone"
     if one.type in SIGNING:
         return "is made by the server that signs the zone"
     if one.type == "NS" and one.name == zone and not nameservers:
         return "names the servers of the old provider"
+    return "is a type that the server itself looks after" if one.type in SERVER_OWNED else ""
+
+
+def _type_reason(one: RRset) -> str:
+    """Why no server can be given a set of this type; empty when one can."""
+    if one.type in _PROVIDERS_OWN:
+        return f"is {_PROVIDERS_OWN[one.type]}, which other servers do not resolve; write what it stands for"
     try:
         values.type_name(one.type)
     except values.BadValue as error:

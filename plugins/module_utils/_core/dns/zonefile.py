@@ -17,53 +17,31 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Protocol, Sequence, Set, Tuple
 
 from ..limits import MIB, BadText, Limits, check_size, excerpt
-from ..quoting import visible
 from . import names
+from .left_out import BY_PROXY, LOST, NOTE, PROXIED, LeftOut, is_obsolete, not_written
 from .model import Key, RRset
 from .values import TTL_MAX
 from .zone_lines import BadZoneFile, Line, logical_lines, substitute
 
-__all__ = ["LIMITS", "PROXIED", "BadZoneFile", "LeftOut", "Library", "not_written", "read_zone_file"]
+__all__ = ["LIMITS", "BadZoneFile", "LeftOut", "Library", "read_zone_file"]
 LIMITS = Limits(size=16 * MIB, entries=250_000)
 """A zone of 100,000 records has about 5 MiB."""
 GENERATED = Limits(size=MIB, entries=5_000)
 """What the $GENERATE of a file may make, in characters and records: a short line can ask for any number."""
-PROXIED = "was answered by the provider's proxy; the address behind it is taken over"
 
 _TTL = re.compile(r"[0-9]{1,20}|(?:[0-9]{1,10}[smhdw]){1,8}", re.IGNORECASE)
 _TTL_PART = re.compile(r"([0-9]+)([smhdw]?)", re.IGNORECASE)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CLASS = re.compile(r"IN|CH|HS|CLASS[0-9]{1,5}", re.IGNORECASE)
 _RANGE = re.compile(r"([0-9]{1,10})-([0-9]{1,10})(?:/([0-9]{1,10}))?")
+_AGE = re.compile(r"\[AGE:[0-9]{1,20}\]", re.IGNORECASE)
+_IN_COMMENT = re.compile(r"^;([^\s;]{1,255})[ \t]+(?:[0-9]{1,10}[ \t]+)?IN[ \t]+([A-Z][A-Z0-9_-]{0,62})[ \t]+\S", re.MULTILINE)
 _DNSCONTROL = re.compile(r"^[ \t]*D(?:_EXTEND)?\(\s*[\"']|\bNewDnsProvider\(", re.MULTILINE)
-_NO_TYPE = "is no type of DNS but one of the provider's own; write what it stands for"
-_OBSOLETE = {"SPF": "is of a type that is not used any more; write it as TXT (RFC 7208)"}
 _FLATTENED = "is a CNAME at the zone's own name, which only this provider can answer; write what it stands for"
 # A bad value of these is a mistake in the file. For the others, libraries differ in what they know and check: the set is left out.
 _STRICT = ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SRV", "TXT")
 _SINGLE = ("CNAME", "DNAME")
 _BESIDE_CNAME = ("CNAME", "RRSIG", "NSEC", "KEY", "SIG", "NXT")  # RFC 4034 section 2.5, RFC 2535 section 3.1
-
-
-def not_written(kind: str) -> str:
-    """Why a set of this type cannot be taken over."""
-    return _OBSOLETE.get(kind, _NO_TYPE)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A record set that was not taken over. ``record`` is relative to the zone, or absolute outside of it.
-
-    It is for people: whatever was in the file, all of it prints on one line.
-    """
-
-    record: str
-    type: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        for name in ("record", "type", "reason"):
-            object.__setattr__(self, name, visible(getattr(self, name)))
 
 
 class Library(Protocol):
@@ -93,12 +71,16 @@ class _Set:
 
 @dataclass(frozen=True)
 class _Header:
-    """What stands before the value: ``ttl`` is None where the record does not say its own."""
+    """What stands before the value: ``ttl`` is None where the record does not say its own.
+
+    ``age`` is the mark that a Windows DNS server writes at a record that was registered by an update, before the TTL.
+    """
 
     ttl: Optional[int]
     other_class: str
     type: str
     next: int
+    age: str = ""
 
 
 def read_zone_file(text: str, zone: str, library: Library, server_made: Sequence[str]) -> Tuple[List[RRset], List[LeftOut]]:
@@ -117,9 +99,11 @@ def read_zone_file(text: str, zone: str, library: Library, server_made: Sequence
             "This is dnscontrol's own language, which only dnscontrol can read."
             " Write the zone anew: dnscontrol get-zones --format=zone CREDENTIALS - ZONE"
         )
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     reader = _Reader(zone, library, server_made)
-    for line in logical_lines(text.replace("\r\n", "\n").replace("\r", "\n")):
+    for line in logical_lines(text):
         reader.read(line)
+    reader.read_comments(text)
     return reader.sets(), reader.left
 
 
@@ -153,6 +137,14 @@ class _Reader:
             self._directive(line)
         else:
             self._record(line)
+
+    def read_comments(self, text: str) -> None:
+        """Records of types that DNS does not have, which dnscontrol writes as comments."""
+        number, counted = 1, 0
+        for match in _IN_COMMENT.finditer(text):
+            number, counted = number + text.count("\n", counted, match.start()), match.start()
+            if not self.library.type(match[2]):
+                self._leave_out(match[1], match[2], f"stands in a comment, and {not_written(match[2])}", number)
 
     def _directive(self, line: Line) -> None:
         name = line.fields[0].upper()
@@ -247,10 +239,12 @@ class _Reader:
         reason = ""
         if not inside:
             reason = f"is outside the zone {self.zone[:-1]}"
-        elif not kind or header.type.upper() in _OBSOLETE:
+        elif not kind or is_obsolete(header.type.upper()):
             kind, reason = "", not_written(header.type.upper())
         elif header.other_class:
             reason = f"is of class {header.other_class}"
+        elif header.age and kind not in self.server_made:
+            reason = f"has the mark {header.age}, so a client registered it by an update; remove the mark to take it over"
         elif kind == "CNAME" and owner == self.zone:
             reason = _FLATTENED
         if reason:
@@ -290,7 +284,7 @@ class _Reader:
         if kind in _SINGLE and len(entry.values) > 1:
             raise BadZoneFile(f"Line {line.number}: {owner} has a second {kind}; the first is in line {entry.line}. Keep one of them.")
         if line.proxied:
-            self._leave_out(record, kind, PROXIED, line.number)
+            self._leave_out(record, kind, BY_PROXY, line.number, PROXIED)
 
     def _value(self, kind: str, text: str, number: int) -> str:
         try:
@@ -307,17 +301,17 @@ class _Reader:
         if self._last_ttl is not None:
             if self._minimum not in (None, self._last_ttl) and not self._soa_has_ttl:
                 reason = f"has no TTL; the last one above it, {self._last_ttl}, is taken over (RFC 1035), where BIND takes {self._minimum}"
-                self._leave_out(record, kind, reason, number)
+                self._leave_out(record, kind, reason, number, NOTE)
             return _checked_ttl(self._last_ttl, number)
         if self._minimum is None:
             raise BadZoneFile(f"Line {number}: {record} {kind} has no TTL, and there is none above. Begin the file with, say, $TTL 3600.")
         return _checked_ttl(self._minimum, number)
 
-    def _leave_out(self, record: str, kind: str, reason: str, number: int) -> None:
+    def _leave_out(self, record: str, kind: str, reason: str, number: int, what: str = LOST) -> None:
         """Name it, once for each set and reason."""
         if (record, kind, reason) not in self._named:
             self._named.add((record, kind, reason))
-            self.left.append(LeftOut(record, kind, f"{reason} (line {number})"))
+            self.left.append(LeftOut(record, kind, f"{reason} (line {number})", what))
 
     def sets(self) -> List[RRset]:
         """What was read, when it can stand in one zone."""
@@ -330,7 +324,8 @@ class _Reader:
                 continue
             if len(entry.ttls) > 1:
                 ttls = ", ".join(str(ttl) for ttl in sorted(entry.ttls))
-                self._leave_out(record, kind, f"has values with different TTLs ({ttls}), of which the lowest is taken over", entry.line)
+                reason = f"has values with different TTLs ({ttls}), of which the lowest is taken over"
+                self._leave_out(record, kind, reason, entry.line, NOTE)
             result.append(RRset(owner, kind, entry.ttl, frozenset(entry.values)))
         return result
 
@@ -348,15 +343,17 @@ class _Reader:
 def _header(line: Line, start: int) -> _Header:
     """TTL and class, in either order, and the type. The type is empty when the line ends before it."""
     ttl: Optional[int] = None
-    written = ""
+    written = age = ""
     for index in range(start, len(line.fields)):
         token = line.fields[index]
-        if ttl is None and _TTL.fullmatch(token):
+        if not age and _AGE.fullmatch(token):
+            age = token
+        elif ttl is None and _TTL.fullmatch(token):
             ttl = _seconds(token)
         elif not written and _CLASS.fullmatch(token):
             written = token.upper()
         else:
-            return _Header(ttl, "" if written in ("", "IN", "CLASS1") else written, token, index + 1)
+            return _Header(ttl, "" if written in ("", "IN", "CLASS1") else written, token, index + 1, age)
     return _Header(ttl, "", "", len(line.fields))
 
 
