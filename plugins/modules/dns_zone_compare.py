@@ -17,7 +17,9 @@ author:
 description:
   - Asks every server of both sides, each of its addresses over IPv4 and IPv6, for every record set of the zone, and
     tells where an answer is not that of the first old server.
-  - The sets come from transfers of the sides with C(transfer), and from O(record_sets).
+  - The sets come from transfers of the sides with C(transfer), and from O(record_sets). With O(old), both sides are also asked for the
+    usual types at the zone's own name, at each name of O(record_sets), O(left_out) and O(names), for what answers any name
+    (wildcards), and for names that zones often have. After a transfer of the old zone, its names are asked for the types it has.
   - Expected to differ, and said so, are the SOA, the zone's own nameservers and their addresses, and what a server
     makes for DNSSEC. Differences of the TTL alone are told apart.
   - TXT values are compared string by string, since some readers (DNS-SD) see a difference. Only plain text in
@@ -79,6 +81,49 @@ options:
     type: list
     elements: dict
     default: []
+  left_out:
+    description:
+      - What the import left out, as M(smallfleet.infra.dns_zone_import) returns it.
+      - Both sides are asked for all usual types at their names.
+    type: list
+    elements: dict
+    default: []
+  names:
+    description: Further names in the zone, to be asked for all usual types.
+    type: list
+    elements: str
+    default: []
+  decisions:
+    description: What somebody decided about single record sets, which is what the new servers are expected to answer.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      record:
+        description: The name as it is in O(left_out), or as records have it in an inventory.
+        type: str
+        required: true
+      type:
+        description: The type as it is in O(left_out), or a record type.
+        type: str
+        required: true
+      publish:
+        description:
+          - V(answer) is what the old servers answer now, V(source) what O(record_sets) has, V(value) what O(decisions[].value) has, and
+            V(nothing) gives the set up.
+          - Who publishes a C(CNAME) decides about all that the old servers answer at its name.
+          - With V(source), V(value) or V(nothing) of a set that a proxy of the provider answers, the other types that such a proxy answers
+            at the name are given up.
+        type: str
+        required: true
+        choices: [nothing, answer, source, value]
+      value:
+        description: The values with O(decisions[].publish=value), as records have them in an inventory.
+        type: list
+        elements: raw
+      ttl:
+        description: Time to live in seconds. Without it, the one that the old servers answer, or of other sets 3600.
+        type: int
   families:
     description: Over what to ask. Leave out V(ipv6) where the host that runs the module has none.
     type: list
@@ -170,13 +215,12 @@ reason:
 """
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import as_data, counted, diff, table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES, Asking
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE, compare_sides, side_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import BEYOND, SIDE, Beyond, compare_sides, side_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import source_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
@@ -189,11 +233,9 @@ def run(module: AnsibleModule) -> None:
     zone = zone_of(options["zone_name"])
     asking = Asking(53, options["protocol"], options["timeout"], tuple(options["families"]))
     old = side_of("old", options["old"], asking, files) if options["old"] else None
-    try:
-        given = as_sets(zone, options["record_sets"], WireClient(Server("")).canonical)
-    except (KeyError, TypeError, ValueError) as error:
-        raise Refused([f"record_sets: holds what dns_zone_import does not return: {error}."]) from None
-    found = compare_sides(zone, old, side_of("new", options["new"], asking, files), given)
+    source = source_of(zone, options, WireClient(Server("")).canonical)
+    beyond = Beyond(source.mentioned(zone), source.decisions)
+    found = compare_sides(zone, old, side_of("new", options["new"], asking, files), list(source.listed.values()), beyond)
     wrong = counted(found.differences, options["ignore_extra"])
     result = {
         "changed": False,
@@ -222,6 +264,7 @@ def main() -> None:
             "old": dict(SIDE),
             "new": {**SIDE, "required": True},
             "record_sets": {"type": "list", "elements": "dict", "default": []},
+            **BEYOND,
             "families": {"type": "list", "elements": "str", "choices": list(FAMILIES), "default": list(FAMILIES)},
             "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
             "timeout": {"type": "float", "default": 10.0},

@@ -19,6 +19,9 @@ description:
     changes nothing in DNS; the playbook C(smallfleet.infra.move_zone) does, by what this module returns.
   - The TTLs that the zone had, and since when they are low, the DS is gone and the parent names the new servers,
     cannot be seen later. They are kept in a file, so that no wait is begun again.
+  - Every old server is asked for every set that is to be imported, for the usual types at the zone's own name, at each name of
+    O(record_sets), O(left_out) and O(names), for what answers any name (wildcards), and for names that zones often have. A set that
+    the new servers would not get, or would get with other data, is in doubt, and the next step is not beyond V(explain).
   - Where the next step is to wait, it waits itself, as long as O(wait) allows.
 attributes:
   check_mode:
@@ -87,6 +90,49 @@ options:
     type: list
     elements: dict
     default: []
+  left_out:
+    description:
+      - What the import left out, as M(smallfleet.infra.dns_zone_import) returns it.
+      - These sets, and their names, are in doubt until somebody decides about them.
+    type: list
+    elements: dict
+    default: []
+  names:
+    description: Further names in the zone, to be asked for all usual types.
+    type: list
+    elements: str
+    default: []
+  decisions:
+    description: What is published of record sets that are in doubt. See RV(unexplained).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      record:
+        description: The name as it is in O(left_out), or as records have it in an inventory.
+        type: str
+        required: true
+      type:
+        description: The type as it is in O(left_out), or a record type.
+        type: str
+        required: true
+      publish:
+        description:
+          - V(answer) is what the old servers answer now, V(source) what O(record_sets) has, V(value) what O(decisions[].value) has, and
+            V(nothing) gives the set up.
+          - Who publishes a C(CNAME) decides about all that the old servers answer at its name.
+          - With V(source), V(value) or V(nothing) of a set that a proxy of the provider answers, the other types that such a proxy answers
+            at the name are given up.
+        type: str
+        required: true
+        choices: [nothing, answer, source, value]
+      value:
+        description: The values with O(decisions[].publish=value), as records have them in an inventory.
+        type: list
+        elements: raw
+      ttl:
+        description: Time to live in seconds. Without it, the one that the old servers answer, or of other sets 3600.
+        type: int
   ttl:
     description: The longest TTL in seconds that the zone may have at its old servers while it is switched.
     type: int
@@ -125,6 +171,18 @@ EXAMPLES = r"""
     new: {servers: [192.0.2.53]}
   register: move
 
+- name: See where the move of a zone stands that only a file describes
+  smallfleet.infra.dns_zone_move:
+    zone_name: example.net
+    old: {servers: [ns1.provider.example.com]}
+    new: {servers: [192.0.2.53]}
+    record_sets: "{{ imported.record_sets }}"
+    left_out: "{{ imported.left_out }}"
+    names: [intranet]
+    decisions:
+      - {record: "@", type: ALIAS, publish: nothing}
+      - {record: "@", type: A, publish: value, value: [192.0.2.80]}
+
 - name: Show it
   ansible.builtin.debug:
     var: move.plan
@@ -133,7 +191,7 @@ EXAMPLES = r"""
 RETURN = r"""
 next:
   description:
-    - The next step, one of V(lower), V(wait_ttl), V(publish), V(unsign), V(wait_ds), V(switch), V(settle), V(wait_ns)
+    - The next step, one of V(lower), V(wait_ttl), V(explain), V(publish), V(unsign), V(wait_ds), V(switch), V(settle), V(wait_ns)
       and V(done).
   returned: success
   type: str
@@ -153,6 +211,29 @@ to_do:
   returned: success
   type: str
   sample: ""
+message:
+  description: What a run says that stops here, with every set that is in doubt.
+  returned: success
+  type: str
+  sample: It is to be waited until 2026-11-21T01:00:00Z (wait_ttl). Nothing is wrong; run this again then.
+report:
+  description: RV(plan), RV(to_do), and one line for each set that is in doubt, decided about or left out.
+  returned: success
+  type: list
+  elements: str
+  sample: ["in doubt  @ ALIAS is no type of DNS but one of the provider's own; write what it stands for (line 3)"]
+unexplained:
+  description: The record sets that are in doubt, the likeliest cause first.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{record: www, type: A, reason: "is not in the file, and the old servers answer 192.0.2.80", publish: ""}]
+decided:
+  description: The record sets that would be in doubt, and what O(decisions) says is published.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{record: "@", type: ALIAS, reason: is no type of DNS, publish: nothing}]
 plan:
   description: One line for each step, marked as done, next or later.
   returned: success
@@ -191,11 +272,11 @@ variables:
   type: str
   sample: "---\nimported_example_net:\n  ttl: 3600\n  records: []\n"
 left_out:
-  description: What was not taken over into RV(variables), and why.
+  description: What was not taken over into RV(variables), and why, with what O(left_out) has.
   returned: success
   type: list
   elements: dict
-  sample: [{record: "@", type: NS, reason: names the servers of the old provider}]
+  sample: [{record: "@", type: NS, reason: names the servers of the old provider, kind: expected}]
 steps:
   description: What was done, or in check mode would be.
   returned: always
@@ -219,7 +300,7 @@ import time
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import FAMILIES
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import SIDE
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import BEYOND, SIDE
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile, proceed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import move_of, result_of
@@ -236,7 +317,7 @@ def run(module: AnsibleModule) -> None:
     move = move_of(options, files, canonical)
     memory = MemoryFile(files, options["state_file"], move.zone)
     progress = proceed(move, memory, SystemClock(), lambda: int(time.time()), options["wait"], module.check_mode)
-    module.exit_json(**result_of(move, progress, canonical, memory.path))
+    module.exit_json(**result_of(move, progress, memory.path))
 
 
 def main() -> None:
@@ -249,6 +330,7 @@ def main() -> None:
             "parent_zone": {"type": "str"},
             "parent": dict(SIDE),
             "record_sets": {"type": "list", "elements": "dict", "default": []},
+            **BEYOND,
             "ttl": {"type": "int", "default": 300},
             "state_file": {"type": "path"},
             "wait": {"type": "float", "default": 0.0},

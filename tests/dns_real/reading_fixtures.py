@@ -57,7 +57,7 @@ x TYPE65280 \# 2 abcd
 _CONFIG = """
 options {{
     directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
-    listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 port {port} {{ {v6} }};
+    listen-on port {port} {{ {v4}; }}; listen-on-v6 port {port} {{ {v6} }};
     recursion no; minimal-responses yes; dnssec-validation no; notify no; allow-transfer {{ {transfer} }};
     masterfile-format text;
 }};
@@ -116,21 +116,27 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, zones: Mapping[str, str], ipv6: bool = False, transfer: str = "any;"
+    folder: Path,
+    zones: Mapping[str, str],
+    ipv6: bool = False,
+    transfer: str = "any;",
+    address: str = "127.0.0.1",
+    port: Optional[int] = None,
 ) -> Iterator[Serving]:
     """A BIND with these zones (name without a final dot -> text of its file)."""
     program = shutil.which("named", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
         pytest.fail("named is not installed: apt-get install bind9 (it need not run)", pytrace=False)
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = free_port() if port is None else port
     for zone, text in zones.items():
         (folder / f"{zone}.db").write_text(text)
     (folder / "named.conf").write_text(
         _CONFIG.format(
             folder=folder,
             port=port,
-            v6="::1;" if ipv6 else "none;",
+            v4="none" if ":" in address else address,
+            v6="::1;" if ipv6 or ":" in address else "none;",
             transfer=transfer,
             zones="".join(_ZONE.format(zone=zone, folder=folder) for zone in zones),
         )
@@ -139,7 +145,7 @@ def serving(
         process = subprocess.Popen(
             [program, "-g", "-n", "1", "-c", str(folder / "named.conf")], stdout=log, stderr=subprocess.STDOUT
         )
-    made = Serving(port, folder, process)
+    made = Serving(port, folder, process, address)
     try:
         _wait_for(made)
         yield made

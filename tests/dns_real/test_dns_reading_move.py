@@ -59,6 +59,9 @@ class Stage:
             "zone_name": "example.net",
             "parent_zone": None,
             "record_sets": [],
+            "left_out": [],
+            "names": [],
+            "decisions": [],
             "ttl": 60,
             "timeout": 3.0,
             "families": ["ipv4"],
@@ -68,7 +71,7 @@ class Stage:
         move = move_of(options, self.files, canonical)
         memory = MemoryFile(self.files, None, ZONE)
         progress = proceed(move, memory, self.clock, lambda: int(self.clock.now), wait, check)
-        return result_of(move, progress, canonical, memory.path)
+        return result_of(move, progress, memory.path)
 
     def side(self, server: Serving, transferred: bool) -> Dict[str, Any]:
         keys = {name: None for name in ("key_name", "key_secret", "key_file")}

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Any, Container, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns.compare import Difference, Said, compare
+from .._core.dns.decisions import PUBLISH, Decisions
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
+from .._core.dns.probes import Questions, is_data, questions
 from .dns import DnsFailure
 from .dns_agree import Asking, Endpoint, ask_each, endpoints
 from .dns_options import ALGORITHMS, TRANSPORT_RULES, make_client
+from .dns_probe import probe
 from .dns_transfer import transfer
 from .files import FileStore
 
@@ -32,6 +36,25 @@ SIDE: Mapping[str, Any] = {
     },
     "mutually_exclusive": list(TRANSPORT_RULES["mutually_exclusive"]),
     "required_together": list(TRANSPORT_RULES["required_together"]),
+}
+
+# What is asked beyond the sets of a source, as options of a module.
+BEYOND: Mapping[str, Any] = {
+    "left_out": {"type": "list", "elements": "dict", "default": []},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "decisions": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "record": {"type": "str", "required": True},
+            "type": {"type": "str", "required": True},
+            "publish": {"type": "str", "choices": list(PUBLISH), "required": True},
+            "value": {"type": "list", "elements": "raw"},
+            "ttl": {"type": "int"},
+        },
+        "required_if": [("publish", "value", ["value"])],
+    },
 }
 
 
@@ -61,6 +84,17 @@ class Side:
             raise Refused([f"{self.label}: names no server."])
         raise failure
 
+    def transfers(self, zone: str) -> List[Tuple[Endpoint, Optional[ZoneContents]]]:
+        """What each server gives, None of one that gives nothing."""
+        return [(place, self._transfer_from(place, zone)) for place in self.places()]
+
+    def _transfer_from(self, place: Endpoint, zone: str) -> Optional[ZoneContents]:
+        try:
+            client = make_client(self._transport(place), self.files)
+            return transfer(client.server, client.key, zone)
+        except DnsFailure:
+            return None
+
     def _transport(self, place: Endpoint) -> Dict[str, Any]:
         keys = {name: self.options[name] for name in ("key_name", "key_secret", "key_algorithm", "key_file")}
         asking = self.asking
@@ -74,23 +108,12 @@ def side_of(label: str, options: Mapping[str, Any], asking: Asking, files: FileS
     return Side(label, options, replace(asking, port=options["port"]), files)
 
 
-def reader(zone: str, keys: Sequence[Key], side: Side) -> Callable[[Endpoint], Said]:
-    """Asks one server for all of these sets."""
+@dataclass(frozen=True)
+class Beyond:
+    """What is asked beyond the sets of a source: at ``mentioned`` names all usual types. ``decisions`` about differences."""
 
-    def ask(place: Endpoint) -> Said:
-        name = f"{side.label} {place}"
-        if not place.address:
-            return Said(name, {}, "no_address", "has no address of the asked families")
-        client = side.asking.client(place)
-        try:
-            found = client.read(zone, keys)
-        except DnsFailure as failure:
-            return Said(name, {}, failure.reason, str(failure))
-        finally:
-            client.close()
-        return Said(name, found)
-
-    return ask
+    mentioned: Tuple[str, ...] = ()
+    decisions: Decisions = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,32 +125,59 @@ class Compared:
     differences: Tuple[Difference, ...]
 
 
-def compare_sides(zone: str, old: Optional[Side], new: Side, given: Sequence[RRset]) -> Compared:
+def compare_sides(zone: str, old: Optional[Side], new: Side, given: Sequence[RRset], beyond: Optional[Beyond] = None) -> Compared:
     """Compare all servers of both sides with the first old one that answers, or without old ones with ``given``.
 
-    Asked is for the sets in ``given``, and those of each side that is transferred. Raises DnsFailure when no old
-    server answers, and Refused when there is nothing to ask for.
+    Asked is for the sets in ``given``, those of each side that is transferred, and with old servers what probes.questions() says.
+    Raises DnsFailure when no old server answers, and Refused when there is nothing to ask for.
     """
-    keys = {(zone, kind) for kind in ("SOA", "NS", "DNSKEY")} | {one.key for one in given}
+    beyond = beyond or Beyond()
+    listed = {one.key for one in given}
     for side in (old, new):
         if side is not None and side.options["transfer"]:
-            keys.update(side.transfer(zone).sets)
-    if len(keys) == 3:
+            listed.update(side.transfer(zone).sets)
+    if not listed and not beyond.mentioned:
         raise Refused(["Nothing to compare: set transfer for the old servers, or give record_sets."])
-    wanted = sorted(keys, key=lambda one: (one[0] != zone, one))
-    after = ask_each(new.places(), reader(zone, wanted, new))
+    keys = {(zone, kind) for kind in ("SOA", "NS", "DNSKEY")} | listed
+    label = random_label()
+    wanted = _only(keys) if old is None else questions(zone, keys, beyond.mentioned, old.options["transfer"], label)
+    after = ask_each(new.places(), probe(zone, wanted, label, new.asking, new.label, False))
     if old is None:
         reference: Mapping[Key, RRset] = {one.key: one for one in given}
         others = after
     else:
-        before = ask_each(old.places(), reader(zone, wanted, old))
-        first = next((said for said in before if not said.failure), None)
-        if first is None:
-            raise DnsFailure(
-                before[0].failure if before and before[0].failure != "no_address" else "unreachable",
-                f"No old server of {zone[:-1]} answers: {'; '.join(said.message for said in before)}",
-            )
-        reference = first.sets
-        others = [*(said for said in before if said is not first), *after]
-    differences = compare(zone, reference, others)
-    return Compared(tuple(wanted), tuple(said.server for said in others), tuple(differences))
+        before = ask_each(old.places(), probe(zone, wanted, label, old.asking, old.label, True))
+        reference, before = _reference(zone, before)
+        others = [*before, *after]
+    differences = [one for one in compare(zone, reference, others, beyond.decisions) if _counts(zone, one, keys)]
+    return Compared(tuple(sorted(keys)), tuple(said.server for said in others), tuple(differences))
+
+
+def _reference(zone: str, before: Sequence[Said]) -> Tuple[Mapping[Key, RRset], List[Said]]:
+    """What the first old server that answers says, and the other old servers."""
+    first = next((said for said in before if not said.failure), None)
+    if first is None:
+        raise DnsFailure(
+            before[0].failure if before and before[0].failure != "no_address" else "unreachable",
+            f"No old server of {zone[:-1]} answers: {'; '.join(said.message for said in before)}",
+        )
+    return first.sets, [said for said in before if said is not first]
+
+
+def _only(keys: Iterable[Key]) -> Questions:
+    """Questions for these sets and nothing else."""
+    wanted: Dict[str, List[str]] = {}
+    for name, kind in sorted(keys):
+        wanted.setdefault(name, []).append(kind)
+    return {name: tuple(kinds) for name, kinds in wanted.items()}
+
+
+def _counts(zone: str, one: Difference, keys: Container[Key]) -> bool:
+    """Whether a difference is about data: what only a server's software shows was not asked for."""
+    sets = [found for found in (one.old, one.new) if found is not None]
+    return one.key in keys or one.kind == "unreachable" or all(is_data(zone, found) for found in sets)
+
+
+def random_label() -> str:
+    """A label that no zone has."""
+    return f"probe-{secrets.token_hex(8)}"

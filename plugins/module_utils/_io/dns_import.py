@@ -30,7 +30,7 @@ with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERR
     import dns.name
     import dns.rdatatype
 
-__all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "known_type", "read_source", "text_of"]
+__all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "is_name", "known_type", "read_source", "text_of"]
 
 FORMATS = ("zone", "octodns", "tsv")
 OCTODNS = Limits(size=8 * MIB, depth=16, entries=500_000)
@@ -110,6 +110,14 @@ def from_transfer(contents: ZoneContents) -> Read:
 def known_type(text: str) -> bool:
     """Whether a type exists in DNS, by name or by number."""
     return bool(_Dnspython().type(text))
+
+
+def is_name(text: str) -> bool:
+    """Whether a server can be asked about a name."""
+    try:
+        return bool(_Dnspython().name(text, "."))
+    except ValueError:
+        return False
 
 
 class _Dnspython:

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns import names
 from .._core.dns.ds import BadRecord, fits, read_dnskey, read_ds
+from .._core.dns.imported import Canonical
+from .._core.dns.losses import unexplained
 from .._core.dns.model import Key, RRset
 from .._core.dns.move import BadMemory, Memory, OldZone, Position, Seen, look, recall, store
 from .._core.dns.plan import Refused
@@ -19,17 +22,19 @@ from .clock import Clock
 from .dns import DnsFailure
 from .dns_agree import Endpoint, ask_each, question, zone_endpoints
 from .dns_compare import Side
+from .dns_move_evidence import Findings, Source, examine
 from .dns_reading import soa_of
+from .dns_wire import WireClient
 from .files import FileStore
 
 WAITS = ("wait_ttl", "wait_ds", "settle", "wait_ns")
-NEEDS_OLD = ("lower", "wait_ttl", "publish", "unsign", "wait_ds", "switch")
+NEEDS_OLD = ("lower", "wait_ttl", "explain", "publish", "unsign", "wait_ds", "switch")
 _STATE_FOLDER = "/var/lib/smallfleet/dns_move"
 
 
 @dataclass(frozen=True)
 class Move:
-    """What is moved from where to where. ``keys`` name the old zone's sets where they cannot be transferred."""
+    """What is moved from where to where. ``source`` is what a file says where the old zone cannot be transferred, and decisions."""
 
     zone: str
     old: Side
@@ -37,50 +42,63 @@ class Move:
     parent_zone: str
     parent: Side
     low: int
-    keys: Tuple[Key, ...] = ()
+    canonical: Canonical
+    source: Source = field(default_factory=Source)
 
 
 @dataclass(frozen=True)
 class View:
-    """One look: what the planner needs, the new servers' own addresses by name, and why the old zone is not there."""
+    """One look: what the planner needs, the new servers' own addresses by name, and why the old zone is not there.
+
+    ``listed`` are the old zone's sets as the transfer or the file has them.
+    """
 
     seen: Seen
     addresses: Mapping[str, FrozenSet[str]]
     delegated: Mapping[str, str]
     failure: Optional[DnsFailure] = None
+    listed: Mapping[Key, RRset] = field(default_factory=dict)
 
 
 def observe(move: Move, now: int) -> View:
     """Ask everybody. Failures are part of what is seen; those of the old zone are kept apart."""
-    old, failure = None, None
+    old, failure, listed = None, None, move.source.listed
     try:
-        old = _old_zone(move)
+        old, listed = _old_zone(move)
     except DnsFailure as found:
         failure = found
     served, keys, addresses = _new_zone(move)
     delegations, delegation_ttl, ds, said = _delegations(move, addresses)
     unmatched = ds if ds is not None and not _matched(move.zone, ds, keys) else None
     seen = Seen(now, old, served, delegations, delegation_ttl, unmatched)
-    return View(seen, addresses, said, failure)
+    return View(seen, addresses, said, failure, listed)
 
 
-def _old_zone(move: Move) -> OldZone:
+def _old_zone(move: Move) -> Tuple[OldZone, Mapping[Key, RRset]]:
+    """The sets that are to be imported, as the old servers have them, and those that the transfer or the file has."""
     places = move.old.places()
     answers = ask_each(places, question(move.zone, None, move.old.asking))
     serials = frozenset(answer.serial for answer in answers if answer.serial is not None)
-    if move.old.options["transfer"]:
-        contents = move.old.transfer(move.zone)
-        return OldZone(contents.sets, _negative(contents.soa), serials)
-    if not move.keys:
+    contents = move.old.transfer(move.zone) if move.old.options["transfer"] else None
+    held: Mapping[Key, RRset] = contents.sets if contents is not None else {}
+    keys = [key for key in move.source.keys(move.zone) if key not in held]
+    if contents is not None and not keys:
+        return OldZone(held, _negative(contents.soa), serials), held
+    if contents is None and not keys and not move.source.mentioned(move.zone):
         raise Refused(["old: set transfer, or give record_sets, so that it is known what is in the zone."])
     for place, answer in zip(places, answers):
         if not answer.failure:
-            client = move.old.asking.client(place)
-            soa = soa_of(client, move.zone)
-            found = client.read(move.zone, [(move.zone, "NS"), *move.keys])
-            client.close()
-            return OldZone(found, _negative(soa), serials)
+            with closing(move.old.asking.client(place)) as client:
+                soa = soa_of(client, move.zone)
+                found = _read(client, move.zone, [(move.zone, "NS"), *keys])
+            return OldZone({**found, **held}, _negative(soa), serials), held if contents is not None else move.source.listed
     raise DnsFailure("unreachable", "; ".join(answer.message for answer in answers) or "The zone has no old server.")
+
+
+def _read(client: WireClient, zone: str, keys: Sequence[Key]) -> Dict[Key, RRset]:
+    """These sets and no others. A question for a CNAME alone would be followed by one that many providers refuse."""
+    found = client.read(zone, [(name, "A" if kind == "CNAME" else kind) for name, kind in keys])
+    return {key: found[key] for key in keys if key in found}
 
 
 def _negative(soa: RRset) -> int:
@@ -195,11 +213,12 @@ class MemoryFile:
 
 @dataclass(frozen=True)
 class Progress:
-    """The last look of a call, the position it gives, and whether the memory has changed since before."""
+    """The last look of a call, the position it gives, whether the memory has changed since before, and what is in doubt."""
 
     view: View
     position: Position
     changed: bool
+    findings: Findings
 
 
 def proceed(
@@ -218,9 +237,18 @@ def proceed(
             raise view.failure
         rest = end - clock.monotonic()
         if position.next not in WAITS or rest <= 0:
-            return Progress(view, position, memory != first)
+            findings = _findings(move, view, position)
+            seen = replace(view.seen, unexplained=len(unexplained(findings.losses)))
+            return Progress(view, look(seen, memory, move.low), memory != first, findings)
         needed = position.until - view.seen.now if position.until is not None else 1
         clock.sleep(max(0.2, min(rest, needed, 10)))
+
+
+def _findings(move: Move, view: View, position: Position) -> Findings:
+    """What is in doubt, where the old zone still counts."""
+    if position.next not in NEEDS_OLD or view.seen.old is None:
+        return Findings()
+    return examine(move.zone, move.old, view.seen.old.sets, view.listed, move.source, move.canonical)
 
 
 def delegation(move: Move, view: View, ttl: int) -> List[Dict[str, Any]]:

@@ -9,14 +9,20 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any, Dict, List, Mapping, Tuple
 
-from .._core.dns.imported import Canonical, as_sets, render_variables, take
+from .._core.dns import names
+from .._core.dns.decisions import read_decisions, with_proxies
+from .._core.dns.imported import Canonical, as_sets, render_variables
+from .._core.dns.left_out import LeftOut
+from .._core.dns.losses import unexplained
 from .._core.dns.move import high_sets
-from .._core.dns.move_report import moment, plan_lines, to_do
+from .._core.dns.move_report import closing, moment, plan_lines, report, to_do
 from .._core.dns.plan import Refused
 from .._core.dns.request import zone_of
+from .._core.quoting import visible
 from .dns_agree import Asking
 from .dns_compare import side_of
-from .dns_move import Move, Progress, delegation
+from .dns_move import NEEDS_OLD, Move, Progress, delegation
+from .dns_move_evidence import Source, to_import
 from .files import FileStore
 
 _NOBODY: Mapping[str, Any] = {"servers": [], "port": 53, "transfer": False}
@@ -28,29 +34,51 @@ def move_of(options: Mapping[str, Any], files: FileStore, canonical: Canonical) 
     asking = Asking(53, "tcp", options["timeout"], tuple(options["families"]))
     old, new, parent = (side_of(name, options[name] or _NOBODY, asking, files) for name in ("old", "new", "parent"))
     above = zone_of(options["parent_zone"] or zone.split(".", 1)[1])
+    return Move(zone, old, new, above, parent, options["ttl"], canonical, source_of(zone, options, canonical))
+
+
+def source_of(zone: str, options: Mapping[str, Any], canonical: Canonical) -> Source:
+    """What was imported from a file, names to ask about, and decisions. Raises Refused."""
     try:
-        given = as_sets(zone, options["record_sets"], canonical)
+        listed = {one.key: one for one in as_sets(zone, options["record_sets"], canonical)}
     except (KeyError, TypeError, ValueError) as error:
         raise Refused([f"record_sets: holds what dns_zone_import does not return: {error}."]) from None
-    return Move(zone, old, new, above, parent, options["ttl"], tuple(one.key for one in given))
+    try:
+        left = tuple(LeftOut(**{name: str(one[name]) for name in ("record", "type", "reason", "kind")}) for one in options["left_out"])
+    except (KeyError, TypeError) as error:
+        raise Refused([f"left_out: holds what dns_zone_import does not return: {error}."]) from None
+    wrong, mentioned = [], []
+    for name in options["names"]:
+        try:
+            mentioned.append(names.qualify(name, zone))
+        except names.BadName as error:
+            wrong.append(f"names: '{visible(str(name))}' {error}.")
+    if wrong:
+        raise Refused(wrong)
+    decisions = read_decisions(zone, options["decisions"], listed, canonical)
+    return Source(listed, left, tuple(mentioned), with_proxies(decisions, left, listed, zone))
 
 
-def result_of(move: Move, progress: Progress, canonical: Canonical, path: str) -> Dict[str, Any]:
+def result_of(move: Move, progress: Progress, path: str) -> Dict[str, Any]:
     """What the module returns."""
     position, seen = progress.position, progress.view.seen
     high = sorted(high_sets(seen.old, move.low).values(), key=str) if seen.old else []
     named = delegation(move, progress.view, seen.delegation_ttl or 3600) if seen.nameservers else []
-    variables, left_out = _imported(move, progress, canonical)
+    variables, left_out = _imported(move, progress)
     until = position.until if position.next != "done" else None
-    said = progress.view.delegated
+    said, found = progress.view.delegated, progress.findings
+    now = to_do(move.zone, position, move.low, high, named, said, found.losses)
+    plan = plan_lines(move.zone, position, move.low)
     return {
         "changed": progress.changed,
         "steps": [f"remember {path}"] if progress.changed else [],
         "next": position.next,
         "until": moment(until),
         "seconds": max(0, until - seen.now) if until else 0,
-        "to_do": to_do(move.zone, position, move.low, high, named, said),
-        "plan": plan_lines(move.zone, position, move.low),
+        "to_do": now,
+        "message": closing(move.zone, position, now, found.losses, said),
+        "plan": plan,
+        "report": report(plan, now, left_out, found.losses, found.notes),
         "lower": [
             {"record": one.name, "type": one.type, "ttl": one.ttl, "value": sorted(one.values)} for one in high
         ],
@@ -58,17 +86,19 @@ def result_of(move: Move, progress: Progress, canonical: Canonical, path: str) -
         "old_delegation": delegation(move, progress.view, move.low) if seen.nameservers else [],
         "nameservers": sorted(seen.nameservers),
         "variables": variables,
-        "left_out": left_out,
+        "left_out": [asdict(one) for one in left_out],
+        "unexplained": [one.as_data() for one in unexplained(found.losses)],
+        "decided": [one.as_data() for one in found.losses if one.decision],
         "state": {"next": position.next, "parents": dict(said), "longest_ttl": position.memory.longest},
     }
 
 
-def _imported(move: Move, progress: Progress, canonical: Canonical) -> Tuple[str, List[Dict[str, Any]]]:
-    """The old zone with the TTLs it had before they were lowered, and what was left out."""
+def _imported(move: Move, progress: Progress) -> Tuple[str, List[LeftOut]]:
+    """The old zone with the TTLs it had before they were lowered and what was decided, and what was left out."""
     old = progress.view.seen.old
-    if old is None:
+    if old is None or progress.position.next not in NEEDS_OLD:
         return "", []
     ttls = progress.position.memory.ttls
-    sets = [replace(one, ttl=ttls.get(key, one.ttl)) for key, one in old.sets.items()]
-    found = take(move.zone, sets, canonical)
-    return render_variables(move.zone, found), [asdict(one) for one in found.left_out]
+    known = {key: replace(one, ttl=ttls.get(key, one.ttl)) for key, one in old.sets.items()}
+    found = to_import(move.zone, known, move.source.decisions, move.canonical)
+    return render_variables(move.zone, found, also_left_out=move.source.left), [*move.source.left, *found.left_out]

@@ -47,6 +47,7 @@ class World:
     ds_ttl: int = 0
     has_ds: bool = False
     deaf: bool = False
+    unexplained: int = 0
     high_until: int = 0
     ds_until: int = 0
     ns_until: int = 0
@@ -79,6 +80,7 @@ class World:
             tuple(answered),
             self.delegation_ttl,
             replace(DS, ttl=self.ds_ttl) if self.has_ds else None,
+            self.unexplained,
         )
 
     def do(self, position: Position, wait: int) -> None:
@@ -86,7 +88,10 @@ class World:
         self.ask()
         if position.next == "lower":
             self.ttls = {key: min(ttl, LOW) for key, ttl in self.ttls.items()}
+        elif position.next == "explain":
+            self.unexplained = 0
         elif position.next == "publish":
+            assert not self.unexplained, "a zone is published that lacks a record"
             self.served = True
         elif position.next == "unsign":
             self.has_ds = False
@@ -94,6 +99,7 @@ class World:
             assert self.now >= self.high_until, "an answer with an old TTL is still in a cache"
             assert self.now >= self.ds_until, "a DS that nobody can satisfy any more is still in a cache"
             assert self.served
+            assert not self.unexplained, "a record is lost unseen"
             self.parents[0] = NEW_NS
         elif position.next == "settle":
             self.parents[1] = NEW_NS
@@ -116,10 +122,12 @@ def worlds(draw: st.DrawFn) -> World:
         ds_ttl=draw(ttl) if has_ds else 0,
         has_ds=has_ds,
         served=draw(st.booleans()),
+        unexplained=draw(st.integers(0, 2)),
     )
 
 
-EVENTS = st.sampled_from(["go on"] * 6 + ["cut off before the memory", "cut off after the memory", "parent is deaf"])
+APPEARS = "a record appears at the provider"
+EVENTS = st.sampled_from(["go on"] * 6 + ["cut off before the memory", "cut off after the memory", "parent is deaf", APPEARS])
 
 
 @settings(max_examples=400, deadline=None)
@@ -132,6 +140,7 @@ def test_a_move_cut_off_anywhere_goes_on_and_does_nothing_too_early(
     for turn in range(120):
         event = events[turn] if turn < len(events) else "go on"
         world.deaf = event == "parent is deaf"
+        world.unexplained += event == APPEARS
         position = look(world.seen(), memory, LOW)
         if event == "cut off before the memory":
             world.pass_time(waits[turn % len(waits)] % 50)
@@ -146,6 +155,9 @@ def test_a_move_cut_off_anywhere_goes_on_and_does_nothing_too_early(
             break
     assert order[-1] == "done"
     changes = [one for place, one in enumerate(order) if not place or order[place - 1] != one]
+    if APPEARS in events:
+        changes = [one for one in changes if one != "explain"]  # it comes again whenever there is a doubt
+        changes = [one for place, one in enumerate(changes) if not place or changes[place - 1] != one]
     assert [STEPS.index(one) for one in changes] == sorted(STEPS.index(one) for one in changes)
 
 
@@ -188,6 +200,19 @@ def test_old_servers_that_differ_are_not_low_yet() -> None:
     assert seen.old is not None
     assert look(replace(seen, old=replace(seen.old, serials=frozenset([1, 2]))), Memory(), LOW).next == "lower"
     assert look(seen, Memory(), LOW).next == "wait_ttl"
+
+
+@pytest.mark.parametrize("served", [False, True])
+@pytest.mark.parametrize("has_ds", [False, True])
+def test_a_record_in_doubt_comes_before_all_that_reaches_a_client(served: bool, has_ds: bool) -> None:
+    ttls = {(ZONE, "NS"): 60}
+    world = some_world(ttls=ttls, served=served, has_ds=has_ds, unexplained=1)
+    memory = Memory(longest=60, since_low=1)
+    assert at(world, memory).next == "explain"
+    world.unexplained = 0
+    assert at(world, memory).next != "explain"
+    assert at(some_world(ttls=ttls, unexplained=1), Memory(longest=3600, since_low=999)).next == "wait_ttl"
+    assert at(some_world(ttls=ttls, unexplained=1, parents=[NEW_NS, OLD_NS]), memory).next == "settle"
 
 
 def test_the_longest_ttl_counts_that_of_answers_that_a_name_does_not_exist() -> None:

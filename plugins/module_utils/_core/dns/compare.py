@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from . import txt
+from .decisions import ANSWER, Decision, Decisions, decided
 from .model import Key, RRset
 from .record_types import SIGNING
 
@@ -26,12 +27,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Said:
-    """What one server answered for all record sets, or why it did not."""
+    """What one server answered for all record sets, or why it did not. ``old``: it is one of the old provider's.
+
+    ``refused`` are types for which it gave an error in place of an answer, with the error.
+    """
 
     server: str
     sets: Mapping[Key, RRset]
     failure: str = ""
     message: str = ""
+    old: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,15 @@ class Difference:
     old: Optional[RRset] = None
     new: Optional[RRset] = None
     note: str = ""
+    by_old: bool = False
 
 
-def compare(zone: str, reference: Mapping[Key, RRset], others: Iterable[Said]) -> List[Difference]:
-    """What each of the others answers other than the reference, in a stable order."""
+def compare(zone: str, reference: Mapping[Key, RRset], others: Iterable[Said], decisions: Optional[Decisions] = None) -> List[Difference]:
+    """What each of the others answers other than the reference, in a stable order.
+
+    A new server is expected to answer what ``decisions`` say.
+    """
+    decisions = decisions or {}
     found: List[Difference] = []
     for said in others:
         if said.failure:
@@ -59,10 +70,25 @@ def compare(zone: str, reference: Mapping[Key, RRset], others: Iterable[Said]) -
             continue
         own = nameserver_names(zone, said.sets)
         for key in sorted({*reference, *said.sets}, key=lambda one: (one[0] != zone, one)):
-            kind, note = _judge(zone, key, reference.get(key), said.sets.get(key), own)
+            before, after, decision = reference.get(key), said.sets.get(key), decided(decisions, key)
+            if decision is not None and decision.wanted is not None and key in decisions and not said.old:
+                wanted = decision.wanted
+                before = wanted if decision.ttl is not None or before is None else replace(wanted, ttl=before.ttl)
+            kind, note = _judge(zone, key, before, after, own)
+            if decision is not None and kind not in ("", TTL, EXPECTED):
+                kind, note = _as_decided(decision, said.old or key not in decisions, kind)
             if kind:
-                found.append(Difference(kind, said.server, key, reference.get(key), said.sets.get(key), note))
+                found.append(Difference(kind, said.server, key, before, after, note, said.old))
     return found
+
+
+def _as_decided(decision: Decision, apart: bool, kind: str) -> Tuple[str, str]:
+    """A difference of a set that somebody decided about; ``apart``: the decision does not say what this server has."""
+    if apart or decision.wanted is None and decision.publish != ANSWER:
+        return EXPECTED, "as decided"
+    if decision.publish == ANSWER and kind == "values":
+        return EXPECTED, "as decided, what the old servers answered at the import"
+    return kind, ""
 
 
 def nameserver_names(zone: str, sets: Mapping[Key, RRset]) -> FrozenSet[str]:
@@ -92,9 +118,13 @@ def _judge(
 
 
 def counted(differences: Iterable[Difference], ignore_extra: bool = False) -> List[Difference]:
-    """Those that a resolver would notice in an answer's data."""
-    harmless = (EXPECTED, TTL, EXTRA) if ignore_extra else (EXPECTED, TTL)
-    return [one for one in differences if one.kind not in harmless]
+    """Those that a resolver would notice in an answer's data. ``ignore_extra``: but for sets that only a new server has."""
+
+    def harmless(one: Difference) -> bool:
+        # What only one of the old servers has would be lost.
+        return one.kind in (EXPECTED, TTL) or (ignore_extra and one.kind == EXTRA and not one.by_old)
+
+    return [one for one in differences if not harmless(one)]
 
 
 def as_data(one: Difference) -> Dict[str, Any]:

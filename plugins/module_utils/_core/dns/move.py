@@ -9,6 +9,8 @@ the zone, the parent whom it names. Remembered is only what cannot be seen any m
 when things are as they are. Invariants, with a property test that interrupts after every step:
 
 - the parent is not switched before every answer given out with an old TTL has run out of every cache;
+- nothing is published, and the parent is not switched, while a record set is seen at the old servers, or in the source, that would
+  not reach the new servers and about which nobody decided;
 - the old servers may go only when every answer that names them has run out of every cache;
 - a DS record at the parent that the new servers' keys do not match goes first, and runs out too;
 - a wait that is over is not begun again by a later look, and one that was begun goes on from where it was.
@@ -21,9 +23,10 @@ from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from .model import Key, RRset
 
-LOWER, WAIT_TTL, PUBLISH, UNSIGN, WAIT_DS, SWITCH, SETTLE, WAIT_NS, DONE = (
+LOWER, WAIT_TTL, EXPLAIN, PUBLISH, UNSIGN, WAIT_DS, SWITCH, SETTLE, WAIT_NS, DONE = (
     "lower",
     "wait_ttl",
+    "explain",
     "publish",
     "unsign",
     "wait_ds",
@@ -32,7 +35,7 @@ LOWER, WAIT_TTL, PUBLISH, UNSIGN, WAIT_DS, SWITCH, SETTLE, WAIT_NS, DONE = (
     "wait_ns",
     "done",
 )
-STEPS = (LOWER, WAIT_TTL, PUBLISH, UNSIGN, WAIT_DS, SWITCH, SETTLE, WAIT_NS, DONE)
+STEPS = (LOWER, WAIT_TTL, EXPLAIN, PUBLISH, UNSIGN, WAIT_DS, SWITCH, SETTLE, WAIT_NS, DONE)
 MARGIN = 1  # seconds: an answer may have left a server just before it was seen to change
 FORM = 1  # of the memory as a file
 
@@ -57,7 +60,7 @@ class Seen:
     ``old`` is None when no old server answers. ``nameservers`` are those that the new servers give for the zone, empty
     when not all of them serve it. ``delegations`` holds what each of the parent's servers says, empty when one does not
     answer; ``delegation_ttl`` is the longest TTL among them. ``ds`` is the parent's DS set that no key of the new
-    servers matches.
+    servers matches. ``unexplained`` is how many record sets would be lost without a decision.
     """
 
     now: int
@@ -66,6 +69,7 @@ class Seen:
     delegations: Tuple[FrozenSet[str], ...]
     delegation_ttl: int = 0
     ds: Optional[RRset] = None
+    unexplained: int = 0
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ def _next(seen: Seen, memory: Memory) -> Tuple[str, Optional[int]]:
     until = memory.since_low + memory.longest + MARGIN
     if seen.now < until:
         return WAIT_TTL, until
+    if seen.unexplained:
+        return EXPLAIN, None
     if not seen.nameservers:
         return PUBLISH, None
     if seen.ds is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, List, Mapping, Optional, Sequence
 
+from .left_out import LeftOut
+from .losses import Loss, unexplained
 from .model import RRset
 from .move import STEPS, Position
 
@@ -20,6 +22,7 @@ def plan_lines(zone: str, position: Position, low: int) -> List[str]:
     texts = {
         "lower": f"lower the TTLs at the old provider to {low} s",
         "wait_ttl": f"wait until the old TTLs, up to {position.memory.longest} s, have run out everywhere",
+        "explain": "decide about every record set that would not reach the new servers",
         "publish": "import the zone, and publish it on the new servers",
         "unsign": "take away the DS that the new servers' keys do not match",
         "wait_ds": f"wait until the DS, for {position.memory.ds_ttl} s, has run out everywhere",
@@ -51,9 +54,12 @@ def to_do(
     high: Sequence[RRset],
     delegation: Sequence[Mapping[str, Any]],
     parents: Mapping[str, str],
+    losses: Sequence[Loss] = (),
 ) -> str:
     """What a human has to do now; empty when nothing."""
     name = zone[:-1]
+    if position.next == "explain":
+        return f"{name} is not published and not switched. {doubts(losses)}Then run this again."
     if position.next == "lower":
         shown = [f"{one.name} {one.type}" for one in high[:_MOST]]
         more = f" and {len(high) - _MOST} more" if len(high) > _MOST else ""
@@ -78,3 +84,43 @@ def to_do(
             f"{addresses}. Now {said}. Then run this again; it sees when it was done."
         )
     return ""
+
+
+def doubts(losses: Sequence[Loss]) -> str:
+    """All sets about which nobody decided, one a line, and how to; empty when there are none."""
+    found = unexplained(losses)
+    if not found:
+        return ""
+    lines = "".join(f"  {one}\n" for one in found)
+    first = f'{{record: "{found[0].record}", type: {found[0].key[1]}, publish: nothing}}'
+    return (
+        f"Of {len(found)} record sets it is not sure that they reach the new servers:\n{lines}"
+        "For each, correct the source or the old zone, or decide in move_decisions what is published: answer (what the old servers"
+        f" answer now), source (what the source has), value (others), or nothing, as in move_decisions: [{first}]. "
+    )
+
+
+def closing(zone: str, position: Position, to_do_now: str, losses: Sequence[Loss], parents: Mapping[str, str]) -> str:
+    """What a run says that stops here, while the move is not over."""
+    name, until = zone[:-1], moment(position.until)
+    if position.next == "settle":
+        said = "; ".join(f"{server} says {text}" for server, text in parents.items())
+        return f"Not all servers of the parent of {name} name the new nameservers yet: {said}. Run this again; it sees when they do."
+    if position.next == "wait_ns":
+        return f"{name} is switched. Leave the old servers as they are until {until} (wait_ns), and run this again then."
+    text = to_do_now or f"It is to be waited until {until} ({position.next}). Nothing is wrong; run this again then."
+    meanwhile = doubts(losses) if position.next in ("lower", "wait_ttl") else ""
+    return f"{text} Meanwhile: {meanwhile}".strip() if meanwhile else text
+
+
+def report(plan: Sequence[str], to_do_now: str, left: Sequence[LeftOut], losses: Sequence[Loss], notes: Sequence[str]) -> List[str]:
+    """The plan, what is to do, and every set that is left out or in doubt, one a line."""
+    doubted = {(one.record, one.key[1]) for one in losses}
+    return [
+        *plan,
+        *([to_do_now] if to_do_now else []),
+        *(f"in doubt  {one}" for one in unexplained(losses)),
+        *(f"decided   {one} (publish: {one.decision})" for one in losses if one.decision),
+        *(f"left out  {one.record} {one.type} {one.reason}" for one in left if (one.record, one.type) not in doubted),
+        *(f"not seen  {note}" for note in notes),
+    ]
