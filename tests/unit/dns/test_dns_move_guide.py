@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Tuple
 
 import yaml
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import Said
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.decisions import read_decisions
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import variable_name
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.losses import Evidence, Loss, losses, unexplained
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import LOWER, STEPS, Memory, Position
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import plan_lines
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import plan_lines, to_do
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.probes import USUAL
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import NEEDS_OLD, WAITS
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "move-zone.md").read_text(encoding="utf-8")
@@ -51,6 +60,38 @@ def test_the_inventory_of_the_guide_is_accepted_and_names_the_imported_variable(
 def test_the_plan_in_the_guide_is_the_one_that_is_printed() -> None:
     shown = GUIDE.split("<!-- plan -->\n```\n")[1].split("```")[0].splitlines()
     assert shown == plan_lines("example.net.", Position(LOWER, Memory(longest=86400)), 300)
+
+
+def doubts_of_the_guide(decided: bool) -> Tuple[Loss, ...]:
+    """The file under "Records in doubt", and old servers that also answer for an address of the zone itself."""
+    canonical = WireClient(Server("")).canonical
+    text = GUIDE.split("With this file\n\n```\n")[1].split("```")[0]
+    sets, left = read_source("$TTL 60\n" + text, {"format": "zone", "default_ttl": 60}, "example.net.", canonical)
+    left = [replace(one, reason=re.sub(r"line ([0-9])", lambda found: f"line {int(found[1]) - 1}", one.reason)) for one in left]
+    listed = {one.key: one for one in sets}
+    answers = {("example.net.", "A"): "192.0.2.1", ("pc7.example.net.", "A"): "192.0.2.107", ("www.example.net.", "A"): "192.0.2.80"}
+    said = Said("old 192.0.2.1", {key: RRset(*key, 60, frozenset([value])) for key, value in answers.items()}, old=True)
+    entries = yaml.safe_load(blocks()["group_vars/all/decisions.yml"])["move_decisions"] if decided else []
+    decisions = read_decisions("example.net.", entries, listed, canonical)
+    known = {key: one for key, one in said.sets.items() if key in {*listed, *decisions}}
+    return losses("example.net.", Evidence(False, known, listed, left, [said]), decisions)
+
+
+def test_the_doubts_in_the_guide_are_those_that_are_printed() -> None:
+    shown = GUIDE.split("<!-- doubts -->\n```\n")[1].split("```")[0]
+    here = Position("explain", Memory())
+    found = doubts_of_the_guide(decided=False)
+    assert to_do("example.net.", here, 300, [], [], {}, found).startswith(shown)
+    assert shown.count("\n") == len(found) + 1
+
+
+def test_the_decisions_in_the_guide_leave_nothing_in_doubt() -> None:
+    assert unexplained(doubts_of_the_guide(decided=True)) == []
+
+
+def test_the_usual_types_in_the_guide_are_those_that_are_asked() -> None:
+    shown = GUIDE.split("The usual types are ")[1].split(";")[0].replace(" and ", ", ").split()
+    assert {one.strip(",") for one in shown} == {*USUAL, "CNAME"}
 
 
 def test_every_variable_of_the_playbook_is_explained_at_its_head() -> None:
