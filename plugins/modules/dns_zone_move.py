@@ -142,6 +142,10 @@ options:
       Path of the file, on the host where the module runs. Without it,
       C(/var/lib/smallfleet/dns_move/), the zone's name and C(.json).
     type: path
+  written:
+    description: The text of the file that RV(variables) of an earlier run were written into, to see whether somebody edited it.
+    type: str
+    default: ""
   wait:
     description: For how many seconds it may wait.
     type: float
@@ -271,6 +275,11 @@ variables:
   returned: success
   type: str
   sample: "---\nimported_example_net:\n  ttl: 3600\n  records: []\n"
+edited:
+  description: Whether RV(variables) would replace what somebody changed by hand in O(written).
+  returned: success
+  type: bool
+  sample: false
 left_out:
   description: What was not taken over into RV(variables), and why, with what O(left_out) has.
   returned: success
@@ -317,7 +326,7 @@ def run(module: AnsibleModule) -> None:
     move = move_of(options, files, canonical)
     memory = MemoryFile(files, options["state_file"], move.zone)
     progress = proceed(move, memory, SystemClock(), lambda: int(time.time()), options["wait"], module.check_mode)
-    module.exit_json(**result_of(move, progress, memory.path))
+    module.exit_json(**result_of(move, progress, memory.path, options["written"]))
 
 
 def main() -> None:
@@ -333,6 +342,7 @@ def main() -> None:
             **BEYOND,
             "ttl": {"type": "int", "default": 300},
             "state_file": {"type": "path"},
+            "written": {"type": "str", "default": ""},
             "wait": {"type": "float", "default": 0.0},
             "families": {"type": "list", "elements": "str", "choices": list(FAMILIES), "default": list(FAMILIES)},
             "timeout": {"type": "float", "default": 10.0},

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from .._core.dns import names
 from .._core.dns.decisions import read_decisions, with_proxies
-from .._core.dns.imported import Canonical, as_sets, render_variables
+from .._core.dns.imported import Canonical, as_sets, is_edited, render_variables
 from .._core.dns.left_out import LeftOut
 from .._core.dns.losses import unexplained
 from .._core.dns.move import high_sets
@@ -59,8 +59,8 @@ def source_of(zone: str, options: Mapping[str, Any], canonical: Canonical) -> So
     return Source(listed, left, tuple(mentioned), with_proxies(decisions, left, listed, zone))
 
 
-def result_of(move: Move, progress: Progress, path: str) -> Dict[str, Any]:
-    """What the module returns."""
+def result_of(move: Move, progress: Progress, path: str, written: str = "") -> Dict[str, Any]:
+    """What the module returns. ``written`` is the file of variables as it is now."""
     position, seen = progress.position, progress.view.seen
     high = sorted(high_sets(seen.old, move.low).values(), key=str) if seen.old else []
     named = delegation(move, progress.view, seen.delegation_ttl or 3600) if seen.nameservers else []
@@ -86,6 +86,7 @@ def result_of(move: Move, progress: Progress, path: str) -> Dict[str, Any]:
         "old_delegation": delegation(move, progress.view, move.low) if seen.nameservers else [],
         "nameservers": sorted(seen.nameservers),
         "variables": variables,
+        "edited": bool(variables) and is_edited(written) and written != variables,
         "left_out": [asdict(one) for one in left_out],
         "unexplained": [one.as_data() for one in unexplained(found.losses)],
         "decided": [one.as_data() for one in found.losses if one.decision],

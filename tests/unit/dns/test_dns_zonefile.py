@@ -21,6 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import (
     Imported,
     as_sets,
+    is_edited,
     render_variables,
     take,
 )
@@ -286,6 +287,15 @@ def test_a_type_of_a_provider_that_dnscontrol_writes_as_a_comment_is_named_and_o
         ("@", "ALIAS"): "(line 3)",
         ("r", "CLOUDFLAREAPI_SINGLE_REDIRECT"): "(line 6)",
     }
+
+
+def test_a_file_of_variables_that_somebody_edited_is_told_from_one_that_was_written() -> None:
+    text = render_variables(ZONE, read("www 60 A 192.0.2.1\nx 60 ALIAS y\nt 60 TXT \"{{ a }}\"\n"))
+    assert not is_edited(text) and not is_edited("") and not is_edited("---\nmine: 1\n")
+    assert not is_edited(text.replace("# Left out", "# My note\n# Left out"))
+    assert is_edited(text.replace("192.0.2.1", "192.0.2.2"))
+    assert is_edited(text + "    - {record: mine, type: A, ttl: 60, value: [192.0.2.9]}\n")
+    assert list(yaml.safe_load(text.replace("!unsafe ", ""))) == ["imported_example_net"]
 
 
 def test_what_each_server_has_of_its_own_is_told_from_what_would_be_lost() -> None:

@@ -10,6 +10,7 @@ every other set is named with the reason.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .model import RRset
 from .record_types import SERVER_OWNED, SIGNING, TYPES
 
 DEFAULT_TTL = 3600
+_CHECKSUM = "Checksum of the records: "
 MARK = "written by smallfleet.infra.dns_zone_import"
 
 # Types for private use that a transfer shows, and that mean something to that server alone (PowerDNS, docs/appendices/types.rst).
@@ -128,16 +130,32 @@ def render_variables(
 ) -> str:
     """A file of variables with ``ttl`` and ``records``, as ``dns_zones.<zone>`` takes them."""
     left = (*also_left_out, *found.left_out)
-    lines = [
-        "---",
-        f"# The records of {visible(zone[:-1])}, {MARK}. The next import replaces them.",
-        *(f"# Left out: {visible(f'{one.record} {one.type} {one.reason}')}." for one in left),
+    body = [
         f"{variable_name(zone)}:",
         f"  ttl: {found.ttl if ttl is None else ttl}",
         f"  records:{'' if found.record_sets else ' []'}",
         *(f"    - {_flow(entry)}" for entry in found.record_sets),
     ]
+    lines = [
+        "---",
+        f"# The records of {visible(zone[:-1])}, {MARK}. The next import replaces them. {_CHECKSUM}{visible(_checksum(body))}",
+        *(f"# Left out: {visible(f'{one.record} {one.type} {one.reason}')}." for one in left),
+        *body,
+    ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def is_edited(text: str) -> bool:
+    """Whether somebody changed the records of a file that ``render_variables`` wrote; false of files without a checksum."""
+    if not is_ours(text):
+        return False
+    lines = text.split("\n")
+    said = lines[1].rpartition(_CHECKSUM)
+    return bool(said[1]) and said[2] != _checksum(line for line in lines[1:] if line.strip() and not line.startswith("#"))
+
+
+def _checksum(lines: Iterable[str]) -> str:
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _flow(entry: Dict[str, Any]) -> str:
