@@ -161,6 +161,17 @@ EXAMPLES = r"""
     old: {servers: [ns1.provider.example.com, ns2.provider.example.com], transfer: true}
     new: {servers: [192.0.2.53, "2001:db8::53"]}
     fail_on_difference: true
+
+- name: Compare a zone that only a file describes, with what was decided about two record sets
+  smallfleet.infra.dns_zone_compare:
+    zone_name: example.net
+    old: {servers: [ns1.provider.example.com]}
+    new: {servers: [192.0.2.53]}
+    record_sets: "{{ imported.record_sets }}"
+    left_out: "{{ imported.left_out }}"
+    decisions:
+      - {record: "@", type: ALIAS, publish: nothing}
+      - {record: "@", type: A, publish: value, value: [192.0.2.80]}
 """
 
 RETURN = r"""

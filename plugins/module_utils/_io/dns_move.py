@@ -82,8 +82,9 @@ def _old_zone(move: Move) -> Tuple[OldZone, Mapping[Key, RRset]]:
     contents = move.old.transfer(move.zone) if move.old.options["transfer"] else None
     held: Mapping[Key, RRset] = contents.sets if contents is not None else {}
     keys = [key for key in move.source.keys(move.zone) if key not in held]
+    listed = {**move.source.listed, **held}
     if contents is not None and not keys:
-        return OldZone(held, _negative(contents.soa), serials), held
+        return OldZone(held, _negative(contents.soa), serials), listed
     if contents is None and not keys and not move.source.mentioned(move.zone):
         raise Refused(["old: set transfer, or give record_sets, so that it is known what is in the zone."])
     for place, answer in zip(places, answers):
@@ -91,7 +92,7 @@ def _old_zone(move: Move) -> Tuple[OldZone, Mapping[Key, RRset]]:
             with closing(move.old.asking.client(place)) as client:
                 soa = soa_of(client, move.zone)
                 found = _read(client, move.zone, [(move.zone, "NS"), *keys])
-            return OldZone({**found, **held}, _negative(soa), serials), held if contents is not None else move.source.listed
+            return OldZone({**found, **held}, _negative(soa), serials), listed
     raise DnsFailure("unreachable", "; ".join(answer.message for answer in answers) or "The zone has no old server.")
 
 

@@ -17,7 +17,7 @@ VARIES = "varies"  # taken over, but the old servers answer clients differently
 NOTE = "note"  # taken over, and worth a line
 KINDS = (EXPECTED, LOST, PROXIED, VARIES, NOTE)
 
-BY_PROXY = "is answered by the provider's proxy; the value behind it is taken over"
+BY_PROXY = "is answered by the provider's proxy; the value here is the one behind it"
 _NO_TYPE = "is no type of DNS but one of the provider's own; write what it stands for"
 _OBSOLETE = {"SPF": "is of a type that is not used any more; write it as TXT (RFC 7208)"}
 

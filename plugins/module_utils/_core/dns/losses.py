@@ -79,6 +79,8 @@ def losses(zone: str, evidence: Evidence, decisions: Decisions) -> Tuple[Loss, .
         *_decided_without_answer(evidence, decisions),
     ):
         reasons.setdefault(key, []).append(reason)
+    for key, reason in _decided_freely(zone, evidence, decisions):
+        reasons.setdefault(key, [reason])
     return tuple(
         Loss(key, shown.get(key, _relative(key[0], zone)), "; ".join(texts), _decision(evidence, decisions, key))
         for key, texts in reasons.items()
@@ -183,6 +185,14 @@ def _decided_without_answer(evidence: Evidence, decisions: Decisions) -> Found:
     for key, decision in decisions.items():
         if decision.publish == ANSWER and key not in evidence.known:
             yield key, "is to be published as answered, and no old server answers it"
+
+
+def _decided_freely(zone: str, evidence: Evidence, decisions: Decisions) -> Found:
+    """What nobody doubts, and somebody decided to publish in another way or not at all."""
+    for key in _in_order(zone, evidence.known):
+        decision = decided(decisions, key)
+        if decision is not None and not (decision.publish == ANSWER and key in decisions) and is_data(zone, evidence.known[key]):
+            yield key, f"is {_values([evidence.known[key]])} at the old servers"
 
 
 def _values(sets: Sequence[RRset]) -> str:
