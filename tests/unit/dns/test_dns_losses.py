@@ -131,6 +131,13 @@ def test_what_a_server_says_in_place_of_any_and_makes_for_dnssec_is_no_data() ->
     assert losses(ZONE, evidence({}, own), {}) == ()
 
 
+def test_a_server_that_cannot_be_asked_is_a_doubt_that_no_decision_ends() -> None:
+    seen = Evidence(False, {}, {}, (), [Said("old 2", {}, "timeout", "it did not answer", old=True)])
+    for entries in ((), ({"record": "@", "type": "SOA", "publish": "nothing"},)):
+        (one,) = unexplained(losses(ZONE, seen, decisions(*entries)))
+        assert str(one) == "@ SOA cannot be asked of old 2: it did not answer"
+
+
 def test_types_that_a_server_refuses_to_answer_are_said() -> None:
     said = Said("old 1", {}, refused={"SVCB": "it answered with NOTIMP"})
     assert not_seen([said]) == ["old 1 does not say which SVCB records there are: it answered with NOTIMP"]

@@ -103,6 +103,8 @@ def _relative(name: str, zone: str) -> str:
 
 def _decision(evidence: Evidence, decisions: Decisions, key: Key) -> str:
     decision = decided(decisions, key)
+    if key[1] == "SOA":  # stands for a server that cannot be asked
+        return ""
     if decision is None or (decision.publish == ANSWER and key in decisions and key not in evidence.known):
         return ""
     if key in evidence.unwritable and decision.publish in (ANSWER, SOURCE):

@@ -92,7 +92,8 @@ def doubts(losses: Sequence[Loss]) -> str:
     if not found:
         return ""
     lines = "".join(f"  {one}\n" for one in found)
-    first = f'{{record: "{found[0].record}", type: {found[0].key[1]}, publish: nothing}}'
+    example = next((one for one in found if one.key[1] != "SOA"), None)
+    first = f'{{record: "{example.record}", type: {example.key[1]}, publish: nothing}}' if example else "..."
     return (
         f"Of {len(found)} record sets it is not sure that they reach the new servers:\n{lines}"
         "For each, correct the source or the old zone, or decide in move_decisions what is published: answer (what the old servers"
