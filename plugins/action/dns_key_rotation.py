@@ -30,9 +30,10 @@ class ActionModule(ActionBase):
                 "plan": {"type": "dict", "required": True},
                 "seen": {"type": "list", "elements": "dict", "required": True},
                 "key": {"type": "str", "default": "", "no_log": False},
+                "handed_over": {"type": "bool", "default": False},
             },
         )
-        decided = decide(options["to"], options["plan"], options["seen"], options["key"])
+        decided = decide(options["to"], options["plan"], options["seen"], options["key"], options["handed_over"])
         if decided["refusals"]:
             return {**result, "failed": True, "msg": visible(" ".join(decided["refusals"])), "reason": decided["reason"]}
         changed = self._task.check_mode and bool(decided["steps"])

@@ -46,9 +46,15 @@ options:
     elements: dict
     required: true
   key:
-    description: The key to rotate; all keys of the fleet if empty.
+    description: The key to rotate; if empty, all keys of the fleet that nobody else holds.
     type: str
     default: ""
+  handed_over:
+    description:
+      - Whether the provider that transfers zones with O(key) has its next generation. Without it, V(promoted) is refused for
+        such a key, and the error says where the file to hand over is.
+    type: bool
+    default: false
 seealso:
   - module: smallfleet.infra.dns_key_store
 """

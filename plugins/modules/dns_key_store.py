@@ -20,6 +20,7 @@ description:
   - Each key is a file in the syntax of BIND that only root can read. Its path stays the same when the secret changes.
   - A secret leaves its home only sealed for one holder, with the public part of a key pair whose private part that
     holder has made and keeps. No secret is in an argument vector, a log or a result.
+  - The secret of a key that a provider has made comes in O(secrets), and is written as it came.
   - During a rotation a second file beside the first has the generation after it (C(.next.key)) or before it
     (C(.previous.key)).
 attributes:
@@ -61,6 +62,20 @@ options:
       file:
         description: Where the key is. If given, it must be the key's name with C(.key) in O(folder).
         type: path
+      external:
+        description: Whether others make its secret, which is then in O(secrets) on the host that is its home.
+        type: bool
+        default: false
+      shared:
+        description: Whether others hold it too, such as a provider that transfers a zone. Only M(smallfleet.infra.dns_key_rotation) uses this.
+        type: bool
+        default: false
+  secrets:
+    description:
+      - The secrets of external keys by name. Each is in base64, or the text of a key file as C(tsig-keygen) prints it.
+      - Only for keys with C(external) whose home is this host. A key that the store has already may be left out.
+    type: dict
+    default: {}
   state:
     description:
       - V(present) brings the store to what is asked, as far as it can be without asking a home.
@@ -225,12 +240,14 @@ ALGORITHMS = ["hmac-sha256", "hmac-sha384", "hmac-sha512"]
 
 
 def argument_spec() -> dict:
-    """The options; none of them holds a secret."""
+    """The options. Only ``secrets`` holds secrets."""
     key = {
         "name": {"type": "str", "required": True},
         "algorithm": {"type": "str", "choices": ALGORITHMS, "default": ALGORITHMS[0]},
         "home": {"type": "str", "required": True},
         "file": {"type": "path"},
+        "external": {"type": "bool", "default": False},
+        "shared": {"type": "bool", "default": False},
     }
     question = {
         "key": {"type": "str", "required": True, "no_log": False},
@@ -241,6 +258,7 @@ def argument_spec() -> dict:
     return {
         "host": {"type": "str", "required": True},
         "keys": {"type": "list", "elements": "dict", "required": True, "options": key, "no_log": False},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
         "state": {"type": "str", "choices": ["present", "sealed", "observed"], "default": "present"},
         "sealed": {"type": "list", "elements": "str"},
         "recipient": {"type": "str", "default": ""},

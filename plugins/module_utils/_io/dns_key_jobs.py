@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns.key_bundle import BadBundle, read_bundle, write_bundle
+from .._core.dns.key_external import missing_secrets, read_secrets
 from .._core.dns.keyfile import SUFFIX, TsigKey
 from .._core.dns.keys import (
     Arrangement,
@@ -36,7 +37,7 @@ _KNOWS_THE_KEY = ("server_failure", "refused", "not_auth")  # said after the sig
 
 @dataclass(frozen=True)
 class Job:
-    """The options of the module. ``sealed`` is None when no home was asked yet."""
+    """The options of the module. ``sealed`` is None when no home was asked yet; ``external`` are keys that others have made."""
 
     host: str
     keys: Tuple[AskedKey, ...]
@@ -46,12 +47,17 @@ class Job:
     move: Move
     questions: Sequence[Mapping[str, Any]]
     check: bool
+    external: Mapping[str, Arrangement] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, options: Mapping[str, Any], check: bool) -> Job:
         """Raises KeyFailure."""
-        keys = tuple(AskedKey(one["name"], one["algorithm"], one["home"]) for one in options["keys"])
-        wrong = problems(keys)
+        keys = tuple(
+            AskedKey(one["name"], one["algorithm"], one["home"], bool(one.get("external"))) for one in options["keys"]
+        )
+        at_home = [key for key in keys if key.home == options["host"]]
+        external, unreadable = read_secrets(at_home, options.get("secrets") or {})
+        wrong = [*problems(keys), *unreadable]
         for index, one in enumerate(options["keys"]):
             if one["file"] and one["file"] != os.path.join(options["folder"], one["name"] + SUFFIX):
                 wrong.append(f"keys[{index}].file: {one['file']} is not {one['name']}{SUFFIX} in {options['folder']}.")
@@ -61,9 +67,8 @@ class Job:
             raise KeyFailure(" ".join(wrong), "bad_request")
         sealed = None if options["sealed"] is None else tuple(options["sealed"])
         move = Move(options["move_to"] or "", tuple(options["move"]))
-        return cls(
-            options["host"], keys, options["state"], sealed, options["recipient"], move, options["questions"], check
-        )
+        asked = options["questions"]
+        return cls(options["host"], keys, options["state"], sealed, options["recipient"], move, asked, check, external)
 
 
 def run_job(host: KeyHost, job: Job, ask: Optional[Ask] = None) -> Dict[str, Any]:
@@ -79,7 +84,8 @@ def run_job(host: KeyHost, job: Job, ask: Optional[Ask] = None) -> Dict[str, Any
 
 def _present(host: KeyHost, job: Job) -> Dict[str, Any]:
     store = host.observe(job.keys)
-    given = _open(host, job)
+    _demand_secrets(job, store)
+    given = {**_open(host, job), **job.external}
     plan = plan_store(job.host, job.keys, store, given, job.move)
     homes = {key.home for key in job.keys if key.name in given}  # a host of several homes takes from one after the other
     missing = {home: names for home, names in plan.missing.items() if home in homes or not homes}
@@ -91,7 +97,8 @@ def _present(host: KeyHost, job: Job) -> Dict[str, Any]:
 def _seal(host: KeyHost, job: Job) -> Dict[str, Any]:
     """Only adds: what else is in the store is for this host's own run."""
     store = host.observe(job.keys)
-    whole = plan_store(job.host, job.keys, store)
+    _demand_secrets(job, store)
+    whole = plan_store(job.host, job.keys, store, job.external)
     plan = StorePlan(tuple(step for step in whole.steps if step.action not in ("remove", "sweep", "pair")))
     done = _done(host, job, store, plan)
     held = {key.name: arrangement(host.observe(job.keys), key.name) for key in job.keys}
@@ -104,6 +111,13 @@ def _seal(host: KeyHost, job: Job) -> Dict[str, Any]:
 def _observe(host: KeyHost, job: Job) -> Dict[str, Any]:
     store = host.observe(job.keys)
     return {**_done(host, job, store, StorePlan((), plan_store(job.host, job.keys, store).missing))}
+
+
+def _demand_secrets(job: Job, store: Store) -> None:
+    held = {key.name: arrangement(store, key.name) for key in job.keys}
+    missing = missing_secrets(job.host, job.keys, held, job.external)
+    if missing:
+        raise KeyFailure(" ".join(missing), "missing")
 
 
 def _open(host: KeyHost, job: Job) -> Dict[str, Arrangement]:

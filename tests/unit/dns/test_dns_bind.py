@@ -24,6 +24,7 @@ BIND = bind.Bind()
 SOA = {"mname": "ns1.example.net.", "rname": "hostmaster.example.net.", "refresh": 3600, "retry": 600, "expire": 86400}
 NS2 = {"host": "ns2", "addresses": ["192.0.2.3", "2001:db8::3"]}
 NS3 = {"host": "ns3", "addresses": ["192.0.2.4"]}
+EXTERNAL = {"notify": ["198.51.100.53"], "port": 53, "transfer": ["198.51.100.53"], "key": ""}
 
 
 def key(name: str) -> Dict[str, str]:
@@ -48,7 +49,7 @@ OPTIONS: Dict[str, Any] = {
         zone(
             "example.net",
             dnssec=True,
-            transfer={"key": "demo-transfer-ns1", "peers": [NS2, NS3], "addresses": ["198.51.100.53"]},
+            transfer={"key": "demo-transfer-ns1", "peers": [NS2, NS3], "external": [EXTERNAL]},
             grants=[
                 grant("app1-own", "app1.example.net.", "name", "A", "SSHFP"),
                 grant("dyn", "dyn.example.net.", "subdomain"),

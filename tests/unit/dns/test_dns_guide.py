@@ -12,6 +12,7 @@ from typing import Dict, Set
 
 import yaml
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.external import OPTIONS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import TYPES, WRITABLE
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
@@ -34,6 +35,22 @@ def test_the_inventory_of_the_guide_is_accepted_and_served_by_its_primary() -> N
     assert [zone["name"] for zone in part["zones"]] == ["demo.example.net", "2.0.192.in-addr.arpa"]
     assert part["listen"][0] == "192.0.2.11"
     assert part["update_key"]["file"] in GUIDE
+
+
+def test_the_external_secondaries_of_the_guide_are_accepted_and_need_the_keys_that_it_says() -> None:
+    external, secrets = (yaml.safe_load(blocks()[name]) for name in ("external.yml", "secrets.yml"))
+    common = {**yaml.safe_load(blocks()["group_vars/all.yml"]), **external}
+    hosts = yaml.safe_load(blocks()["hosts.yml"])["all"]["hosts"]
+    plan = plan_fleet({name: {**common, **own} for name, own in hosts.items()}, {})
+    assert not plan.problems
+    held = {one["name"]: one for one in plan.hosts["ns1"]["dns_keys"]["keys"]}
+    assert [name for name, one in held.items() if one.get("external")] == list(secrets["dns_keys_secrets"])
+    assert [name for name, one in held.items() if one.get("shared")] == ["provider-transfer"]
+    assert f"cat {held['provider-transfer']['file']}\n" in GUIDE
+    (zone,) = plan.hosts["ns1"]["dns_server"]["zones"]
+    assert zone["nameservers"][-1] == "ns1.provider.example." and len(zone["transfer"]["external"]) == 3
+    table = GUIDE.split("An entry is an address, or a dictionary:")[1].split("\n\n")[1]
+    assert set(re.findall(r"^\| `(\w+)`(?:, `(\w+)`)?", table, re.MULTILINE)) == {("address", "addresses"), *((one, "") for one in OPTIONS[3:]), ("name", "")}
 
 
 def test_the_record_sets_of_the_guide_are_accepted() -> None:

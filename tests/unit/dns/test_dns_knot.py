@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.external import External
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import (
     PRIMARY,
@@ -38,6 +39,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 NS2 = Peer("ns2", ("192.0.2.3", "2001:db8::3"))
 NS3 = Peer("ns3", ("192.0.2.4",))
+STRANGER = External(("198.51.100.5",), ("198.51.100.5",))
 KEYS = ("demo-update", "demo-transfer-ns1", "demo-transfer-ns2", "app1-own", "acme-app1", "dyn")
 
 
@@ -63,7 +65,7 @@ def whole() -> ServerConfig:
         Grant("acme-app1", "name", "_acme-challenge.www.demo.example.net.", ("TXT",)),
         Grant("dyn", "subdomain", "dyn.demo.example.net.", ("ANY",)),
     )
-    transfer = Transfer("demo-transfer-ns1", (NS2, NS3), ("198.51.100.5",))
+    transfer = Transfer("demo-transfer-ns1", (NS2, NS3), (STRANGER,))
     taken = Transfer("demo-transfer-ns2", (NS2,))
     catalog = "catalog.ns2.demo.example.net"
     keys = tuple(key(name) for name in KEYS if name != "app1-own") + (key("app1-own", "app1-own-2", "app1-own-3"),)
@@ -180,7 +182,7 @@ def test_a_key_may_change_exactly_what_it_was_granted(wanted: List[Grant]) -> No
 
 @given(st.lists(grants(), max_size=5))
 def test_no_rule_is_open_to_whoever_has_no_key(wanted: List[Grant]) -> None:
-    served = primary(grants=tuple(wanted), transfer=Transfer("demo-transfer-ns1", (NS2,), ("198.51.100.5",)))
+    served = primary(grants=tuple(wanted), transfer=Transfer("demo-transfer-ns1", (NS2,), (STRANGER,)))
     found = rules(knot.render_main(config(served, keys=(key("demo-update"),))), "demo.example.net")
     assert all(rule.keys or (rule.addresses and list(rule.actions) == ["transfer"]) for rule in found)
 

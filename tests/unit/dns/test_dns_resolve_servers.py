@@ -23,7 +23,8 @@ def test_a_secondary_knows_its_primary_and_the_primary_its_secondaries() -> None
     assert primary["role"] == "primary"
     assert primary["transfer"]["key"] == "demo-transfer-ns1"
     assert [peer["host"] for peer in primary["transfer"]["peers"]] == ["ns2", "ns3"]
-    assert primary["transfer"]["addresses"] == ["198.51.100.53"]
+    stranger = {"notify": ["198.51.100.53"], "port": 53, "transfer": ["198.51.100.53"], "key": ""}
+    assert primary["transfer"]["external"] == [stranger]
     secondary = found["ns2"]["zones"][0]
     assert (secondary["name"], secondary["role"]) == (ZONE, "secondary")
     assert secondary["transfer"]["peers"] == [{"host": "ns1", "addresses": ["192.0.2.2", "2001:db8::2"]}]

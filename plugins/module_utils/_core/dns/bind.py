@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from .external import ANYWHERE, DNS_PORT, External
 from .foreign import NOTICE, named_conf
 from .keyfile import render
 from .names import configuration_word
@@ -165,11 +166,11 @@ def _primary(zone: ServedZone, config: ServerConfig) -> str:
     one that prerequisites of updates are compared with.
     """
     signing = config.key_names(zone.transfer.key) if zone.transfer.key else ()
-    told = [*_remotes(zone.transfer.peers, signing), *(f"{address};" for address in zone.transfer.addresses)]
+    told = [*_remotes(zone.transfer.peers, signing), *_notified(zone.transfer.external, config)]
     given = [
         *(f'key "{name}";' for name in config.key_names(config.update_key)),
         *(f'key "{name}";' for name in signing),
-        *(f"{address};" for address in zone.transfer.addresses),
+        *_allowed(zone.transfer.external, config),
     ]
     return f"""
 zone "{zone.name}" {{
@@ -182,6 +183,27 @@ zone "{zone.name}" {{
     key-directory "{ZONE_FOLDER}";
 }};
 """
+
+
+def _notified(external: Iterable[External], config: ServerConfig) -> Iterable[str]:
+    """Servers of others, with the port and the key that they want."""
+    for one in external:
+        port = "" if one.port == DNS_PORT else f" port {one.port}"
+        signed = f' key "{config.key_names(one.key)[0]}"' if one.key else ""
+        yield from (f"{address}{port}{signed};" for address in one.notify)
+
+
+def _allowed(external: Iterable[External], config: ServerConfig) -> Iterable[str]:
+    """Who may transfer. An inner list that says no counts as no match, so the first one here demands address and key both
+    and leaves others to the rules that follow ("Address Match Lists" in the manual).
+    """
+    for one in external:
+        keys = [f'key "{name}";' for name in config.key_names(one.key)] if one.key else []
+        if keys and one.transfer and ANYWHERE not in one.transfer:
+            others = " ".join(f"!{address};" for address in one.transfer)
+            yield f"{{ !{{ {others} any; }}; {' '.join(keys)} }};"
+        elif one.transfer:
+            yield from keys or (f"{address};" for address in one.transfer)
 
 
 def _rules(zone: ServedZone, config: ServerConfig) -> Iterable[str]:

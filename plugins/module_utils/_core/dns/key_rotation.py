@@ -6,7 +6,8 @@
 
     home       everybody else, after taking what home has      allowed when
     prepared   servers know both, all sign with the old        home and all servers are seen, and no rotation is under way
-    promoted   servers know both, all sign with the new        every server is seen to hold both, and answers to the new
+    promoted   servers know both, all sign with the new        every server is seen to hold both, and answers to the new,
+                                                               and who else holds the key was given the new
     settled    servers know the new only                       every holder is seen to sign with the new
 
 Invariant, with a property test over every interruption, unreachable host and partial run: whatever generation a holder
@@ -21,6 +22,8 @@ from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from ..fleet.values import shown
 from ..masking import looks_like_secret
+from .key_external import VARIABLE
+from .keyfile import KEY_FOLDER, SLOTS
 from .keys import IDLE, PREPARED, PROMOTED, phase
 
 Shown = Mapping[str, Mapping[str, str]]  # slot -> name, algorithm, fingerprint: keys.shown()
@@ -31,7 +34,8 @@ class RotatedKey:
     """A key as the fleet plan has it. ``holders`` include home; ``servers`` are those that must know it to serve.
 
     ``places`` are (server, address, zone): where it counts. ``granted`` are the servers where it may change something as
-    one of ``dns_keys`` may; a transfer key has none. The update key of each primary is a key of its own.
+    one of ``dns_keys`` may; a transfer key has none. The update key of each primary is a key of its own. A ``shared`` key is
+    held by others too, an ``external`` one is made by them.
     """
 
     name: str
@@ -41,6 +45,8 @@ class RotatedKey:
     servers: Tuple[str, ...]
     places: Tuple[Tuple[str, str, str], ...]
     granted: Tuple[str, ...]
+    shared: bool = False
+    external: bool = False
 
 
 @dataclass
@@ -56,19 +62,21 @@ class Turn:
 def read_rotated(plan: Mapping[str, Mapping[str, Any]]) -> List[RotatedKey]:
     """All keys of a fleet, from the slices of its hosts."""
     held: Dict[Tuple[str, str], List[str]] = {}
-    algorithms: Dict[Tuple[str, str], str] = {}
+    entries: Dict[Tuple[str, str], Mapping[str, Any]] = {}
     for host, slice_ in sorted(plan.items()):
         for one in (slice_.get("dns_keys") or {}).get("keys", ()):
             held.setdefault((one["name"], one["home"]), []).append(host)
-            algorithms[one["name"], one["home"]] = one["algorithm"]
+            entries[one["name"], one["home"]] = one
     found = []
     for (name, home), holders in sorted(held.items()):
         served = {host: plan[host].get("dns_server") or {} for host in holders}
         servers = [host for host in holders if any(one["name"] == name for one in served[host].get("keys", ()))]
         places = [(host, served[host]["listen"][0], _zone_of(served[host], name)) for host in servers]
         granted = [host for host in servers if _grants(served[host], name)]
-        algorithm = algorithms[name, home]
-        found.append(RotatedKey(name, home, algorithm, tuple(holders), tuple(servers), tuple(places), tuple(granted)))
+        entry = entries[name, home]
+        marks = (bool(entry.get("shared")), bool(entry.get("external")))
+        parts = (tuple(holders), tuple(servers), tuple(places), tuple(granted))
+        found.append(RotatedKey(name, home, entry["algorithm"], *parts, *marks))
     return found
 
 
@@ -77,6 +85,7 @@ def _zone_of(server: Mapping[str, Any], name: str) -> str:
     zones = server.get("zones", ())
     mine = [zone for zone in zones if any(grant["key"] == name for grant in zone.get("grants", ()))]
     mine.extend(zone for zone in zones if (zone.get("transfer") or {}).get("key") == name)
+    mine.extend(zone for zone in zones if any(one["key"] == name for one in (zone.get("transfer") or {}).get("external", ())))
     if (server.get("update_key") or {}).get("name") == name:
         mine.extend(zone for zone in zones if zone.get("role") == "primary")
     return str((mine or list(zones))[0]["name"]) if zones else ""
@@ -96,20 +105,24 @@ def questions(key: RotatedKey, host: str) -> List[Dict[str, str]]:
     ]
 
 
-def plan_turn(to: str, keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]]) -> Turn:
+def plan_turn(
+    to: str, keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], handed_over: bool = False
+) -> Turn:
     """What to do to bring the keys to a phase. ``seen`` has the stores of the hosts that were looked at, by host and key.
 
     For ``promoted`` and ``settled`` a host is in ``seen`` only if its servers have accepted the generation that it is to
-    sign with.
+    sign with. ``handed_over`` is a person's word that all others who hold a shared key have its next generation.
     """
     turn = Turn()
     if to == PREPARED:
-        _begin_or_finish(keys, seen, turn)
+        _begin_or_finish(keys, seen, turn, handed_over)
         return turn
     for key in keys:
         at_home = seen.get(key.home, {}).get(key.name, {})
         if "current" not in at_home:
             turn.refusals.append(_unseen_home(key))
+        elif to == PROMOTED and key.shared and phase(at_home) == PREPARED and not handed_over:
+            turn.refusals.append(_to_hand_over(key))
         elif to == PROMOTED:
             _switch(key, at_home, seen, turn)
         else:
@@ -117,7 +130,17 @@ def plan_turn(to: str, keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[st
     return turn
 
 
-def _begin_or_finish(keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], turn: Turn) -> None:
+def _to_hand_over(key: RotatedKey) -> str:
+    return (
+        f"The next generation of {key.name} is in {KEY_FOLDER}/{key.name}{SLOTS['next']} on {key.home}, and its servers accept"
+        f" both. Give that file to the provider. When the provider signs with it, run this again with -e"
+        f" dns_rotate_key={key.name} -e dns_rotate_handed_over=true; until then nothing more is to be done."
+    )
+
+
+def _begin_or_finish(
+    keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], turn: Turn, handed_over: bool
+) -> None:
     """Where any rotation is under way, those are finished, and none is begun: the rest is done already, or new."""
     busy = {key: [host for host in key.holders if phase(seen.get(host, {}).get(key.name, {})) != IDLE] for key in keys}
     under_way = [key for key in keys if busy[key]]
@@ -129,6 +152,11 @@ def _begin_or_finish(keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str,
             turn.refusals.append(
                 f"{_listed(unseen)} cannot be reached or was left out with --limit, and must know the next generation of"
                 f" {key.name} before anybody signs with it. Bring it back, and run this again."
+            )
+        elif handed_over and not busy[key]:
+            turn.refusals.append(
+                f"No rotation of {key.name} is under way, so no next generation of it can have been handed over. Leave"
+                " dns_rotate_handed_over out to begin one."
             )
         elif busy[key]:
             turn.steps.append(f"finish the rotation of {key.name} that is under way on {_listed(busy[key])}")
@@ -196,22 +224,41 @@ def _listed(hosts: Sequence[str]) -> str:
     return ", ".join(hosts)
 
 
+def _left_alone(key: RotatedKey) -> str:
+    if key.external:
+        return f"The key {key.name} is made by others, and stays."
+    return f"The key {key.name} is held by others too, and stays. Rotate it by its name: -e dns_rotate_key={key.name}."
+
+
 def decide(
-    to: str, plan: Mapping[str, Mapping[str, Any]], seen: Sequence[Mapping[str, Any]], name: str = ""
+    to: str,
+    plan: Mapping[str, Mapping[str, Any]],
+    seen: Sequence[Mapping[str, Any]],
+    name: str = "",
+    handed_over: bool = False,
 ) -> Dict[str, Any]:
     """``{hosts: {host: {keys, move, questions}}, steps, notes, refusals, reason}``: plan_turn() for data.
 
     ``plan`` is that of the whole fleet, ``seen`` are results of the module dns_key_store, ``name`` is the one key to
-    rotate, or empty for all.
+    rotate, or empty for all that nobody else holds.
     """
-    keys = [key for key in read_rotated(plan) if name in ("", key.name)]
-    if not keys:
-        known = ", ".join(dict.fromkeys(key.name for key in read_rotated(plan))) or "none"
+    known_keys = read_rotated(plan)
+    keys = [key for key in known_keys if key.name == name or not (name or key.shared or key.external)]
+    if not keys and (name or not known_keys):
+        known = ", ".join(dict.fromkeys(key.name for key in known_keys)) or "none"
         named = shown(name) if looks_like_secret(name) else name
         said = f"The fleet has no key {named} (it has {known})." if name else "The fleet has no keys."
         return {"hosts": {}, "steps": [], "notes": [], "refusals": [f"Nothing was changed. {said}"], "reason": "no_key"}
+    made_by_others = [key for key in keys if key.external]
+    if made_by_others:
+        said = (
+            f"Nothing was changed. The key {name} is made by others. Get a new one from them, put its secret into"
+            f" {VARIABLE}.{name}, and run site.yml at the time that you agreed on with them."
+        )
+        return {"hosts": {}, "steps": [], "notes": [], "refusals": [said], "reason": "external"}
     states = [one["state"] for one in seen if "state" in one]
-    turn = plan_turn(to, keys, {state["host"]: state["generations"] for state in states})
+    turn = plan_turn(to, keys, {state["host"]: state["generations"] for state in states}, handed_over)
+    turn.notes.extend(_left_alone(key) for key in known_keys if to == PREPARED and not name and key not in keys)
     hosts: Dict[str, Dict[str, Any]] = {}
     for key in keys:
         for host in key.holders:

@@ -11,7 +11,7 @@ server accepts every generation in its store.
 Invariants, each with a property test that interrupts after every step:
 
 - a generation that is in the store before and is to be there after is there at every moment in between;
-- a secret is made at home only, and only where there is no usable one;
+- a secret is made at home only, and only where there is no usable one, and never that of a key that others make;
 - the file to sign with, once there, is never absent;
 - a file that neither belongs to an asked key nor carries our mark is never touched.
 """
@@ -32,11 +32,12 @@ Arrangement = Mapping[str, TsigKey]
 
 @dataclass(frozen=True)
 class AskedKey:
-    """A key that this host is to hold. ``algorithm`` is for a secret that is yet to be made."""
+    """A key that this host is to hold. ``algorithm`` is for a secret that is yet to be made; an ``external`` one is made by others."""
 
     name: str
     algorithm: str
     home: str
+    external: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,10 @@ def plan_store(
     given: Optional[Mapping[str, Arrangement]] = None,
     move: Move = Move(),
 ) -> StorePlan:
-    """The steps for this host, none when there is nothing to do. ``given`` is what homes have sent, by key."""
+    """The steps for this host, none when there is nothing to do.
+
+    ``given`` are arrangements by key: what homes have sent, and at home what others have made.
+    """
     given = given or {}
     steps = list(_tidying(host, asked, store))
     missing: Dict[str, Tuple[str, ...]] = {}
@@ -158,7 +162,8 @@ def plan_store(
         if wanted is None:
             missing[key.home] = (*missing.get(key.home, ()), key.name)
             continue
-        if key.home == host and wanted["current"].algorithm != key.algorithm and "next" not in wanted:
+        generates = key.home == host and not key.external
+        if generates and wanted["current"].algorithm != key.algorithm and "next" not in wanted:
             notes.append(
                 f"The key {key.name} stays {wanted['current'].algorithm} until playbooks/rotate-dns-keys.yml makes its"
                 f" next generation, which will be {key.algorithm}."
@@ -184,7 +189,7 @@ def _wanted(
     host: str, key: AskedKey, held: Arrangement, store: Store, given: Mapping[str, Arrangement], move: Move
 ) -> Optional[Arrangement]:
     """The arrangement to come to; None when only home knows."""
-    if key.home == host:
+    if key.home == host and not key.external:
         return _at_home(key, held, store, move if key.name in move.names else Move())
     if key.name in given:
         return given[key.name]

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..quoting import plain
+from .external import ANYWHERE, DNS_PORT, External
 from .foreign import NOTICE, knot_conf
 from .keyfile import TsigKey
 from .names import configuration_word
@@ -181,13 +182,16 @@ def _remotes(config: ServerConfig) -> Iterable[str]:
         *((catalog.peers, catalog.key) for catalog in _consumed(config)),
     ]:
         signing = config.key_names(key)[0] if key else ""
-        for peer, one in zip(peers, _remote_ids(peers, key)):
-            found[one] = (peer.addresses, signing)
+        for peer, known in zip(peers, _remote_ids(peers, key)):
+            found[known] = (peer.addresses, signing)
     for zone in config.primaries:
-        found.update({address: ((address,), "") for address in zone.transfer.addresses})
-    for one in sorted(found):
-        where, signing = found[one]
-        yield f"  - id: {_text(one)}"
+        for one in zone.transfer.external:
+            signing = config.key_names(one.key)[0] if one.key else ""
+            places = (address if one.port == DNS_PORT else f"{address}@{one.port}" for address in one.notify)
+            found.update({known: ((place,), signing) for known, place in zip(_external_ids(one), places)})
+    for known in sorted(found):
+        where, signing = found[known]
+        yield f"  - id: {_text(known)}"
         yield f"    address: {_list(where)}"
         if signing:
             yield f"    key: {_text(signing)}"
@@ -206,9 +210,10 @@ def _acls(config: ServerConfig) -> Iterable[str]:
     for key in sorted(taken):
         yield from _acl(_notify_id(key), config.key_names(key) if key else (), ("notify",))
     for zone in _sorted(config.primaries):
-        if zone.transfer.addresses:
-            yield from _acl(f"foreign {zone.name}", (), ("transfer",))
-            yield f"    address: {_list(zone.transfer.addresses)}"
+        for one, external in _transfer_rules(zone):
+            yield from _acl(one, config.key_names(external.key) if external.key else (), ("transfer",))
+            if ANYWHERE not in external.transfer:
+                yield f"    address: {_list(external.transfer)}"
         for one, grants in _rules(zone):
             yield from _acl(one, config.key_names(grants[0].key), ("update",))
             if "ANY" not in grants[0].types:
@@ -224,6 +229,16 @@ def _acl(one: str, keys: Sequence[str], actions: Sequence[str]) -> Iterable[str]
     if keys:
         yield f"    key: {_list(keys)}"
     yield f"    action: {_list(actions)}"
+
+
+def _transfer_rules(zone: ServedZone) -> Iterable[Tuple[str, External]]:
+    """Which servers of others may transfer. In Knot a rule without a key is for questions without one."""
+    allowed = [one for one in zone.transfer.external if one.transfer]
+    plain_ones = [address for one in allowed if not one.key for address in one.transfer]
+    if plain_ones:
+        yield f"foreign {zone.name}", External(transfer=tuple(plain_ones))
+    for number, one in enumerate((one for one in allowed if one.key), start=1):
+        yield f"foreign {number} {zone.name}", one
 
 
 def _rules(zone: ServedZone) -> Iterable[Tuple[str, List[Grant]]]:
@@ -250,11 +265,12 @@ def _zones(config: ServerConfig) -> Iterable[str]:
         yield f"    file: {_text(zone_file(zone.name))}"
         rules = ["update"] if config.update_key else []
         rules.extend([_transfer_id(zone.transfer.key)] if zone.transfer.key else [])
-        rules.extend([f"foreign {zone.name}"] if zone.transfer.addresses else [])
+        rules.extend(one for one, external in _transfer_rules(zone))
         rules.extend(one for one, grants in _rules(zone))
         if rules:
             yield f"    acl: {_list(rules)}"
-        told = [*_remote_ids(zone.transfer.peers, zone.transfer.key), *zone.transfer.addresses]
+        told = [*_remote_ids(zone.transfer.peers, zone.transfer.key)]
+        told.extend(known for one in zone.transfer.external for known in _external_ids(one))
         if told:
             yield f"    notify: {_list(told)}"
         if zone.dnssec:
@@ -272,6 +288,11 @@ def _sorted(zones: Iterable[ServedZone]) -> List[ServedZone]:
 
 def _remote_ids(peers: Iterable[Peer], key: str) -> List[str]:
     return [f"{peer.host} {key}" if key else peer.host for peer in peers]
+
+
+def _external_ids(one: External) -> List[str]:
+    more = f" {one.port} {one.key}".rstrip() if one.key or one.port != DNS_PORT else ""
+    return [f"{address}{more}" for address in one.notify]
 
 
 def _transfer_id(key: str) -> str:

@@ -128,7 +128,8 @@ def _is_served(key: FleetKey, host: Host) -> bool:
     """Whether the host's server must know the key; a host that only holds a key as a client does not."""
     if host.name not in key.holders:
         return False
-    return not key.grants or any(grant.zone.primary.name == host.name for grant in key.grants)
+    primaries = (*(grant.zone.primary.name for grant in key.grants), *key.transfers)
+    return not primaries or host.name in primaries
 
 
 def _peer(host: Host) -> Dict[str, Any]:
@@ -149,7 +150,7 @@ def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
         "transfer": {
             "key": transfer_key_name(model.fleet, zone.primary.name) if zone.secondaries else "",
             "peers": [_peer(host) for host in zone.secondaries],
-            "addresses": list(zone.foreign),
+            "external": [one.as_data() for one in zone.external],
         },
         "grants": [
             {"key": key.name, "match": grant.match, "name": grant.name, "types": list(grant.types)}
@@ -167,7 +168,7 @@ def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
 
 def _taken(served: Mapping[str, Any], primary: Host) -> Dict[str, Any]:
     """The zone as a secondary serves it."""
-    transfer = {"key": served["transfer"]["key"], "peers": [_peer(primary)], "addresses": []}
+    transfer = {"key": served["transfer"]["key"], "peers": [_peer(primary)], "external": []}
     kept = {option: served[option] for option in ("name", "ttl", "dnssec", "hidden")}
     return {**kept, "role": "secondary", "transfer": transfer}
 
@@ -268,7 +269,7 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
         "transfer": {
             "key": transfer_key_name(model.fleet, primary.name),
             "peers": [_peer(host) for host in secondaries],
-            "addresses": [],
+            "external": [],
         },
         "grants": [],
         "primary_fqdn": "invalid",

@@ -18,7 +18,7 @@ from .keyfile import KEY_FOLDER, generation
 from .resolve_zones import MATCHES, Notes, Zone, match_word, record_name, record_type
 
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
-KEY_OPTIONS = ("algorithm", "hosts", "grants")
+KEY_OPTIONS = ("algorithm", "hosts", "grants", "external")
 GRANT_OPTIONS = ("zone", "name", "match", "types")
 EXAMPLE = "Write for example {app1-own: {hosts: [app1], grants: [{zone: example.net, name: app1, types: [A]}]}}"
 _KEY_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,100}[a-z0-9])?")
@@ -37,7 +37,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class FleetKey:
-    """A key, its home, and the hosts that hold it (home is one of them). ``path`` is the variable it comes from."""
+    """A key, its home, and the hosts that hold it (home is one of them). ``path`` is the variable it comes from.
+
+    ``transfers`` are the primaries from which external secondaries transfer with it. An ``external`` key is made by others.
+    """
 
     name: str
     algorithm: str
@@ -45,14 +48,17 @@ class FleetKey:
     holders: Tuple[str, ...]
     path: str
     grants: Tuple[Grant, ...] = ()
+    transfers: Tuple[str, ...] = ()
+    external: bool = False
 
     def as_known(self) -> Dict[str, str]:
         """What a host needs to know to use it."""
         return {"name": self.name, "algorithm": self.algorithm, "file": f"{KEY_FOLDER}/{self.name}.key"}
 
-    def as_held(self) -> Dict[str, str]:
+    def as_held(self) -> Dict[str, Any]:
         """An entry of the slice ``dns_keys``."""
-        return {**self.as_known(), "home": self.home}
+        marks = {"external": self.external, "shared": bool(self.transfers) and not self.external}
+        return {**self.as_known(), "home": self.home, **{mark: True for mark, is_so in marks.items() if is_so}}
 
 
 def label(text: str) -> str:
@@ -75,6 +81,7 @@ def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKe
         if key is not None and name not in theirs:
             found.append(key)
     _check_names(found, notes)
+    _check_transfers(fleet, zones, notes)
     return found
 
 
@@ -165,17 +172,31 @@ def _key(
             notes.add(f"{path}.{option}", "is no option of a key", f"Use {', '.join(KEY_OPTIONS)}")
     algorithm = _algorithm(options, path, notes)
     hosts = _hosts(fleet, options.get("hosts"), f"{path}.hosts", notes)
-    given = options.get("grants")
-    if not isinstance(given, (list, tuple)) or not given:
-        notes.add(f"{path}.grants", "is not a list of what the key may change, so that nobody serves it", EXAMPLE)
+    external = options.get("external", False)
+    if not isinstance(external, bool):
+        notes.add(f"{path}.external", f"{shown(external)} is neither true nor false", "Write true for a key that others made")
+    transfers = tuple(zone.primary.name for zone in zones if any(one.key == name for one in zone.external))
+    given = options.get("grants", () if transfers else None)
+    if not isinstance(given, (list, tuple)) or not (given or transfers):
+        said = "is not a list of what the key may change, and no foreign_secondaries transfer with it, so that nobody serves it"
+        notes.add(f"{path}.grants", said, EXAMPLE)
         return None
     read = [_grant(one, f"{path}.grants[{index}]", zones, notes) for index, one in enumerate(given)]
     grants = tuple(one for one in read if one is not None)
-    if not grants:
+    primaries = (*(grant.zone.primary.name for grant in grants), *transfers)
+    if not primaries:
         return None
-    home = grants[0].zone.primary.name
-    holders = dict.fromkeys([home, *(grant.zone.primary.name for grant in grants), *hosts])
-    return FleetKey(name, algorithm, home, tuple(holders), path, grants)
+    holders = dict.fromkeys((*primaries, *hosts))
+    return FleetKey(name, algorithm, primaries[0], tuple(holders), path, grants, transfers, external is True)
+
+
+def _check_transfers(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> None:
+    """External secondaries transfer with keys of ``dns_keys`` only: no other key of the fleet is for strangers."""
+    asked = fleet.variables.get("dns_keys")
+    for one in (one for zone in zones for one in zone.external):
+        if one.key and not (isinstance(asked, dict) and one.key in asked):
+            remedy = "Name one, or add it: {} generates it here, {external: true} is one that the provider gave you"
+            notes.add(f"{one.path}.key", f"{shown(one.key)} is not a key of dns_keys", remedy)
 
 
 def _hosts(fleet: Fleet, given: Any, path: str, notes: Notes) -> Tuple[str, ...]:

@@ -84,20 +84,25 @@ def _addresses_of(fleet: Fleet, name: str) -> Sequence[str]:
 
 
 def nameservers(zone: Zone, table: Table) -> Tuple[str, ...]:
-    """The names in the zone's NS set: those of its records, or of the hosts that the world is told to ask."""
-    own = table.values_at(zone.name, "NS")
-    return own or tuple(dict.fromkeys(fqdn(host, zone) for host in zone.public))
+    """The names in the zone's NS set: those of its records, or of the hosts that the world is told to ask, and of others' servers."""
+    own = table.values_at(zone.name, "NS") or tuple(fqdn(host, zone) for host in zone.public)
+    return tuple(dict.fromkeys((*own, *_external_names(zone))))
+
+
+def _external_names(zone: Zone) -> Tuple[str, ...]:
+    return tuple(one.name for one in zone.external if one.name)
 
 
 def _check_nameservers(zone: Zone, cuts: List[str], table: Table, notes: Notes) -> None:
     """A server refuses to load a zone whose own nameservers have no address in it."""
-    if zone.foreign and not nameservers(zone, table):
+    if zone.external and not nameservers(zone, table):
         said = "leaves no nameserver that has a name here"
-        notes.add(f"{zone.path}.hidden_primary", said, "Add an NS record set for the zone to its records")
-    if zone.hidden and fqdn(zone.primary, zone) in table.values_at(zone.name, "NS"):
+        remedy = "Give the servers in foreign_secondaries their name, or add an NS record set for the zone to its records"
+        notes.add(f"{zone.path}.hidden_primary", said, remedy)
+    if zone.hidden and fqdn(zone.primary, zone) in (*table.values_at(zone.name, "NS"), *_external_names(zone)):
         said = f"is true, and the zone's NS records name {zone.primary.name}"
         notes.add(f"{zone.path}.hidden_primary", said, "Take it out of the NS records, or let it be visible")
-    for name in table.values_at(zone.name, "NS"):
+    for name in dict.fromkeys((*table.values_at(zone.name, "NS"), *_external_names(zone))):
         if not names.within(name, zone.name) or any(names.within(name, cut) for cut in cuts):
             continue
         if not (table.values_at(name, "A") or table.values_at(name, "AAAA")):

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host
 from ..fleet.problems import Problem
 from ..fleet.values import shown
 from . import names, values
+from .external import External, read_external
 from .prune import MATCHES as IGNORE_MATCHES
 from .record_types import known_type
 from .signing_policy import SigningPolicy, read_signing
@@ -49,7 +49,7 @@ class Zone:
     hosts: bool
     entries: Any
     secondaries: Tuple[Host, ...] = ()
-    foreign: Tuple[str, ...] = ()
+    external: Tuple[External, ...] = ()
     hidden: bool = False
     prune: bool = False
     ignore: Tuple[Mapping[str, str], ...] = ()
@@ -117,7 +117,10 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
     }
     primary = _primary(fleet, options.get("primary"), f"{path}.primary", notes)
     secondaries = _secondaries(fleet, options.get("secondaries"), primary, f"{path}.secondaries", notes)
-    foreign = _foreign(fleet, options.get("foreign_secondaries"), f"{path}.foreign_secondaries", notes)
+    owners = {address: host.name for host in fleet.hosts.values() for address in host.addresses}
+    external = read_external(
+        options.get("foreign_secondaries"), name, owners, f"{path}.foreign_secondaries", notes.add
+    )
     ignore = _ignore(options.get("ignore"), name, f"{path}.ignore", notes)
     if truths["hidden_primary"] and not (options.get("secondaries") or options.get("foreign_secondaries")):
         remedy = "Name at least one host in secondaries, or leave hidden_primary out"
@@ -132,7 +135,7 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
         truths["hosts"],
         options.get("records"),
         secondaries,
-        foreign,
+        external,
         truths["hidden_primary"],
         truths["prune"],
         ignore,
@@ -195,31 +198,6 @@ def _secondaries(fleet: Fleet, given: Any, primary: Optional[Host], path: str, n
             notes.add(here, f"{host.name} is there twice", "Name each host once")
         else:
             found.append(host)
-    return tuple(found)
-
-
-def _foreign(fleet: Fleet, given: Any, path: str, notes: Notes) -> Tuple[str, ...]:
-    if given is None:
-        return ()
-    if not isinstance(given, (list, tuple)):
-        notes.add(path, f"{shown(given)} is not a list of addresses", "Write for example [192.0.2.53]")
-        return ()
-    owners = {address: host.name for host in fleet.hosts.values() for address in host.addresses}
-    found: List[str] = []
-    for index, one in enumerate(given):
-        here = f"{path}[{index}]"
-        try:
-            address = str(ip_address(one)) if isinstance(one, str) and "%" not in one else ""
-        except ValueError:
-            address = ""
-        if not address:
-            notes.add(here, f"{shown(one)} is no address", "Write the IPv4 or IPv6 address of the server")
-        elif address in owners:
-            notes.add(here, f"{address} is an address of {owners[address]}", "Name that host in secondaries instead")
-        elif address in found:
-            notes.add(here, f"{address} is there twice", "Write each address once")
-        else:
-            found.append(address)
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 
 from ..quoting import plain
 from . import names, values
+from .external import ANYWHERE, External
 from .keyfile import TsigKey
 from .signing_policy import SigningPolicy, from_data
 from .soa import FIELDS
@@ -62,11 +63,11 @@ class Peer:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Who gets a zone from its primary, or whence a secondary has it: ``peers`` with ``key``, foreign ``addresses``."""
+    """Who gets a zone from its primary, or whence a secondary has it: ``peers`` with ``key``, and ``external`` servers."""
 
     key: str = ""
     peers: Tuple[Peer, ...] = ()
-    addresses: Tuple[str, ...] = ()
+    external: Tuple[External, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,16 @@ def _peers(entries: Any) -> Tuple[Peer, ...]:
 
 
 def _transfer(data: Mapping[str, Any]) -> Transfer:
-    return Transfer(data.get("key") or "", _peers(data.get("peers")), tuple(data.get("addresses") or ()))
+    return Transfer(
+        data.get("key") or "", _peers(data.get("peers")), tuple(_external(one) for one in data.get("external") or ())
+    )
+
+
+def _external(data: Mapping[str, Any]) -> External:
+    one = External(tuple(data["notify"]), tuple(data["transfer"]), data["key"], int(data["port"]))
+    if not one.key and ANYWHERE in one.transfer:
+        raise ValueError("a transfer to everybody")
+    return one
 
 
 def _catalog(data: Mapping[str, Any]) -> Catalog:
@@ -278,7 +288,8 @@ def _unsafe(config: ServerConfig) -> Iterable[str]:
     for key in config.keys:
         texts.extend((key.name, key.algorithm, key.file))
     for transfer in [zone.transfer for zone in config.zones]:
-        texts.extend((*transfer.addresses, *(address for peer in transfer.peers for address in peer.addresses)))
+        texts.extend(address for peer in transfer.peers for address in peer.addresses)
+        texts.extend(address for one in transfer.external for address in (*one.notify, *one.transfer))
     for catalog in config.catalogs:
         texts.extend(address for peer in catalog.peers for address in peer.addresses)
     for text in dict.fromkeys(str(text) for text in texts):
@@ -292,6 +303,7 @@ def _unknown_keys(config: ServerConfig) -> Iterable[str]:
     known = {key.name for key in config.keys}
     asked = [("grants", grant.key) for zone in config.zones for grant in zone.grants]
     asked.extend(("transfer", zone.transfer.key) for zone in config.zones if zone.transfer.key)
+    asked.extend(("transfer", one.key) for zone in config.zones for one in zone.transfer.external if one.key)
     asked.extend(("catalogs", catalog.key) for catalog in config.catalogs)
     for place, name in dict.fromkeys(asked):
         if name not in known:
