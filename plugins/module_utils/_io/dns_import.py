@@ -137,7 +137,7 @@ class _Dnspython:
 
     def value(self, kind: str, text: str, origin: str) -> str:
         try:
-            return canonical_text(read_value(kind, text, _name(origin)))
+            return canonical_text(read_value(values.by_number(kind), text, _name(origin)))
         except dns.exception.DNSException as error:
             raise ValueError(str(error)) from None
 

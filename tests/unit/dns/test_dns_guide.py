@@ -13,6 +13,7 @@ from typing import Dict, Set
 import yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.external import OPTIONS
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import variable_name
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import TYPES, WRITABLE
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
@@ -51,6 +52,14 @@ def test_the_external_secondaries_of_the_guide_are_accepted_and_need_the_keys_th
     assert zone["nameservers"][-1] == "ns1.provider.example." and len(zone["transfer"]["external"]) == 3
     table = GUIDE.split("An entry is an address, or a dictionary:")[1].split("\n\n")[1]
     assert set(re.findall(r"^\| `(\w+)`(?:, `(\w+)`)?", table, re.MULTILINE)) == {("address", "addresses"), *((one, "") for one in OPTIONS[3:]), ("name", "")}
+
+
+def test_the_export_of_the_guide_is_what_the_playbook_takes_and_the_variable_what_it_writes() -> None:
+    playbook = (ROOT / "playbooks/export_zone.yml").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^#   (export_\w+) ", playbook, re.MULTILINE))
+    assert set(re.findall(r"-e (export_\w+)=", GUIDE)) | {"export_nameservers", "export_mode"} == documented
+    (entry,) = yaml.safe_load(blocks()["exported.yml"])["dns_zones"].values()
+    assert variable_name("demo.example.net.", "exported") in entry
 
 
 def test_the_record_sets_of_the_guide_are_accepted() -> None:

@@ -24,12 +24,21 @@ from .record_types import SERVER_OWNED, SIGNING, TYPES
 
 DEFAULT_TTL = 3600
 _CHECKSUM = "Checksum of the records: "
-MARK = "written by smallfleet.infra.dns_zone_import"
+MARK = "written by smallfleet.infra.dns_zone_"
 
 # Types for private use that a transfer shows, and that mean something to that server alone (PowerDNS, docs/appendices/types.rst).
 _PROVIDERS_OWN = {"TYPE65401": "an ALIAS of PowerDNS", "TYPE65402": "a LUA record of PowerDNS"}
 
 Canonical = Callable[[str, str], str]  # type and presentation form -> canonical form; raises ValueError
+
+
+@dataclass(frozen=True)
+class Written:
+    """What wrote a file of variables: the beginning of the variable's name, a word for the act, and more lines of the entry."""
+
+    prefix: str = "imported"
+    act: str = "import"
+    options: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,9 @@ def _shown(name: str, zone: str) -> str:
     return names.relative(name, zone) if names.within(name, zone) else name
 
 
-def variable_name(zone: str) -> str:
+def variable_name(zone: str, prefix: str = Written.prefix) -> str:
     """The variable that a file of variables defines for a zone."""
-    return "imported_" + re.sub(r"[^a-z0-9]+", "_", zone.rstrip("."))
+    return f"{prefix}_" + re.sub(r"[^a-z0-9]+", "_", zone.rstrip("."))
 
 
 def is_ours(text: str) -> bool:
@@ -126,19 +135,24 @@ def is_ours(text: str) -> bool:
 
 
 def render_variables(
-    zone: str, found: Imported, ttl: Optional[int] = None, also_left_out: Sequence[LeftOut] = ()
+    zone: str,
+    found: Imported,
+    ttl: Optional[int] = None,
+    also_left_out: Sequence[LeftOut] = (),
+    written: Written = Written(),
 ) -> str:
     """A file of variables with ``ttl`` and ``records``, as ``dns_zones.<zone>`` takes them."""
     left = (*also_left_out, *found.left_out)
     body = [
-        f"{variable_name(zone)}:",
+        f"{variable_name(zone, written.prefix)}:",
         f"  ttl: {found.ttl if ttl is None else ttl}",
+        *(f"  {option}" for option in written.options),
         f"  records:{'' if found.record_sets else ' []'}",
         *(f"    - {_flow(entry)}" for entry in found.record_sets),
     ]
     lines = [
         "---",
-        f"# The records of {visible(zone[:-1])}, {MARK}. The next import replaces them. {_CHECKSUM}{visible(_checksum(body))}",
+        f"# The records of {visible(zone[:-1])}, {MARK}{written.act}. The next {written.act} replaces them. {_CHECKSUM}{visible(_checksum(body))}",
         *(f"# Left out: {visible(f'{one.record} {one.type} {one.reason}')}." for one in left),
         *body,
     ]
