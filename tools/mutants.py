@@ -101,6 +101,12 @@ MUTANTS = (
         "        if not zone:\n            remedy = \"Write in dns_zones",
     ),
     Mutant(
+        "DNS: an external secondary with a key transfers with it only",
+        "plugins/module_utils/_core/dns/bind.py",
+        '            yield from keys or (f"{address};" for address in one.transfer)\n',
+        '            yield from (f"{address};" for address in one.transfer)\n',
+    ),
+    Mutant(
         "network: the timer that rolls a change back is started before the change",
         "plugins/module_utils/_io/network/guard.py",
         "                self._arm(name, timeout)\n",
