@@ -15,6 +15,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, Match, Optional, Sequence, Set, Tuple
 
+from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents
 from .._core.dns.plan import LIMIT
 from .._core.dns.prune import without_server_sets
