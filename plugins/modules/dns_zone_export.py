@@ -18,8 +18,8 @@ description:
   - Reads the whole zone by transfer (AXFR), which most servers allow with a key only, and returns it in two forms.
   - The zone file has C($ORIGIN), C($TTL), relative names and everything in a stable order. C(named-checkzone) and
     M(smallfleet.infra.dns_zone_import) read the same zone from it.
-  - The entry of C(dns_zones) has the record sets with their TTLs as the role P(smallfleet.infra.dns_server#role) takes them. It
-    leaves out the SOA and the zone's own NS, which the role makes. The addresses of the fleet's hosts are among its records,
+  - The entry of C(dns_zones) has the record sets with their TTLs as the role P(smallfleet.infra.dns_server#role) takes them, and as
+    C(soa) what the option can say of the SOA. It leaves out the zone's own NS, which the role makes. The addresses of the fleet's hosts are among its records,
     so that it has C(hosts=false).
   - What the server makes for DNSSEC is in neither.
   - The opposite is M(smallfleet.infra.dns_zone_import).

@@ -158,6 +158,10 @@ def test_the_entry_is_planned_as_the_zone_of_a_primary() -> None:
     found = resolve(fleet(dns_zones={"example.net": {**entry, "primary": "ns1"}}))
     assert found.problems == ()
     (served,) = found.slices["ns1"]["zones"]
+    assert served["soa"] == {
+        "mname": "ns1.demo.example.net.", "rname": "hostmaster.example.net.", "refresh": 3600, "retry": 600, "expire": 86400, "minimum": 60,
+        "ttl": 300, "keep": [],
+    }
     sets = {one.key: one for one in as_sets(ZONE, served["record_sets"], CANONICAL)}
     assert {key: sets[key] for key in ((one.name, one.type) for one in records)} == {one.key: one for one in records}
     assert ["a=1", "b=2"] in next(one["value"] for one in entry["records"] if one["record"] == "dnssd")

@@ -26,7 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     soa_after,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone, render_zone
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.soa import FIELDS, mailbox
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.soa import FIELDS, address, as_written, mailbox, read_soa
 
 
 def planned(**options: Any) -> Dict[str, Any]:
@@ -167,3 +167,33 @@ def test_what_is_kept_stays_the_rest_is_as_asked_and_the_serial_is_later(keep: A
     for one, value in zip(FIELDS, (mname, rname, *rest, str(after.ttl))):
         assert value == (before[one] if one in keep else str(asked.soa[one]))
     assert steps(asked, after) == []
+
+
+SECONDS = st.sampled_from([0, 1, 59, 120, 300, 3600, 86400, 86401, 1209600, 2147483647, 4294967295])
+
+
+@given(st.sampled_from(["hostmaster.example.net.", r"dns\.admin.example.net.", r"a\032b.example.net.", ".", "net.", r"\046.example.net."]),
+       SECONDS, SECONDS, SECONDS, SECONDS, SECONDS)
+def test_an_soa_that_is_written_down_is_read_as_the_same_or_what_is_lost_is_named(
+    rname: str, refresh: int, retry: int, expire: int, minimum: int, ttl: int
+) -> None:
+    options, reasons = as_written(f"ns1.example.net. {rname} 7 {refresh} {retry} {expire} {minimum}", ttl, 300)
+    notes: List[str] = []
+    written = read_soa(options, 300, True, lambda option, message, remedy: notes.append(option)).written
+    assert notes == []
+    given_ = {"contact": "rname", "refresh": "refresh", "retry": "retry", "expire": "expire", "negative_ttl": "minimum", "ttl": "ttl"}
+    values = {"rname": rname, "refresh": refresh, "retry": retry, "expire": expire, "minimum": minimum, "ttl": ttl}
+    assert {given_[option] for option in options} | {
+        given_[option] for reason in reasons for option in reason.partition(":")[0].split(", ")
+    } == set(values)
+    assert {given_[option]: written[given_[option]] for option in options} == {
+        given_[option]: values[given_[option]] for option in options
+    }
+
+
+def test_a_usual_soa_is_written_down_whole() -> None:
+    options, reasons = as_written(r"ns1.example.net. dns\.admin.example.net. 7 3600 600 1209600 60", 300, 300)
+    assert (options, reasons) == (
+        {"contact": "dns.admin@example.net", "refresh": 3600, "retry": 600, "expire": 1209600, "negative_ttl": 60, "ttl": 300}, [],
+    )
+    assert address("hostmaster.") == ""

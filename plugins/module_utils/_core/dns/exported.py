@@ -11,16 +11,17 @@ inventory is read, gives the same record sets, and every other set is named with
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-from ..quoting import visible
+from ..quoting import visible, yaml_text
 from . import names
 from .imported import Canonical, Imported, Written, render_variables, take, variable_name
 from .model import RRset, ZoneContents
 from .record_types import SERVER_OWNED, TYPES
+from .soa import as_written
 from .zonefile import LeftOut
 
-WRITTEN = Written("exported", "export", ("hosts: false  # their addresses are among the records",))
+_HOSTS = "hosts: false  # their addresses are among the records"
 MARK = "; Exported by smallfleet.infra.dns_zone_export"
 _NEWER = frozenset(("DSYNC", "RESINFO", "WALLET"))  # than BIND 9.18, which is to read the file
 _NAMESERVERS = "is made from primary, secondaries and foreign_secondaries; with nameservers: true it is taken over"
@@ -47,9 +48,17 @@ def export(contents: ZoneContents, canonical: Canonical, generic: Generic, names
     left = [replace(one, reason=_NAMESERVERS) if (one.record, one.type) == ("@", "NS") else one for one in taken.left_out]
     if contents.signed:
         left.insert(0, _DNSSEC)
+    options, reasons = as_written(contents.soa.spelled[0], contents.soa.ttl, contents.soa.ttl)
+    left += [LeftOut("@", "SOA", f"is not whole: {reason}") for reason in reasons]
     found = replace(taken, ttl=contents.soa.ttl, left_out=tuple(left))  # which the role gives SOA and NS
-    variables = render_variables(zone, found, written=WRITTEN)
-    return Exported(render_zone_file(contents, generic), variables, variable_name(zone, WRITTEN.prefix), found, tuple(left))
+    written = Written("exported", "export", (_HOSTS, f"soa: {_soa(options)}"))
+    variables = render_variables(zone, found, written=written)
+    return Exported(render_zone_file(contents, generic), variables, variable_name(zone, written.prefix), found, tuple(left))
+
+
+def _soa(options: Mapping[str, Any]) -> str:
+    shown = (f"{option}: {value if isinstance(value, int) else yaml_text(value)}" for option, value in options.items())
+    return f"{{{', '.join(shown)}}}"
 
 
 def render_zone_file(contents: ZoneContents, generic: Generic) -> str:

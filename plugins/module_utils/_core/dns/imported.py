@@ -21,6 +21,7 @@ from . import names, txt, values
 from .left_out import EXPECTED, LOST, LeftOut, not_written
 from .model import RRset
 from .record_types import SERVER_OWNED, SIGNING, TYPES
+from .records import of_no_host
 
 DEFAULT_TTL = 3600
 _CHECKSUM = "Checksum of the records: "
@@ -102,6 +103,9 @@ def _type_reason(one: RRset) -> str:
 def _entry(zone: str, one: RRset, canonical: Canonical, quoted: bool) -> Tuple[Optional[Dict[str, Any]], str]:
     """The set as data, or None and why it cannot be told so that reading it gives the same again."""
     record = names.relative(one.name, zone)
+    trouble = of_no_host(one.name, one.type)
+    if trouble:
+        return None, trouble
     try:
         if names.qualify(record, zone) != one.name:
             record = one.name  # such as example.net below example.net

@@ -41,7 +41,7 @@ def _label(text: str, first: bool) -> str:
     if not text:
         raise BadName("has an empty part between two dots")
     if "\\" in text:
-        return _presented(_unescaped(text), first)
+        return _presented(unescaped(text), first)
     text = text.lower() if text.isascii() else _encoded(text)
     if len(text) > LABEL_OCTETS:
         raise BadName("has a part of more than 63 characters")
@@ -50,7 +50,7 @@ def _label(text: str, first: bool) -> str:
     return text
 
 
-def _unescaped(text: str) -> bytes:
+def unescaped(text: str) -> bytes:
     """The octets of a label with escapes in it."""
     octets = bytearray()
     for one in _CHARACTER.findall(text):
@@ -122,7 +122,7 @@ def from_wire(labels: Iterable[bytes]) -> str:
 
 def from_presentation(text: str) -> str:
     """The canonical name of one that a server or a library presents, with or without the escapes that it could do without."""
-    return from_wire(_unescaped(label) for label in split(text) if label)
+    return from_wire(unescaped(label) for label in split(text) if label)
 
 
 def configuration_word(name: str) -> str:

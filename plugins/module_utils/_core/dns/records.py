@@ -69,6 +69,12 @@ class Table:
         ]
 
 
+def of_no_host(name: str, kind: str) -> str:
+    """Why no zone can have a record set of this type at that name; empty when it can."""
+    wrong = kind in _OF_HOSTS and "\\" in name
+    return f"has escaped characters, and {kind} records belong to hosts: BIND does not load the zone" if wrong else ""
+
+
 def read_records(
     entries: Any, path: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table
 ) -> Iterator[Problem]:
@@ -167,9 +173,10 @@ def _place(
 ) -> Iterator[Problem]:
     if name == zone and kind in ("CNAME", "DNAME", "DS"):
         yield Problem("", here, f"puts a {kind} at the zone itself", "Use A and AAAA there, or a name below the zone")
-    if kind in _OF_HOSTS and "\\" in name:
+    trouble = of_no_host(name, kind)
+    if trouble:
         remedy = "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
-        yield Problem("", here, f"{name} has escaped characters, and {kind} records belong to hosts: BIND does not load the zone", remedy)
+        yield Problem("", here, f"{name} {trouble}", remedy)
     if name in claims:
         yield Problem("", here, f"{name} is swapped by {claims[name]}", "Leave the record to the service")
     for cut in cuts:

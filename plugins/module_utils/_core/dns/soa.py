@@ -59,6 +59,41 @@ def mailbox(address: Any) -> str:
     return names.canonical(names.from_wire([local.encode(), *(label.encode() for label in labels)]))
 
 
+def address(rname: str) -> str:
+    """The mail address that an RNAME stands for; empty where ``mailbox`` would not give the RNAME back."""
+    first, *rest = names.split(rname)
+    found = f"{names.unescaped(first).decode('latin-1')}@{'.'.join(rest[:-1])}"
+    try:
+        return found if mailbox(found) == rname else ""
+    except names.BadName:
+        return ""
+
+
+def as_written(presented: str, ttl: int, zone_ttl: int) -> Tuple[Dict[str, Any], List[str]]:
+    """The option ``soa`` of a zone with this SOA record, without what the option cannot say, and why it cannot.
+
+    ``presented`` is the record's value and ``ttl`` its own; ``zone_ttl`` is the zone's option ``ttl``.
+    """
+    _mname, rname, _serial, *timers = presented.split()
+    options: Dict[str, Any] = {**dict(zip((*TIMERS, "negative_ttl"), map(int, timers))), "contact": address(rname), "ttl": ttl}
+    kept: Dict[str, Any] = {}
+    reasons: List[str] = []
+    for group in (("contact",), tuple(TIMERS), ("ttl",), ("negative_ttl",)):
+        chosen = {option: options[option] for option in group}
+        wrong: List[str] = []
+
+        def note(_option: str, message: str, _remedy: str, wrong: List[str] = wrong) -> None:
+            wrong.append(message)
+
+        read_soa({**kept, **chosen}, zone_ttl, True, note)
+        if wrong:
+            reason = f"{rname} is not the name of a mail address" if "contact" in group else wrong[0]
+            reasons.append(f"{', '.join(group)}: {reason}")
+        else:
+            kept.update(chosen)
+    return kept, reasons
+
+
 def read_soa(given: Any, ttl: int, ttl_written: bool, note: Note) -> Soa:
     """What ``dns_zones.ZONE.soa`` says, in a zone with this ``ttl``; notes what is wrong with it.
 
