@@ -197,6 +197,8 @@ async def _feed(child: asyncio.subprocess.Process, content: Optional[bytes]) -> 
             child.stdin.write(content)
             await child.stdin.drain()
         child.stdin.close()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            await child.stdin.wait_closed()
     return b""
 
 

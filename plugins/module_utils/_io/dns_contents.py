@@ -228,7 +228,7 @@ class _Reader:
         above = (self._wildcard(name, one.type) for name in wildcards if name != one.name)
         if not any(other is not None and other.values == one.values for other in above):
             return False
-        below = f"probe-{secrets.token_hex(6)}.*.{one.name}"
+        below = names.from_presentation(f"probe-{secrets.token_hex(6)}.*.{one.name}")
         if len(below) > 254:
             return False
         return any(other.type == one.type and other.values == one.values for other in self._lookup((below, one.type)))

@@ -110,7 +110,7 @@ class WireClient:
         ttls: Dict[Key, int] = {}
         with self.naming_failures(what=f"the request to transfer {zone[:-1]}"):
             for one in self._transferred(address, zone):  # a set may be in several messages; the SOA comes twice
-                key = (names.from_wire(one.name.labels[:-1]), kind_of(one))
+                key = _key(one)
                 ttls[key] = min(int(one.ttl), ttls.get(key, int(one.ttl)))
                 held.setdefault(key, {}).update(_spellings(one))
         found = {key: _rrset(key, ttls[key], spellings) for key, spellings in held.items()}
@@ -340,6 +340,11 @@ def _spellings(one: Any) -> Dict[str, str]:
     return {canonical_text(value): str(value.to_text()) for value in one}
 
 
+def _key(one: Any) -> Key:
+    """Owner and type of a set, or of a record, from a message."""
+    return (names.from_wire(one.name.labels[:-1]), kind_of(one))
+
+
 def _rrset(key: Key, ttl: int, spellings: Dict[str, str]) -> RRset:
     return RRset(*key, ttl, frozenset(spellings), tuple(text for _value, text in sorted(spellings.items())))
 
@@ -347,7 +352,7 @@ def _rrset(key: Key, ttl: int, spellings: Dict[str, str]) -> RRset:
 def _sets(section: Sequence[Any]) -> Tuple[RRset, ...]:
     """The record sets in a section of an answer, in canonical form."""
     return tuple(
-        _rrset((one.name.canonicalize().to_text(), kind_of(one)), int(one.ttl), _spellings(one))
+        _rrset(_key(one), int(one.ttl), _spellings(one))
         for one in section
         if one.rdclass == dns.rdataclass.IN
     )

@@ -356,9 +356,11 @@ def test_a_name_that_would_be_read_as_another_is_written_whole() -> None:
 
 
 def test_names_with_escapes_are_taken_over_in_one_form() -> None:
-    found = read("a\\.b 60 A 192.0.2.1\nMy\\032Printer._ipp._tcp 60 TXT x\nx+y 60 A 192.0.2.1\n\\097b 60 A 192.0.2.1\n")
+    found = read("a\\.b 60 TXT x\nMy\\032Printer._ipp._tcp 60 TXT x\nx+y 60 TXT x\n\\097b 60 A 192.0.2.1\n")
     assert {entry["record"] for entry in found.record_sets} == {"a\\.b", "my\\032printer._ipp._tcp", "x\\+y", "ab"}
     assert not found.left_out
+    (left,) = read("x+y 60 A 192.0.2.1\n").left_out
+    assert left.record == "x\\+y" and "BIND does not load the zone" in left.reason
 
 
 def unsafe_yaml(text: str) -> Any:

@@ -154,9 +154,10 @@ def render_variables(
         f"  records:{'' if found.record_sets else ' []'}",
         *(f"    - {_flow(entry)}" for entry in found.record_sets),
     ]
+    by = f"{MARK}{written.act}. The next {written.act} replaces them. {_CHECKSUM}{_checksum(body)}"
     lines = [
         "---",
-        f"# The records of {visible(zone[:-1])}, {MARK}{written.act}. The next {written.act} replaces them. {_CHECKSUM}{visible(_checksum(body))}",
+        f"# The records of {visible(zone[:-1])}, {visible(by)}",
         *(f"# Left out: {visible(f'{one.record} {one.type} {one.reason}')}." for one in left),
         *body,
     ]
