@@ -50,6 +50,9 @@ options:
   content:
     description: The text of a file.
     type: str
+  content_base64:
+    description: A file as base64, for one on the controller that may not be UTF-8. Such a file is refused with what would convert it.
+    type: str
   format:
     description:
       - What the text is. V(zone) is a zone file, as C(dnscontrol get-zones --format=zone) and the exports of most
@@ -178,6 +181,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import im
     YAML_ERROR,
     from_transfer,
     read_source,
+    refuse_nothing,
     text_of,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
@@ -200,6 +204,7 @@ def run(module: AnsibleModule) -> None:
         sets, left = from_transfer(transfer(client.server, client.key, zone))
     else:
         sets, left = read_source(text_of(options, files), options, zone, client.canonical)
+    refuse_nothing(sets, left, zone)
     found = take(zone, sets, client.canonical, options["nameservers"], options["txt_transformation"] == "quoted")
     left_out = [*left, *found.left_out]
     text = render_variables(zone, found, also_left_out=left)
@@ -232,14 +237,15 @@ def main() -> None:
             "zone_name": {"type": "str", "required": True, "aliases": ["zone"]},
             "src": {"type": "path"},
             "content": {"type": "str"},
+            "content_base64": {"type": "str"},
             "format": {"type": "str", "choices": list(FORMATS), "default": "zone"},
             "default_ttl": {"type": "int", "default": 3600},
             "nameservers": {"type": "bool", "default": False},
             "txt_transformation": {"type": "str", "choices": ["unquoted", "quoted"], "default": "unquoted"},
             "dest": {"type": "path"},
         },
-        required_one_of=[("server", "src", "content")],
-        mutually_exclusive=[("server", "src", "content"), *TRANSPORT_RULES["mutually_exclusive"]],
+        required_one_of=[("server", "src", "content", "content_base64")],
+        mutually_exclusive=[("server", "src", "content", "content_base64"), *TRANSPORT_RULES["mutually_exclusive"]],
         required_together=TRANSPORT_RULES["required_together"],
         supports_check_mode=True,
     )

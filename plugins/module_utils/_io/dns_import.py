@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from .._core.dns import names, values
 from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
@@ -30,7 +31,7 @@ with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERR
     import dns.name
     import dns.rdatatype
 
-__all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "is_name", "known_type", "read_source", "text_of"]
+__all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "is_name", "known_type", "read_source", "refuse_nothing", "text_of"]
 
 FORMATS = ("zone", "octodns", "tsv")
 OCTODNS = Limits(size=8 * MIB, depth=16, entries=500_000)
@@ -40,20 +41,45 @@ Read = Tuple[List[RRset], List[LeftOut]]
 
 
 def text_of(options: Mapping[str, Any], files: FileStore) -> str:
-    """What ``content`` holds, or the file in ``src``. Raises Refused."""
+    """What ``content`` or ``content_base64`` holds, or the file in ``src``. Raises Refused."""
     if options["content"] is not None:
         return str(options["content"])
+    if options["content_base64"] is not None:
+        try:
+            return b64decode(options["content_base64"], validate=True).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Refused([f"content_base64: {_no_text(error)}"]) from None
+        except ValueError:
+            raise Refused(["content_base64: is not valid base64."]) from None
     path = options["src"]
     try:
         text = files.read(path)
     except OSError as error:
         raise Refused([f"src: {path} cannot be read: {error}."]) from None
     except UnicodeDecodeError as error:
-        message = f"src: {path} is not UTF-8 text, from byte {error.start} on. Convert it, for example with iconv -f latin1 -t utf-8."
-        raise Refused([message]) from None
+        raise Refused([f"src: {path} {_no_text(error)}"]) from None
     if text is None:
         raise Refused([f"src: {path} does not exist on the host where this module runs."])
     return text
+
+
+def _no_text(error: UnicodeDecodeError) -> str:
+    """What a file probably is that is not UTF-8, and what makes text of it."""
+    start = bytes(error.object[:4])
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "is UTF-16. Convert it with iconv -f utf-16 -t utf-8."
+    if start == b"\x00\x00\x00\x02" or start == b"\x00\x00\x00\x03":
+        return "is a zone in BIND's raw or map form. Convert it with named-compilezone -f raw -F text -o FILE ZONE SOURCE."
+    if start == b";BIN":
+        return "is a journal of BIND. Let rndc sync ZONE write it into the zone file, and take that."
+    return f"is not UTF-8 text, from byte {error.start} on. Convert it, for example with iconv -f latin1 -t utf-8."
+
+
+def refuse_nothing(sets: Sequence[RRset], left: Sequence[LeftOut], zone: str) -> None:
+    """Raise Refused for a source without any record set of the zone: an empty file, or that of another zone."""
+    if not sets:
+        seen = f"; left out is {left[0].record} {left[0].type}, which {left[0].reason}" if left else ""
+        raise Refused([f"The source has no record of {zone[:-1]}{seen}. Compare its name with zone_name, and look into the file."])
 
 
 def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Canonical) -> Read:
