@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import CONTEXT, file_diff, hunks, kind_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import (
     KINDS,
     is_secret,
@@ -217,3 +218,24 @@ def test_an_interface_of_a_guest_is_shown_whole() -> None:
         '<address type="pci" domain="0x0000" bus="0x01" slot="0x00" function="0x0" /></interface>'
     )
     assert masked_xml(text) == text
+
+
+KEY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
+
+
+@pytest.mark.parametrize("secret", [KEY, "K2tf3TRjvQkVCmJF3/Z9vA==", "00112233445566778899aabbccddeeff", f"hmac-sha256:p:{KEY}"])
+def test_a_key_that_was_written_where_something_else_belongs_is_in_no_problem(secret: str) -> None:
+    for text in (secret, repr({"external": secret}), f'key "p" {{ secret "{secret}"; }};'):
+        problem = Problem("ns1", f"dns_keys.{text}.algorithm", f"{text!r} is not known", f"Remove {text}")
+        assert secret.rpartition(":")[2] not in f"{problem} {problem!r}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/home/Ada/fleets/main1/inventory is missing", "app1.demo.example.net", "d.e.f.8.b.d.0.1.0.0.2.ip6.arpa", "02:00:00:00:00:01",
+        "smallfleet.infra.dns_zone_import", "ANotherVeryLongNameWithoutDigits", "2001:db8:0:1::b/64 is in no network",
+    ],
+)
+def test_what_is_no_key_stays_in_a_problem(text: str) -> None:
+    assert Problem("ns1", "x", text, text).message == text

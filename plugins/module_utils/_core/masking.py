@@ -71,6 +71,16 @@ def looks_like_secret(text: str) -> bool:
     return len(text) >= 20 and len(text) % 4 == 0 and bool(mixed and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", text))
 
 
+def without_keys(text: str) -> str:
+    """A message without the words in it that look like keys: somebody wrote one where a name belongs."""
+
+    def word(match: re.Match[str]) -> str:
+        is_path = match[0].count("/") * 10 > len(match[0])
+        return MASK if looks_like_secret(match[0]) and re.search("[0-9]", match[0]) and not is_path else match[0]
+
+    return re.sub(r"[A-Za-z0-9+/]{16,}={0,2}", word, text)
+
+
 def masked(text: str, kind: str = "") -> str:
     """The text with its secrets masked, line for line. ``kind`` is a key of ``KINDS``."""
     return KINDS[kind](_without_private_keys(text))

@@ -129,6 +129,10 @@ def test_a_rule_with_more_than_the_inventory_can_say_is_not_taken_for_one_withou
         " its not could not be put back. Give the new rule another priority, or delete that one",
         " its fwmask, oif could not be put back. Give the new rule another priority, or delete that one",
     ]
+    namespace.clear(False)
+    others = ["rule add priority 100 from 192.0.2.10 blackhole", "rule add priority 101 fwmark 5 goto 32766"]
+    namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in others))
+    assert ["its action could" in line or "its goto could" in line for line in obstacles(desired, namespace.observed())] == [True, True]
     absent = Desired(rules=(Rule(100, 4, 12, source="192.0.2.10/32", absent=True),))
     assert plan(absent, before).operations == ()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Sequence, Tuple
 
+from ..masking import without_keys
 from ..quoting import visible
 
 NAMES_SHOWN = 6
@@ -20,13 +21,18 @@ class Problem:
 
     ``host`` is the inventory name, or an empty string when the value belongs to the whole fleet.
     ``variable`` is the path to the value, such as ``standby_services.web.active``.
-    ``message`` says what is wrong, ``remedy`` what to write instead.
+    ``message`` says what is wrong, ``remedy`` what to write instead. None of them shows a key that was written where something
+    else belongs.
     """
 
     host: str
     variable: str
     message: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        for name in ("variable", "message", "remedy"):
+            object.__setattr__(self, name, without_keys(getattr(self, name)))
 
     def __str__(self) -> str:
         return visible(f"{self.host or 'fleet'}: {self.variable}: {self.message}. {self.remedy}.")

@@ -118,7 +118,8 @@ class Rule:
     """A routing rule; ``source`` and ``destination`` are empty for all addresses.
 
     ``protocol`` is who made it, as for a route, and ``selectors`` are the names of selectors that it has beyond these fields
-    (``oif``, ``not``, ``fwmask``, ``suppress_prefixlength`` and others of ip-rule(8)); both are known of observed rules only.
+    (``oif``, ``not``, ``fwmask``, ``suppress_prefixlength`` and others of ip-rule(8)), ``action`` or ``goto`` where it leads to no
+    table; both are known of observed rules only.
     """
 
     priority: int

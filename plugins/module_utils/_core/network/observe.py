@@ -27,7 +27,7 @@ _UNICAST = "1"
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
-_RULE_KEYS = ("priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "table", "action", "protocol")
+_RULE_KEYS = ("priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "table", "protocol")
 _BOND_OPTIONS = (
     "miimon",
     "updelay",
@@ -200,14 +200,12 @@ def _destination(text: str, family: int) -> str:
 def _rules(entries: Sequence[Entry], family: int) -> List[Rule]:
     found: List[Rule] = []
     for entry in entries:
-        if "table" not in entry or entry.scalar("action", "to_tbl") != "to_tbl":
-            continue
         number = entry.scalar("protocol", "")
         found.append(
             Rule(
                 priority=entry.integer("priority", 0),
                 family=family,
-                table=entry.integer("table"),
+                table=entry.integer("table", 0),
                 source=_selector(entry, "src"),
                 destination=_selector(entry, "dst"),
                 iif=entry.text("iif", ""),
