@@ -79,12 +79,12 @@ state:
       type: bool
 """
 
-import ipaddress
 from typing import Any, Dict
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
     CONFIG,
+    bad_values,
     describe,
     plan_resolver,
     render_files,
@@ -105,20 +105,11 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
 }
 
 
-def refuse_bad_values(module: AnsibleModule) -> None:
-    for index, zone in enumerate(module.params["zones"]):
-        for address in zone["addresses"]:
-            try:
-                ipaddress.ip_address(address)
-            except ValueError:
-                module.fail_json(msg=f"zones[{index}].addresses: '{address}' is not an IP address", steps=[])
-        if any(letter in zone["name"] for letter in '" \t\n'):
-            module.fail_json(msg=f"zones[{index}].name: '{zone['name']}' is not the name of a zone", steps=[])
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    refuse_bad_values(module)
+    problem = bad_values(module.params["zones"], module.params["search"])
+    if problem:
+        module.fail_json(msg=problem, steps=[])
     files = render_files(module.params["zones"], module.params["search"])
     keeper = ResolverKeeper(SystemRunner(), SystemFiles(), SystemClock())
     observed = keeper.observe(files)

@@ -17,7 +17,7 @@ from typing import List, Tuple
 import pytest
 from testing.imports import COLLECTION, imports
 
-SHARED = ("diff", "limits", "masking", "quoting")
+SHARED = ("addresses", "diff", "limits", "masking", "quoting")
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 EFFECTS = frozenset(
     "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random "

@@ -11,9 +11,10 @@ key (RFC 8945) the key is what allows a transfer, and addresses only where they 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..addresses import read_network
 from ..fleet.values import integer, shown
 from . import names
 
@@ -141,7 +142,7 @@ class _Reader:
         if not isinstance(given, str) or "/" not in given:
             return self._address(given, path)
         try:
-            network = ip_network(given)
+            network = read_network(given)
         except ValueError:
             self.note(path, f"{shown(given)} is no network", "Write for example 192.0.2.0/24")
             return ""

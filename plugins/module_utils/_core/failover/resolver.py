@@ -10,9 +10,11 @@ It is an instance of its own: with its own unit, configuration and loopback addr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
+from ..addresses import read_address
 from ..diff import kind_of
 from ..masking import masked
 
@@ -42,6 +44,23 @@ WantedBy=multi-user.target
 """
 # nsswitch.conf(5). Without "resolve" and "mdns", which ask a daemon of the host and not what resolv.conf names.
 NSSWITCH_TEXT = f"{HEADER}\nhosts: files dns\n"
+
+
+_ZONE = re.compile(r"[A-Za-z0-9_.*/-]+", re.ASCII)
+_SEARCH = re.compile(r"[A-Za-z0-9_. -]*", re.ASCII)
+
+
+def bad_values(zones: Sequence[Mapping[str, Any]], search: str) -> str:
+    """What is wrong with values that become words of unbound.conf(5) and resolv.conf(5); empty when nothing is."""
+    for index, zone in enumerate(zones):
+        if not _ZONE.fullmatch(zone["name"]):
+            return f"zones[{index}].name: {zone['name']!r} is not the name of a zone"
+        for address in zone["addresses"]:
+            try:
+                read_address(address)
+            except ValueError:
+                return f"zones[{index}].addresses: {address!r} is not an IP address"
+    return "" if _SEARCH.fullmatch(search) else f"search: {search!r} is not a list of domains"
 
 
 def render_config(zones: Sequence[Mapping[str, Any]]) -> str:

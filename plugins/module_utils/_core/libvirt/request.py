@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from ..addresses import read_address
 from .domain import MODES
 from .interfaces import Attachment
 from .macvtap import Link
@@ -57,7 +57,7 @@ def malformed(requests: Sequence[Request]) -> List[str]:
 def is_address(text: str) -> bool:
     """Whether this is an address of IPv4 or IPv6."""
     try:
-        ip_address(text)
+        read_address(text)
     except ValueError:
         return False
     return True

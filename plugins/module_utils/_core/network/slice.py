@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, TypeVar
 
+from ..addresses import read_address, read_network
 from .model import MAIN_TABLE, METRIC_IPV6, Address, Desired, Dns, Family, Interface, Route, Rule
 
 
@@ -143,16 +143,16 @@ def _integer(value: Any) -> Optional[int]:
 
 def _read_family(one: Mapping[str, Any]) -> Family:
     entries: Sequence[Mapping[str, Any]] = one.get("address") or ()
-    addresses = tuple(Address(str(ip_address(entry["ip"])), int(entry["prefix_length"])) for entry in entries)
+    addresses = tuple(Address(str(read_address(entry["ip"])), int(entry["prefix_length"])) for entry in entries)
     return Family(bool(one.get("enabled")), bool(one.get("dhcp")), bool(one.get("autoconf")), addresses)
 
 
 def _read_route(one: Mapping[str, Any]) -> Route:
-    destination = str(ip_network(one["destination"]))
+    destination = str(read_network(one["destination"]))
     return Route(
         destination=destination,
         interface=str(one["next_hop_interface"]),
-        gateway=str(one.get("next_hop_address") or ""),
+        gateway=str(read_address(one["next_hop_address"])) if one.get("next_hop_address") else "",
         metric=int(one.get("metric") or (METRIC_IPV6 if ":" in destination else 0)),
         table=int(one.get("table_id") or MAIN_TABLE),
         onlink=bool(one.get("onlink")),
@@ -165,8 +165,8 @@ def _read_rule(one: Mapping[str, Any]) -> Rule:
         priority=int(one["priority"]),
         family=6 if one.get("family") == "ipv6" else 4,
         table=int(one.get("route_table") or MAIN_TABLE),
-        source=str(one.get("ip_from") or ""),
-        destination=str(one.get("ip_to") or ""),
+        source=str(read_network(one["ip_from"])) if one.get("ip_from") else "",
+        destination=str(read_network(one["ip_to"])) if one.get("ip_to") else "",
         iif=str(one.get("iif") or ""),
         fwmark=int(one.get("fwmark") or 0),
         absent=one.get("state") == "absent",
