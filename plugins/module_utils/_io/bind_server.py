@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from typing import Callable, Mapping, Optional
+from typing import Callable, Mapping, Optional, Sequence
 
 from .._core.dns.bind import MAIN_FILE, USER, beside, missing_includes, zone_file
 from .._core.dns.server import Trouble
@@ -51,7 +51,7 @@ class BindDaemon:
             raise ServerFailure(f"named-checkconf refuses the new configuration; the old one stays in place: {text}")
 
     def check_zone(self, zone: ServedZone, path: str) -> None:
-        said = self.runner.run(["named-checkzone", "-i", "local", zone.name, path], check=False)
+        said = self.runner.run(["named-checkzone", "-i", "local", *_judged(zone), zone.name, path], check=False)
         if said.rc != 0:
             text = masked_message((said.stdout + said.stderr).strip())
             raise ServerFailure(f"The zone {zone.name} would not load, and was not created: {text}")
@@ -97,8 +97,13 @@ class BindDaemon:
 
     def _load(self, zone: ServedZone, path: str, *options: str) -> CommandResult:
         """As named's own user: in its folder, the path may lead anywhere."""
-        argv = as_user(USER, ["named-checkzone", "-i", "none", *options, zone.name, path])
+        argv = as_user(USER, ["named-checkzone", "-i", "none", *_judged(zone), *options, zone.name, path])
         return self.runner.run(argv, check=False)
+
+
+def _judged(zone: ServedZone) -> Sequence[str]:
+    """The names that named itself refuses in a zone of this role, by the default of its option ``check-names``."""
+    return ("-k", "fail" if zone.role == PRIMARY else "warn")
 
 
 def _words(said: CommandResult) -> str:

@@ -141,6 +141,7 @@ BROKEN: Dict[str, Tuple[Any, str, str]] = {
     "the key that may change everything": ({"address": BOTH[0], "key": "demo-update"}, "[0].key", "not a key of dns_keys"),
     "a secret in the place of a key": ({"address": BOTH[0], "key": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="}, "[0].key", "looks like a secret"),
     "a name that could be another": ({"address": BOTH[0], "name": "ns1.provider.example"}, "[0].name", "could be meant"),
+    "a name of no host": ({"address": BOTH[0], "name": "ns_1.provider.example."}, "[0].name", "not the name of a host"),
     "a name in the zone without address": ({"address": BOTH[0], "name": "ns9"}, "records", "has no address"),
 }
 

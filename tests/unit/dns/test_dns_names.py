@@ -168,7 +168,13 @@ def test_a_record_set_with_an_escaped_name_is_planned_and_rendered_alike() -> No
 def test_records_of_hosts_have_no_escaped_names_since_bind_would_not_load_the_zone(kind: str) -> None:
     value = {"A": "192.0.2.1", "AAAA": "2001:db8::1", "MX": "10 app1"}[kind]
     (problem,) = resolve(fleet(dns_zones=zone(records=[{"record": r"a\.b", "type": kind, "value": [value]}]))).problems
-    assert rf"a\.b.{ZONE_OF_FLEET}. has escaped characters" in str(problem) and "SRV and TXT" in str(problem)
+    assert rf"a\.b.{ZONE_OF_FLEET}. is not the name of a host" in str(problem) and "SRV and TXT" in str(problem)
+
+
+def test_two_zones_that_would_have_one_file_are_refused() -> None:
+    zones = {name: {"primary": "ns1"} for name in ("0/26.2.0.192.in-addr.arpa", "0-26.2.0.192.in-addr.arpa")}
+    problems = [str(one) for one in resolve(fleet(dns_zones=zones)).problems]
+    assert "dns_zones.0-26.2.0.192.in-addr.arpa: would have the same zone file as dns_zones.0/26.2.0.192.in-addr.arpa" in problems[0], problems
 
 
 def test_a_zone_with_an_escaped_name_is_refused() -> None:

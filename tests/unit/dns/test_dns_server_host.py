@@ -201,6 +201,13 @@ def test_a_zone_that_would_not_load_is_not_created() -> None:
     assert [path for path in host.store.files if path.startswith("/var/lib/bind")] == []  # type: ignore[attr-defined]
 
 
+def test_a_zone_is_checked_as_strictly_as_named_loads_it() -> None:
+    host = bind_host()
+    apply(host, config())
+    (argv,) = [argv for argv in host.runner.calls if "named-checkzone" in argv]  # type: ignore[attr-defined]
+    assert argv[argv.index("-k") + 1] == "fail"
+
+
 def test_a_main_file_without_our_includes_is_an_error_and_not_a_silent_nothing() -> None:
     host, wanted = bind_host(), config()
     host.store.write(bind.MAIN_FILE, f'include "{bind.OPTIONS_FILE}";\n// include "{bind.ZONES_FILE}";\n', 0o644)

@@ -59,11 +59,18 @@ def test_a_mail_address_is_encoded_as_a_name(address: str, rname: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["", "hostmaster", "hostmaster.example.net.", "a@", "@b.example", ".a@b.example", "a..b@c.example", '"a b"@c.example', "ü@c.example",
-     "a b@c.example", "a@c..example", "a@b c.example", "x" * 64 + "@c.example", "a@" + "b" * 64, "a\n@b.example", r"a\.b@c.example", None, 5, ["a@b.c"]],
+     "a b@c.example", "a@c..example", "a@b c.example", "x" * 64 + "@c.example", "a@b_c.example", "a@0/26.2.0.192.in-addr.arpa", "a@-b.example", "a@" + "b" * 64, "a\n@b.example", r"a\.b@c.example", None, 5, ["a@b.c"]],
 )
 def test_what_is_not_a_mail_address_is_refused_by_its_place(address: Any) -> None:
     (problem,) = problems({"contact": address})
     assert f"dns_zones.{ZONE}.soa.contact" in problem and "such as hostmaster@example.net" in problem and "\n" not in problem
+
+
+@pytest.mark.parametrize("name", ["0/26.2.0.192.in-addr.arpa", "_tcp.example.net"])
+def test_a_zone_whose_name_no_mail_address_can_have_gets_a_contact_in_the_domain_of_its_primary(name: str) -> None:
+    found = resolve(fleet(dns_zones={name: {"primary": "ns1", "hosts": False}}))
+    assert found.problems == ()
+    assert found.slices["ns1"]["zones"][0]["soa"]["rname"] == f"hostmaster.{ZONE}."
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..addresses import read_network
 from ..fleet.values import integer, shown
 from . import names
+from .host_names import is_host
 
 ANYWHERE = "any"  # with a key only
 OPTIONS = ("name", "address", "addresses", "port", "notify", "transfer", "key")
@@ -166,7 +167,10 @@ class _Reader:
 
     def _name(self, given: Any, path: str) -> Optional[str]:
         try:
-            return names.target(given, self.zone)
+            name = names.target(given, self.zone)
+            if not is_host(name):
+                raise names.BadName("is not the name of a host")
+            return name
         except names.BadName as error:
             self.note(path, f"{shown(given)} {error}", "Write the name that the zone's NS records give it, with its final dot")
             return None

@@ -18,10 +18,10 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from ..quoting import visible, yaml_text
 from . import names, txt, values
+from .host_names import owner_trouble, value_trouble
 from .left_out import EXPECTED, LOST, LeftOut, not_written
 from .model import RRset
 from .record_types import SERVER_OWNED, SIGNING, TYPES
-from .records import of_no_host
 
 DEFAULT_TTL = 3600
 _CHECKSUM = "Checksum of the records: "
@@ -103,9 +103,9 @@ def _type_reason(one: RRset) -> str:
 def _entry(zone: str, one: RRset, canonical: Canonical, quoted: bool) -> Tuple[Optional[Dict[str, Any]], str]:
     """The set as data, or None and why it cannot be told so that reading it gives the same again."""
     record = names.relative(one.name, zone)
-    trouble = of_no_host(one.name, one.type)
-    if trouble:
-        return None, trouble
+    troubles = [owner_trouble(one.name, one.type), *(value_trouble(one.name, one.type, value) for value in sorted(one.values))]
+    if any(troubles):
+        return None, next(filter(None, troubles))
     try:
         if names.qualify(record, zone) != one.name:
             record = one.name  # such as example.net below example.net

@@ -11,11 +11,10 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.problems import Problem
 from . import names, values
+from .host_names import owner_trouble, value_trouble
 
 OPTIONS = ("record", "type", "ttl", "value")
 EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
-
-_OF_HOSTS = ("A", "AAAA", "MX")  # whose owner BIND checks (check-names) by RFC 952 and RFC 1123
 
 Given = Union[str, List[str]]  # a value as written; only a TXT value can be a list
 
@@ -69,12 +68,6 @@ class Table:
         ]
 
 
-def of_no_host(name: str, kind: str) -> str:
-    """Why no zone can have a record set of this type at that name; empty when it can."""
-    wrong = kind in _OF_HOSTS and "\\" in name
-    return f"has escaped characters, and {kind} records belong to hosts: BIND does not load the zone" if wrong else ""
-
-
 def read_records(
     entries: Any, path: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table
 ) -> Iterator[Problem]:
@@ -112,6 +105,11 @@ def _read_record(
     if name and kind:
         found.extend(_place(name, kind, here, cuts, claims, table.zone))
     if not found and name and kind:
+        for index, value in enumerate(given):
+            trouble = value_trouble(name, kind, values.present(kind, value, table.zone)) if isinstance(value, str) else ""
+            if trouble:
+                remedy = "Name a host, with letters, digits and hyphens in each part of its name"
+                yield Problem("", f"{here}.value[{index}]", f"{value!r} {trouble}", remedy)
         trouble = table.add(name, kind, ttl, given, here)
         if trouble:
             remedy = "Write all values of one name and type as one record set, and a CNAME alone"
@@ -173,9 +171,9 @@ def _place(
 ) -> Iterator[Problem]:
     if name == zone and kind in ("CNAME", "DNAME", "DS"):
         yield Problem("", here, f"puts a {kind} at the zone itself", "Use A and AAAA there, or a name below the zone")
-    trouble = of_no_host(name, kind)
+    trouble = owner_trouble(name, kind)
     if trouble:
-        remedy = "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
+        remedy = "Delegate single names" if kind == "NS" else "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
         yield Problem("", here, f"{name} {trouble}", remedy)
     if name in claims:
         yield Problem("", here, f"{name} is swapped by {claims[name]}", "Leave the record to the service")

@@ -82,6 +82,7 @@ def read_zones(fleet: Fleet, notes: Notes) -> List[Zone]:
         notes.add("dns_zones", "is not a dictionary", "Write {demo.example.net: {primary: ns1}}")
         return []
     found: Dict[str, Zone] = {}
+    files: Dict[str, str] = {}
     for text, options in asked.items():
         path = f"dns_zones.{text}"
         try:
@@ -94,6 +95,12 @@ def read_zones(fleet: Fleet, notes: Notes) -> List[Zone]:
         if name in found:
             notes.add(path, f"is the same zone as {found[name].path}", "Write each zone once")
             continue
+        hyphens = name.replace("/", "-")  # how servers name its file
+        if hyphens in files:
+            said = f"would have the same zone file as {files[hyphens]}, since a slash is a hyphen in a file's name"
+            notes.add(path, said, "Keep the one to which the CNAME records of the zone above lead")
+            continue
+        files[hyphens] = path
         zone = _zone(fleet, name, path, options, notes)
         if zone is not None:
             found[name] = zone

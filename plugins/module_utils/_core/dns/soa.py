@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from ..fleet.values import shown
 from . import names
+from .host_names import is_host
 from .values import TTL_MAX, is_ttl
 
 Note = Callable[[str, str, str], None]  # takes the option, what is wrong with it, and the remedy
@@ -36,8 +37,12 @@ class Soa:
     written: Mapping[str, Any] = field(default_factory=dict)
 
     def as_data(self, zone: str, ttl: int, mname: str) -> Dict[str, Any]:
-        """The SOA of a zone that is created, and as ``keep`` the fields that a zone which exists keeps."""
-        defaults = {"rname": f"hostmaster.{zone}", **TIMERS, "minimum": min(ttl, 300), "ttl": ttl}
+        """The SOA of a zone that is created, and as ``keep`` the fields that a zone which exists keeps.
+
+        Where the zone's name cannot be that of a host (RFC 2317), and so not follow an @, the contact is in the domain of ``mname``.
+        """
+        domain = zone if is_host(zone) else ".".join(names.split(mname)[1:])
+        defaults = {"rname": f"hostmaster.{domain}", **TIMERS, "minimum": min(ttl, 300), "ttl": ttl}
         return {
             "mname": mname,
             **defaults,
@@ -56,6 +61,8 @@ def mailbox(address: Any) -> str:
     if len(local) > names.LABEL_OCTETS:
         raise names.BadName(f"has more than {names.LABEL_OCTETS} characters before the @, which is one label of a name")
     labels = names.split(names.plain(domain))[:-1]
+    if not is_host(names.plain(domain)):
+        raise names.BadName("has a part after the @ with other characters than letters, digits and hyphens")
     return names.canonical(names.from_wire([local.encode(), *(label.encode() for label in labels)]))
 
 
