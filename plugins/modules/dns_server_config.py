@@ -161,6 +161,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     diff_texts,
     obstacles,
     plan_server,
+    with_kept_ttls,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, read_config
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
@@ -178,6 +179,7 @@ def run(module: AnsibleModule) -> None:
     if wrong:
         raise BadConfig(" ".join(wrong))
     state = host.observe(config)
+    config = with_kept_ttls(config, state)
     if not (state.installed or module.check_mode):
         raise ServerFailure(f"The server is not installed on this host. Install the Debian package {package} first.")
     blocked = obstacles(config, state)

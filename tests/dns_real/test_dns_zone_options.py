@@ -79,6 +79,12 @@ def test_the_soa_of_a_zone_that_is_served_is_replaced_by_an_update(kind: str, si
         assert soa_steps(made, client) == [], "what the inventory no longer says stays as it is"
 
 
+def test_a_signed_zone_whose_soa_lives_longer_than_a_day_is_served(kind: str, tmp_path: Path) -> None:
+    with rendered(kind, tmp_path, {ZONE: {"primary": "ns1", "dnssec": True, "soa": {"ttl": 172800}}}) as made:
+        soon(lambda: bool(values(made, ZONE, "DNSKEY")), True)
+        assert ask(made, ZONE, "SOA").answer[0].ttl == 172800
+
+
 def test_records_with_escaped_names_are_written_once_and_read_back_as_they_are(server: Any) -> None:
     own = next(names)
     wanted = [

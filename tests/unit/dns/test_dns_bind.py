@@ -11,12 +11,14 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
+import served
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, with_kept_ttls
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig, read_config
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -102,6 +104,14 @@ def test_no_file_but_that_of_the_keys_has_a_secret() -> None:
 def test_a_record_that_lives_longer_than_a_day_is_not_cut_by_the_signing_policy() -> None:
     local = bind.render_zones(config())
     assert 'dnssec-policy "smallfleet-172800" {' in local and "max-zone-ttl 172800;" in local
+
+
+@pytest.mark.parametrize("keep", [[], ["ttl"]])
+def test_the_soa_counts_for_the_longest_ttl_as_it_is_written_or_kept(keep: List[str]) -> None:
+    written = served.zone(dnssec=True)
+    wanted = served.config({**written, "soa": {**written["soa"], "ttl": 300 if keep else 172800, "keep": keep}})
+    state = ServerState(installed=True, soas={"demo.example.net": served.soa(ttl=172800)})
+    assert "max-zone-ttl 172800;" in bind.render_zones(with_kept_ttls(wanted, state))
 
 
 @pytest.mark.skipif(not shutil.which("named-checkconf"), reason="BIND is not on this machine")

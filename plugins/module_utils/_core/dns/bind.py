@@ -257,7 +257,7 @@ def _remotes(peers: Iterable[Peer], keys: Sequence[str]) -> List[str]:
 
 def _longest(zone: ServedZone) -> int:
     """The longest TTL that a record of a signed zone may have; a record that lives longer would be cut or refused."""
-    return max([LONGEST_TTL, zone.ttl, *(int(one["ttl"]) for one in zone.record_sets)])
+    return max(LONGEST_TTL, zone.longest_ttl)
 
 
 def _policy_name(zone: ServedZone) -> str:

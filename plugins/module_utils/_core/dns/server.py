@@ -16,7 +16,7 @@ Invariants, each with a property test that interrupts after every step:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import file_diff
@@ -126,6 +126,16 @@ def digest(provider: Provider, config: ServerConfig) -> str:
     """Identifies a configuration; no secret is in it."""
     text = "\0".join(f"{path}\0{content}" for path, content in sorted(provider.files(config).items()))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_kept_ttls(config: ServerConfig, state: ServerState) -> ServerConfig:
+    """The configuration with the TTLs that SOA records keep, which are of those that a signed zone must allow."""
+
+    def kept(zone: ServedZone) -> ServedZone:
+        seen = state.soas.get(zone.name)
+        return replace(zone, soa={**zone.soa, "ttl": seen.ttl}) if seen is not None and "ttl" in zone.soa_keep else zone
+
+    return replace(config, zones=tuple(kept(zone) for zone in config.zones))
 
 
 def plan_server(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:

@@ -90,6 +90,11 @@ class ServedZone:
     soa_keep: Tuple[str, ...] = ()
     signing: SigningPolicy = SigningPolicy()
 
+    @property
+    def longest_ttl(self) -> int:
+        """The longest TTL of its records, the SOA among them."""
+        return max([self.ttl, int(self.soa.get("ttl", 0)), *(int(one["ttl"]) for one in self.record_sets)])
+
 
 @dataclass(frozen=True)
 class Catalog:
