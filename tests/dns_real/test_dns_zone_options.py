@@ -85,6 +85,13 @@ def test_a_signed_zone_whose_soa_lives_longer_than_a_day_is_served(kind: str, tm
         assert ask(made, ZONE, "SOA").answer[0].ttl == 172800
 
 
+@pytest.mark.parametrize("ttl", [7 * 86400, 365 * 86400])
+def test_a_signed_zone_with_a_record_that_lives_for_a_week_or_a_year_is_served(kind: str, ttl: int, tmp_path: Path) -> None:
+    long = {"record": "long", "type": "A", "ttl": ttl, "value": ["192.0.2.1"]}
+    with rendered(kind, tmp_path, {ZONE: {"primary": "ns1", "dnssec": True, "records": [long]}}) as made:
+        soon(lambda: {dns.rdatatype.to_text(one.rdtype) for one in ask(made, f"long.{ZONE}", "A").answer}, {"A", "RRSIG"})
+
+
 def test_records_with_escaped_names_are_written_once_and_read_back_as_they_are(server: Any) -> None:
     own = next(names)
     wanted = [

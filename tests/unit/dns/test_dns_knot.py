@@ -29,6 +29,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving
     ServerConfig,
     Transfer,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure
@@ -95,6 +96,21 @@ def test_no_secret_is_in_the_file_that_everybody_may_read() -> None:
 
 def test_a_secondary_looks_at_its_primary_as_soon_as_it_has_started() -> None:
     assert "\nExecStartPost=-/usr/sbin/knotc zone-refresh\n" in knot.Knot().files(whole())[knot.UNIT_FILE]
+
+
+def test_signatures_live_longer_than_the_longest_ttl_and_a_zone_of_short_ones_keeps_its_policy() -> None:
+    weeks = primary("long.example.net", dnssec=True, soa={"ttl": 300}, record_sets=({"ttl": 14 * 86400},))
+    days = primary("days.example.net", dnssec=True, soa={"ttl": 6 * 86400 + 1}, signing=SigningPolicy(denial="nsec3"))
+    policies = "".join(knot._policies({knot._policy_name(one): (one.signing, knot._refresh(one)) for one in (weeks, days, primary())}))
+    for name, lifetime, refresh in (("smallfleet-15d", 22, 15), ("smallfleet-nsec3-8d", 15, 8), ("smallfleet", 14, 7)):
+        (policy,) = re.findall(rf"- id: {name}  .*?rrsig-lifetime: (\d+)d    rrsig-refresh: (\d+)d", policies)
+        assert policy == (str(lifetime), str(refresh))
+
+
+@pytest.mark.parametrize(("ttl", "signed", "refused"), [(31536000, True, False), (31536001, True, True), (31536001, False, False)])
+def test_a_signed_zone_with_a_ttl_of_years_is_refused(ttl: int, signed: bool, refused: bool) -> None:
+    wrong = knot.Knot().problems(config(primary(ttl=ttl, dnssec=signed)))
+    assert [f"has a TTL of {ttl} seconds" in one for one in wrong] == [True] * refused
 
 
 def test_a_server_without_zones_or_keys_has_no_empty_section() -> None:

@@ -30,6 +30,9 @@ MAIN_FILE = "/etc/knot/knot.conf"
 KEYS_FILE = "/etc/knot/smallfleet.keys"
 UNIT_FILE = "/etc/systemd/system/knot.service.d/smallfleet.conf"
 ZONE_FOLDER = "/var/lib/knot"
+DAY = 86400
+REFRESH_DAYS = 7
+LONGEST_SIGNED_TTL = 365 * DAY
 # A secondary remembers when it wants to look at its primary again, and what it was told while it was down went to nobody.
 _UNIT = f"""# {NOTICE}
 [Service]
@@ -71,7 +74,11 @@ class Knot:
         return render_zone(zone, serial)
 
     def problems(self, config: ServerConfig) -> List[str]:
-        return []
+        return [
+            f"dns_zones.{zone.name} is signed, and has a TTL of {zone.longest_ttl} seconds. On Knot, write at most {LONGEST_SIGNED_TTL} (a year)."
+            for zone in config.primaries
+            if zone.dnssec and zone.longest_ttl > LONGEST_SIGNED_TTL
+        ]
 
 
 def zone_file(name: str) -> str:
@@ -99,7 +106,7 @@ def render_keys(config: ServerConfig) -> str:
 
 def render_main(config: ServerConfig) -> str:
     """A server for the open internet: authoritative only, short answers, no amplifier."""
-    policies = {zone.signing.name: zone.signing for zone in config.primaries if zone.dnssec}
+    policies = {_policy_name(zone): (zone.signing, _refresh(zone)) for zone in config.primaries if zone.dnssec}
     parts = [
         f"""# {NOTICE}
 server:
@@ -137,10 +144,22 @@ mod-rrl:
     return "".join(parts)
 
 
-def _policies(policies: Mapping[str, SigningPolicy]) -> Iterable[str]:
+def _refresh(zone: ServedZone) -> int:
+    """How many days before its end a signature is replaced: a week, or a day more than the longest TTL.
+
+    Knot does not sign a zone unless that is more than its longest TTL and the policy's propagation-delay, an hour.
+    """
+    return max(REFRESH_DAYS, -(-zone.longest_ttl // DAY) + 1)
+
+
+def _policy_name(zone: ServedZone) -> str:
+    return zone.signing.name + (f"-{_refresh(zone)}d" if _refresh(zone) > REFRESH_DAYS else "")
+
+
+def _policies(policies: Mapping[str, Tuple[SigningPolicy, int]]) -> Iterable[str]:
     """A KSK or CSK is never rolled over, so that the parent's DS stays right; a primary may be down for a week."""
     for name in sorted(policies):
-        policy = policies[name]
+        policy, refresh = policies[name]
         yield f"  - id: {name}"
         yield f"    algorithm: {policy.algorithm}"
         if policy.bits:
@@ -149,8 +168,8 @@ def _policies(policies: Mapping[str, SigningPolicy]) -> Iterable[str]:
         yield f"    single-type-signing: {'off' if policy.zsk_lifetime else 'on'}"
         yield "    ksk-lifetime: 0"
         yield f"    zsk-lifetime: {policy.zsk_lifetime}"
-        yield "    rrsig-lifetime: 14d"
-        yield "    rrsig-refresh: 7d"
+        yield f"    rrsig-lifetime: {refresh + REFRESH_DAYS}d"
+        yield f"    rrsig-refresh: {refresh}d"
         yield "    cds-cdnskey-publish: always"
         if policy.denial == "nsec3":
             yield "    nsec3: on"
@@ -275,7 +294,7 @@ def _zones(config: ServerConfig) -> Iterable[str]:
             yield f"    notify: {_list(told)}"
         if zone.dnssec:
             yield "    dnssec-signing: on"
-            yield f"    dnssec-policy: {zone.signing.name}"
+            yield f"    dnssec-policy: {_policy_name(zone)}"
 
 
 def _consumed(config: ServerConfig) -> List[Catalog]:
