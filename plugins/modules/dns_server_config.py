@@ -179,7 +179,7 @@ def run(module: AnsibleModule) -> None:
     if wrong:
         raise BadConfig(" ".join(wrong))
     state = host.observe(config)
-    config = with_kept_ttls(config, state)
+    config = with_kept_ttls(provider, config, state)
     if not (state.installed or module.check_mode):
         raise ServerFailure(f"The server is not installed on this host. Install the Debian package {package} first.")
     blocked = obstacles(config, state)

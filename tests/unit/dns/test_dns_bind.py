@@ -18,6 +18,7 @@ import served
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import Knot
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, with_kept_ttls
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig, read_config
 
@@ -111,7 +112,16 @@ def test_the_soa_counts_for_the_longest_ttl_as_it_is_written_or_kept(keep: List[
     written = served.zone(dnssec=True)
     wanted = served.config({**written, "soa": {**written["soa"], "ttl": 300 if keep else 172800, "keep": keep}})
     state = ServerState(installed=True, soas={"demo.example.net": served.soa(ttl=172800)})
-    assert "max-zone-ttl 172800;" in bind.render_zones(with_kept_ttls(wanted, state))
+    assert "max-zone-ttl 172800;" in bind.render_zones(with_kept_ttls(BIND, wanted, state))
+
+
+@pytest.mark.parametrize("provider", [BIND, Knot()])
+def test_a_zone_is_allowed_what_it_was_allowed_since_it_may_hold_it(provider: Any) -> None:
+    before = served.config(served.zone(ttl=20 * 86400, dnssec=True), served.zone("other.example.net", dnssec=True))
+    after = served.config(served.zone(dnssec=True), served.zone("other.example.net", dnssec=True))
+    state = ServerState(installed=True, config=provider.files(before))
+    assert provider.files(with_kept_ttls(provider, after, state)) == provider.files(before) != provider.files(after)
+    assert with_kept_ttls(provider, after, ServerState(installed=True)) == after
 
 
 @pytest.mark.skipif(not shutil.which("named-checkconf"), reason="BIND is not on this machine")

@@ -10,6 +10,7 @@ Sources: named.conf(5), the BIND 9 Administrator Reference Manual (chapters "Con
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .external import ANYWHERE, DNS_PORT, External
@@ -18,6 +19,7 @@ from .keyfile import render
 from .names import configuration_word
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 from .signing_policy import SigningPolicy
+from .values import TTL_MAX
 
 USER = "bind"
 MAIN_FILE = "/etc/bind/named.conf"
@@ -49,6 +51,11 @@ class Bind:
 
     def foreign(self, path: str, content: str) -> Tuple[str, ...]:
         return named_conf(content) if path in (OPTIONS_FILE, ZONES_FILE) else ()
+
+    def allowed_ttls(self, files: Mapping[str, str]) -> Dict[str, int]:
+        zones = re.split(r'^zone "', files.get(ZONES_FILE, ""), flags=re.MULTILINE)[1:]
+        found = {zone.partition('"')[0]: re.search(r'^    dnssec-policy "smallfleet[^"]*-([0-9]{1,10})";$', zone, re.MULTILINE) for zone in zones}
+        return {name: min(int(policy[1]), TTL_MAX) for name, policy in found.items() if policy}
 
     def zone_file(self, name: str) -> str:
         return zone_file(name)

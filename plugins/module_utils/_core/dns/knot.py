@@ -15,6 +15,7 @@ been deleted can take an update back.
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..quoting import plain
@@ -66,6 +67,11 @@ class Knot:
 
     def foreign(self, path: str, content: str) -> Tuple[str, ...]:
         return knot_conf(content) if path == MAIN_FILE else ()
+
+    def allowed_ttls(self, files: Mapping[str, str]) -> Dict[str, int]:
+        zones = re.split(r'^  - domain: "', files.get(MAIN_FILE, ""), flags=re.MULTILINE)[1:]
+        found = {zone.partition('"')[0]: re.search(r"^    dnssec-policy: smallfleet[^ ]*-([0-9]{1,3})d$", zone, re.MULTILINE) for zone in zones}
+        return {name: min((int(policy[1]) - 1) * DAY, LONGEST_SIGNED_TTL) for name, policy in found.items() if policy}
 
     def zone_file(self, name: str) -> str:
         return zone_file(name)

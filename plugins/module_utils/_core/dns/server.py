@@ -128,11 +128,16 @@ def digest(provider: Provider, config: ServerConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def with_kept_ttls(config: ServerConfig, state: ServerState) -> ServerConfig:
-    """The configuration with the TTLs that SOA records keep, which are of those that a signed zone must allow."""
+def with_kept_ttls(provider: Provider, config: ServerConfig, state: ServerState) -> ServerConfig:
+    """The configuration with the TTLs that a signed zone must allow beside those of the inventory.
+
+    These are the one that its SOA record keeps, and those that it was allowed before: a record that left the inventory may be there.
+    """
+    allowed = provider.allowed_ttls(state.config)
 
     def kept(zone: ServedZone) -> ServedZone:
         seen = state.soas.get(zone.name)
+        zone = replace(zone, held_ttl=allowed.get(zone.name, 0))
         return replace(zone, soa={**zone.soa, "ttl": seen.ttl}) if seen is not None and "ttl" in zone.soa_keep else zone
 
     return replace(config, zones=tuple(kept(zone) for zone in config.zones))

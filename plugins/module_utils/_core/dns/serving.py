@@ -89,11 +89,12 @@ class ServedZone:
     grants: Tuple[Grant, ...] = ()
     soa_keep: Tuple[str, ...] = ()
     signing: SigningPolicy = SigningPolicy()
+    held_ttl: int = 0
 
     @property
     def longest_ttl(self) -> int:
-        """The longest TTL of its records, the SOA among them."""
-        return max([self.ttl, int(self.soa.get("ttl", 0)), *(int(one["ttl"]) for one in self.record_sets)])
+        """The longest TTL of its records, the SOA among them, and ``held_ttl``, which records that it still holds may have."""
+        return max([self.held_ttl, self.ttl, int(self.soa.get("ttl", 0)), *(int(one["ttl"]) for one in self.record_sets)])
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,10 @@ class Provider(Protocol):
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         """Path and content of the one file that has all generations of all keys."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def allowed_ttls(self, files: Mapping[str, str]) -> Dict[str, int]:
+        """The longest TTL that each signed zone may have by these files, by path; zones with the usual one may be left out."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def zone_file(self, name: str) -> str:
