@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Iterator
 
 import pytest
@@ -87,6 +88,39 @@ def test_a_delegation_and_its_glue_are_read_without_the_right_to_transfer(server
     write(server.client(), entry("away", "NS", f"ns.away.{PARENT}"), entry("ns.away", "A", "192.0.2.1"), zone=PARENT)
     keys = [(f"away.{PARENT}", "NS"), (f"ns.away.{PARENT}", "A")]
     assert [one.ttl for one in held(server.client("txt-only"), PARENT, keys).values()] == [300, 300]
+
+
+@pytest.mark.parametrize("name", ["child", "signed"])
+def test_a_ttl_that_cannot_be_seen_is_left_alone_with_a_note_and_never_taken_from_the_child(server: Any, name: str) -> None:
+    """The child holds the same NS set as the parent, with a TTL of its own, and the key may not transfer the parent."""
+    host = f"ns1.{name}.{PARENT}"
+    write(server.client(), {**entry("@", "NS", host), "ttl": 77}, zone=f"{name}.{PARENT}")
+    write(server.client(), {**entry(name, "NS", host), "ttl": 3600}, zone=PARENT)
+    client = server.client("update-only")
+    for check in (True, False):
+        done = write(client, {**entry(name, "NS", host), "ttl": 60}, zone=PARENT, check=check)
+        (note,) = done.notes
+        assert not done.changed and note.startswith(f"The TTL of {name}.{PARENT} NS cannot be seen with this key")
+    assert parent(server, name, "NS").ttl == 3600
+    other = {**entry(name, "NS", "ns.example.com."), "ttl": 60}
+    done = write(client, other, zone=PARENT)
+    assert done.steps == (f"replace {name}.{PARENT} NS",) and not done.notes
+    assert (parent(server, name, "NS").ttl, parent(server, name, "NS").values) == (60, {"ns.example.com."})
+    assert not write(client, other, zone=PARENT).changed
+
+
+def test_a_value_is_added_to_a_set_whose_ttl_cannot_be_seen_with_a_named_ttl_only(server: Any) -> None:
+    write(server.client(), {**entry("@", "NS", f"ns1.{CHILD}"), "ttl": 77}, zone=CHILD)
+    write(server.client(), {**entry("child", "NS", f"ns1.{CHILD}"), "ttl": 3600}, zone=PARENT)
+    client, more = server.client("update-only"), Values((CHILD, "NS"), frozenset({"ns9.example.com."}))
+    failure = failure_of(lambda: converge_values(client, PARENT, more))
+    assert failure.reason == "not_readable" and "Name the ttl" in str(failure)
+    assert parent(server, "child", "NS").ttl == 3600
+    here = Values((CHILD, "NS"), frozenset({f"ns1.{CHILD}"}), ttl=60)
+    done = converge_values(client, PARENT, here)
+    assert not done.changed and "cannot be seen" in done.notes[0]
+    assert converge_values(client, PARENT, replace(more, ttl=60)).changed
+    assert parent(server, "child", "NS").values == {f"ns1.{CHILD}", "ns9.example.com."}
 
 
 def test_what_cannot_be_read_is_said_with_the_reason_and_the_remedy(server: Any) -> None:

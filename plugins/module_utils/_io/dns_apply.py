@@ -15,7 +15,7 @@ from .._core.dns.model import Group, Key, Message, Prerequisite, RRset, Seen, St
 from .._core.dns.plan import Refused, Wanted, describe, pack, plan, settle
 from .._core.dns.txt import fitted
 from .dns import NOERROR, RCODES, DnsClient, DnsFailure
-from .dns_contents import held, look
+from .dns_contents import held, look, unseen_ttls
 
 ATTEMPTS = 5
 PATIENCE = (0.1, 0.3, 0.9)  # BIND with inline-signing shows an update a moment after it took it
@@ -75,6 +75,8 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
         if messages:
             _check_expected(request, before)
         steps = [str(step) for message in messages for step in message.steps]
+        written = {step.key for step in (*done, *(step for message in messages for step in message.steps))}
+        kept += unseen_ttls(observed, [key for key, want in remaining.items() if want is not None and key not in written])
         if check or not messages:
             after = state_after(remaining, before)
             rcode = NOERROR if sent else None

@@ -7,7 +7,7 @@
 ``held()`` is for everything that plans or compares. It takes answers where they prove what the zone holds (see the
 module visibility), and that is one question for each name more than the answers themselves need. The rest, which is
 what lies at and below cuts and DNAMEs, is read by zone transfer. Where the key may not transfer, the server is asked by
-updates that consist of prerequisites alone (RFC 2136 section 2.4): they are compared with the zone itself.
+updates that consist of prerequisites alone (RFC 2136 section 2.4): they are compared with the zone itself, but for the TTL.
 
 ``answered()`` is what a client gets, for waiting until servers have propagated a change.
 """
@@ -15,6 +15,7 @@ updates that consist of prerequisites alone (RFC 2136 section 2.4): they are com
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .._core.dns import names
@@ -31,8 +32,9 @@ _LISTED = 5  # names in one sentence
 def held(client: DnsClient, zone: str, keys: Sequence[Key], guesses: Optional[Iterable[Optional[RRset]]] = None) -> Seen:
     """The sets of these keys that the zone holds, and CNAMEs in their place; for a CNAME, all that is at its name.
 
-    With ``guesses``, sets that it may hold, a zone that cannot be transferred is asked by updates without a change. Raises
-    DnsFailure, ``not_readable`` when a set can be read in no way.
+    With ``guesses``, sets that it may hold, a zone that cannot be transferred is asked by updates without a change: a set
+    has the TTL of the guess then, and is among ``unseen_ttls``. Raises DnsFailure, ``not_readable`` when a set can be read
+    in no way.
     """
     found, unreadable = look(client, zone, keys, guesses)
     if unreadable:
@@ -69,11 +71,24 @@ def look(
         return reader.seen(), {}
     if guesses is None:
         return reader.seen(), reader.hidden
-    candidates = [*reader.candidates, *(one for one in guesses if one is not None)]
+    candidates = [*(one for one in guesses if one is not None), *reader.candidates]
+    before = frozenset(reader.found)
     unreadable = {
         key: reader.hidden[key] for key in rest if not _asked_by_update(client, zone, key, candidates, reader.found)
     }
-    return reader.seen(), unreadable
+    seen = reader.seen()
+    seen.unseen_ttls = frozenset(seen) - before
+    return seen, unreadable
+
+
+def unseen_ttls(seen: Seen, keys: Iterable[Key]) -> List[str]:
+    """A sentence for each of these sets whose TTL is not known."""
+    return [
+        f"The TTL of {name} {kind} cannot be seen with this key and is left as it is; the values are as wanted. Allow the key to"
+        " transfer the zone, and the TTL is compared too."
+        for name, kind in keys
+        if (name, kind) in seen.unseen_ttls
+    ]
 
 
 def answered(client: DnsClient, zone: str, keys: Sequence[Key]) -> Seen:
@@ -101,16 +116,20 @@ def _transferred(client: DnsClient, zone: str, keys: Sequence[Key]) -> Optional[
 def _asked_by_update(
     client: DnsClient, zone: str, key: Key, candidates: Sequence[RRset], found: Dict[Key, RRset]
 ) -> bool:
-    """Find out by prerequisites alone whether a set is one of the candidates, or does not exist."""
+    """Find out by prerequisites alone whether a set has the values of a candidate, or does not exist.
+
+    No prerequisite compares the TTL. A set has that of the first candidate, so that it makes no difference to what is wanted.
+    """
     name, kind = key
     absent = [Prerequisite("absent", name, kind)]
     absent += [Prerequisite("unused", name)] if kind == "CNAME" else [Prerequisite("absent", name, "CNAME")]
     try:
         if _holds(client, zone, absent):
             return True
-        for one in candidates:
-            if one.key == key and _holds(client, zone, [Prerequisite("equals", name, kind, one.spelled)]):
-                found[key] = one
+        possible = [one for one in candidates if one.key == key]
+        for one in possible:
+            if _holds(client, zone, [Prerequisite("equals", name, kind, one.spelled)]):
+                found[key] = replace(one, ttl=possible[0].ttl)
                 return True
     except DnsFailure as failure:
         if failure.reason not in ("refused", "not_auth", "malformed", "server_failure"):

@@ -14,7 +14,7 @@ from .._core.dns.model import Key, Message, RRset, Seen, Step
 from .._core.dns.plan import describe
 from .dns import NOERROR, DnsClient, DnsFailure
 from .dns_apply import Result, deliver, patiently, refuse_lone_ds
-from .dns_contents import held
+from .dns_contents import held, unseen_ttls
 from .dns_whole import pause
 
 RACES = 10  # a rival that adds another value makes at most one; the rest are rivals that replace the whole set
@@ -33,12 +33,14 @@ def converge_values(
         observed = held(client, zone, [asked.key], [merged(asked, None)])
         before = _only(asked, observed)
         first = before if first is None else first
+        _refuse_unseen_ttl(asked, observed)
         groups = merge(zone, asked, observed)
         refuse_lone_ds(client, zone, {asked.key: merged(asked, observed.get(asked.key))}, observed)
         steps = tuple(str(step) for group in groups for step in group.steps)
         if check or not groups:
             want = merged(asked, observed.get(asked.key))
-            return Result(steps, first, {asked.key: want} if want else {}, (), NOERROR if sent else None, sent)
+            notes = unseen_ttls(observed, [asked.key] if asked.ttl is not None and asked.present and not groups else [])
+            return Result(steps, first, {asked.key: want} if want else {}, tuple(notes), NOERROR if sent else None, sent)
         try:
             sent += 1
             deliver(client, zone, Message(tuple(groups)), _shows(asked))
@@ -50,6 +52,18 @@ def converge_values(
         after, notes = patiently(partial(_read_back, client, zone, asked, before))
         return Result(steps, first, after, tuple(notes), NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _refuse_unseen_ttl(asked: Values, observed: Seen) -> None:
+    """Raises DnsFailure when a value would get the set's own TTL, and that is not known."""
+    after, before = merged(asked, observed.get(asked.key)), observed.get(asked.key)
+    if asked.key in observed.unseen_ttls and asked.present and asked.ttl is None and after != before:
+        name, kind = asked.key
+        raise DnsFailure(
+            "not_readable",
+            f"The TTL of {name} {kind} cannot be seen with this key, so no value can be added with it. Name the ttl, or allow"
+            " the key to transfer the zone.",
+        )
 
 
 def _only(asked: Values, seen: Seen) -> Dict[Key, RRset]:

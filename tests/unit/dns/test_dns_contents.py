@@ -127,6 +127,16 @@ def test_a_server_that_resolves_may_refer_from_its_cache() -> None:
     assert referred(cached.key, "a.example.", answer) is None
 
 
+def test_of_a_set_that_is_known_by_prerequisites_the_ttl_is_said_to_be_unknown() -> None:
+    child = zone_sets("a.example.", [rrset("a.example.", "NS", "ns.a.example.", ttl=7)])
+    server = ModelServer({ZONE: zone_sets(ZONE, [rrset("a.example.", "NS", "ns.a.example.", ttl=3600)]), "a.example.": child}, updates=True)
+    for guess in (rrset("a.example.", "NS", "ns.a.example.", ttl=60), rrset("a.example.", "NS", "other.", ttl=60)):
+        found = held(server, ZONE, [guess.key], [guess])
+        assert found[guess.key] == rrset("a.example.", "NS", "ns.a.example.", ttl=60) and found.unseen_ttls == {guess.key}
+    server.transfers = True
+    assert held(server, ZONE, [guess.key], [guess])[guess.key].ttl == 3600 and not held(server, ZONE, [guess.key], [guess]).unseen_ttls
+
+
 def test_a_client_gets_what_the_zone_below_has() -> None:
     child = zone_sets("a.example.", [])
     server = ModelServer({ZONE: zone_sets(ZONE, []), "a.example.": child})

@@ -48,9 +48,13 @@ class RRset:
 
 
 class Seen(Dict[Key, RRset]):
-    """Sets that exist, by key. ``unused`` are names known to have no record of any type."""
+    """Sets that exist, by key. ``unused`` are names known to have no record of any type.
+
+    ``unseen_ttls`` are sets of which only the values are known; the TTL that they have here is a guess.
+    """
 
     unused: FrozenSet[str] = frozenset()
+    unseen_ttls: FrozenSet[Key] = frozenset()
 
 
 def seen_among(sets: Mapping[Key, RRset], keys: Sequence[Key]) -> Seen:
