@@ -63,8 +63,9 @@ def test_whatever_is_answered_or_left_out_reaches_the_new_servers_or_is_named(
     file: Dict[Key, str], answers: List[Dict[Key, str]], left: List[LeftOut], chosen: List[Tuple[Key, str]]
 ) -> None:
     listed = sets(file)
+    may = {key for key, what in chosen if (what != "source" or key in listed) and (what == "nothing" or key != (ZONE, "NS"))}
     wanted = decisions(
-        *({"record": name, "type": kind, "publish": what} for (name, kind), what in chosen if what != "source" or (name, kind) in listed),
+        *({"record": name, "type": kind, "publish": what} for (name, kind), what in chosen if (name, kind) in may),
         listed=listed,
     )
     keys = {*listed, *(key for key, one in wanted.items() if one.publish != "nothing")}
@@ -177,11 +178,39 @@ def test_what_is_published_is_what_was_decided() -> None:
         ({"record": "www", "type": "A", "publish": "value", "value": ["x"]}, "decisions.0.: www A is not an IPv4 address"),
         ({"record": "www", "type": "A", "publish": "value", "value": []}, "needs value"),
         ({"record": "a.example.com.", "type": "A", "publish": "answer"}, "outside the zone"),
+        ({"record": "www", "type": "A", "publish": "answer", "ttl": -1}, r"decisions.0..ttl: -1 is not from 0 to 2147483647 seconds"),
+        ({"record": "www", "type": "A", "publish": "value", "value": ["192.0.2.1"], "ttl": 2**40}, r"decisions.0..ttl: 1099511627776 is not"),
+        ({"record": "www", "type": "CNAME", "publish": "value", "value": ["a", "b"]}, "www CNAME has 2 values, and a CNAME has exactly one"),
+        ({"record": "@", "type": "TYPE5", "publish": "value", "value": ["a"]}, "@ TYPE5 puts a CNAME at the zone itself. Decide nothing about it, and its addresses"),
+        ({"record": "@", "type": "DS", "publish": "answer"}, "@ DS puts a DS at the zone itself"),
+        ({"record": "@", "type": "NS", "publish": "value", "value": ["ns"]}, "@ NS names the nameservers, which are what the move changes"),
+        ({"record": "al", "type": "A", "publish": "value", "value": ["192.0.2.1"]}, "decisions.0.: al A cannot stand beside a CNAME. Decide"),
+        ({"record": "www", "type": "DS", "publish": "value", "value": ["1 13 2 " + "ab" * 32]}, "www DS cannot be without NS records"),
     ],
 )
 def test_a_decision_that_cannot_be_is_refused_with_its_place(entry: Mapping[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
-        decisions(entry)
+        decisions(entry, listed=sets({("al.example.net.", "CNAME"): "x."}))
+
+
+def test_decisions_that_cannot_stand_together_are_refused_and_others_of_one_name_are_not() -> None:
+    alias = {"record": "www", "type": "CNAME", "publish": "value", "value": ["x"]}
+    address = {"record": "www", "type": "TYPE1", "publish": "value", "value": ["192.0.2.1"]}
+    with pytest.raises(Refused, match=r"decisions\[1\]: www TYPE1 cannot stand beside a CNAME"):
+        decisions(alias, address)
+    assert set(decisions({**alias, "publish": "nothing"}, address)) == {("www.example.net.", "CNAME"), WWW}
+    ds = {"record": "www", "type": "DS", "publish": "value", "value": ["1 13 2 " + "ab" * 32]}
+    servers = {"record": "www", "type": "NS", "publish": "value", "value": ["ns.example.com."]}
+    assert len(decisions(ds, servers, listed=sets({API: "192.0.2.1"}))) == 2
+    with pytest.raises(Refused, match="www DS cannot be without NS"):
+        decisions(ds, {**servers, "publish": "nothing"})
+
+
+def test_a_type_by_its_number_is_the_type_and_one_decision_is_about_one_set() -> None:
+    by_number = {"record": "www", "type": "type1", "publish": "value", "value": ["192.0.2.9"]}
+    assert published(sets({WWW: "192.0.2.1"}), decisions(by_number))[WWW].values == {"192.0.2.9"}
+    with pytest.raises(Refused, match="there twice"):
+        decisions(by_number, {**by_number, "type": "A"})
 
 
 def test_two_decisions_about_one_set_are_refused() -> None:

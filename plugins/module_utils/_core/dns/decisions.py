@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
+from ..quoting import visible
 from . import names, values
 from .imported import DEFAULT_TTL, Canonical, as_sets
 from .left_out import PROXIED, LeftOut
 from .model import Key, RRset
 from .plan import Refused
+from .records import of_no_apex
 
 NOTHING, ANSWER, SOURCE, VALUE = PUBLISH = ("nothing", "answer", "source", "value")
 
@@ -46,16 +48,23 @@ def read_decisions(zone: str, entries: Sequence[Mapping[str, Any]], listed: Mapp
     """The option ``decisions``. ``listed`` are the sets of the source, by key. Raises Refused with all that is wrong."""
     found: Dict[Key, Decision] = {}
     wrong: List[str] = []
+    places: Dict[Key, str] = {}
     for number, entry in enumerate(entries):
-        key = (_name(entry["record"], zone), entry["type"].strip().upper())
+        key = (_name(entry["record"], zone), _type(entry["type"]))
+        shown, ttl = visible(f"{entry['record']} {entry['type']}"), entry.get("ttl")
+        if ttl is not None and not values.is_ttl(ttl):
+            wrong.append(f"decisions[{number}].ttl: {ttl} is not from 0 to {values.TTL_MAX} seconds.")
+            continue
         try:
             decision = _decision(zone, key, entry, listed.get(key), canonical)
         except ValueError as error:  # BadName and BadValue are
-            wrong.append(f"decisions[{number}]: {entry['record']} {entry['type']} {error}.")
+            wrong.append(f"decisions[{number}]: {shown} {error}.")
             continue
         if key in found:
-            wrong.append(f"decisions[{number}]: {entry['record']} {entry['type']} is there twice. Keep one.")
+            wrong.append(f"decisions[{number}]: {shown} is there twice. Keep one.")
         found[key] = decision
+        places.setdefault(key, f"decisions[{number}]: {shown}")
+    wrong += [f"{places[key]} {reason}." for key in found for reason in _conflicts(key, found, listed)]
     if wrong:
         raise Refused(wrong)
     return found
@@ -68,11 +77,40 @@ def _name(record: str, zone: str) -> str:
         return place(record, zone)  # what was left out may have such a name
 
 
+def _type(text: str) -> str:
+    try:
+        return values.type_name(text)
+    except values.BadValue:
+        return text.strip().upper()  # what was left out may have such a type
+
+
+def _conflicts(key: Key, found: Decisions, listed: Mapping[Key, RRset]) -> Iterator[str]:
+    """Why a set that is to be published cannot stand beside the others at its name, as far as the source shows them."""
+    name, kind = key
+    if found[key].publish == NOTHING:
+        return
+
+    def reaches(other: str) -> bool:
+        decision = found.get((name, other))
+        return (name, other) in listed if decision is None else decision.publish != NOTHING
+
+    if kind != "CNAME" and reaches("CNAME"):
+        yield "cannot stand beside a CNAME. Decide about the CNAME of this name with publish: nothing, or about this set"
+    if kind == "DS" and not reaches("NS") and (listed or (name, "NS") in found):
+        yield "cannot be without NS records of the same name. Publish those too, or nothing here"
+
+
 def _decision(zone: str, key: Key, entry: Mapping[str, Any], listed: Optional[RRset], canonical: Canonical) -> Decision:
     publish, ttl = entry["publish"], entry.get("ttl")
     if publish == NOTHING:
         return Decision(publish)
-    kind = values.type_name(key[1])
+    kind = values.type_name(entry["type"])
+    if key == (zone, "NS"):
+        raise ValueError("names the nameservers, which are what the move changes. Take this decision away")
+    misplaced = of_no_apex(*key, zone)
+    if misplaced:
+        addresses = ", and its addresses as A and AAAA with value" if kind == "CNAME" else ""
+        raise ValueError(f"{misplaced}. Decide nothing about it{addresses}")
     if not names.within(key[0], zone):
         raise ValueError(f"is outside the zone {zone[:-1]}; only nothing can be published there")
     if publish == SOURCE:
@@ -84,7 +122,10 @@ def _decision(zone: str, key: Key, entry: Mapping[str, Any], listed: Optional[RR
     if not entry.get("value"):
         raise ValueError("needs value, a list of at least one")
     written = {"record": key[0], "type": kind, "ttl": DEFAULT_TTL if ttl is None else ttl, "value": entry["value"]}
-    return Decision(publish, as_sets(zone, [written], canonical)[0], ttl)
+    wanted = as_sets(zone, [written], canonical)[0]
+    if kind in values.SINGLE and len(wanted.values) > 1:
+        raise ValueError(f"has {len(wanted.values)} values, and a {kind} has exactly one. Keep one of them")
+    return Decision(publish, wanted, ttl)
 
 
 def with_proxies(decisions: Decisions, left: Iterable[LeftOut], listed: Mapping[Key, RRset], zone: str) -> Decisions:

@@ -16,7 +16,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequ
 from ..quoting import visible
 from . import names
 from .compare import Said
-from .decisions import ANSWER, SOURCE, Decisions, decided, place
+from .decisions import ANSWER, NOTHING, Decisions, decided, place
 from .left_out import EXPECTED, NOTE, LeftOut
 from .model import Key, RRset
 from .probes import is_data
@@ -107,7 +107,7 @@ def _decision(evidence: Evidence, decisions: Decisions, key: Key) -> str:
         return ""
     if decision is None or (decision.publish == ANSWER and key in decisions and key not in evidence.known):
         return ""
-    if key in evidence.unwritable and decision.publish in (ANSWER, SOURCE):
+    if key in evidence.unwritable and decision.publish != NOTHING:
         return ""
     return decision.publish
 

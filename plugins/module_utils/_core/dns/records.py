@@ -68,6 +68,13 @@ class Table:
         ]
 
 
+def of_no_apex(name: str, kind: str, zone: str) -> str:
+    """Why no zone can have a record set of this type at its own name; empty when it can, or this is another name."""
+    if name != zone or kind not in ("CNAME", "DNAME", "DS"):
+        return ""
+    return f"puts a {kind} at the zone itself"
+
+
 def read_records(
     entries: Any, path: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table
 ) -> Iterator[Problem]:
@@ -169,8 +176,9 @@ def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: Li
 def _place(
     name: str, kind: str, here: str, cuts: Sequence[str], claims: Mapping[str, str], zone: str
 ) -> Iterator[Problem]:
-    if name == zone and kind in ("CNAME", "DNAME", "DS"):
-        yield Problem("", here, f"puts a {kind} at the zone itself", "Use A and AAAA there, or a name below the zone")
+    misplaced = of_no_apex(name, kind, zone)
+    if misplaced:
+        yield Problem("", here, misplaced, "Use A and AAAA there, or a name below the zone")
     trouble = owner_trouble(name, kind)
     if trouble:
         remedy = "Delegate single names" if kind == "NS" else "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
