@@ -37,8 +37,9 @@ _sip._tcp:
   values: [{priority: 12, weight: 20, port: 30, target: sip.example.net.}]
 deleg: {type: DNAME, value: other.example.com.}
 ds:
-  type: DS
-  value: {key_tag: 1, algorithm: 13, digest_type: 2, digest: abababababababababababababababababababababababababababababababab}
+  - type: DS
+    value: {key_tag: 1, algorithm: 13, digest_type: 2, digest: abababababababababababababababababababababababababababababababab}
+  - {type: NS, value: ns.example.com.}
 geo:
   geo: {AF: [192.0.2.8]}
   type: A
@@ -139,6 +140,7 @@ def test_every_type_of_octodns_is_read() -> None:
         ("_sip._tcp", "SRV"): ["12 20 30 sip.example.net."],
         ("deleg", "DNAME"): ["other.example.com."],
         ("ds", "DS"): ["1 13 2 " + "ab" * 32],
+        ("ds", "NS"): ["ns.example.com."],
         ("geo", "A"): ["192.0.2.7"],
         ("loc", "LOC"): ["31 58 52.100 S 115 49 11.700 E 20.00m 10.00m 10.00m 2.00m"],
         ("mail", "AAAA"): ["2001:db8::25"],

@@ -76,6 +76,57 @@ def test_a_zone_file_read_again_is_the_same_zone(sets: List[RRset]) -> None:
     assert again(exported(sets).zone_file) == contents(sets).sets
 
 
+NAMES = [f"{name}.{ZONE}" for name in ("a", "b", "a.b", "c.a.b", "ns.a", "ns.a.b", "ns.b", "*.b")] + [ZONE]
+HIDING = {
+    "NS": [f"ns.a.{ZONE}", f"ns.a.b.{ZONE}", f"b.{ZONE}", "ns.example.org."],
+    "DNAME": [f"a.{ZONE}", "example.org."],
+    "DS": ["1 13 2 " + "ab" * 32],
+    "A": ["192.0.2.1"],
+    "AAAA": ["2001:db8::1"],
+    "TXT": ['"x"'],
+    "CNAME": ["example.org."],
+}
+
+
+@st.composite
+def hiding_zones(draw: st.DrawFn) -> List[RRset]:
+    """What a server may hold: records at and below cuts and DNAMEs, a DS alone, and a CNAME beside others, as files have it."""
+    sets = {}
+    for name, kind in draw(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(sorted(HIDING))), max_size=9)):
+        if (name, kind) != NS.key:
+            value = draw(st.sampled_from(HIDING[kind]))
+            sets[name, kind] = RRset(name, kind, draw(st.sampled_from([60, 300])), frozenset([CANONICAL(kind, value)]))
+    return list(sets.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(sets=hiding_zones(), nameservers=st.booleans())
+def test_dns_zones_takes_every_entry_and_what_it_would_not_is_named(sets: List[RRset], nameservers: bool) -> None:
+    made = exported(sets, nameservers=nameservers)
+    entry = unsafe_yaml(made.variables)[made.name]
+    found = resolve(fleet(dns_zones={ZONE[:-1]: {**entry, "primary": "ns1"}}))
+    assert [str(problem) for problem in found.problems] == []
+    taken = {one.key: one for one in as_sets(ZONE, entry["records"], CANONICAL)}
+    left = {(ZONE if one.record == "@" else f"{one.record}.{ZONE}", one.type) for one in made.left_out}
+    assert taken == {key: one for key, one in contents(sets).sets.items() if key not in left}
+
+
+def test_what_nobody_would_see_is_left_out_as_lost_and_glue_is_not() -> None:
+    def one(name: str, kind: str, value: str) -> RRset:
+        return RRset(f"{name}.{ZONE}", kind, 60, frozenset([value]))
+
+    glue = [one("cut", "NS", f"ns.cut.{ZONE}"), one("ns.cut", "A", "192.0.2.1"), one("cut", "DS", "1 13 2 " + "ab" * 32)]
+    hidden = [one("cut", "TXT", '"x"'), one("x.cut", "NS", f"ns.x.cut.{ZONE}"), one("ns.x.cut", "A", "192.0.2.1"), one("alone", "DS", "1 13 2 ab")]
+    made = exported([*glue, *hidden, one("d", "DNAME", "example.org."), one("x.d", "A", "192.0.2.1")])
+    assert {(entry["record"], entry["type"]) for entry in made.found.record_sets} == {
+        ("cut", "NS"), ("ns.cut", "A"), ("cut", "DS"), ("d", "DNAME"),
+    }
+    reasons = {(each.record, each.type): (each.reason, each.kind) for each in made.left_out if each.record != "@"}
+    assert {kind for _reason, kind in reasons.values()} == {"lost"}
+    assert reasons["ns.x.cut", "A"][0] == "lies in the zone cut.example.net, which is delegated to other nameservers"
+    assert "has a DNAME record" in reasons["x.d", "A"][0] and "no NS records" in reasons["alone", "DS"][0] and len(reasons) == 5
+
+
 @settings(max_examples=100, deadline=None)
 @given(sets=zones(), nameservers=st.booleans())
 def test_an_entry_of_dns_zones_gives_the_same_zone(sets: List[RRset], nameservers: bool) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move im
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import closing, report, to_do
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.probes import COMMON_NAMES, USUAL, as_wildcard, questions
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_evidence import to_import
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
@@ -152,6 +153,17 @@ def test_who_publishes_what_is_behind_a_proxy_gives_the_proxy_up() -> None:
     )
     added = set(with_proxies(wanted, left, listed, ZONE)) - set(wanted)
     assert added == {("www.example.net.", kind) for kind in ("AAAA", "CNAME", "HTTPS", "SVCB")}
+
+
+@pytest.mark.parametrize(("publish", "in_doubt"), [("value", True), ("nothing", False)])
+def test_a_decided_set_that_no_zone_could_hold_stays_in_doubt(publish: str, in_doubt: bool) -> None:
+    """The transferred zone has a CNAME at the name, about which nobody decided."""
+    wanted = decisions({"record": "www", "type": "A", "publish": publish, "value": ["192.0.2.1"]})
+    known = sets({("www.example.net.", "CNAME"): "x.example.com."})
+    left = tuple(to_import(ZONE, known, wanted, CANONICAL).left_out)
+    seen = Evidence(True, known, known, left, [], frozenset((f"{one.record}.{ZONE}", one.type) for one in left))
+    found = {one.key: one.reason for one in unexplained(losses(ZONE, seen, wanted))}
+    assert found == ({WWW: "stands beside a CNAME record, beside which nothing else can"} if in_doubt else {})
 
 
 def test_what_is_published_is_what_was_decided() -> None:

@@ -250,7 +250,7 @@ $GENERATE 9-10 out$.example.com. A 192.0.2.1
 
 def test_hexadecimal_values_may_have_blanks_and_any_length() -> None:
     digest = "ab" * 16 + " " + "CD" * 16
-    text = f"a 60 DS 1 13 2 {digest}\nb 60 SSHFP 4 2 {digest}\nc 60 TLSA 3 1 1 {digest}\nd 60 TLSA 3 0 0 {'ef' * 200}\n"
+    text = f"a 60 NS ns.example.com.\na 60 DS 1 13 2 {digest}\nb 60 SSHFP 4 2 {digest}\nc 60 TLSA 3 1 1 {digest}\nd 60 TLSA 3 0 0 {'ef' * 200}\n"
     found = read(text)
     assert not found.left_out
     plain = digest.replace(" ", "").lower()

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable, List, Mapping, Sequence, Set, Tuple
 
 from . import names
+from .occluded import ADDRESSES, cuts_among, occluded
 from .records import Table
 from .resolve_zones import Notes, Zone
-
-ADDRESSES = ("A", "AAAA")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _add_addresses(
 
 def cuts_of(table: Table) -> Set[str]:
     """The names that the table delegates."""
-    return {name for name, kind in table.entries if kind == "NS" and name != table.zone}
+    return cuts_among(table.zone, table.entries)
 
 
 def servers_of(table: Table) -> Set[str]:
@@ -89,24 +88,12 @@ def servers_of(table: Table) -> Set[str]:
 
 
 def check_delegations(zone: Zone, table: Table, notes: Notes) -> None:
-    """Note what no resolver would ever see: records at and below a delegation or a DNAME, and a DS without one."""
-    cuts, servers = cuts_of(table), servers_of(table)
-    renamed = {name for name, kind in table.entries if kind == "DNAME"}
-    for (name, kind), entry in table.entries.items():
-        path = entry.source if entry.source.startswith("dns_zones.") else f"{zone.path}.records"
-        if kind == "DS" and name not in cuts:
-            said = f"{name} has a DS record and no NS records, so it is not a delegation"
-            notes.add(path, said, "Add the NS record set of the delegated zone")
-        above = _first(name, zone.name, renamed - {name})
-        if above:
-            remedy = f"Take it away, or the DNAME of {above[:-1]}"
-            notes.add(path, f"{name} lies below {above[:-1]}, which has a DNAME record", remedy)
-        cut = _first(name, zone.name, cuts)
-        at_cut = name == cut and kind in ("NS", "DS")
-        if cut and not at_cut and not (kind in ADDRESSES and name in servers):
-            said = f"{name} lies in the zone {cut[:-1]}, which is delegated to other nameservers"
-            remedy = f"Write it in the zone {cut[:-1]}; here can be addresses of nameservers of a delegation"
-            notes.add(path, said, remedy)
+    """Note what no resolver would ever see."""
+    nameservers = {cut: frozenset(table.values_at(cut, "NS")) for cut in cuts_of(table)}
+    for (name, kind), reason in occluded(zone.name, table.entries, nameservers).items():
+        source = table.entries[name, kind].source
+        path = source if source.startswith("dns_zones.") else f"{zone.path}.records"
+        notes.add(path, f"{name} {reason.text}", reason.remedy)
 
 
 def answerable(record_sets: Iterable[Mapping[str, Any]], zone: str, served: Sequence[str]) -> List[Mapping[str, Any]]:
@@ -118,9 +105,3 @@ def answerable(record_sets: Iterable[Mapping[str, Any]], zone: str, served: Sequ
         if not any(names.within(name, cut) and not (ds_at and name == cut) for cut in served):
             found.append(one)
     return found
-
-
-def _first(name: str, zone: str, cuts: Set[str]) -> str:
-    """The highest of the names that is this name or above it; empty when there is none."""
-    above = [one for one in (name, *names.parents(name, zone)) if one in cuts]
-    return above[-1] if above else ""

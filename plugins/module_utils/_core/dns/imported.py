@@ -4,8 +4,8 @@
 
 """From the record sets of a provider's zone to data of an inventory, exactly or not at all.
 
-Invariant, with a property test: what is taken over, read as an inventory is read, gives the same record sets; and
-every other set is named with the reason.
+Invariants, each with a property test: what is taken over, read as an inventory is read, gives the same record sets; dns_zones
+takes it; and every other set is named with the reason.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..quoting import visible, yaml_text
 from . import names, txt, values
 from .host_names import owner_trouble, value_trouble
 from .left_out import EXPECTED, LOST, LeftOut, not_written
-from .model import RRset
+from .model import Key, RRset
+from .occluded import occluded
 from .record_types import SERVER_OWNED, SIGNING, TYPES
+from .records import of_no_apex
 
 DEFAULT_TTL = 3600
 _CHECKSUM = "Checksum of the records: "
@@ -60,22 +62,42 @@ def take(
     quoted: bool = False,
 ) -> Imported:
     """The sets as data. ``nameservers`` takes the zone's own NS too, ``quoted`` leaves TXT as a zone file has it."""
-    taken: List[Dict[str, Any]] = []
-    left: List[LeftOut] = []
-    for one in sorted(sets, key=lambda found: (found.name != zone, found.name, found.type)):
-        reason = _own_reason(zone, one, nameservers)
-        kind = EXPECTED if reason else LOST
-        entry = None
-        reason = reason or _type_reason(one)
-        if not reason:
-            entry, reason = _entry(zone, one, canonical, quoted)
-        if entry is None:
-            left.append(LeftOut(_shown(one.name, zone), one.type, reason, kind))
-            continue
-        taken.append(entry)
-    counted = Counter(int(entry["ttl"]) for entry in taken)
+    given = {one.key: one for one in sorted(sets, key=lambda found: (found.name != zone, found.name, found.type))}
+    entries: Dict[Key, Dict[str, Any]] = {}
+    reasons: Dict[Key, str] = {}
+    expected = {key: reason for key, reason in ((key, _own_reason(zone, one, nameservers)) for key, one in given.items()) if reason}
+    unseen = _misplaced(zone, {key: one for key, one in given.items() if key not in expected})
+    for key, one in given.items():
+        reasons[key] = expected.get(key, "") or _type_reason(one) or unseen.get(key, "")
+        if not reasons[key]:
+            entry, reasons[key] = _entry(zone, one, canonical, quoted)
+            if entry is not None:
+                entries[key] = entry
+    while True:  # of what is left out, other sets may have been part
+        unseen = _misplaced(zone, {key: given[key] for key in entries})
+        if not unseen:
+            break
+        for key, reason in unseen.items():
+            del entries[key]
+            reasons[key] = reason
+    left = [
+        LeftOut(_shown(key[0], zone), key[1], reasons[key], EXPECTED if key in expected else LOST) for key in given if key not in entries
+    ]
+    counted = Counter(int(entry["ttl"]) for entry in entries.values())
     ttl = max(counted, key=lambda one: (counted[one], -one)) if counted else DEFAULT_TTL
-    return Imported(tuple(taken), ttl, tuple(left))
+    return Imported(tuple(entries.values()), ttl, tuple(left))
+
+
+def _misplaced(zone: str, sets: Mapping[Key, RRset]) -> Dict[Key, str]:
+    """Why sets cannot be where they are in this zone, or nobody would see them there."""
+    nameservers = {name: one.values for (name, kind), one in sets.items() if kind == "NS"}
+    found = {key: reason.text for key, reason in occluded(zone, sets, nameservers).items()}
+    aliases = {name for name, kind in sets if kind == "CNAME" and name != zone}
+    for key in sets:
+        if key[0] in aliases and key[1] != "CNAME":
+            found[key] = "stands beside a CNAME record, beside which nothing else can"
+        found[key] = of_no_apex(*key, zone) or found.get(key, "")
+    return {key: reason for key, reason in found.items() if reason}
 
 
 def _own_reason(zone: str, one: RRset, nameservers: bool) -> str:
