@@ -205,7 +205,7 @@ def test_the_entry_is_planned_as_the_zone_of_a_primary() -> None:
     made = exported(records)
     entry = unsafe_yaml(made.variables)[made.name]
     assert made.name == "exported_example_net" and entry["hosts"] is False
-    assert entry["ttl"] == SOA.ttl, "that of SOA and NS, whatever TTL most other sets have"
+    assert entry["ttl"] == SOA.ttl, "that of the SOA, whatever TTL most other sets have"
     found = resolve(fleet(dns_zones={"example.net": {**entry, "primary": "ns1"}}))
     assert found.problems == ()
     (served,) = found.slices["ns1"]["zones"]
@@ -216,6 +216,16 @@ def test_the_entry_is_planned_as_the_zone_of_a_primary() -> None:
     sets = {one.key: one for one in as_sets(ZONE, served["record_sets"], CANONICAL)}
     assert {key: sets[key] for key in ((one.name, one.type) for one in records)} == {one.key: one for one in records}
     assert ["a=1", "b=2"] in next(one["value"] for one in entry["records"] if one["record"] == "dnssd")
+
+
+def test_the_ttl_of_the_zones_own_nameservers_is_published_though_the_soa_has_another() -> None:
+    servers = RRset(ZONE, "NS", 86400, NS.values)
+    made = export(ZoneContents(ZONE, 7, SOA, {servers.key: servers}), CANONICAL, generic, nameservers=True)
+    found = resolve(fleet(dns_zones={"example.net": {**unsafe_yaml(made.variables)[made.name], "primary": "ns1"}}))
+    assert found.problems == ()
+    (update,) = found.slices["ns1"]["updates"]
+    (own,) = (one for one in update["record_sets"] if (one["record"], one["type"]) == ("@", "NS"))
+    assert own == {"record": "@", "type": "NS", "ttl": 86400, "value": sorted(servers.values)}
 
 
 def test_what_is_not_in_the_entry_is_named_in_it_and_in_the_result() -> None:

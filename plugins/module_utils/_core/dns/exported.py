@@ -50,7 +50,7 @@ def export(contents: ZoneContents, canonical: Canonical, generic: Generic, names
         left.insert(0, _DNSSEC)
     options, reasons = as_written(contents.soa.spelled[0], contents.soa.ttl, contents.soa.ttl)
     left += [LeftOut("@", "SOA", f"is not whole: {reason}") for reason in reasons]
-    found = replace(taken, ttl=contents.soa.ttl, left_out=tuple(left))  # which the role gives SOA and NS
+    found = replace(taken, ttl=contents.soa.ttl, left_out=tuple(left))  # which the role gives the SOA
     written = Written("exported", "export", (_HOSTS, f"soa: {_soa(options)}"))
     variables = render_variables(zone, found, written=written)
     return Exported(render_zone_file(contents, generic), variables, variable_name(zone, written.prefix), found, tuple(left))

@@ -182,7 +182,9 @@ def _update(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -
     for one in sets:
         if _is_granted(zone, names.qualify(one["record"], zone.name), one["type"], model):
             one["on_existing"] = "keep"
-    own = {"record": "@", "type": "NS", "ttl": zone.ttl, "value": list(nameservers(zone, table))}
+    written = table.entries.get((zone.name, "NS"))
+    ttl = written.ttl if written is not None else zone.ttl
+    own = {"record": "@", "type": "NS", "ttl": ttl, "value": list(nameservers(zone, table))}
     return {
         "zone_name": zone.name[:-1],
         "record_sets": [own, *sets],
