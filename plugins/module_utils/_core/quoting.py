@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_NO_TEXT = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")  # YAML 1.1 types bool and null
 _PLAIN = re.compile(r"[A-Za-z0-9_*.:/+=@-]+")
 
 
@@ -34,6 +36,11 @@ def yaml_text(text: str) -> str:
     """A text in double quotes (YAML 1.1 section 5.7), marked where Ansible would take it for a template."""
     mark = "!unsafe " if _TEMPLATE.search(text) else ""
     return f'{mark}"{"".join(_yaml_character(one) for one in text)}"'
+
+
+def yaml_word(text: str) -> str:
+    """A text without quotes where YAML takes it for the same text, else as ``yaml_text``."""
+    return text if _WORD.fullmatch(text) and text.lower() not in _NO_TEXT else yaml_text(text)
 
 
 def _yaml_character(one: str) -> str:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_dns_zonefile import unsafe_yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import Said, compare, counted
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.decisions import (
@@ -24,7 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_ou
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.losses import Evidence, losses, not_seen, unexplained
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import Memory, Position
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import closing, report, to_do
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import closing, doubts, report, to_do
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.probes import COMMON_NAMES, USUAL, as_wildcard, questions
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_evidence import to_import
@@ -153,6 +155,14 @@ def test_who_publishes_what_is_behind_a_proxy_gives_the_proxy_up() -> None:
     )
     added = set(with_proxies(wanted, left, listed, ZONE)) - set(wanted)
     assert added == {("www.example.net.", kind) for kind in ("AAAA", "CNAME", "HTTPS", "SVCB")}
+
+
+@pytest.mark.parametrize("kind", ["A", "NULL", '{"x'])
+@pytest.mark.parametrize("record", ["my\\032printer", 'a\\"b', 'a"}, {x', "plain", "*", "{{ x }}"])
+def test_the_example_of_a_decision_can_be_copied_for_any_name_and_type(record: str, kind: str) -> None:
+    text = doubts(losses(ZONE, evidence({}, {}, left=(LeftOut(record, kind, "is odd"),)), {}))
+    (decision,) = unsafe_yaml(re.search(r"move_decisions: (\[.*\])\. $", text)[1])
+    assert decision == {"record": record, "type": kind, "publish": "nothing"}
 
 
 @pytest.mark.parametrize(("publish", "in_doubt"), [("value", True), ("nothing", False)])

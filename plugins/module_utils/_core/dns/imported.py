@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from ..quoting import visible, yaml_text
+from ..quoting import visible, yaml_text, yaml_word
 from . import names, txt, values
 from .host_names import owner_trouble, value_trouble
 from .left_out import EXPECTED, LOST, LeftOut, not_written
@@ -201,19 +201,11 @@ def _checksum(lines: Iterable[str]) -> str:
 
 def _flow(entry: Dict[str, Any]) -> str:
     shown = ", ".join(_strings(value) if isinstance(value, list) else yaml_text(value) for value in entry["value"])
-    return f"{{record: {_word(entry['record'])}, type: {_word(entry['type'])}, ttl: {int(entry['ttl'])}, value: [{shown}]}}"
+    return f"{{record: {yaml_word(entry['record'])}, type: {yaml_word(entry['type'])}, ttl: {int(entry['ttl'])}, value: [{shown}]}}"
 
 
 def _strings(value: List[str]) -> str:
     return f"[{', '.join(yaml_text(text) for text in value)}]"
-
-
-_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
-
-
-def _word(text: str) -> str:
-    """Without quotes where YAML takes it for the same text."""
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", text) and text.lower() not in _WORDS else yaml_text(text)
 
 
 def as_sets(zone: str, entries: Sequence[Dict[str, Any]], canonical: Canonical) -> List[RRset]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, List, Mapping, Optional, Sequence
 
+from ..quoting import yaml_text, yaml_word
 from .left_out import LeftOut
 from .losses import Loss, unexplained
 from .model import RRset
@@ -93,7 +94,7 @@ def doubts(losses: Sequence[Loss]) -> str:
         return ""
     lines = "".join(f"  {one}\n" for one in found)
     example = next((one for one in found if one.key[1] != "SOA"), None)
-    first = f'{{record: "{example.record}", type: {example.key[1]}, publish: nothing}}' if example else "..."
+    first = f"{{record: {yaml_text(example.record)}, type: {yaml_word(example.key[1])}, publish: nothing}}" if example else "..."
     return (
         f"Of {len(found)} record sets it is not sure that they reach the new servers:\n{lines}"
         "For each, correct the source or the old zone, or decide in move_decisions what is published: answer (what the old servers"
