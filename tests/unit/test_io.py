@@ -86,7 +86,7 @@ def test_a_line_without_end_is_seen_in_parts():
     assert SystemRunner().watch(["sh", "-c", "exec tr '\\0' x < /dev/zero"], enough, timeout=30).rc == -9
     assert len(lengths) == 20 and max(lengths) <= 1 << 17
     lines = []
-    SystemRunner().watch(["printf", r"one\rstill one\n\nlast"], lambda line: lines.append(line), timeout=30)
+    SystemRunner().watch(["printf", r"one\rstill one\n\nlast"], lines.append, timeout=30)
     assert lines == ["one\rstill one\n", "\n", "last"]
 
 

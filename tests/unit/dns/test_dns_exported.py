@@ -54,7 +54,7 @@ def every_type() -> List[RRset]:
     sets = []
     for kind in WRITABLE:
         given_ = TYPE_VALUES.get(kind, {}) if kind not in UNREAD and is_read(kind) else {}
-        values = [canonical for canonical in given_.values()] or [CANONICAL(kind, GENERIC.get(kind, r"\# 4 C0000201"))]
+        values = list(given_.values()) or [CANONICAL(kind, GENERIC.get(kind, r"\# 4 C0000201"))]
         for number, value in enumerate(values):
             name = f"x{number}.{kind.lower()}.{ZONE}"
             if kind == "DS":

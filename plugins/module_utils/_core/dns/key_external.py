@@ -42,7 +42,7 @@ def _read(key: AskedKey, given: Any) -> TsigKey:
         except BadKeyFile as error:
             raise ValueError(f"is not the text of a key file: {error}. {_FORMS}") from None
     if read.name != key.name:
-        raise ValueError(f"is a key of another name, and the name is part of what both sides sign. Give it that name in dns_keys")
+        raise ValueError("is a key of another name, and the name is part of what both sides sign. Give it that name in dns_keys")
     if read.algorithm != key.algorithm:
         raise ValueError(f"is a key for another algorithm than {key.algorithm}. Set algorithm of the key in dns_keys to the one in the file")
     if not usable(read, key.name):

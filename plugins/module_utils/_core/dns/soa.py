@@ -87,18 +87,20 @@ def as_written(presented: str, ttl: int, zone_ttl: int) -> Tuple[Dict[str, Any],
     reasons: List[str] = []
     for group in (("contact",), tuple(TIMERS), ("ttl",), ("negative_ttl",)):
         chosen = {option: options[option] for option in group}
-        wrong: List[str] = []
-
-        def note(_option: str, message: str, _remedy: str, wrong: List[str] = wrong) -> None:
-            wrong.append(message)
-
-        read_soa({**kept, **chosen}, zone_ttl, True, note)
+        wrong = _troubles({**kept, **chosen}, zone_ttl)
         if wrong:
             reason = f"{rname} is not the name of a mail address" if "contact" in group else wrong[0]
             reasons.append(f"{', '.join(group)}: {reason}")
         else:
             kept.update(chosen)
     return kept, reasons
+
+
+def _troubles(options: Mapping[str, Any], zone_ttl: int) -> List[str]:
+    """What ``read_soa`` notes about these options."""
+    found: List[str] = []
+    read_soa(options, zone_ttl, True, lambda _option, message, _remedy: found.append(message))
+    return found
 
 
 def read_soa(given: Any, ttl: int, ttl_written: bool, note: Note) -> Soa:
