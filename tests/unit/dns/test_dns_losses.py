@@ -203,7 +203,10 @@ def test_what_is_published_is_what_was_decided() -> None:
         ({"record": "www", "type": "A", "publish": "answer", "ttl": -1}, r"decisions.0..ttl: -1 is not from 0 to 2147483647 seconds"),
         ({"record": "www", "type": "A", "publish": "value", "value": ["192.0.2.1"], "ttl": 2**40}, r"decisions.0..ttl: 1099511627776 is not"),
         ({"record": "www", "type": "CNAME", "publish": "value", "value": ["a", "b"]}, "www CNAME has 2 values, and a CNAME has exactly one"),
-        ({"record": "@", "type": "TYPE5", "publish": "value", "value": ["a"]}, "@ TYPE5 puts a CNAME at the zone itself. Decide nothing about it, and its addresses"),
+        (
+            {"record": "@", "type": "TYPE5", "publish": "value", "value": ["a"]},
+            "@ TYPE5 puts a CNAME at the zone itself. Decide nothing about it, and its addresses",
+        ),
         ({"record": "@", "type": "DS", "publish": "answer"}, "@ DS puts a DS at the zone itself"),
         ({"record": "@", "type": "NS", "publish": "value", "value": ["ns"]}, "@ NS names the nameservers, which are what the move changes"),
         ({"record": "al", "type": "A", "publish": "value", "value": ["192.0.2.1"]}, "decisions.0.: al A cannot stand beside a CNAME. Decide"),
