@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, List, Optional
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import txt
@@ -97,6 +97,7 @@ def test_only_splits_at_255_bytes_are_those_of_one_text() -> None:
 
 @settings(deadline=None)
 @given(written=st.lists(WRITTEN, min_size=1, max_size=3), there=HELD)
+@example(written=["", [""]], there=frozenset(['"" ""']))
 def test_a_second_run_is_empty_and_the_set_has_what_was_written(written: List[Any], there: FrozenSet[str]) -> None:
     try:
         request = wanted(written)

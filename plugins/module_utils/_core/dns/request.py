@@ -187,7 +187,8 @@ def read_values(key: Key, given: Sequence[Any], zone: str, canonical: Canonical,
                 reasons.append(f"value[{place}]: {text}")
     if reasons:
         raise Refused(reasons)
-    texts = frozenset(value for value, plain in written if plain)
+    exact = {value for value, plain in written if not plain}  # also where the same is there as plain text
+    texts = frozenset(value for value, _plain in written) - exact
     return RRset(*key, 0, frozenset(value for value, _plain in written), texts=texts)
 
 
