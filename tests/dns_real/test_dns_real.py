@@ -222,7 +222,7 @@ def test_eight_rivals_have_exactly_one_winner_in_each_of_sixty_rounds(server: An
             now = f"r{round_ + 1}"
             write(clients[0], entry(name, "CNAME", now))
     assert len(told) == 7 * 60
-    assert set(told) == {"lost_race", "not_expected"}
+    assert set(told) <= {"lost_race", "not_expected"}  # whether any of them looked after another had won is chance
 
 
 def test_a_thousand_sets_are_one_message_and_the_second_run_sends_none(server: Any) -> None:
