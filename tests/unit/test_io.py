@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import stat
 import time
 import tracemalloc
@@ -88,6 +89,21 @@ def test_a_line_without_end_is_seen_in_parts():
     lines = []
     SystemRunner().watch(["printf", r"one\rstill one\n\nlast"], lines.append, timeout=30)
     assert lines == ["one\rstill one\n", "\n", "last"]
+
+
+@pytest.mark.parametrize(
+    ("command", "limits"),
+    [
+        (["sh", "-c", "sleep 0.1"], {}),
+        (["head", "-c", "1"], {}),
+        (["head", "-c", "300001", "/dev/zero"], {"most_output": 300_000}),
+        (["sleep", "20"], {"timeout": 0.3}),
+    ],
+)
+def test_input_that_a_command_leaves_unread_is_not_reported_later(command, limits, caplog):
+    SystemRunner(**limits).run(command, stdin="x" * 2_000_000, check=False)
+    gc.collect()
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 def test_input_reaches_the_command_without_the_argument_vector():

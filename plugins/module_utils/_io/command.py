@@ -197,8 +197,6 @@ async def _feed(child: asyncio.subprocess.Process, content: Optional[bytes]) -> 
             child.stdin.write(content)
             await child.stdin.drain()
         child.stdin.close()
-        with suppress(BrokenPipeError, ConnectionResetError):
-            await child.stdin.wait_closed()
     return b""
 
 
@@ -221,14 +219,21 @@ async def _kill(child: asyncio.subprocess.Process) -> None:
     """End a command that may have ended already, and read what is left in its pipes without keeping it, so that they are closed."""
     if child.returncode is None:
         child.kill()
-    if child.stdin is not None:
-        child.stdin.close()
     try:
-        await asyncio.wait_for(_all(_drain(child.stdout), _drain(child.stderr)), 2.0)
+        await asyncio.wait_for(_all(_drain(child.stdout), _drain(child.stderr), _close_input(child)), 2.0)
     except asyncio.TimeoutError:
         # Something else has the pipes, and asyncio has no public way to close this end of them.
         child._transport.close()  # type: ignore[attr-defined]  # pylint: disable=protected-access
     await child.wait()
+
+
+async def _close_input(child: asyncio.subprocess.Process) -> bytes:
+    """Close a command's input. That it left some of it unread is no failure, and must not be reported when the pipe is collected."""
+    if child.stdin is not None:
+        child.stdin.close()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            await child.stdin.wait_closed()
+    return b""
 
 
 async def _drain(stream: Optional[asyncio.StreamReader]) -> bytes:
