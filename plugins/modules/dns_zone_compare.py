@@ -24,6 +24,8 @@ description:
     makes for DNSSEC. Differences of the TTL alone are told apart.
   - TXT values are compared string by string, since some readers (DNS-SD) see a difference. Only plain text in
     O(record_sets) is the same as its text in any strings.
+extends_documentation_fragment:
+  - smallfleet.infra.dns_decisions
 attributes:
   check_mode:
     support: full
@@ -88,42 +90,6 @@ options:
     type: list
     elements: dict
     default: []
-  names:
-    description: Further names in the zone, to be asked for all usual types.
-    type: list
-    elements: str
-    default: []
-  decisions:
-    description: What somebody decided about single record sets, which is what the new servers are expected to answer.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      record:
-        description: The name as it is in O(left_out), or as records have it in an inventory.
-        type: str
-        required: true
-      type:
-        description: The type as it is in O(left_out), or a record type.
-        type: str
-        required: true
-      publish:
-        description:
-          - V(answer) is what the old servers answer now, V(source) what O(record_sets) has, V(value) what O(decisions[].value) has, and
-            V(nothing) gives the set up.
-          - Who publishes a C(CNAME) decides about all that the old servers answer at its name.
-          - With V(source), V(value) or V(nothing) of a set that a proxy of the provider answers, the other types that such a proxy answers
-            at the name are given up.
-        type: str
-        required: true
-        choices: [nothing, answer, source, value]
-      value:
-        description: The values with O(decisions[].publish=value), as records have them in an inventory.
-        type: list
-        elements: raw
-      ttl:
-        description: Time to live in seconds. Without it, the one that the old servers answer, or of other sets 3600.
-        type: int
   families:
     description: Over what to ask. Leave out V(ipv6) where the host that runs the module has none.
     type: list

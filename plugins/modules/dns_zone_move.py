@@ -23,6 +23,8 @@ description:
     O(record_sets), O(left_out) and O(names), for what answers any name (wildcards), and for names that zones often have. A set that
     the new servers would not get, or would get with other data, is in doubt, and the next step is not beyond V(explain).
   - Where the next step is to wait, it waits itself, as long as O(wait) allows.
+extends_documentation_fragment:
+  - smallfleet.infra.dns_decisions
 attributes:
   check_mode:
     support: full
@@ -97,42 +99,6 @@ options:
     type: list
     elements: dict
     default: []
-  names:
-    description: Further names in the zone, to be asked for all usual types.
-    type: list
-    elements: str
-    default: []
-  decisions:
-    description: What is published of record sets that are in doubt. See RV(unexplained).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      record:
-        description: The name as it is in O(left_out), or as records have it in an inventory.
-        type: str
-        required: true
-      type:
-        description: The type as it is in O(left_out), or a record type.
-        type: str
-        required: true
-      publish:
-        description:
-          - V(answer) is what the old servers answer now, V(source) what O(record_sets) has, V(value) what O(decisions[].value) has, and
-            V(nothing) gives the set up.
-          - Who publishes a C(CNAME) decides about all that the old servers answer at its name.
-          - With V(source), V(value) or V(nothing) of a set that a proxy of the provider answers, the other types that such a proxy answers
-            at the name are given up.
-        type: str
-        required: true
-        choices: [nothing, answer, source, value]
-      value:
-        description: The values with O(decisions[].publish=value), as records have them in an inventory.
-        type: list
-        elements: raw
-      ttl:
-        description: Time to live in seconds. Without it, the one that the old servers answer, or of other sets 3600.
-        type: int
   ttl:
     description: The longest TTL in seconds that the zone may have at its old servers while it is switched.
     type: int
