@@ -29,12 +29,13 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import im
 
 SOA = RRset(ZONE, "SOA", 300, frozenset(["ns1.example.net. hostmaster.example.net. 7 3600 600 86400 60"]))
 NS = RRset(ZONE, "NS", 300, frozenset(["ns1.example.org.", "ns2.example.org."]))
-# Of types whose values our table has in the generic form only, those that BIND looks into.
+# Of types whose values our table or an older dnspython has in the generic form only, those that BIND looks into.
 GENERIC = {
     **dict.fromkeys(("MB", "MG", "MR"), r"\# 3 016100"),
     **dict.fromkeys(("MINFO", "TALINK"), r"\# 6 016100016200"),
     "DOA": r"\# 11 00000001000000020100FF",
     "DSYNC": r"\# 6 003B01003500",
+    **dict.fromkeys(("RESINFO", "WALLET"), r"\# 4 036B3D76"),
     "RKEY": r"\# 6 0000FF01ABCD",
     "TA": r"\# 36 30390D02" + "ab" * 32,
     "WKS": r"\# 6 C00002010640",
