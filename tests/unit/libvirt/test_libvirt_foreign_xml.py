@@ -13,8 +13,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt imp
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Journal
+from timing import Growth
 
-Growth = Callable[[Callable[[str], object], Callable[[int], str], int], float]
 GUEST = domain.Domain("web", "", "kvm", 1024, 1, interfaces=(domain.Interface("bridge", "52:54:00:ff:ff:ff", "br0", model="virtio"),))
 BOMB = "<!DOCTYPE domain [<!ENTITY a 'x'>" + "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 10}'>" for n in range(9)) + "]>"
 

@@ -19,6 +19,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.det
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.observe import read_files
+from timing import Growth
 
 DESIRED = Desired((Interface("eth0"),))
 LINK = {"ifname": "eth0", "flags": ["UP"], "mtu": 1500}
@@ -30,7 +31,6 @@ BACKENDS = [
     (networkd.Networkd(), f"{networkd.FOLDER}/00-a.network"),
     (networkmanager.NetworkManager(), f"{networkmanager.FOLDER}/x"),
 ]
-Growth = Callable[[Callable[[str], object], Callable[[int], str], int], float]
 
 
 def printed(**given: Any) -> Dict[str, str]:
