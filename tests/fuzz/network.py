@@ -15,6 +15,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.bac
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import device_name, stacked
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_desired, read_known, read_late
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Files, Interface, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolv_conf import read_resolv_conf
 
 from fuzz.target import Target, file, text
 
@@ -47,6 +48,7 @@ def _networkd(data: bytes) -> None:
     changes(networkd.Networkd(), f"{networkd.FOLDER}/00-a.network", f"{networkd.FOLDER}/00-a.netdev")(data)
     device_name(file(data))
     stacked(file(data))
+    read_resolv_conf(file(data))
 
 
 def _ip(data: bytes) -> None:

@@ -11,6 +11,7 @@ control characters, and editors on those that turn the direction of writing. Non
 from __future__ import annotations
 
 import re
+from typing import Any, Mapping
 
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
@@ -41,6 +42,17 @@ def yaml_text(text: str) -> str:
 def yaml_word(text: str) -> str:
     """A text without quotes where YAML takes it for the same text, else as ``yaml_text``."""
     return text if _WORD.fullmatch(text) and text.lower() not in _NO_TEXT else yaml_text(text)
+
+
+def yaml_flow(value: Any) -> str:
+    """Dictionaries, lists, texts, numbers and truth values on one line (YAML 1.1 section 7.4)."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{yaml_word(str(key))}: {yaml_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(yaml_flow, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int) else yaml_word(str(value))
 
 
 def _yaml_character(one: str) -> str:

@@ -141,7 +141,7 @@ class Rule:
     def __str__(self) -> str:
         words = [("from", self.source), ("to", self.destination), ("iif", self.iif), ("fwmark", str(self.fwmark or ""))]
         parts = [f"{word} {value}" for word, value in words if value] + [f"with {name}" for name in self.selectors]
-        return f"priority {self.priority} {' '.join(parts)} table {self.table}"
+        return " ".join([f"priority {self.priority}", *parts, f"table {self.table}"])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,270 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host's network as it is, written as the variables by which the role ``network`` keeps it so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Collection, Dict, List, Mapping, Sequence, Set, Tuple
+
+from ..quoting import visible, yaml_flow
+from . import slice as data
+from ._interfaces import MTU_IPV4, MTU_IPV6
+from ._links import CARRIER, KERNEL_OPTIONS
+from .model import Address, Desired, Dns, Family, Interface, Link, Observed, Route, Rule
+from .obstacles import KINDS
+
+HEAD = "# The network of this host as it was when smallfleet.infra exported it.\n"
+_BY_HAND = ("", "boot", "static")
+"""Who made a route or a rule that is exported: ip(8) itself, and the programs that configure a host at boot."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_KERNELS_OWN = (0, 32766, 32767)
+"""The priorities of the rules that each kernel has (ip-rule(8))."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """``desired`` is what the variables mean; ``left_out`` says of each thing that the host has and they do not: what, and why."""
+
+    desired: Desired
+    variables: Dict[str, Any]
+    left_out: Tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The variables as a YAML file, with one line for each thing that is not in them."""
+        lines = [f"# Not in it: {visible(one)}\n" for one in self.left_out]
+        for variable, value in self.variables.items():
+            entries = "".join(_entry(one) for one in value) if isinstance(value, list) else ""
+            lines.append(f"{variable}:\n{entries}" if entries else _config(variable, value))
+        return HEAD + "".join(lines)
+
+
+def _entry(one: Mapping[str, Any]) -> str:
+    lines = [f"{key}: {yaml_flow(value)}\n" for key, value in one.items()]
+    return "  - " + "    ".join(lines)
+
+
+def _config(variable: str, value: Mapping[str, Any]) -> str:
+    inner = value["config"]
+    if isinstance(inner, list):
+        return f"{variable}:\n  config:\n" + "".join(f"    - {yaml_flow(one)}\n" for one in inner)
+    return f"{variable}:\n  config: {yaml_flow(inner)}\n"
+
+
+def export(observed: Observed, configured: Collection[str], mentioned: Collection[str] = (), dns: Dns = Dns()) -> Exported:
+    """The network of the interfaces that are ``configured`` at boot, with their ports, their bridges and what their VLANs stand on.
+
+    ``mentioned`` are names in the boot configuration, of which only those count that are ports of such a bridge: those of guests
+    and containers are not its ports at boot. Invariant: with these variables the plan for this host has no operation.
+    """
+    names, left = _names(observed, configured, mentioned)
+    interfaces = tuple(_interface(observed.links[name], observed, names) for name in observed.links if name in names)
+    routes = _routes(observed, interfaces, left)
+    desired = Desired(interfaces, routes, _rules(observed, left), _dns(dns, interfaces, left))
+    return Exported(desired, _variables(desired), tuple(left))
+
+
+def _names(observed: Observed, configured: Collection[str], mentioned: Collection[str]) -> Tuple[Set[str], List[str]]:
+    names = {name for name in configured if name in observed.links and not observed.links[name].loopback}
+    while True:
+        more = set()
+        for name, link in observed.links.items():
+            if name in names:
+                more |= {one for one in (link.master, link.lower if link.kind == "vlan" else "") if one in observed.links}
+            elif link.master in names and not CARRIER.fullmatch(name) and (link.kind in ("", *KINDS) or name in mentioned):
+                more.add(name)
+        if more <= names:
+            break
+        names |= more
+    reasons: Dict[str, str] = {}
+    while True:
+        found = {name: why for name in sorted(names - set(reasons)) for why in [_unfit(observed.links[name], observed, names, reasons)] if why}
+        if not found:
+            break
+        reasons.update(found)
+    left = [f"{name}: {why}" for name, why in sorted(reasons.items())]
+    for name, link in observed.links.items():
+        if name not in names and link.kind == "" and not link.loopback:
+            left.append(f"{name}: no program configures this card at boot")
+    return names - set(reasons), left
+
+
+def _unfit(link: Link, observed: Observed, names: Set[str], reasons: Mapping[str, str]) -> str:
+    """Why an interface cannot be written, or nothing."""
+    if not _NAME.fullmatch(link.name):
+        return "has a name that cannot be in an inventory"
+    if link.kind not in ("", "veth", *KINDS):
+        return f"is of the kind {link.kind}, which network_interfaces cannot describe"
+    if not link.up:
+        return "is down, and an interface that is named is up"
+    below = [name for name, one in observed.links.items() if one.master == link.name and name in names]
+    for name in [*below, *([link.master] if link.master else []), *([link.lower] if link.kind == "vlan" else [])]:
+        if name in reasons:
+            return f"belongs together with {name}, which is not in it either"
+    if link.kind == "bond" and not below:
+        return "is a bond without ports"
+    if link.kind == "vlan" and link.lower not in names:
+        return f"stands on {link.lower or 'an interface'} of another network namespace"
+    if link.master and _given(link.name, observed):
+        return f"is a port of {link.master}, and has addresses all the same"
+    return ""
+
+
+def _given(name: str, observed: Observed) -> List[Address]:
+    """The addresses that the kernel did not give by itself."""
+    return [one for one in observed.addresses.get(name, ()) if not one.link_local]
+
+
+def _interface(link: Link, observed: Observed, names: Set[str]) -> Interface:
+    ports = tuple(name for name, one in observed.links.items() if one.master == link.name and name in names)
+    below = [observed.links[name].mtu for name in (*ports, link.lower) if name in observed.links]
+    kind = link.kind if link.kind in KINDS else "ethernet"
+    four, six = Family(), Family()
+    if not link.master:
+        mine = _given(link.name, observed)
+        four, six = _four([one for one in mine if one.family == 4]), _six([one for one in mine if one.family == 6], link, observed)
+    return Interface(
+        link.name,
+        kind,
+        mac=_mac(link, ports, observed),
+        mtu=link.mtu if any(size != 1500 for size in (link.mtu, *below)) and link.mtu >= (MTU_IPV6 if six.enabled else MTU_IPV4) else None,
+        ipv4=four,
+        ipv6=six,
+        ports=ports,
+        stp=link.stp,
+        mode=link.mode,
+        options=_options(link),
+        base=link.lower if kind == "vlan" else "",
+        vlan_id=link.vlan_id,
+    )
+
+
+def _four(addresses: Sequence[Address]) -> Family:
+    dhcp = any(one.dynamic for one in addresses)
+    return Family(bool(addresses), dhcp, addresses=tuple(one for one in addresses if not one.dynamic))
+
+
+def _six(addresses: Sequence[Address], link: Link, observed: Observed) -> Family:
+    """DHCPv6 gives single addresses (RFC 8415 section 18.2.10.1), an advertisement the prefix of a network."""
+    leased = [one.prefix_length for one in addresses if one.dynamic]
+    return Family(
+        bool(addresses) or (link.link_local and observed.ipv6),
+        dhcp=128 in leased,
+        autoconf=any(length != 128 for length in leased),
+        addresses=tuple(one for one in addresses if not one.dynamic),
+    )
+
+
+def _mac(link: Link, ports: Sequence[str], observed: Observed) -> str:
+    """The address that the interface would not have by itself at the next boot."""
+    if ports or not link.mac or link.master:
+        return ""
+    if link.kind == "vlan":
+        base = observed.links.get(link.lower)
+        return link.mac if base is not None and base.mac != link.mac else ""
+    if link.kind == "bridge":
+        return link.mac
+    return link.mac if link.permanent_mac and link.permanent_mac != link.mac else ""
+
+
+def _options(link: Link) -> Dict[str, str]:
+    words = {kernel: own for own, kernel in KERNEL_OPTIONS.items()}
+    return {words.get(key, key): value for key, value in link.options.items() if value}
+
+
+def _routes(observed: Observed, interfaces: Sequence[Interface], left: List[str]) -> Tuple[Route, ...]:
+    able = {(one.name, family) for one in interfaces for family, wish in ((4, one.ipv4), (6, one.ipv6)) if wish.enabled}
+    named = {one.name for one in interfaces}
+    found: List[Route] = []
+    for route in observed.routes:
+        if route.interface not in named or route.protocol in ("kernel", "dhcp", "ra", "redirect"):
+            continue
+        if route.protocol not in _BY_HAND:
+            left.append(f"the route {route}: a program made it (protocol {route.protocol}), and it stays")
+        elif (route.interface, route.family) not in able:
+            left.append(f"the route {route}: {route.interface} has no IPv{route.family} address")
+        else:
+            found.append(replace(route, protocol="static", expires=0))
+    return tuple(found)
+
+
+def _rules(observed: Observed, left: List[str]) -> Tuple[Rule, ...]:
+    places = [rule.place for rule in observed.rules]
+    found: List[Rule] = []
+    for rule in observed.rules:
+        if rule.priority in _KERNELS_OWN:
+            continue
+        if rule.protocol not in _BY_HAND:
+            left.append(f"the rule {rule}: a program made it (protocol {rule.protocol}), and it stays")
+        elif rule.selectors or places.count(rule.place) > 1 or rule.priority > 32765 or not rule.table or not _selects(rule):
+            left.append(f"the rule {rule}: network_rules cannot describe it, and it stays as long as this host runs")
+        else:
+            found.append(replace(rule, protocol=""))
+    return tuple(found)
+
+
+def _selects(rule: Rule) -> bool:
+    return bool(rule.source or rule.destination or rule.iif or rule.fwmark)
+
+
+def _dns(dns: Dns, interfaces: Sequence[Interface], left: List[str]) -> Dns:
+    if any(one.ipv4.dynamic or one.ipv6.dynamic for one in interfaces):
+        left += [f"the name server {one}: it may have come with a lease" for one in dns.servers]
+        return Dns()
+    return dns
+
+
+def _variables(desired: Desired) -> Dict[str, Any]:
+    """In the words of the inventory, without what need not be said."""
+    written = data.as_data(desired)
+    of_a_master = {port for one in desired.interfaces for port in one.ports}
+    interfaces = []
+    for one, entry in zip(desired.interfaces, written["interfaces"]):
+        (usual,) = data.as_data(Desired((Interface(one.name, one.type),)))["interfaces"]
+        short = _without(entry, usual)
+        if short or one.name not in of_a_master:
+            interfaces.append({"name": one.name, **({"type": one.type} if one.virtual else {}), **short})
+    found: Dict[str, Any] = {"network_interfaces": interfaces}
+    routes = [_route(route, entry) for route, entry in zip(desired.routes, written["routes"])]
+    rules = [_rule(rule, entry) for rule, entry in zip(desired.rules, written["rules"])]
+    dns = {key: value for key, value in written["dns"].items() if value}
+    for key, entries in (("network_routes", routes), ("network_rules", rules), ("network_dns", dns)):
+        if entries:
+            found[key] = {"config": entries}
+    return found
+
+
+def _route(route: Route, entry: Mapping[str, Any]) -> Dict[str, Any]:
+    (usual,) = data.as_data(Desired(routes=(Route(route.destination, ""),)))["routes"]
+    return {"destination": route.destination, **_without(entry, usual)}
+
+
+def _rule(rule: Rule, entry: Mapping[str, Any]) -> Dict[str, Any]:
+    (usual,) = data.as_data(Desired(rules=(Rule(0, 6 if rule.source or rule.destination else 4, 0),)))["rules"]
+    usual["family"] = "ipv6" if ":" in f"{rule.source}{rule.destination}" else "ipv4"
+    return _without(entry, usual)
+
+
+_WORDS = {"onlink": "on-link"}
+
+
+def _without(entry: Mapping[str, Any], usual: Mapping[str, Any]) -> Dict[str, Any]:
+    """What differs from the usual, with nmstate's hyphens."""
+    found: Dict[str, Any] = {}
+    for key, value in entry.items():
+        if key in usual and value == usual[key]:
+            continue
+        word = _WORDS.get(key, key.replace("_", "-"))
+        inner = usual.get(key)
+        found[word] = _without(value, inner) if isinstance(value, dict) and isinstance(inner, dict) else _hyphens(value)
+    return found
+
+
+def _hyphens(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key).replace("_", "-"): _hyphens(inner) for key, inner in value.items()}
+    return [_hyphens(one) for one in value] if isinstance(value, (list, tuple)) else value
