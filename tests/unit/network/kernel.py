@@ -173,12 +173,13 @@ class Kernel:
 
     def _address(self, verb: str, words: List[str]) -> None:
         text, name = words[0], words[words.index("dev") + 1]
+        peer, _slash, length = words[2].partition("/") if words[1] == "peer" else ("", "", "")
         self._link(name)
-        face = ip_interface(text)
+        face = ip_interface(f"{text}/{length}" if peer else text)
         valid = int(words[words.index("valid_lft") + 1]) if "valid_lft" in words else 0
         address = Address(
             str(face.ip), face.network.prefixlen, dynamic=bool(valid) or "noprefixroute" in words, valid=valid, preferred=valid,
-            link_local=face.version == 6 and face.ip.is_link_local,
+            link_local=face.version == 6 and face.ip.is_link_local, peer=peer,
         )  # fmt: skip
         have = self.addresses[name]
         if verb == "del":
@@ -212,11 +213,11 @@ class Kernel:
     @staticmethod
     def _primary(four: Sequence[Address], address: Address) -> "Address | None":
         """The address of the same network that stands before this one."""
-        network = ip_interface(str(address)).network
+        network = address.network
         for one in four:
             if one == address:
                 return None
-            if ip_interface(str(one)).network == network:
+            if one.network == network:
                 return one
         return None
 
@@ -279,7 +280,7 @@ class Kernel:
         linked = [one for one in self.routes if one.interface == route.interface and one.family == route.family and not one.gateway]
         if any(ip_address(route.gateway) in ip_network(one.destination) for one in linked if one.table == route.table):
             return
-        if not any(ip_address(route.gateway) in ip_interface(str(one)).network for one in mine):
+        if not any(ip_address(route.gateway) in one.network for one in mine):
             raise Failed(f"{route.gateway} is not to be reached")
 
     def _rule(self, verb: str, words: List[str], family: int) -> None:
@@ -321,6 +322,6 @@ def state(observed: Observed) -> Tuple[object, ...]:
         primary: Dict[object, Address] = {}
         for one in have:
             if one.family == 4:
-                primary.setdefault(ip_interface(str(one)).network, one)
+                primary.setdefault(one.network, one)
         addresses[name] = (sorted(map(str, primary.values())), sorted(map(str, have)))
     return (dict(observed.links), addresses, routes, rules)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_interface
 from typing import Dict, List, Mapping, Tuple
 
 from ._draft import Draft, address_words, goes_down, restore
@@ -115,10 +114,6 @@ def _heirs(wanted: Tuple[Address, ...], have: Tuple[Address, ...]) -> List[Addre
     primary: Dict[str, Address] = {}
     for one in have:
         if one.family == 4:
-            primary.setdefault(_network(one), one)
+            primary.setdefault(str(one.network), one)
     leaving = {network for network, one in primary.items() if one not in wanted}
-    return [one for one in wanted if one.family == 4 and one.prefix_length < 32 and _network(one) in leaving]
-
-
-def _network(address: Address) -> str:
-    return str(ip_interface(str(address)).network)
+    return [one for one in wanted if one.family == 4 and (one.peer or not one.alone) and str(one.network) in leaving]

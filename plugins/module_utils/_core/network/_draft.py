@@ -71,9 +71,9 @@ def address_words(verb: str, name: str, address: Address) -> Words:
     """``ip address VERB``. Detection of duplicates (RFC 4862, 5.4) would leave an address useless for a second. An advertised
     address without an end is known by having no route of its own (see ``observe``), so it gets none.
     """
-    words: Words = ("address", verb, str(address))
+    words: Words = ("address", verb, *str(address).split())
     if verb != "del":
-        if address.family == 4 and address.prefix_length < 31:
+        if address.family == 4 and address.prefix_length < 31 and not address.peer:
             words += ("broadcast", "+")
         if address.link_local:
             words += ("scope", "link")

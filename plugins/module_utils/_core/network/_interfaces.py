@@ -110,7 +110,7 @@ def _family(value: Any, family: int, place: Place) -> Family:
 
 
 def _address(entry: Any, family: int, place: Place) -> Optional[Address]:
-    given = mapping(entry, ("ip", "prefix-length"), "{ip: 192.0.2.10, prefix-length: 24}", place)
+    given = mapping(entry, ("ip", "prefix-length", "peer"), "{ip: 192.0.2.10, prefix-length: 24}", place)
     if not given:
         return None
     ip = address(given.get("ip"), family, place / "ip")
@@ -125,11 +125,15 @@ def _address(entry: Any, family: int, place: Place) -> Optional[Address]:
     if face.ip.is_link_local and family == 6:
         (place / "ip").note(f"{ip} is link-local, which the kernel gives by itself", "Remove it")
         return None
-    reserved = _reserved(face.network, ip) if longest - length > 1 else ""
+    peer = address(given["peer"], family, place / "peer") if given.get("peer") not in (None, "") else ""
+    if peer == ip:
+        (place / "peer").note(f"{peer} is the address itself", "Write the address of the far end, such as that of the router")
+        return None
+    reserved = _reserved(face.network, ip) if longest - length > 1 and not peer else ""
     if reserved:
         (place / "ip").note(f"{ip} is {reserved} of {face.network}", "Write the address of a host")
         return None
-    return Address(ip, length)
+    return Address(ip, length, peer=peer)
 
 
 def _reserved(network: Any, ip: str) -> str:

@@ -103,15 +103,11 @@ def _check_addresses(written: Written) -> None:
         for address in interface.addresses:
             there = owners.setdefault(address.ip, [])
             for name, other in there:
-                if name == interface.name or _alone(address) == _alone(other):
+                if name == interface.name or address.alone == other.alone:
                     where = place / f"ipv{address.family}" / "address"
                     host_prefix = 32 if address.family == 4 else 128
                     where.note(f"{address.ip} is already on {name}", f"Write each address once, or one of the two as a /{host_prefix}")
             there.append((interface.name, address))
-
-
-def _alone(address: Address) -> bool:
-    return address.prefix_length == (32 if address.family == 4 else 128)
 
 
 def _check_twins(written: Written) -> None:

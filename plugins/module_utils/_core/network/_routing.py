@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..fleet.values import is_domain, shown
@@ -90,20 +90,20 @@ def _reachable(route: Route, interface: Interface, linked: Sequence[Route], plac
     if route.absent:
         return route
     family = interface.ipv4 if route.family == 4 else interface.ipv6
-    mine = [ip_interface(str(one)) for one in family.addresses]
+    mine = family.addresses
     where = place / "next-hop-address"
     if interface.absent or not family.enabled:
         text = "is to be absent" if interface.absent else f"has no IPv{route.family}"
         (place / "next-hop-interface").note(f"{interface.name} {text}", "Name an interface that has an address")
     elif not route.gateway:
         return route
-    elif route.gateway in [str(one.ip) for one in mine]:
+    elif route.gateway in [one.ip for one in mine]:
         where.note(f"{route.gateway} is an address of this host", "Write that of the router")
     elif route.onlink or (route.family == 6 and ip_address(route.gateway).is_link_local):
         return route
     elif any(ip_address(route.gateway) in network for network in [*(one.network for one in mine), *_networks(route, linked)]):
         return route
-    elif ip_address(route.gateway).is_link_local or any(one.network.num_addresses == 1 for one in mine):
+    elif ip_address(route.gateway).is_link_local or any(one.alone for one in mine):
         return replace(route, onlink=True)
     elif not family.dynamic:
         networks = " or ".join(str(one.network) for one in mine)

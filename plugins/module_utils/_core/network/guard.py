@@ -210,7 +210,7 @@ def _remind(operations: Sequence[Operation]) -> List[str]:
     """
     there: Dict[Tuple[str, str], Tuple[str, ...]] = {}
     for words in (one.words for one in operations if one.words[0] == "address"):
-        there[(words[2], words[words.index("dev") + 1])] = words
+        there[(" ".join(words[2 : 5 if words[3] == "peer" else 3]), words[words.index("dev") + 1])] = words
     found: List[str] = []
     for (address, name), words in there.items():
         local, plain, nodad = ("scope" in words, "256", " nodad") if ":" in address else (False, "0", "")

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Mapping, Optional, Tuple, Union
 
 MAIN_TABLE = 254
 METRIC_IPV6 = 1024  # IP6_RT_PRIO_USER: what the kernel makes of no metric; for IPv4 it is 0
@@ -18,6 +19,7 @@ DEFAULT_DESTINATIONS = ("0.0.0.0/0", "::/0")
 class Address:
     """An address with its prefix length. ``dynamic``: it came by DHCP or a router's advertisement.
 
+    ``peer`` is the far end of a point-to-point address; the prefix length is then that of the peer's network, as in the kernel.
     ``valid`` and ``preferred`` are what is left of its lifetime, in seconds; 0 for one without an end.
     """
 
@@ -27,13 +29,24 @@ class Address:
     link_local: bool = field(default=False, compare=False)
     valid: int = field(default=0, compare=False)
     preferred: int = field(default=0, compare=False)
+    peer: str = ""
 
     @property
     def family(self) -> int:
         return 6 if ":" in self.ip else 4
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else is in its network, but for the peer."""
+        return self.prefix_length == (32 if self.family == 4 else 128)
+
+    @property
+    def network(self) -> Union[IPv4Network, IPv6Network]:
+        """What the kernel takes to be on the link with it."""
+        return ip_network((self.peer or self.ip, self.prefix_length), strict=False)
+
     def __str__(self) -> str:
-        return f"{self.ip}/{self.prefix_length}"
+        return f"{self.ip} peer {self.peer}/{self.prefix_length}" if self.peer else f"{self.ip}/{self.prefix_length}"
 
 
 @dataclass(frozen=True)

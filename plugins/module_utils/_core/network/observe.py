@@ -147,7 +147,13 @@ def _addresses(entry: Entry, leases: _Leases) -> Iterator[Address]:
             link_local=family == "inet6" and one.scalar("scope", "") == _LINK_SCOPE,
             valid=0 if valid == _FOREVER else valid,
             preferred=0 if valid == _FOREVER else one.integer("preferred_life_time", valid),
+            peer=_peer(one),
         )
+
+
+def _peer(one: Entry) -> str:
+    """ip(8) names the far end only where it is another address."""
+    return str(ip_address(one.text("address"))) if "address" in one else ""
 
 
 def _is_set(entry: Entry, key: str) -> bool:

@@ -16,6 +16,7 @@ from ._read import Place, boolean, choice, mapping, number, sequence
 from ._relations import check_relations
 from ._routing import read_dns, read_routes, read_rules
 from .model import Desired
+from .backends.unsupported import unsupported
 from .slice import as_data
 
 BACKENDS = ("auto", "networkd", "ifupdown", "netplan", "networkmanager")
@@ -77,6 +78,8 @@ def _host(host: Host, fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
         "provider_mac_filter": boolean(given.get("network_provider_mac_filter"), False, at("network_provider_mac_filter")),
     }
     desired = _desired(given, at("network_interfaces"))
+    for one in unsupported(options["backend"], desired) if options["backend"] != "auto" else ():
+        at(f"network_{one.where}").note(one.message, one.remedy)
     return {**options, "desired": as_data(desired)} if desired.interfaces else None
 
 

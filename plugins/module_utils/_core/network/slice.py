@@ -46,7 +46,7 @@ def _interface(one: Interface) -> Dict[str, Any]:
 
 
 def _family(one: Family) -> Dict[str, Any]:
-    addresses = [{"ip": address.ip, "prefix_length": address.prefix_length} for address in one.addresses]
+    addresses = [{"ip": address.ip, "prefix_length": address.prefix_length, "peer": address.peer} for address in one.addresses]
     return {"enabled": one.enabled, "dhcp": one.dhcp, "address": addresses}
 
 
@@ -143,8 +143,13 @@ def _integer(value: Any) -> Optional[int]:
 
 def _read_family(one: Mapping[str, Any]) -> Family:
     entries: Sequence[Mapping[str, Any]] = one.get("address") or ()
-    addresses = tuple(Address(str(read_address(entry["ip"])), int(entry["prefix_length"])) for entry in entries)
+    addresses = tuple(map(_read_ip, entries))
     return Family(bool(one.get("enabled")), bool(one.get("dhcp")), bool(one.get("autoconf")), addresses)
+
+
+def _read_ip(one: Mapping[str, Any]) -> Address:
+    peer = str(read_address(one["peer"])) if one.get("peer") else ""
+    return Address(str(read_address(one["ip"])), int(one["prefix_length"]), peer=peer)
 
 
 def _read_route(one: Mapping[str, Any]) -> Route:

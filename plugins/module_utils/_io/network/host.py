@@ -16,6 +16,7 @@ from ..._core.network.backends.ifupdown import Ifupdown
 from ..._core.network.backends.netplan import Netplan
 from ..._core.network.backends.networkd import Networkd
 from ..._core.network.backends.networkmanager import NetworkManager, profile
+from ..._core.network.backends.unsupported import unsupported
 from ..._core.network.conflicts import asking
 from ..._core.network.detect import choose, clients_to_end, unable
 from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
@@ -106,6 +107,7 @@ class HostNetwork:
         existing = {path: text for path, text in read_files(backend.reads).items() if f"/{FIRST}" not in path}
         files = backend.changes(desired, existing)
         wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]
+        wrong += [str(one) for one in unsupported(name, desired)]
         shown = Networkd().files(desired) if name in SHOWN else {}
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         clients = clients_to_end(name, desired, seen)

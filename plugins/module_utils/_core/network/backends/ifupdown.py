@@ -16,7 +16,7 @@ import re
 from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
 from ...limits import excerpt, split_lines
-from .._draft import route_words, rule_words
+from .._draft import address_words, route_words, rule_words
 from ..model import Desired, FileChange, Files, Interface
 from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
 
@@ -78,8 +78,11 @@ def _text(interface: Interface, desired: Desired) -> str:
     stanzas: List[Tuple[str, List[str]]] = []
     for family, word, wish in ((4, "inet", interface.ipv4), (6, "inet6", interface.ipv6)):
         for address in wish.addresses:
-            lines = [f"address {address}"]
+            if address.peer and family == 6:
+                continue  # interfaces(5) has no peer for IPv6
+            lines = [f"address {address.ip}/{address.prefix_length}"]
             lines += ["dad-attempts 0"] if family == 6 else []
+            lines += [f"pointopoint {address.peer}" + ("" if address.alone else f"/{address.prefix_length}")] if address.peer else []
             stanzas.append((f"{word} static", lines))
         if wish.dhcp:
             stanzas.append((f"{word} dhcp", []))
@@ -90,7 +93,8 @@ def _text(interface: Interface, desired: Desired) -> str:
     stanzas[0][1][:0] = [f"pre-up {line}" for line in _make(interface, desired)]
     if not interface.ipv6.enabled:
         stanzas[0][1].append("ipv6-addrgen off")
-    stanzas[-1][1].extend(f"up {line}" for line in _routes(interface, desired))
+    peers = [f"ip {' '.join(address_words('replace', interface.name, one))}" for one in interface.ipv6.addresses if one.peer]
+    stanzas[-1][1].extend(f"up {line}" for line in [*peers, *_routes(interface, desired)])
     if dns_home(interface, desired):
         servers, search = " ".join(desired.dns.servers), " ".join(desired.dns.search)
         stanzas[0][1].extend([f"dns-nameservers {servers}"] if servers else [])

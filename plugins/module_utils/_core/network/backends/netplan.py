@@ -71,9 +71,6 @@ class Netplan:
             problems += [f"{path}: {text}" for text in said]
             if after != existing[path]:
                 found.append(FileChange(path, existing[path], after, MODE))
-        for rule in desired.rules:
-            if rule.iif and not rule.absent:
-                problems.append(f"rules: netplan has no word for iif (priority {rule.priority}). Use ip-from or fwmark")
         return Files(tuple(found), tuple(problems))
 
     def claims(self, desired: Desired) -> Dict[str, str]:

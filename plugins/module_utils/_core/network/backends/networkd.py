@@ -96,7 +96,8 @@ def _network(interface: Interface, desired: Desired) -> List[Section]:
         # the same to the server wherever the address moves: networkd's own identifier depends on the interface
         found.append(("DHCPv4", [("ClientIdentifier", "mac")]))
     for address in interface.addresses:
-        lines = [("Address", str(address))]
+        lines = [("Address", f"{address.ip}/{address.prefix_length}")]
+        lines += [("Peer", f"{address.peer}/{address.prefix_length}")] if address.peer else []
         lines += [("DuplicateAddressDetection", "none")] if address.family == 6 else []
         found.append(("Address", lines))
     found += [("Route", _route(route)) for route in routes_of(interface, desired)]

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the inventory can say and a backend cannot: refused before the change, with the key and a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, List
+
+from ..detect import TITLES
+from ..model import Desired, Interface
+from .base import present
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """``where`` is the key in the inventory, below which variable it may be."""
+
+    where: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}. {self.remedy}"
+
+
+def unsupported(backend: str, desired: Desired) -> List[Unsupported]:
+    """Everything that the program ``backend`` (one of ``detect.BACKENDS``) could not be told."""
+    found: List[Unsupported] = []
+    for interface in present(desired):
+        found += _addresses(backend, interface)
+    found += _rules(backend, desired)
+    return found
+
+
+def _lacks(backend: str, where: str, key: str, remedy: str) -> Unsupported:
+    return Unsupported(where, f"{TITLES[backend]} cannot express {key}", remedy)
+
+
+def _addresses(backend: str, interface: Interface) -> Iterator[Unsupported]:
+    for address in interface.addresses if backend in ("netplan", "networkmanager") else ():
+        if address.peer:
+            where = f"interfaces.{interface.name}.ipv{address.family}.address"
+            remedy = f"Remove peer: {address.peer}; a gateway outside the networks of a /{address.prefix_length} is reached all the same"
+            if not address.alone:
+                remedy = f"Remove peer: {address.peer}, and write a route to its network without next-hop-address"
+            yield _lacks(backend, where, f"the peer of {address.ip}", remedy)
+
+
+def _rules(backend: str, desired: Desired) -> Iterator[Unsupported]:
+    for rule in desired.rules if backend == "netplan" else ():
+        if rule.iif and not rule.absent:
+            yield _lacks(backend, f"rules.{rule.priority}", "iif", "Use ip-from or fwmark")
