@@ -15,9 +15,13 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Dict, Iterable, List, Sequence, Tuple
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key, split, with_hops
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     MAIN_TABLE,
+    REJECTING,
+    ROUTE_ATTRIBUTES,
     Address,
+    Hop,
     Link,
     Observed,
     Operation,
@@ -235,31 +239,21 @@ class Kernel:
             self.routes = [route for route in self.routes if route.interface != name or route.family == 6]
 
     def _route(self, verb: str, words: List[str]) -> None:
-        pairs = dict(zip(words[1::2], words[2::2]))
-        six = ":" in words[0]
-        route = Route(
-            words[0],
-            pairs["dev"],
-            pairs.get("via", ""),
-            int(pairs.get("metric", 1024 if six else 0)),
-            int(pairs.get("table", MAIN_TABLE)),
-            "onlink" in words,
-            protocol=pairs["proto"],
-            source=pairs.get("src", ""),
-            expires=int(pairs.get("expires", 0)),
-        )
-        self._link(route.interface)
-        key = (route.destination, route.metric, route.table)
-        alike = [one for one in self.routes if (one.destination, one.metric, one.table) == key]
+        route = read_route(words)
+        for name in route.interfaces:
+            self._link(name)
+        key = route_key(route)
+        alike = [one for one in self.routes if route_key(one) == key]
         if verb == "del":
-            plain = [
-                one for one in alike if replace(one, onlink=False) == route and one.protocol == route.protocol
-            ]  # fmt: skip
+            plain = [one for one in alike if _bare(one) == _bare(route) and one.protocol == route.protocol]
             if not plain:
                 raise Failed(f"no route {route}")
             self.routes.remove(plain[0])
             return
-        self._check_next_hop(route)
+        if route.source and route.source not in [one.ip for many in self.addresses.values() for one in many]:
+            raise Failed("invalid source address")
+        for hop, _weight in split(route) if route.interface else []:
+            self._check_next_hop(hop)
         if verb == "append" and route in alike:
             raise Failed("EEXIST")
         if verb == "replace" and route in alike[1:]:
@@ -273,8 +267,6 @@ class Kernel:
         if not self.links[route.interface].up:
             raise Failed(f"{route.interface} is down")
         mine = self.addresses[route.interface]
-        if route.source and route.source not in [one.ip for many in self.addresses.values() for one in many]:
-            raise Failed("invalid source address")
         if not route.gateway or route.onlink or (route.family == 6 and ip_address(route.gateway).is_link_local):
             return
         linked = [one for one in self.routes if one.interface == route.interface and one.family == route.family and not one.gateway]
@@ -299,6 +291,37 @@ class Kernel:
             self.rules.remove(rule)
 
 
+def read_route(words: Sequence[str]) -> Route:
+    """What ``ip route`` makes of the words after its verb."""
+    kind = words[0] if words[0] in REJECTING else "unicast"
+    cut = words.index("nexthop") if "nexthop" in words else len(words)
+    head = [word for word in words[kind in REJECTING : cut] if word != "lock"]
+    pairs = dict(zip(head[1::2], head[2::2]))
+    route = Route(
+        head[0],
+        pairs.get("dev", ""),
+        pairs.get("via", ""),
+        int(pairs.get("metric", 1024 if ":" in head[0] else 0)),
+        int(pairs.get("table", MAIN_TABLE)),
+        "onlink" in head,
+        protocol=pairs["proto"],
+        source=pairs.get("src", ""),
+        expires=int(pairs.get("expires", 0)),
+        type=kind,
+        attributes=tuple((name, int(pairs[name])) for name in ROUTE_ATTRIBUTES if name in pairs),
+    )
+    hops = []
+    for text in " ".join(words[cut:]).split("nexthop ")[1:]:
+        way = dict(zip(text.split()[::2], text.split()[1::2]))
+        hops.append(Hop(way["dev"], way.get("via", ""), int(way.get("weight", 1)), "onlink" in text))
+    return with_hops(route, hops)
+
+
+def _bare(route: Route) -> Route:
+    """What a request to delete a route says of it."""
+    return replace(route, onlink=False, hops=tuple(replace(hop, weight=1, onlink=False) for hop in route.hops))
+
+
 def card(name: str, number: int) -> Link:
     mac = f"02:00:00:00:00:{number:02x}"
     return Link(name, mac=mac, permanent_mac=mac)
@@ -315,7 +338,7 @@ def state(observed: Observed) -> Tuple[object, ...]:
 
     These are the order of routes with different keys, of addresses of different networks, and of secondary ones.
     """
-    routes = sorted((str(route), route.onlink, route.protocol, route.source) for route in observed.routes)
+    routes = sorted((str(one), one.onlink, one.protocol, one.source, one.attributes) for one in observed.routes)
     rules = sorted(map(str, observed.rules))
     addresses: Dict[str, object] = {}
     for name, have in observed.addresses.items():

@@ -51,6 +51,8 @@ class Namespace:
         there = re.findall(r"^\d+: ([^@:]+)", self.run("ip", "-o", "link"), re.MULTILINE)
         lines = [f"link delete dev {name}" for name in there if name != "lo"]
         self.run("ip", "-force", "-batch", "-", text="".join(f"{line}\n" for line in lines), check=False)
+        for family in ("-4", "-6"):  # those that reject belong to no card
+            self.run("ip", family, "route", "flush", "table", "main", check=False)
         lines = []
         for name in (*CARDS, UNMANAGED):
             lines += [f"link add name {name} type veth peer name {name}-far"]

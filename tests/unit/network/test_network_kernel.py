@@ -43,7 +43,7 @@ def seen(observed: Observed) -> Tuple[object, ...]:
     addresses: Dict[str, List[str]] = {
         name: [str(one) for one in observed.addresses.get(name, ()) if not one.link_local] for name in links
     }
-    routes = sorted((str(route), route.onlink, route.protocol, route.source) for route in observed.routes)
+    routes = sorted((str(one), one.onlink, one.protocol, one.source, one.attributes) for one in observed.routes)
     return (links, addresses, routes, sorted(map(str, observed.rules)))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Hop, Route, Rule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import (
     COMMANDS,
     Unreadable,
@@ -116,6 +116,7 @@ def test_what_the_real_kernel_has_is_read_whole(namespace: Namespace) -> None:
         Route("203.0.113.128/25", "eth0", "10.9.9.9", table=77, onlink=True): ("boot", ""),
         Route("0.0.0.0/0", "eth0", "192.0.2.1", metric=100): ("dhcp", "198.51.100.7"),
         Route("2001:db8:7::/64", "eth0", "fe80::1", metric=1024): ("ra", ""),
+        Route("198.51.100.128/25", "eth0", hops=(Hop("eth0", "192.0.2.1"), Hop("eth0", "192.0.2.2"))): ("boot", ""),
     }
     assert Rule(101, 4, 77, source="203.0.113.0/25", iif="eth0", fwmark=5) in observed.rules
     assert observed.links["eth0"].kind == "veth" and observed.links["lo"].loopback and observed.ipv6

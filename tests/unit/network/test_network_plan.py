@@ -12,11 +12,14 @@ from typing import Dict, List, Tuple
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key, with_hops
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._links import CARRIER
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+    REJECTING,
     Address,
     Desired,
     Family,
+    Hop,
     Interface,
     Link,
     Observed,
@@ -94,12 +97,29 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
     routes = [replace(route, interface=home) for route in GATEWAYS]
     if draw(st.booleans()):
         routes.append(Route("203.0.113.128/25", home, "192.0.2.99", metric=draw(st.sampled_from([0, 50]))))
+    for route in draw(st.lists(st.sampled_from(SPECIAL), unique_by=route_key)):
+        named = replace(route, interface=home) if route.type == "unicast" else route
+        source = route.source if route.source in [one.ip for one in wanted] else ""
+        hops = [replace(hop, interface=home) for hop in route.hops]
+        routes.append(with_hops(replace(named, source=source, hops=()), hops))
     for gateway, beyond in draw(st.lists(st.sampled_from(BEYOND), unique=True)):
         routes = [replace(gateway, interface=home), *routes, replace(beyond, interface=home)]
     rules = draw(st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule.place))
     return Desired(tuple(draw(st.permutations(found))), tuple(routes), tuple(rules))
 
 
+SPECIAL = [
+    Route("203.0.113.192/27", "", "192.0.2.99", source="192.0.2.12"),
+    Route("203.0.113.192/27", "", "192.0.2.99", attributes=(("mtu", 1400), ("initcwnd", 20))),
+    Route("203.0.113.192/27", "", hops=(Hop("", "192.0.2.98"), Hop("", "192.0.2.99", 3))),
+    Route("203.0.113.192/27", "", hops=(Hop("", "192.0.2.98"), Hop("", "192.0.2.97"))),
+    Route("203.0.113.192/27", "", type="blackhole"),
+    Route("203.0.113.192/27", "", type="prohibit"),
+    Route("2001:db8:b::/64", "", "2001:db8::9", metric=1024, attributes=(("mtu", 1400),)),
+    Route("2001:db8:b::/64", "", metric=1024, hops=(Hop("", "2001:db8::9"), Hop("", "2001:db8::8", 2))),
+    Route("2001:db8:b::/64", "", metric=1024, type="unreachable"),
+]
+"""Routes with more than a gateway, several of them in one place."""
 BEYOND = [
     (Route("198.51.100.250/32", ""), Route("198.51.100.0/26", "", "198.51.100.250")),
     (Route("2001:db8:9::1/128", "", metric=1024), Route("2001:db8:a::/64", "", "2001:db8:9::1", metric=1024)),
@@ -163,6 +183,9 @@ def test_the_plan_gives_what_is_wanted_and_is_then_empty(case: Tuple[Desired, Ob
         assert interface.ipv6.enabled or not [one for one in kernel.addresses[interface.name] if one.family == 6]
         assert {port for port in kernel.links if kernel.links[port].master == interface.name} == set(interface.ports)
     assert set(desired.routes) <= set(kernel.routes)
+    for route in desired.routes:
+        (there,) = [one for one in kernel.routes if one == route]
+        assert (there.source, there.attributes) == (route.source, route.attributes)
     assert set(desired.rules) <= set(kernel.rules)
     places = [rule.place for rule in desired.rules]
     assert [rule for rule in kernel.rules if rule.place in places and rule not in desired.rules] == []
@@ -199,7 +222,8 @@ def test_the_plan_touches_nothing_that_it_was_not_asked_to(case: Tuple[Desired, 
     steps = plan(desired, observed)
     mine = names(desired)
     for operation in [*steps.operations, *rollback(steps)]:
-        assert operation.link in mine or CARRIER.fullmatch(operation.link) or operation.words[0] == "rule"
+        nowhere = operation.words[0] == "rule" or operation.words[2] in REJECTING
+        assert operation.link in mine or CARRIER.fullmatch(operation.link) or nowhere
     kernel = Kernel(observed, promote)
     for operation in steps.operations:
         kernel.step(operation)

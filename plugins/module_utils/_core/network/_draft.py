@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from ._hops import route_key
 from .model import MAIN_TABLE, Address, Desired, Interface, Link, Observed, Operation, Route, Rule
 
 Words = Tuple[str, ...]
@@ -89,10 +90,11 @@ def address_words(verb: str, name: str, address: Address) -> Words:
 
 def route_words(verb: str, route: Route) -> Words:
     """``ip route VERB``; the family follows from the destination, since a line of a batch cannot say ``-6``."""
-    words: Words = ("route", verb, route.destination)
+    words: Words = ("route", verb, *([] if route.interface else [route.type]), route.destination)
     if route.gateway:
         words += ("via", route.gateway)
-    words += ("dev", route.interface)
+    if route.interface and not route.hops:
+        words += ("dev", route.interface)
     if route.metric:
         words += ("metric", str(route.metric))
     if route.table != MAIN_TABLE:
@@ -103,8 +105,15 @@ def route_words(verb: str, route: Route) -> Words:
             words += ("src", route.source)
         if route.expires:
             words += ("expires", str(route.expires))
+        for name, value in route.attributes:
+            words += (name, *(["lock"] if name == "cwnd" else []), str(value))  # a clamp that is not locked does nothing
         if route.onlink:
             words += ("onlink",)
+    for hop in route.hops:
+        words += ("nexthop", "via", hop.gateway) if hop.gateway else ("nexthop",)
+        words += ("dev", hop.interface)
+        if verb != "del":
+            words += ("weight", str(hop.weight), *(["onlink"] if hop.onlink else []))
     return words
 
 
@@ -121,11 +130,6 @@ def rule_words(verb: str, rule: Rule) -> Words:
         words += ("fwmark", str(rule.fwmark))
     words += ("table", str(rule.table))
     return (*words, "protocol", rule.protocol) if verb == "add" and rule.protocol else words
-
-
-def route_key(route: Route) -> Tuple[str, int, int]:
-    """What the kernel goes by when it replaces a route."""
-    return (route.destination, route.metric, route.table)
 
 
 def restore(name: str, observed: Observed) -> Tuple[Words, ...]:
@@ -146,6 +150,6 @@ def restore_routes(observed: Observed, interfaces: Sequence[str]) -> Tuple[Words
     keys = [route_key(route) for route in observed.routes]
     return tuple(
         route_words("append" if keys.count(route_key(route)) > 1 else "replace", route)
-        for route in sorted(observed.routes, key=lambda route: bool(route.gateway))
-        if route.interface in interfaces
+        for route in sorted(observed.routes, key=lambda route: bool(route.gateway or route.hops))
+        if set(route.interfaces) & set(interfaces)
     )

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import List, Set, Tuple
 
 from ._addresses import donors, final
-from ._draft import Draft, goes_down, route_key, route_words, rule_words
+from ._draft import Draft, goes_down, route_words, rule_words
+from ._hops import route_key, split
 from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
 
 LEASED = ("dhcp", "ra")
@@ -23,7 +24,7 @@ def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
         for family in (4, 6):
             for name in donors(interface, family, desired, observed):
                 for route in observed.routes:
-                    if route.interface == name and route.family == family and _leased(route):
+                    if route.interfaces == (name,) and route.family == family and _leased(route):
                         moved = replace(route, interface=interface.name)
                         if route_key(moved) not in [route_key(one) for one in found]:
                             found.append(moved)
@@ -53,11 +54,16 @@ def plan_routes(draft: Draft) -> None:
 
 
 def _as_wanted(one: Route, route: Route, draft: Draft) -> bool:
-    """Whether the observed route is the wanted one and stays: the kernel drops a route with its source address."""
-    gone = one.source and one.source not in {
-        address.ip for address in final(draft.desired, draft.observed).get(one.interface, ())
-    }
-    return one == route and not gone
+    """Whether the observed route is the wanted one and stays: the kernel drops a route with its source address.
+
+    A program that leases may have given its route a source and attributes that nobody asked for.
+    """
+    ends = {**draft.observed.addresses, **final(draft.desired, draft.observed)}
+    if one != route or one.source and one.source not in {address.ip for many in ends.values() for address in many}:
+        return False
+    if one.protocol in LEASED:
+        return route.source in ("", one.source) and set(route.attributes) <= set(one.attributes)
+    return (one.source, one.attributes) == (route.source, route.attributes)
 
 
 def _replace(route: Route, observed: Observed, alike: List[int]) -> Operation:
@@ -75,20 +81,22 @@ def _unwanted(route: Route, draft: Draft) -> bool:
     Only of interfaces that are asked for, and of these: what is asked to be absent, what was configured by a tool
     (``proto static``), and a default route that nobody leases. What programs have entered is theirs.
     """
-    interface = draft.managed.get(route.interface)
-    if any(_like(route, absent) for absent in draft.desired.routes if absent.absent):
+    absent = [one for one in draft.desired.routes if one.absent]
+    if all(any(_like(hop, one) for one in absent) for hop, _weight in split(route)):
         return True
-    if interface is None or interface.absent or goes_down(route.interface, draft):
-        return False  # not ours, or it goes with its interface
+    managed = [draft.managed[name] for name in route.interfaces if name in draft.managed]
+    if len(managed) < len(route.interfaces) or all(one.absent or goes_down(one.name, draft) for one in managed):
+        return False  # not ours, or it goes with its interfaces
     if route.protocol == "static":
         return True
-    dynamic = (interface.ipv4 if route.family == 4 else interface.ipv6).dynamic
+    dynamic = any((one.ipv4 if route.family == 4 else one.ipv6).dynamic for one in managed)
     return route.protocol == "boot" and route.destination in DEFAULT_DESTINATIONS and not dynamic
 
 
 def _like(route: Route, absent: Route) -> bool:
     return (
-        (route.destination, route.interface, route.table) == (absent.destination, absent.interface, absent.table)
+        (route.destination, route.interface, route.table, route.type)
+        == (absent.destination, absent.interface, absent.table, absent.type)
         and absent.gateway in ("", route.gateway)
         and absent.metric in (0, METRIC_IPV6, route.metric)
     )

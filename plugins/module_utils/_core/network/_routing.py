@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading ``network_routes``, ``network_rules`` and ``network_dns``."""
+"""Reading ``network_routes`` and ``network_dns``."""
 
 from __future__ import annotations
 
@@ -11,53 +11,113 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..fleet.values import is_domain, shown
+from ._interfaces import MTU_IPV6
 from ._read import Place, address, boolean, choice, mapping, name, network, number, sequence
-from .model import MAIN_TABLE, METRIC_IPV6, Dns, Interface, Route, Rule
+from ._hops import merged, route_key
+from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Dns, Interface, Route
 
 LARGEST = 4294967295
 LOCAL_TABLE = 255
 _ROUTE = "{destination: 0.0.0.0/0, next-hop-interface: br0, next-hop-address: 192.0.2.1}"
-_RULE = "{ip-from: 198.51.100.0/24, priority: 100, route-table: 77}"
-_ROUTE_KEYS = ("destination", "next-hop-interface", "next-hop-address", "metric", "table-id", "on-link", "state")
-_RULE_KEYS = ("ip-from", "ip-to", "priority", "route-table", "fwmark", "iif", "family", "state")
+_BLACKHOLE = "{destination: 198.51.100.0/24, route-type: blackhole}"
+_ROUTE_KEYS = (
+    "destination",
+    "next-hop-interface",
+    "next-hop-address",
+    "metric",
+    "table-id",
+    "on-link",
+    "weight",
+    "route-type",
+    "source",
+    *ROUTE_ATTRIBUTES,
+    "state",
+)
+_HOP_KEYS = ("next-hop-address", "on-link", "weight", "source", *ROUTE_ATTRIBUTES)
+_ATTRIBUTE_RANGES = {
+    "mtu": (68, 65520),
+    "cwnd": (1, 65535),
+    "initcwnd": (1, 1023),
+    "initrwnd": (1, 1023),
+    "advmss": (1, 65495),
+}
+"""What both the kernel (ip_metrics_convert in net/ipv4/metrics.c) and the backends take."""
+_Found = List[Tuple[Route, int, Place]]
 
 
-def _config(value: Any, example: str, place: Place) -> List[Any]:
+def config(value: Any, example: str, place: Place) -> List[Any]:
     given = mapping(value, ("config",), f"{{config: [{example}]}}", place)
     return sequence(given.get("config"), f"[{example}]", place / "config")
 
 
 def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> Tuple[Route, ...]:
-    found: List[Tuple[Route, Place]] = []
-    for index, entry in enumerate(_config(value, _ROUTE, place)):
+    found: _Found = []
+    for index, entry in enumerate(config(value, _ROUTE, place)):
         where = place / "config" / index
-        route = _route(mapping(entry, _ROUTE_KEYS, _ROUTE, where), managed, where)
+        given = mapping(entry, _ROUTE_KEYS, _ROUTE, where)
+        route = _route(given, managed, where)
         if route is None:
             continue
-        key = (route.destination, route.metric, route.table)
-        if not route.absent and key in [(one.destination, one.metric, one.table) for one, _place in found if not one.absent]:
-            where.note(
-                f"there is another route to {route.destination} with the same metric and table", "Give it a metric"
-            )
+        weight = number(given.get("weight"), 1, 256, "a weight", where / "weight") or 0
+        if route.absent or not _clashes(route, weight, found, where):
+            found.append((route, weight, where))
+    linked = [route for route, _weight, _place in found if route.interface and not route.gateway and not route.absent]
+    reached = [
+        (_reachable(route, managed[route.interface], linked, where) if route.interface else route, weight)
+        for route, weight, where in found
+    ]
+    return merged(reached)
+
+
+def _clashes(route: Route, weight: int, found: _Found, place: Place) -> bool:
+    """Whether another route is in its place, and the two are not next hops of one."""
+    for other, other_weight, _place in found:
+        if other.absent or route_key(other) != route_key(route):
             continue
-        found.append((route, where))
-    linked = [route for route, _place in found if not route.gateway and not route.absent]
-    return tuple(_reachable(route, managed[route.interface], linked, where) for route, where in found)
+        if not (weight and other_weight):
+            remedy = "Give it a metric, or each of them a weight if both are to be used"
+            place.note(f"there is another route to {route.destination} with the same metric and table", remedy)
+        elif (other.interface, other.gateway) == (route.interface, route.gateway):
+            place.note("has the next hop of another entry", "Write each next hop once")
+        elif (other.source, other.attributes) != (route.source, route.attributes):
+            place.note("is a next hop of a route with another source or other attributes", "Write them alike in each")
+        else:
+            continue
+        return True
+    if weight and not route.gateway:
+        place.note("has a weight, but no next-hop-address", "Write next-hop-address, or remove weight")
+    return False
 
 
 def _route(given: Dict[str, Any], managed: Mapping[str, Interface], place: Place) -> Optional[Route]:
     if not given:
         return None
-    for key in ("destination", "next-hop-interface"):
+    kind = choice(given.get("route-type"), ("unicast", *REJECTING), "unicast", place / "route-type")
+    rejects = kind != "unicast"
+    for key in ("destination",) if rejects else ("destination", "next-hop-interface"):
         if key not in given:
-            (place / key).note("is missing", f"Write for example {_ROUTE}")
+            (place / key).note("is missing", f"Write for example {_BLACKHOLE if rejects else _ROUTE}")
             return None
     destination = network(given["destination"], place / "destination")
-    interface = name(given["next-hop-interface"], place / "next-hop-interface")
-    if not destination or not interface:
+    interface = "" if rejects else name(given["next-hop-interface"], place / "next-hop-interface")
+    if not destination or not (interface or rejects):
         return None
+    for key in _HOP_KEYS if rejects else ():
+        if given.get(key) not in (None, ""):
+            (place / key).note(f"means nothing for a route of type {kind}", f"Remove {key}, or route-type")
+    if rejects and given.get("next-hop-interface") not in (None, "", "lo"):
+        (place / "next-hop-interface").note(f"means nothing for a route of type {kind}", "Remove it, or route-type")
+    if interface and interface not in managed:
+        where = place / "next-hop-interface"
+        where.note(f"{interface} is not among the interfaces", f"Name {interface} in network_interfaces")
+        return None
+    return Route(interface=interface, type=kind, **_more(given, destination, rejects, place))
+
+
+def _more(given: Dict[str, Any], destination: str, rejects: bool, place: Place) -> Dict[str, Any]:
+    """The other fields of a route."""
     family = 6 if ":" in destination else 4
-    written = given.get("next-hop-address")
+    written = None if rejects else given.get("next-hop-address")
     gateway = address(written, family, place / "next-hop-address") if written not in (None, "") else ""
     metric = (
         None if given.get("metric") == -1 else number(given.get("metric"), 0, LARGEST, "a metric", place / "metric")
@@ -68,17 +128,33 @@ def _route(given: Dict[str, Any], managed: Mapping[str, Interface], place: Place
     if table == LOCAL_TABLE:
         (place / "table-id").note("255 is the kernel's own table of local addresses", "Use another table")
     absent = choice(given.get("state"), ("present", "absent"), "present", place / "state") == "absent"
-    if family == 6:
-        metric = metric or METRIC_IPV6
     onlink = boolean(given.get("on-link"), False, place / "on-link")
-    if onlink and not gateway:
+    if onlink and not gateway and not rejects:
         (place / "on-link").note("a route without a next-hop-address is on the link anyway", "Remove on-link")
-    route = Route(destination, interface, gateway, metric or 0, table or MAIN_TABLE, onlink and bool(gateway), absent)
-    if interface not in managed:
-        where = place / "next-hop-interface"
-        where.note(f"{interface} is not among the interfaces", f"Name {interface} in network_interfaces")
-        return None
-    return route
+    written = None if rejects else given.get("source")
+    return {
+        "destination": destination,
+        "gateway": gateway,
+        "metric": (metric or METRIC_IPV6) if family == 6 else metric or 0,
+        "table": table or MAIN_TABLE,
+        "onlink": onlink and bool(gateway),
+        "absent": absent,
+        "source": address(written, family, place / "source") if written not in (None, "") else "",
+        "attributes": () if rejects else _attributes(given, family, place),
+    }
+
+
+def _attributes(given: Dict[str, Any], family: int, place: Place) -> Tuple[Tuple[str, int], ...]:
+    found: List[Tuple[str, int]] = []
+    for key in ROUTE_ATTRIBUTES:
+        if key == "quickack":
+            value: Optional[int] = int(boolean(given.get(key), False, place / key))
+        else:
+            low, high = _ATTRIBUTE_RANGES[key]
+            low = MTU_IPV6 if key == "mtu" and family == 6 else low
+            value = number(given.get(key), low, high, "a number that the kernel takes", place / key)
+        found += [(key, value)] if value else []
+    return tuple(found)
 
 
 def _reachable(route: Route, interface: Interface, linked: Sequence[Route], place: Place) -> Route:
@@ -116,46 +192,6 @@ def _networks(route: Route, linked: Sequence[Route]) -> List[Union[IPv4Network, 
     """What is declared to be on the link of the route's interface, in the route's family and table."""
     alike = (route.interface, route.family, route.table)
     return [ip_network(one.destination) for one in linked if (one.interface, one.family, one.table) == alike]
-
-
-def read_rules(value: Any, place: Place) -> Tuple[Rule, ...]:
-    found: List[Rule] = []
-    for index, entry in enumerate(_config(value, _RULE, place)):
-        where = place / "config" / index
-        rule = _rule(mapping(entry, _RULE_KEYS, _RULE, where), where)
-        if rule is None:
-            continue
-        if (rule.priority, rule.family) in [(one.priority, one.family) for one in found]:
-            (where / "priority").note(f"{rule.priority} is used twice", "Give each rule a priority of its own")
-            continue
-        found.append(rule)
-    return tuple(found)
-
-
-def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
-    if not given:
-        return None
-    for key in ("priority", "route-table"):
-        if key not in given:
-            (place / key).note("is missing", f"Write for example {_RULE}")
-            return None
-    source = network(given["ip-from"], place / "ip-from") if given.get("ip-from") else ""
-    destination = network(given["ip-to"], place / "ip-to") if given.get("ip-to") else ""
-    iif = name(given["iif"], place / "iif") if given.get("iif") else ""
-    mark = number(given.get("fwmark"), 0, LARGEST, "a mark", place / "fwmark") or 0
-    priority = number(given["priority"], 1, 32765, "a priority between the kernel's own rules", place / "priority")
-    table = number(given["route-table"], 1, LARGEST, "a table", place / "route-table")
-    absent = choice(given.get("state"), ("present", "absent"), "present", place / "state") == "absent"
-    families = {6 if ":" in one else 4 for one in (source, destination) if one}
-    asked = choice(given.get("family"), ("ipv4", "ipv6"), "ipv6" if families == {6} else "ipv4", place / "family")
-    family = 6 if asked == "ipv6" else 4
-    if families - {family}:
-        place.note("mixes IPv4 and IPv6", "Write one rule for each")
-    elif not (source or destination or iif or mark):
-        place.note("would match everything", "Write ip-from, ip-to, iif or fwmark")
-    elif priority is not None and table is not None:
-        return Rule(priority, family, table, source, destination, iif, mark, absent)
-    return None
 
 
 def read_dns(value: Any, place: Place) -> Dns:

@@ -12,6 +12,9 @@ from typing import Mapping, Optional, Tuple, Union
 
 MAIN_TABLE = 254
 METRIC_IPV6 = 1024  # IP6_RT_PRIO_USER: what the kernel makes of no metric; for IPv4 it is 0
+REJECTING = ("blackhole", "unreachable", "prohibit")
+"""What a route or a rule does that sends packets nowhere."""
+ROUTE_ATTRIBUTES = ("mtu", "cwnd", "initcwnd", "initrwnd", "advmss", "quickack")
 DEFAULT_DESTINATIONS = ("0.0.0.0/0", "::/0")
 
 
@@ -96,12 +99,25 @@ class Interface:
 
 
 @dataclass(frozen=True)
+class Hop:
+    """One next hop of a route that has several; ``weight`` is from 1 to 256."""
+
+    interface: str
+    gateway: str
+    weight: int = 1
+    onlink: bool = False
+
+
+@dataclass(frozen=True)
 class Route:
-    """A unicast route. ``gateway`` is empty for a destination on the link; ``absent``: there shall be none like it.
+    """A route. ``gateway`` is empty for a destination on the link; ``absent``: there shall be none like it.
 
     ``destination`` is in canonical form, ``0.0.0.0/0`` and ``::/0`` for a default route. ``protocol`` is who made it,
     as ip-route(8) names it, and ``expires`` the seconds that are left of it, 0 for one without an end; both are known of
-    observed routes only.
+    observed routes only. ``type`` is unicast or one of ``REJECTING``; such a route has no interface. ``source`` is the address
+    to send from, ``attributes`` are those of ``ROUTE_ATTRIBUTES`` that are set, in that order.
+
+    A route of several ``hops`` (see ``_hops.with_hops``) has the interface of the first one, and no gateway.
     """
 
     destination: str
@@ -114,16 +130,27 @@ class Route:
     protocol: str = field(default="static", compare=False)
     source: str = field(default="", compare=False)
     expires: int = field(default=0, compare=False)
+    type: str = "unicast"
+    hops: Tuple[Hop, ...] = ()
+    attributes: Tuple[Tuple[str, int], ...] = field(default=(), compare=False)
 
     @property
     def family(self) -> int:
         return 6 if ":" in self.destination else 4
 
+    @property
+    def interfaces(self) -> Tuple[str, ...]:
+        return tuple(hop.interface for hop in self.hops) or ((self.interface,) if self.interface else ())
+
     def __str__(self) -> str:
-        via = f" via {self.gateway}" if self.gateway else ""
         more = f" metric {self.metric}" if self.metric else ""
         more += f" table {self.table}" if self.table != MAIN_TABLE else ""
-        return f"{self.destination}{via} dev {self.interface}{more}"
+        if not self.interface:
+            return f"{self.type} {self.destination}{more}"
+        hops = self.hops or (Hop(self.interface, self.gateway),)
+        ways = [(f" via {hop.gateway}" if hop.gateway else "") + f" dev {hop.interface}" for hop in hops]
+        ways = [f" nexthop{way} weight {hop.weight}" for way, hop in zip(ways, self.hops)] or ways
+        return f"{self.destination}{''.join(ways)}{more}"
 
 
 @dataclass(frozen=True)
@@ -205,7 +232,7 @@ class Link:
 @dataclass(frozen=True)
 class Observed:
     """The kernel's network. ``addresses`` are in the kernel's order, which decides what is primary; ``routes`` are
-    unicast routes of one next hop, without those the kernel makes by itself. ``ipv6``: the kernel speaks IPv6 at all.
+    those that somebody made. ``ipv6``: the kernel speaks IPv6 at all.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)

@@ -10,7 +10,8 @@ from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from ..limits import BadText, Entry, entries_of, excerpt, load_json
-from .model import Address, Link, Observed, Route, Rule
+from ._hops import with_hops
+from .model import ROUTE_ATTRIBUTES, Address, Hop, Link, Observed, Route, Rule
 
 # -N: tables and protocols as numbers, since a host may have names of its own for them in /etc/iproute2
 COMMANDS: Mapping[str, Tuple[str, ...]] = {
@@ -24,6 +25,7 @@ COMMANDS: Mapping[str, Tuple[str, ...]] = {
 PROTOCOLS: Mapping[str, str] = {"1": "redirect", "2": "kernel", "3": "boot", "4": "static", "9": "ra", "16": "dhcp"}
 LOCAL_TABLE = 255
 _UNICAST = "1"
+_TYPES = {_UNICAST: "unicast", "6": "blackhole", "7": "unreachable", "8": "prohibit"}
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
@@ -126,7 +128,7 @@ def _leases(routes: Iterable[Route]) -> Dict[str, _Leases]:
     for route in routes:
         if route.protocol == "dhcp" and route.source:
             found.setdefault(route.interface, _Leases()).dhcp.add(route.source)
-        elif route.protocol == "ra" and not route.gateway and ":" in route.destination:
+        elif route.protocol == "ra" and not route.gateway and not route.hops and ":" in route.destination:
             found.setdefault(route.interface, _Leases()).advertised.add(IPv6Network(route.destination))
     return found
 
@@ -175,26 +177,41 @@ def _leased_for_ever(one: Entry, leases: _Leases, lengths: Iterable[int]) -> boo
 
 
 def _routes(entries: Sequence[Entry], family: int) -> Iterator[Route]:
-    """Unicast routes of one next hop that somebody made; the kernel's own come and go with the addresses."""
+    """Routes that somebody made; the kernel's own come and go with the addresses."""
     for entry in entries:
         table = entry.integer("table", 254)
         number = entry.scalar("protocol", "")
         protocol = PROTOCOLS.get(number, number)
-        if entry.scalar("type", _UNICAST) != _UNICAST or table == LOCAL_TABLE or protocol == "kernel":
+        kind = _TYPES.get(entry.scalar("type", _UNICAST), "")
+        if not kind or table == LOCAL_TABLE or protocol == "kernel":
             continue
-        if "dev" not in entry or "via" in entry:
-            continue  # several next hops, or one of the other family
-        yield Route(
+        ways = (entry.entries("nexthops") or [entry]) if kind == "unicast" else []
+        if any("dev" not in way or "via" in way for way in ways):
+            continue  # a next hop of the other family, or one that goes nowhere
+        route = Route(
             destination=_destination(entry.text("dst"), family),
-            interface=entry.text("dev"),
-            gateway=entry.text("gateway", ""),
+            interface="",
             metric=entry.integer("metric", 0),
             table=table,
-            onlink="onlink" in entry.texts("flags"),
             protocol=protocol,
             source=entry.text("prefsrc", ""),
             expires=max(1, entry.integer("expires")) if "expires" in entry else 0,
+            type=kind,
+            attributes=_attributes(entry),
         )
+        yield with_hops(route, [_hop(way) for way in ways]) if ways else route
+
+
+def _hop(entry: Entry) -> Hop:
+    onlink = "onlink" in entry.texts("flags")
+    return Hop(entry.text("dev"), entry.text("gateway", ""), entry.integer("weight", 1), onlink)
+
+
+def _attributes(entry: Entry) -> Tuple[Tuple[str, int], ...]:
+    known: Dict[str, int] = {}
+    for metrics in entry.entries("metrics"):
+        known.update({name: metrics.integer(name) for name in ROUTE_ATTRIBUTES if name in metrics})
+    return tuple((name, known[name]) for name in ROUTE_ATTRIBUTES if known.get(name))
 
 
 def _destination(text: str, family: int) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, Optional, Sequence
 
 from ._addresses import final
-from ._draft import masters, route_key
+from ._draft import masters
+from ._hops import route_key
 from ._links import CARRIER, KERNEL_OPTIONS, in_order
 from ._routes import wanted_routes
 from .model import Desired, Interface, Link, Observed
@@ -37,6 +38,7 @@ def obstacles(
         found += [f"interfaces.{master}.ports: {said}" for said in _port(port, master, managed, observed)]
     found += _mtus(desired, observed, managed)
     found += _shared_routes(desired, observed, managed)
+    found += _sources(desired, observed)
     found += _rules(desired, observed)
     if not allow_disconnect:
         found += _disconnects(desired, observed, management)
@@ -169,14 +171,31 @@ def _mtus(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -
 
 def _shared_routes(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
     """A route of an unmanaged interface would be replaced by one with the same destination, metric and table."""
-    present = [route for route in observed.routes if route.interface not in managed]
     for route in wanted_routes(desired, observed):
-        for other in present:
-            if route_key(other) == route_key(route):
+        for other in observed.routes:
+            if route_key(other) != route_key(route) or other == route:
+                continue
+            for name in sorted(set(other.interfaces) - set(managed)):
                 yield (
-                    f"routes.{route.destination}: {other.interface}, which is not in the inventory, has this route "
-                    f"with the same metric. Give the new one another metric, or name {other.interface} too"
+                    f"routes.{route.destination}: {name}, which is not in the inventory, has this route "
+                    f"with the same metric. Give the new one another metric, or name {name} too"
                 )
+            if not other.interfaces and other.protocol not in _BY_HAND:
+                yield (
+                    f"routes.{route.destination}: a program made the route '{other}' (protocol {other.protocol}) with the same "
+                    "metric. Give the new one another metric"
+                )
+
+
+def _sources(desired: Desired, observed: Observed) -> Iterator[str]:
+    """The kernel takes no route with a source address that it does not have, and drops it with that address."""
+    there = {one.ip for addresses in {**observed.addresses, **final(desired, observed)}.values() for one in addresses}
+    for route in desired.routes:
+        if route.source and not route.absent and route.source not in there:
+            yield (
+                f"routes.{route.destination}: its source {route.source} would be an address of no interface. "
+                "Give it to one, or remove source"
+            )
 
 
 def _rules(desired: Desired, observed: Observed) -> Iterator[str]:

@@ -14,7 +14,8 @@ from ..fleet.values import Notes, is_domain, shown
 from ._interfaces import read_interfaces
 from ._read import Place, boolean, choice, mapping, number, sequence
 from ._relations import check_relations
-from ._routing import read_dns, read_routes, read_rules
+from ._routing import read_dns, read_routes
+from ._rules import read_rules
 from .model import Desired
 from .backends.unsupported import unsupported
 from .slice import as_data

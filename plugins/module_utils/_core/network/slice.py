@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ..addresses import read_address, read_network
-from .model import MAIN_TABLE, METRIC_IPV6, Address, Desired, Dns, Family, Interface, Route, Rule
+from ._hops import merged, split
+from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
 
 Part = TypeVar("Part")
@@ -23,7 +24,7 @@ def as_data(desired: Desired) -> Dict[str, Any]:
     """nmstate's words with underscores, every default filled in, and of an interface only what its type has."""
     return {
         "interfaces": [_interface(one) for one in desired.interfaces],
-        "routes": [_route(one) for one in desired.routes],
+        "routes": [_route(*entry) for one in desired.routes for entry in split(one)],
         "rules": [_rule(one) for one in desired.rules],
         "dns": {"server": list(desired.dns.servers), "search": list(desired.dns.search)},
     }
@@ -50,8 +51,8 @@ def _family(one: Family) -> Dict[str, Any]:
     return {"enabled": one.enabled, "dhcp": one.dhcp, "address": addresses}
 
 
-def _route(one: Route) -> Dict[str, Any]:
-    return {
+def _route(one: Route, weight: int) -> Dict[str, Any]:
+    data = {
         "destination": one.destination,
         "next_hop_interface": one.interface,
         "next_hop_address": one.gateway,
@@ -59,7 +60,11 @@ def _route(one: Route) -> Dict[str, Any]:
         "table_id": one.table,
         "onlink": one.onlink,
         "state": "absent" if one.absent else "present",
+        "route_type": one.type,
+        "source": one.source,
+        **dict(one.attributes),
     }
+    return {**data, "weight": weight} if weight else data
 
 
 def _rule(one: Rule) -> Dict[str, Any]:
@@ -85,7 +90,7 @@ def from_data(data: Mapping[str, Any]) -> Desired:
         raise BadSlice(f"is {data!r}, not a mapping")
     return Desired(
         _with_ports(_each(data, "interfaces", _read_interface)),
-        tuple(sorted(_each(data, "routes", _read_route), key=lambda route: bool(route.gateway))),
+        tuple(sorted(merged(_each(data, "routes", _read_route)), key=lambda route: bool(route.gateway or route.hops))),
         _each(data, "rules", _read_rule),
         _read("dns", data.get("dns") or {}, _read_dns),
     )
@@ -152,17 +157,24 @@ def _read_ip(one: Mapping[str, Any]) -> Address:
     return Address(str(read_address(one["ip"])), int(one["prefix_length"]), peer=peer)
 
 
-def _read_route(one: Mapping[str, Any]) -> Route:
+def _read_route(one: Mapping[str, Any]) -> Tuple[Route, int]:
     destination = str(read_network(one["destination"]))
-    return Route(
+    kind = one.get("route_type") or "unicast"
+    if kind not in ("unicast", *REJECTING):
+        raise ValueError(f"{kind!r} is not a route_type")
+    route = Route(
         destination=destination,
-        interface=str(one["next_hop_interface"]),
+        interface=str(one["next_hop_interface"]) if kind == "unicast" else "",
         gateway=str(read_address(one["next_hop_address"])) if one.get("next_hop_address") else "",
         metric=int(one.get("metric") or (METRIC_IPV6 if ":" in destination else 0)),
         table=int(one.get("table_id") or MAIN_TABLE),
         onlink=bool(one.get("onlink")),
         absent=one.get("state") == "absent",
+        source=str(read_address(one["source"])) if one.get("source") else "",
+        type=kind,
+        attributes=tuple((key, int(one[key])) for key in ROUTE_ATTRIBUTES if one.get(key)),
     )
+    return route, int(one.get("weight") or 0)
 
 
 def _read_rule(one: Mapping[str, Any]) -> Rule:

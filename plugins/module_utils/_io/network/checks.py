@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Collection, Dict, List, Mapping, Sequence
 
+from ..._core.network._hops import split
 from ..._core.network.model import DEFAULT_DESTINATIONS, MAIN_TABLE, Observed, Route
 from ..._core.network.observe import read_entries
 from ..command import CommandRunner
@@ -35,7 +36,7 @@ class Checks:
         """
         found: Dict[str, str] = {}
         for route in default_routes(observed, going) if gateway else []:
-            found[f"gateway of IPv{route.family}"] = self._gateway(route)
+            found[f"gateway of IPv{route.family}"] = "; ".join(filter(None, (self._gateway(hop) for hop, _weight in split(route))))
         for name, addresses in hosts.items():
             for address in addresses:
                 found[f"host {name} at {address}"] = self._host(address)
@@ -74,8 +75,8 @@ class Checks:
 def default_routes(observed: Observed, going: Collection[str] = ()) -> List[Route]:
     """The default routes that count: in the main table, by a gateway, the one of the lowest metric for each family."""
     found: Dict[int, Route] = {}
-    for route in (one for one in observed.routes if one.interface not in going):
-        if route.destination in DEFAULT_DESTINATIONS and route.table == MAIN_TABLE and route.gateway:
+    for route in (one for one in observed.routes if not set(one.interfaces) & set(going)):
+        if route.destination in DEFAULT_DESTINATIONS and route.table == MAIN_TABLE and (route.gateway or route.hops):
             if route.family not in found or route.metric < found[route.family].metric:
                 found[route.family] = route
     return [found[family] for family in sorted(found)]

@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, Mapping, Protocol, Tuple
 
 from ...limits import BadText, check_size
 from .._links import in_order
-from ..model import Desired, FileChange, Files, Interface, Route, Rule
+from ..model import DEFAULT_DESTINATIONS, Desired, FileChange, Files, Interface, Route, Rule
 
 HEAD = "# Written from the inventory by smallfleet.infra.\n"
 
@@ -52,7 +52,9 @@ def floors(desired: Desired) -> Dict[str, int]:
 
 
 def routes_of(interface: Interface, desired: Desired) -> List[Route]:
-    return [route for route in desired.routes if route.interface == interface.name and not route.absent]
+    """One with several next hops is with the interface of the first of them, one without any with the first that has addresses."""
+    first = _addressed(desired)[:1]
+    return [route for route in desired.routes if interface.name in (route.interfaces[:1] or first) and not route.absent]
 
 
 def rules_of(interface: Interface, desired: Desired) -> List[Rule]:
@@ -60,19 +62,23 @@ def rules_of(interface: Interface, desired: Desired) -> List[Rule]:
     else the first interface with addresses.
     """
     found: List[Rule] = []
-    first = next((one.name for one in present(desired) if one.addresses or one.ipv4.dynamic or one.ipv6.dynamic), "")
     for rule in desired.rules:
-        homes = [route.interface for route in desired.routes if route.table == rule.table and not route.absent]
-        if not rule.absent and interface.name == (homes[0] if homes else first):
+        homes = [one.interface for one in desired.routes if one.table == rule.table and one.interface and not one.absent]
+        homes += _addressed(desired)
+        if not rule.absent and interface.name in homes[:1]:
             found.append(rule)
     return found
 
 
+def _addressed(desired: Desired) -> List[str]:
+    return [one.name for one in present(desired) if one.addresses or one.ipv4.dynamic or one.ipv6.dynamic]
+
+
 def dns_home(interface: Interface, desired: Desired) -> bool:
     """Whether the name servers belong to this interface: that of the first default route, else as for a rule."""
-    homes = [one.interface for one in desired.routes if one.destination in ("0.0.0.0/0", "::/0") and not one.absent]
-    homes += [one.name for one in present(desired) if one.addresses or one.ipv4.dynamic or one.ipv6.dynamic]
-    return bool(homes) and interface.name == homes[0]
+    defaults = [one for one in desired.routes if one.destination in DEFAULT_DESTINATIONS and not one.absent]
+    homes = [one.interface for one in defaults if one.interface] + _addressed(desired)
+    return interface.name in homes[:1]
 
 
 def compare(

@@ -31,6 +31,7 @@ BOND_KEYS = {
     "ad_select": "ad-select",
     "primary": "primary",
 }
+ROUTE_KEYS = {"mtu": "mtu", "initcwnd": "congestion-window", "initrwnd": "advertised-receive-window"}
 _OURS = re.compile(re.escape(f"{FOLDER}/{PREFIX}") + r"[0-9]+-(.+)\.yaml")
 _KEY = re.compile(r"(?P<indent> *)(?P<quote>[\"']?)(?P<key>[A-Za-z0-9_.*?\[\]-]+)(?P=quote):(?P<rest>.*)")
 
@@ -124,10 +125,12 @@ def _parameters(interface: Interface) -> Dict[str, Any]:
 
 def _route(route: Route) -> Dict[str, Any]:
     one: Dict[str, Any] = {"to": route.destination}
-    one.update({"via": route.gateway} if route.gateway else {"scope": "link"})
+    one.update({"type": route.type} if not route.interface else {"via": route.gateway} if route.gateway else {"scope": "link"})
     one.update({"metric": route.metric} if route.metric else {})
     one.update({"table": route.table} if route.table != MAIN_TABLE else {})
     one.update({"on-link": True} if route.onlink else {})
+    one.update({"from": route.source} if route.source else {})
+    one.update({ROUTE_KEYS[key]: value for key, value in route.attributes if key in ROUTE_KEYS})
     return one
 
 

@@ -24,6 +24,13 @@ BOND_KEYS = {
     "xmit_hash_policy": "TransmitHashPolicy",
     "ad_select": "AdSelect",
 }
+ROUTE_KEYS = {
+    "mtu": "MTUBytes",
+    "initcwnd": "InitialCongestionWindow",
+    "initrwnd": "InitialAdvertisedReceiveWindow",
+    "advmss": "TCPAdvertisedMaximumSegmentSize",
+    "quickack": "QuickAck",
+}
 LONGEST_PATTERN = 200
 """Characters of a pattern that is compared; interfaces have names of at most 15."""
 _MILLISECONDS = ("miimon", "updelay", "downdelay")
@@ -127,10 +134,15 @@ def _general(interface: Interface, desired: Desired) -> List[Tuple[str, str]]:
 
 def _route(route: Route) -> List[Tuple[str, str]]:
     lines = [("Destination", route.destination)]
-    lines += [("Gateway", route.gateway)] if route.gateway else [("Scope", "link")] if route.family == 4 else []
+    lines += [("Gateway", route.gateway)] if route.gateway else []
+    lines += [("Scope", "link")] if route.interface and not route.gateway and not route.hops and route.family == 4 else []
+    lines += [("MultiPathRoute", f"{hop.gateway}@{hop.interface} {hop.weight}") for hop in route.hops]
+    lines += [("Type", route.type)] if not route.interface else []
     lines += [("GatewayOnLink", "yes")] if route.onlink else []
     lines += [("Metric", str(route.metric))] if route.metric else []
     lines += [("Table", str(route.table))] if route.table != MAIN_TABLE else []
+    lines += [("PreferredSource", route.source)] if route.source else []
+    lines += [(ROUTE_KEYS[key], str(value)) for key, value in route.attributes if key in ROUTE_KEYS]
     return lines
 
 

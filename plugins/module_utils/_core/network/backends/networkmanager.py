@@ -17,6 +17,7 @@ PREFIX = "smallfleet-"
 OLD = "/etc/sysconfig/network-scripts"
 MODE = 0o600  # NetworkManager ignores keyfiles that others can read
 PRIORITY = 100
+ROUTE_KEYS = ("mtu", "cwnd", "initcwnd", "initrwnd")
 TYPES = {"ethernet": "802-3-ethernet"}
 Section = Tuple[str, List[Tuple[str, str]]]
 
@@ -144,6 +145,10 @@ def _route(index: int, route: Route) -> List[Tuple[str, str]]:
     lines = [(f"route{index}", f"{route.destination},{gateway},{route.metric}")]
     options = [f"table={route.table}"] if route.table != MAIN_TABLE else []
     options += ["onlink=true"] if route.onlink else []
+    options += [f"type={route.type}"] if not route.interface else []
+    options += [f"src={route.source}"] if route.source else []
+    for key, value in route.attributes:
+        options += [f"{key}={value}", *(["lock-cwnd=true"] if key == "cwnd" else [])] if key in ROUTE_KEYS else []
     return lines + ([(f"route{index}_options", ",".join(options))] if options else [])
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Iterator, List
 
 from ..detect import TITLES
-from ..model import Desired, Interface
+from ..model import ROUTE_ATTRIBUTES, Desired, Interface, Route
+from . import netplan, networkd, networkmanager
 from .base import present
 
 
@@ -31,6 +32,8 @@ def unsupported(backend: str, desired: Desired) -> List[Unsupported]:
     found: List[Unsupported] = []
     for interface in present(desired):
         found += _addresses(backend, interface)
+    for route in desired.routes:
+        found += _route(backend, route) if not route.absent else []
     found += _rules(backend, desired)
     return found
 
@@ -47,6 +50,28 @@ def _addresses(backend: str, interface: Interface) -> Iterator[Unsupported]:
             if not address.alone:
                 remedy = f"Remove peer: {address.peer}, and write a route to its network without next-hop-address"
             yield _lacks(backend, where, f"the peer of {address.ip}", remedy)
+
+
+_ROUTE_ATTRIBUTES = {
+    "ifupdown": ROUTE_ATTRIBUTES,
+    "networkd": tuple(networkd.ROUTE_KEYS),
+    "netplan": tuple(netplan.ROUTE_KEYS),
+    "networkmanager": networkmanager.ROUTE_KEYS,
+}
+
+
+def _route(backend: str, route: Route) -> Iterator[Unsupported]:
+    where = f"routes.{route.destination}"
+    if route.hops and backend in ("netplan", "networkmanager"):
+        remedy = "Write one of them without weight, or give each a metric of its own"
+        yield _lacks(backend, where, "several next hops", remedy)
+    for hop in route.hops if backend == "networkd" else ():
+        if hop.onlink:
+            remedy = f"Write a route to {hop.gateway} without next-hop-address in place of on-link"
+            yield _lacks(backend, where, f"that {hop.gateway}, one of several next hops, is on the link", remedy)
+    for key, _value in route.attributes:
+        if key not in _ROUTE_ATTRIBUTES[backend]:
+            yield _lacks(backend, where, key, f"Remove {key}")
 
 
 def _rules(backend: str, desired: Desired) -> Iterator[Unsupported]:
