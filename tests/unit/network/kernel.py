@@ -276,19 +276,25 @@ class Kernel:
             raise Failed(f"{route.gateway} is not to be reached")
 
     def _rule(self, verb: str, words: List[str], family: int) -> None:
-        pairs = dict(zip(words[::2], words[1::2]))
+        plain = [word for word in words if word != "not"]
+        pairs = dict(zip(plain[::2], plain[1::2]))
+        mark, _slash, mask = pairs.get("fwmark", "0").partition("/")
         rule = Rule(
-            int(pairs["priority"]), family, int(pairs["table"]), pairs.get("from", ""), pairs.get("to", ""),
-            pairs.get("iif", ""), int(pairs.get("fwmark", 0)), protocol=pairs.get("protocol", "boot"),
+            int(pairs["priority"]), family, int(pairs.get("table", 0)), pairs.get("from", ""), pairs.get("to", ""),
+            pairs.get("iif", ""), int(mark), protocol=pairs.get("protocol", "boot"), oif=pairs.get("oif", ""),
+            fwmask=int(mask or 0), invert="not" in words, action=pairs.get("type", ""),
+            suppress=int(pairs["suppress_prefixlength"]) if "suppress_prefixlength" in pairs else None,
         )  # fmt: skip
         if verb == "add":
-            if rule in self.rules:
+            if any(replace(one, invert=rule.invert) == rule for one in self.rules):
                 raise Failed("EEXIST")
             self.rules.append(rule)
-        else:
-            if rule not in self.rules:
-                raise Failed("no such rule")
-            self.rules.remove(rule)
+            return
+        named = {field: value for field, value in vars(rule).items() if value not in ("", None) and (value or field == "suppress") and field not in ("protocol", "invert")}
+        alike = [one for one in self.rules if named.items() <= vars(one).items()]
+        if not alike:
+            raise Failed("no such rule")
+        self.rules.remove(alike[0])
 
 
 def read_route(words: Sequence[str]) -> Route:

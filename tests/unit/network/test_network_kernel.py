@@ -120,19 +120,19 @@ def test_a_rule_that_takes_the_place_of_another_decides_at_once_and_the_old_one_
 
 def test_a_rule_with_more_than_the_inventory_can_say_is_not_taken_for_one_without(namespace: Namespace) -> None:
     namespace.clear(False)
-    old = ["rule add priority 100 not from 192.0.2.10 table 12", "rule add priority 101 fwmark 5/7 oif eth0 table 12 protocol 17"]
+    old = ["rule add priority 100 from 192.0.2.10 tos 0x10 table 12", "rule add priority 101 fwmark 5 ipproto tcp dport 80 table 12 protocol 17"]
     namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in old))
     before = namespace.observed()
-    assert {rule.priority: rule.selectors for rule in before.rules if rule.priority in (100, 101)} == {100: ("not",), 101: ("fwmask", "oif")}
+    assert {rule.priority: rule.selectors for rule in before.rules if rule.priority in (100, 101)} == {100: ("tos",), 101: ("dport", "ipproto")}
     desired = Desired(rules=(Rule(100, 4, 12, source="192.0.2.10/32"), Rule(101, 4, 12, fwmark=5)))
     assert [line.partition(", and")[2] for line in obstacles(desired, before)] == [
-        " its not could not be put back. Give the new rule another priority, or delete that one",
-        " its fwmask, oif could not be put back. Give the new rule another priority, or delete that one",
+        " its tos could not be put back. Give the new rule another priority, or delete that one",
+        " its dport, ipproto could not be put back. Give the new rule another priority, or delete that one",
     ]
     namespace.clear(False)
-    others = ["rule add priority 100 from 192.0.2.10 blackhole", "rule add priority 101 fwmark 5 goto 32766"]
+    others = ["rule add priority 100 from 192.0.2.10 goto 32766", "rule add priority 101 fwmark 0/5 table 12"]
     namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in others))
-    assert ["its action could" in line or "its goto could" in line for line in obstacles(desired, namespace.observed())] == [True, True]
+    assert ["its goto could" in line or "its fwmask could" in line for line in obstacles(desired, namespace.observed())] == [True, True]
     absent = Desired(rules=(Rule(100, 4, 12, source="192.0.2.10/32", absent=True),))
     assert plan(absent, before).operations == ()
 

@@ -131,6 +131,11 @@ RULES = [
     Rule(101, 4, 78, fwmark=5),
     Rule(100, 4, 79, source="198.51.100.0/24"),
     Rule(101, 4, 78, fwmark=6, iif="eth0"),
+    Rule(100, 4, 77, source="198.51.100.0/24", invert=True),
+    Rule(100, 4, 0, source="198.51.100.0/24", action="blackhole"),
+    Rule(101, 4, 254, suppress=0),
+    Rule(101, 4, 78, fwmark=5, fwmask=15, oif="eth0"),
+    Rule(100, 6, 0, destination="2001:db8:7::/64", oif="eth0", action="prohibit"),
 ]
 
 

@@ -119,16 +119,20 @@ def route_words(verb: str, route: Route) -> Words:
 
 def rule_words(verb: str, rule: Rule) -> Words:
     """``ip rule VERB``, for ``ip -6`` where the rule is of that family."""
-    words: Words = ("rule", verb, "priority", str(rule.priority))
+    words: Words = ("rule", verb, "priority", str(rule.priority), *(["not"] if rule.invert else []))
     if rule.source:
         words += ("from", rule.source)
     if rule.destination:
         words += ("to", rule.destination)
     if rule.iif:
         words += ("iif", rule.iif)
-    if rule.fwmark:
-        words += ("fwmark", str(rule.fwmark))
-    words += ("table", str(rule.table))
+    if rule.oif:
+        words += ("oif", rule.oif)
+    if rule.mark:
+        words += ("fwmark", rule.mark)
+    words += ("type", rule.action) if rule.action else ("table", str(rule.table))
+    if rule.suppress is not None:
+        words += ("suppress_prefixlength", str(rule.suppress))
     return (*words, "protocol", rule.protocol) if verb == "add" and rule.protocol else words
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Set, Tuple
+from typing import List, Sequence, Set, Tuple
 
 from ._addresses import donors, final
 from ._draft import Draft, goes_down, route_words, rule_words
@@ -117,18 +117,27 @@ def note_losses(draft: Draft) -> None:
 
 def plan_rules(draft: Draft) -> None:
     """Rules are added and taken away one by one; those that are not named stay, unless another is to stand in their place:
-    beside the old rule, which is asked first, the new one would have no effect before the next boot.
+    beside the old rule, which is asked first, the new one would have no effect before the next boot. The kernel takes two
+    that differ in ``not`` alone for the same one (rule_exists in net/core/fib_rules.c), so of these the old one goes first.
     """
-    places = [rule.place for rule in draft.desired.rules if not rule.absent]
+    wanted = [rule for rule in draft.desired.rules if not rule.absent]
+    places = [rule.place for rule in wanted]
+    gone = [rule for rule in draft.observed.rules if rule.place in places and rule not in draft.desired.rules]
+    twins = [rule for rule in gone if replace(rule, invert=not rule.invert) in wanted]
+    draft.switch += [_rule_operation("del", rule) for rule in twins]
     for rule in draft.desired.rules:
         there = rule in draft.observed.rules
-        if rule.absent == there:
-            (draft.cleanup if rule.absent else draft.switch).append(_rule_operation("del" if rule.absent else "add", rule))
-    for rule in draft.observed.rules:
-        if rule.place in places and rule not in draft.desired.rules:
-            draft.switch.append(_rule_operation("del", rule))
+        if rule.absent and there:
+            draft.cleanup.append(_rule_operation("del", rule))
+        elif not rule.absent and not there:
+            draft.switch.append(_rule_operation("add", rule, [one for one in gone if one.place == rule.place]))
+    draft.switch += [_rule_operation("del", rule) for rule in gone if rule not in twins]
 
 
-def _rule_operation(verb: str, rule: Rule) -> Operation:
+def _rule_operation(verb: str, rule: Rule, before: Sequence[Rule] = ()) -> Operation:
+    """``before`` were in its place. A request to delete a rule takes the first one that has what it names, and perhaps more: so it
+    is made once for each that this may be, and then they are given back.
+    """
     kind, back = ("delete_rule", "add") if verb == "del" else ("add_rule", "del")
-    return Operation(kind, "", rule_words(verb, rule), (rule_words(back, rule),), 6 if rule.family == 6 else 0)
+    undo = (rule_words(back, rule),) * (1 + len(before)) + tuple(rule_words("add", one) for one in before)
+    return Operation(kind, "", rule_words(verb, rule), undo, 6 if rule.family == 6 else 0)

@@ -157,9 +157,10 @@ class Route:
 class Rule:
     """A routing rule; ``source`` and ``destination`` are empty for all addresses.
 
-    ``protocol`` is who made it, as for a route, and ``selectors`` are the names of selectors that it has beyond these fields
-    (``oif``, ``not``, ``fwmask``, ``suppress_prefixlength`` and others of ip-rule(8)), ``action`` or ``goto`` where it leads to no
-    table; both are known of observed rules only.
+    ``action`` is one of ``REJECTING``, and ``table`` then 0. ``fwmask`` is 0 where the whole mark counts; ``invert``: what does
+    not match; ``suppress``: routes with a prefix of at most this length are not taken. ``protocol`` is who made it, as for a
+    route, and ``selectors`` are the names of what it has beyond these fields (``ipproto``, ``goto`` and others of ip-rule(8));
+    both are known of observed rules only.
     """
 
     priority: int
@@ -172,6 +173,16 @@ class Rule:
     absent: bool = field(default=False, compare=False)
     protocol: str = field(default="", compare=False)
     selectors: Tuple[str, ...] = ()
+    oif: str = ""
+    fwmask: int = 0
+    invert: bool = False
+    suppress: Optional[int] = None
+    action: str = ""
+
+    @property
+    def mark(self) -> str:
+        """As ip-rule(8) has it; empty where the mark does not count."""
+        return f"{self.fwmark}/{self.fwmask}" if self.fwmask else str(self.fwmark or "")
 
     @property
     def place(self) -> Tuple[int, int]:
@@ -179,9 +190,12 @@ class Rule:
         return (self.family, self.priority)
 
     def __str__(self) -> str:
-        words = [("from", self.source), ("to", self.destination), ("iif", self.iif), ("fwmark", str(self.fwmark or ""))]
-        parts = [f"{word} {value}" for word, value in words if value] + [f"with {name}" for name in self.selectors]
-        return " ".join([f"priority {self.priority}", *parts, f"table {self.table}"])
+        words = [("from", self.source), ("to", self.destination), ("iif", self.iif), ("oif", self.oif), ("fwmark", self.mark)]
+        parts = ["not"] if self.invert else []
+        parts += [f"{word} {value}" for word, value in words if value] + [f"with {name}" for name in self.selectors]
+        parts.append(self.action or f"table {self.table}")
+        parts += [] if self.suppress is None else [f"suppress_prefixlength {self.suppress}"]
+        return f"priority {self.priority} {' '.join(parts)}"
 
 
 @dataclass(frozen=True)

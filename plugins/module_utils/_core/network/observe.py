@@ -11,7 +11,7 @@ from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Sequence,
 
 from ..limits import BadText, Entry, entries_of, excerpt, load_json
 from ._hops import with_hops
-from .model import ROUTE_ATTRIBUTES, Address, Hop, Link, Observed, Route, Rule
+from .model import REJECTING, ROUTE_ATTRIBUTES, Address, Hop, Link, Observed, Route, Rule
 
 # -N: tables and protocols as numbers, since a host may have names of its own for them in /etc/iproute2
 COMMANDS: Mapping[str, Tuple[str, ...]] = {
@@ -29,7 +29,9 @@ _TYPES = {_UNICAST: "unicast", "6": "blackhole", "7": "unreachable", "8": "prohi
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
-_RULE_KEYS = ("priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "table", "protocol")
+_RULE_KEYS = ("priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "oif", "oif_detached", "fwmark", "fwmask", "table")
+_RULE_KEYS += ("protocol", "not", "suppress_prefixlen")
+_WHOLE_MARK = 0xFFFFFFFF
 _BOND_OPTIONS = (
     "miimon",
     "updelay",
@@ -224,17 +226,28 @@ def _rules(entries: Sequence[Entry], family: int) -> List[Rule]:
     found: List[Rule] = []
     for entry in entries:
         number = entry.scalar("protocol", "")
+        kind = entry.scalar("action", "")
+        action = _TYPES[kind] if _TYPES.get(kind) in REJECTING else ""
+        mark, mask = (int(entry.scalar(key, "0"), 16) for key in ("fwmark", "fwmask"))
+        known = (*_RULE_KEYS, "action") if action else _RULE_KEYS
+        others = [key for key in entry.keys() if key not in known]
+        others += ["fwmask"] if mask and not mark else []  # every mark without these bits
         found.append(
             Rule(
                 priority=entry.integer("priority", 0),
                 family=family,
-                table=entry.integer("table", 0),
+                table=0 if action else entry.integer("table", 0),
                 source=_selector(entry, "src"),
                 destination=_selector(entry, "dst"),
                 iif=entry.text("iif", ""),
-                fwmark=int(entry.scalar("fwmark", "0"), 16),
+                fwmark=mark,
                 protocol=PROTOCOLS.get(number, number),
-                selectors=tuple(sorted(key for key in entry.keys() if key not in _RULE_KEYS)),
+                selectors=tuple(sorted(others)),
+                oif=entry.text("oif", ""),
+                fwmask=0 if mask == _WHOLE_MARK else mask,
+                invert="not" in entry,
+                suppress=entry.integer("suppress_prefixlen") if "suppress_prefixlen" in entry else None,
+                action=action,
             )
         )
     return found

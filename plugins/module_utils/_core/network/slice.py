@@ -76,6 +76,11 @@ def _rule(one: Rule) -> Dict[str, Any]:
         "ip_to": one.destination,
         "iif": one.iif,
         "fwmark": one.fwmark,
+        "fwmask": one.fwmask,
+        "oif": one.oif,
+        "not": one.invert,
+        "suppress_prefix_length": one.suppress,
+        "action": one.action,
         "state": "absent" if one.absent else "present",
     }
 
@@ -178,15 +183,23 @@ def _read_route(one: Mapping[str, Any]) -> Tuple[Route, int]:
 
 
 def _read_rule(one: Mapping[str, Any]) -> Rule:
+    action = one.get("action") or ""
+    if action not in ("", *REJECTING):
+        raise ValueError(f"{action!r} is not an action")
     return Rule(
         priority=int(one["priority"]),
         family=6 if one.get("family") == "ipv6" else 4,
-        table=int(one.get("route_table") or MAIN_TABLE),
+        table=0 if action else int(one.get("route_table") or MAIN_TABLE),
         source=str(read_network(one["ip_from"])) if one.get("ip_from") else "",
         destination=str(read_network(one["ip_to"])) if one.get("ip_to") else "",
         iif=str(one.get("iif") or ""),
         fwmark=int(one.get("fwmark") or 0),
         absent=one.get("state") == "absent",
+        oif=str(one.get("oif") or ""),
+        fwmask=int(one.get("fwmask") or 0),
+        invert=bool(one.get("not")),
+        suppress=_integer(one.get("suppress_prefix_length")),
+        action=action,
     )
 
 

@@ -147,11 +147,14 @@ def _route(route: Route) -> List[Tuple[str, str]]:
 
 
 def _rule(rule: Rule) -> List[Tuple[str, str]]:
-    lines = [("Priority", str(rule.priority)), ("Table", str(rule.table))]
+    lines = [("Priority", str(rule.priority)), ("Type", rule.action) if rule.action else ("Table", str(rule.table))]
+    lines += [("InvertRule", "yes")] if rule.invert else []
     lines += [("From", rule.source)] if rule.source else []
     lines += [("To", rule.destination)] if rule.destination else []
     lines += [("IncomingInterface", rule.iif)] if rule.iif else []
-    lines += [("FirewallMark", str(rule.fwmark))] if rule.fwmark else []
+    lines += [("OutgoingInterface", rule.oif)] if rule.oif else []
+    lines += [("FirewallMark", rule.mark)] if rule.mark else []
+    lines += [("SuppressPrefixLength", str(rule.suppress))] if rule.suppress is not None else []
     if not rule.source and not rule.destination:
         lines.append(("Family", f"ipv{rule.family}"))
     return lines

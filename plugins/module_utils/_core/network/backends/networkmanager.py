@@ -154,8 +154,10 @@ def _route(index: int, route: Route) -> List[Tuple[str, str]]:
 
 def _rule(rule: Rule) -> str:
     everything = "0.0.0.0/0" if rule.family == 4 else "::/0"
-    words = ["priority", str(rule.priority), "from", rule.source or everything]
+    words = ["priority", str(rule.priority), *(["not"] if rule.invert else []), "from", rule.source or everything]
     words += ["to", rule.destination] if rule.destination else []
     words += ["iif", rule.iif] if rule.iif else []
-    words += ["fwmark", str(rule.fwmark)] if rule.fwmark else []
-    return " ".join([*words, "table", str(rule.table)])
+    words += ["oif", rule.oif] if rule.oif else []
+    words += ["fwmark", rule.mark] if rule.mark else []
+    words += [] if rule.suppress is None else ["suppress_prefixlength", str(rule.suppress)]
+    return " ".join([*words, *(["type", rule.action] if rule.action else ["table", str(rule.table)])])

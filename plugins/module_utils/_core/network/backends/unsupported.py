@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, List
+from typing import Iterator, List, Tuple
 
 from ..detect import TITLES
-from ..model import ROUTE_ATTRIBUTES, Desired, Interface, Route
+from ..model import ROUTE_ATTRIBUTES, Desired, Interface, Route, Rule
 from . import netplan, networkd, networkmanager
 from .base import present
 
@@ -76,5 +76,17 @@ def _route(backend: str, route: Route) -> Iterator[Unsupported]:
 
 def _rules(backend: str, desired: Desired) -> Iterator[Unsupported]:
     for rule in desired.rules if backend == "netplan" else ():
-        if rule.iif and not rule.absent:
-            yield _lacks(backend, f"rules.{rule.priority}", "iif", "Use ip-from or fwmark")
+        for key, value in () if rule.absent else _beyond_netplan(rule):
+            if value:
+                yield _lacks(backend, f"rules.{rule.priority}", key, f"Remove {key}; netplan has ip-from, ip-to, fwmark and route-table only")
+
+
+def _beyond_netplan(rule: Rule) -> List[Tuple[str, bool]]:
+    return [
+        ("iif", bool(rule.iif)),
+        ("oif", bool(rule.oif)),
+        ("not", rule.invert),
+        ("fwmask", bool(rule.fwmask)),
+        ("suppress-prefix-length", rule.suppress is not None),
+        ("action", bool(rule.action)),
+    ]
