@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.unsupported import unsupported
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
 
@@ -135,3 +135,17 @@ def test_a_peer_that_cannot_be_one_is_refused(peer: Any, text: str) -> None:
 def test_an_address_with_a_peer_is_another_than_the_one_without() -> None:
     plain, pointed = Address("192.0.2.11", 32), Address("192.0.2.11", 32, peer="198.51.100.1")
     assert plain != pointed and str(pointed.network) == "198.51.100.1/32" and pointed.alone
+
+
+def test_an_address_that_is_alone_gets_a_wider_network_while_the_primary_of_that_goes(namespace: Namespace) -> None:
+    """The lone one is what keeps it until then: it is there already, and must not be added again."""
+    namespace.clear(False)
+    batch(namespace, "address add 198.51.100.12/24 dev eth0", "address add 198.51.100.11/32 dev eth0")
+    before = namespace.observed()
+    wide = Family(True, addresses=(Address("198.51.100.11", 24),))
+    desired = pinned(Desired((Interface("eth0", ipv4=wide, ipv6=Family(True)),)), before)
+    steps = plan(desired, before)
+    namespace.batch(steps.prepare + steps.switch + steps.cleanup)
+    assert addresses(namespace) == ["198.51.100.11/24"]
+    namespace.batch(rollback(steps), force=True)
+    assert addresses(namespace) == ["198.51.100.11/32", "198.51.100.12/24"]

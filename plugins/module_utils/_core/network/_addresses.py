@@ -79,9 +79,9 @@ def plan_removals(draft: Draft) -> None:
         if goes_down(name, draft):
             gone = []  # they went before it was let in
         heirs = _heirs(wanted[name], have)
-        for heir in heirs:
-            draft.switch.append(_bridge_over(name, heir))
-        for address in reversed(gone):
+        alone = [Address(heir.ip, 32) for heir in heirs]
+        draft.switch += [_add(name, one) for one in alone if one not in have]
+        for address in reversed([one for one in gone if one not in alone]):
             words = address_words("del", name, address)
             draft.switch.append(Operation("delete_address", name, words, restore(name, draft.observed)))
         for address in wanted[name]:
@@ -91,18 +91,13 @@ def plan_removals(draft: Draft) -> None:
             # whatever the kernel did with it when its primary went: afterwards it is there
             back = (address_words("del", name, heir),)
             draft.switch.append(Operation("add_address", name, address_words("replace", name, heir), back))
-        for heir in heirs:
-            alone = Address(heir.ip, 32)
-            words = address_words("del", name, alone)
-            draft.switch.append(Operation("delete_address", name, words, (address_words("add", name, alone),)))
+        for one in alone:
+            back = restore(name, draft.observed) if one in have else (address_words("add", name, one),)
+            draft.switch.append(Operation("delete_address", name, address_words("del", name, one), back))
 
 
 def _add(name: str, address: Address) -> Operation:
     return Operation("add_address", name, address_words("add", name, address), (address_words("del", name, address),))
-
-
-def _bridge_over(name: str, heir: Address) -> Operation:
-    return _add(name, Address(heir.ip, 32))
 
 
 def _heirs(wanted: Tuple[Address, ...], have: Tuple[Address, ...]) -> List[Address]:
