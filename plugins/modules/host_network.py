@@ -93,8 +93,8 @@ diff:
   elements: dict
 reason:
   description:
-    - One word for why it failed. V(rolled_back) says that the host is as it was before; V(lost) that it does not answer,
-      and V(unknown) that it neither says that the change was confirmed nor that it was taken back.
+    - One word for why it failed. V(rolled_back) says that the change was taken back, and the message whether the host is as it was
+      before; V(lost) says that it does not answer, and V(unknown) that it neither says that the change was confirmed nor that it was taken back.
   returned: failure
   type: str
   sample: busy
@@ -110,7 +110,10 @@ state:
       description: The change that waits for its confirmation, with C(id), C(holder), C(phase) and C(seconds_left).
       type: dict
     last:
-      description: The change that was made last, with C(id), C(holder), C(phase), and C(reason) when it was taken back.
+      description:
+        - The change that was made last, with C(id), C(holder), C(phase), and when it was taken back C(reason) and C(differs), a list of
+          what the kernel lacks or has in addition, in the words of C(ip(8\)). It is empty when the kernel's network is as it was before,
+          and V(none) when that was not compared, as after a boot.
       type: dict
     checks:
       description: Each check that was made, and what was wrong, empty when nothing was.

@@ -16,7 +16,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard
 
 BEGUN = {"changed": True, "steps": ["ip link set dev eth0 master br0"], "state": {"checks": {"gateway": "", "name x": "no"}}}
 TOKEN = "a token of this change"
-OURS = {"id": change_id(TOKEN), "phase": "restored", "reason": "nobody confirmed it within 90 s"}
+OURS = {"id": change_id(TOKEN), "phase": "restored", "reason": "nobody confirmed it within 90 s", "differs": []}
 CONFIRMED = {"changed": True, "state": {"checks": {}, "under_way": None, "last": {**OURS, "phase": "confirmed", "reason": ""}}}
 RESTORED = {"changed": False, "state": {"under_way": None, "last": OURS}}
 WAITING = {"changed": False, "state": {"under_way": {"id": "1"}, "last": None}}
@@ -80,6 +80,16 @@ def test_a_host_that_is_cut_off_is_waited_for_until_it_has_gone_back_by_itself()
     assert "nobody confirmed it within 90 s" in result["msg"] and "no new connection: timed out" in result["msg"]
     assert not any(state == "rolled_back" for state, _fresh, _moved in host.calls)
     assert [call for call in host.calls if call[0] == "observed"][0] == ("observed", True, False)
+
+
+@pytest.mark.parametrize("differs", [["missing: route 4 unicast default via 192.0.2.1 dev eth0", "added: address 4 192.0.2.9/24 dev eth0"], None])
+def test_only_what_was_compared_and_is_the_same_is_called_as_it_was_before(differs: Any) -> None:
+    last = {**OURS, "differs": differs}
+    restored = {"changed": False, "state": {"under_way": None, "last": last}}
+    result, _clock = run(Listed(confirmed=[CHECK], rolled_back=[UNDONE], observed=[restored]))
+    assert result["reason"] == "rolled_back" and "nobody confirmed it within 90 s" in result["msg"]
+    assert " is as it was before" not in result["msg"]
+    assert ("; ".join(differs) if differs else "was not compared") in result["msg"]
 
 
 def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:

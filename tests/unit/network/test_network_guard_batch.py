@@ -32,7 +32,7 @@ def switched(namespace: Namespace, folder: Path, lines: Sequence[str], family: i
     namespace.clear(True)
     operations = tuple(Operation("", "eth0", tuple(line.split()), family=family) for line in lines)
     change = Change(str(folder), Plan(switch=operations))
-    texts = {**batches(change), "switch.sh": scripts(change, "boot", 90)["switch.sh"], "restore.sh": 'echo "restored: $1"\n'}
+    texts = {**batches(change), **scripts(change, "boot", 90), "restore.sh": 'echo "restored: $1"\n'}
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     said = namespace.run("sh", str(folder / "switch.sh"))

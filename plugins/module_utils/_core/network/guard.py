@@ -15,6 +15,9 @@ Invariants, which the tests look at after every step:
 - Until then a boot, after ``recover`` where that is enabled, finds the old boot configuration; afterwards the new one.
 - Whoever runs ``restore`` after ``confirmed`` finishes the change instead.
 - Every list may be run again after it was cut off anywhere.
+
+What the planner knows of the kernel's network is less than the kernel does. So ``switch`` first writes that down in the kernel's
+own words (see ``kernel_scripts``), ``restore`` gives back what its requests have left out, and says in the end what differs.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from ._links import CARRIER
 from .advertisements import Heeding
 from .model import FileChange, Observed, Operation, Plan
 from .plan import rollback
@@ -46,7 +50,7 @@ class Step:
     """One step of a script.
 
     ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
-    fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
+    fail; of ``undo`` those of ``source`` instead where the kernel's own words are there for the rest), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
     whole and synced, with its owner and mode), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
     of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
     its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
@@ -54,6 +58,8 @@ class Step:
     files and the claims say; ``claim-networkmanager`` and ``claim-ifupdown`` (what the program believes of the interface
     ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``);
     ``heed`` (``source`` is what the kernel does with router advertisements on the interface ``file``).
+    ``remember``, ``meanwhile``, ``again`` and ``compare``: the kernel's network in its own words is written down before the change
+    and before the rollback, given back where something is missing, and compared with what is there.
     """
 
     kind: str
@@ -83,7 +89,7 @@ class Change:
     ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
     ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
     ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more. ``heedings``: what the
-    kernel does with router advertisements.
+    kernel does with router advertisements. ``touched``: the interfaces whose state may change with it.
     """
 
     folder: str
@@ -99,6 +105,13 @@ class Change:
     claims: Tuple[Claim, ...] = ()
     clients: Tuple[str, ...] = ()
     heedings: Tuple[Heeding, ...] = ()
+    touched: Tuple[str, ...] = ()
+
+    @property
+    def made_addresses(self) -> Tuple[str, ...]:
+        """The addresses that the change adds, without their prefix lengths."""
+        words = [one.words for one in self.operations.operations if one.kind == "add_address"]
+        return tuple(sorted({one[2].partition("/")[0] for one in words}))
 
 
 def prepare(
@@ -144,7 +157,19 @@ def prepare(
         tuple(held.items()),
         bool(shown),
         bool(shown) and netplan,
+        touched=touched(operations, observed),
     )
+
+
+def touched(operations: Plan, observed: Observed) -> Tuple[str, ...]:
+    """The interfaces that the operations change, those that these are ports of, and those that stand on them."""
+    found = {one.link for one in operations.operations if one.link}
+    found |= {observed.links[name].master for name in found if name in observed.links} - {""}
+    while True:
+        above = {one.name for one in observed.links.values() if one.lower in found} - found
+        if not above:
+            return tuple(sorted(name for name in found if not CARRIER.fullmatch(name)))
+        found |= above
 
 
 def _unmanaged(name: str) -> str:
@@ -185,6 +210,7 @@ def batches(change: Change) -> Dict[str, str]:
         "cleanup": change.operations.cleanup,
         "retire": change.operations.retire,
         "undo": rollback(change.operations),
+        "away": _away(change.operations),
     }
     found: Dict[str, str] = {}
     for name, operations in parts.items():
@@ -196,6 +222,19 @@ def batches(change: Change) -> Dict[str, str]:
         lines = _remind(parts[name])
         if lines:
             found[f"remind-{name}"] = "".join(f"{line}\n" for line in lines)
+    return found
+
+
+def _away(operations: Plan) -> List[Operation]:
+    """The part of the way back that takes away what the change has made. Addresses, routes and rules that were there before
+    are given back in the kernel's words, which say more of them.
+    """
+    done = operations.prepare + operations.switch + operations.cleanup
+    found: List[Operation] = []
+    for one in reversed(done):
+        lines = [("route", "del", *one.words[2:])] if one.kind == "replace_route" else []
+        lines += [words for words in one.undo if words[0] == "link" or words[1] == "del"]
+        found += [Operation("undo", one.link, words, family=one.family) for words in dict.fromkeys(lines)]
     return found
 
 
@@ -225,6 +264,12 @@ def _remind(operations: Sequence[Operation]) -> List[str]:
 def _batch(change: Change, name: str, kind: str = "batch") -> List[Step]:
     there = batches(change)
     return [Step(kind, f"{name}{end}", family=6 if end else 0) for end in ("", "6") if f"{name}{end}" in there]
+
+
+def _undo(change: Change) -> List[Step]:
+    there = batches(change)
+    ends = [(end, family) for end, family in (("", 0), ("6", 6)) if f"undo{end}" in there]
+    return [Step("undo", f"undo{end}", f"away{end}" if f"away{end}" in there else "/dev/null", family) for end, family in ends]
 
 
 @dataclass(frozen=True)
@@ -307,7 +352,7 @@ def switch(change: Change) -> List[Step]:
 
     New interfaces are told what to do with router advertisements before they get a port and hear of any.
     """
-    steps = _service(change, "release") + _clients(change, "freeze") + _trial(change, early=True)
+    steps = [Step("remember"), *_service(change, "release"), *_clients(change, "freeze"), *_trial(change, early=True)]
     steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
     if change.early or change.held:
         steps += [Step("reload"), *(Step("link", name) for name in change.made)]
@@ -344,12 +389,12 @@ def restore(change: Change, adopting: bool) -> List[Step]:
 
     The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped.
     """
-    undo = _batch(change, "undo", "undo") + _heed(change, "before")
+    undo = [*_undo(change), *_heed(change, "before"), Step("again")]
     released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
-    steps = undo + released + (_boot(change, new=False) if adopting else []) + _end_trial(change)
+    steps = [Step("meanwhile"), *undo, *released] + (_boot(change, new=False) if adopting else []) + _end_trial(change)
     steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
     steps += [*_claims(change, "before"), *_service(change, "acquire"), *_clients(change, "thaw")]
-    return [*steps, Step("mark", RESTORED), *leave()]
+    return [*steps, Step("compare"), Step("mark", RESTORED), *leave()]
 
 
 def recover(change: Change, adopting: bool) -> List[Step]:

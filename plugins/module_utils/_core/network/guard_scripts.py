@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Dict, List, Sequence
 
 from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, Change, Step, adopt, finish, leave, recover, restore, switch
+from .kernel_scripts import BEFORE, kernel_files
 
 TOO_LATE = 3
 """Exit status of a script that found the change taken back already."""
@@ -94,6 +95,11 @@ batch() {{
         esac
     done
 }}
+# The second file where nobody has written down what there was
+undo() {{
+    if [ -s {before} ]; then file=$1; else file=$2; fi
+    timeout 20 ip $3 -force -batch "$file"
+}}
 wait_for() {{
     for turn in $(seq 100); do
         [ "$(cat "/sys/class/net/$1/$2" 2>&1)" = "$3" ] && return 0
@@ -133,6 +139,7 @@ _WORDS = {
     "acquire": "NetworkManager did not start",
     "claim-networkmanager": "NetworkManager could not be told of {file}",
     "claim-ifupdown": "ifupdown could not be told of {file}",
+    "remember": "the network that is there could not be written down",
     "heed": "the kernel did not take what to do with router advertisements on {file}",
 }
 
@@ -140,6 +147,7 @@ _WORDS = {
 def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
     """File name -> content of each script."""
     return {
+        **kernel_files(change.touched, change.made_addresses),
         "switch.sh": _switch(change),
         "adopt.sh": _adopt(change),
         "finish.sh": _finish(change),
@@ -147,8 +155,8 @@ def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
     }
 
 
-def _head(title: str, change: Change) -> str:
-    return _HEAD.format(title=title, folder=quote(change.folder))
+def _head(title: str, change: Change, kernel: bool = False) -> str:
+    return _HEAD.format(title=title, folder=quote(change.folder), before=BEFORE) + ("\n[ -r ./kernel.sh ] && . ./kernel.sh\n" if kernel else "")
 
 
 def command(step: Step) -> str:
@@ -156,7 +164,7 @@ def command(step: Step) -> str:
     ip = f"timeout 20 ip{' -6' if step.family == 6 else ''}"
     words = {
         "batch": f"batch {quote(step.file)}{' -6' if step.family == 6 else ''}",
-        "undo": f"{ip} -force -batch {quote(step.file)} >undo.log 2>&1",
+        "undo": f"undo {quote(step.source or step.file)} {quote(step.file)} {'-6' if step.family == 6 else ''} >undo.log 2>&1".replace("  ", " "),
         "remind": f"{ip} -force -batch {quote(step.file)} >remind.log 2>&1",
         "carrier": f"wait_for {quote(step.file)} operstate up",
         "link": f"link {quote(step.file)}",
@@ -175,6 +183,10 @@ def command(step: Step) -> str:
         "freeze": f"clients STOP {quote(step.file)}",
         "thaw": f"clients CONT {quote(step.file)}",
         "end": f"clients KILL {quote(step.file)}",
+        "remember": "remember",
+        "meanwhile": "meanwhile >again.log 2>&1",
+        "again": "again >again.log 2>&1",
+        "compare": "compare >compare.log 2>&1",
         "heed": f"heed {quote(step.source)} {quote(step.file)}",
     }
     return words[step.kind]
@@ -206,7 +218,7 @@ def _lenient(steps: Sequence[Step], indent: str) -> str:
 
 def _switch(change: Change) -> str:
     body = f"flock -w 20 9 || fail 'another step of this change does not end'\n[ -e {RESTORED} ] && exit {TOO_LATE}\n"
-    return _head("Makes the change.", change) + _FAIL + "\n" + body + f"[ -e {APPLIED} ] && exit 0\n" + _strict(switch(change))
+    return _head("Makes the change.", change, kernel=True) + _FAIL + "\n" + body + f"[ -e {APPLIED} ] && exit 0\n" + _strict(switch(change))
 
 
 def _adopt(change: Change) -> str:
@@ -223,7 +235,7 @@ def _finish(change: Change) -> str:
 def _restore(change: Change, boot_id: str, timeout: int) -> str:
     given = quote(f"nobody confirmed it within {timeout} s")
     return (
-        _head("Takes the change back, unless it was confirmed.", change)
+        _head("Takes the change back, unless it was confirmed.", change, kernel=True)
         + f"\n[ \"${{2-}}\" = {HELD} ] || flock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n"
         + _lenient(finish(change), "    ")
         + f"    exit 0\nfi\nif [ -e {RESTORED} ]; then\n"

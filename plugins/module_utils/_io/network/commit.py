@@ -133,9 +133,13 @@ class Commit:
 
 def _told(result: Dict[str, Any], why: str, last: Dict[str, Any]) -> Dict[str, Any]:
     """What was tried, what was restored, and why."""
-    restored = last["state"]["last"]["reason"]
+    restored, differs = last["state"]["last"]["reason"], last["state"]["last"].get("differs")
     tried = "; ".join(result.get("steps", []))
     text = f"The network of this host is as it was before: the change was taken back, for {restored}"
+    if differs is None:
+        text = f"The change was taken back, for {restored}. What the kernel has now was not compared with what it had before"
+    elif differs:
+        text = f"The change was taken back, for {restored}, but the network of this host is not as it was before: {'; '.join(differs)}"
     more = "" if why in restored else f" What stood in the way of confirming it: {why}."
     return {"state": last["state"], "msg": f"{text}.{more} Tried: {tried}."}
 

@@ -34,6 +34,7 @@ from ..._core.network.guard import (
 )
 from ..._core.network.guard_record import Known, is_id, read_known, write_known
 from ..._core.network.guard_scripts import HELD, TOO_LATE, scripts
+from ..._core.network.kernel_scripts import DIFFERS
 from ..clock import Clock
 from ..command import CommandResult, CommandRunner
 from ..files import FileStore
@@ -55,7 +56,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a change. ``phase`` is started, applied, adopting, confirmed or restored."""
+    """What is known of a change. ``phase`` is started, applied, adopting, confirmed or restored. ``differs`` is what the kernel
+    has, after it was taken back, that it had not before, or lacks; None when that was not compared, as after a boot.
+    """
 
     id: str
     holder: str
@@ -63,6 +66,7 @@ class Record:
     reason: str
     seconds_left: float
     steps: Tuple[str, ...]
+    differs: Optional[Tuple[str, ...]] = None
 
     def __str__(self) -> str:
         return f"change {self.id} of {self.holder}"
@@ -313,7 +317,11 @@ class Guard:
         phase = marks[0] if marks else "started"
         reason = masked_message(self._text(f"{folder}/reason").strip()) if phase == RESTORED else ""
         left = max(0.0, known.ends - self._uptime()) if phase not in (CONFIRMED, RESTORED) else 0.0
-        return Record(name, known.holder, phase, reason, left, known.steps)
+        return Record(name, known.holder, phase, reason, left, known.steps, self._differs(folder) if phase == RESTORED else None)
+
+    def _differs(self, folder: str) -> Optional[Tuple[str, ...]]:
+        path = f"{folder}/{DIFFERS}"
+        return tuple(masked_message(line) for line in self._text(path).splitlines()) if os.path.exists(path) else None
 
     def _uptime(self) -> float:
         return float((self._files.read(UPTIME) or "0").split()[0])

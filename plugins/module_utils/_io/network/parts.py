@@ -39,7 +39,7 @@ def plain(record: Optional[Record]) -> Optional[Dict[str, Any]]:
     if record is None:
         return None
     found = {"id": record.id, "holder": record.holder, "phase": record.phase, "reason": record.reason}
-    return {**found, "seconds_left": round(record.seconds_left, 1)}
+    return {**found, "seconds_left": round(record.seconds_left, 1), "differs": None if record.differs is None else list(record.differs)}
 
 
 def state_of(guard: Guard) -> Dict[str, Any]:

@@ -1,0 +1,398 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kernel's network in its own words: read before a change, put back by a rollback, and compared with what is there then.
+
+``NORMAL`` makes of what ip(8) prints lines that ip(8) takes: ``KIND FAMILY WORDS``. So an attribute that the planner has no
+field for is kept like any other. ``BACK`` reads such lines of before and of now, and prints what is still to be done, or how
+they differ. Nothing that a change did not make is deleted, unless it stands in the place of what was there.
+"""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import Dict, Sequence
+
+BEFORE, MEANWHILE, DIFFERS = "before", "meanwhile", "differs"
+"""Files beside the scripts: the kernel's network before the change, that before the rollback, and how that after it differs."""
+
+NORMAL = r"""
+# What ip(8) prints (-N -d -o) as lines that it takes. Words that say how something fares, and not what it is, are left out.
+BEGIN {
+    types = "unicast local broadcast anycast multicast blackhole unreachable prohibit throw nat"
+    count = split(types, type)
+    fares["linkdown"]; fares["dead"]; fares["pervasive"]; fares["offload"]; fares["offload_failed"]; fares["trap"]
+    fares["rt_offload"]; fares["rt_trap"]; fares["unresolved"]; fares["notify"]; fares["cache"]; fares["tentative"]
+    fares["dadfailed"]; fares["optimistic"]; fares["dynamic"]; fares["stable-privacy"]
+    fares["[detached]"]; fares["[unresolved]"]
+    split("from to tos dsfield dscp fwmark iif oif uidrange ipproto sport dport lookup suppress_prefixlength suppress_ifgroup " \
+        "realms map-to goto proto tun_id flowlabel", words)
+    for (n in words) argument[words[n]]
+    split("priority cost hairpin guard root_block fastleave learning flood proxy_arp proxy_arp_wifi mcast_router mcast_flood " \
+        "bcast_flood mcast_to_unicast neigh_suppress group_fwd_mask vlan_tunnel isolated locked mab backup_port", words)
+    for (n in words) settable["bridge_slave", words[n]]
+    split("forward_delay hello_time max_age ageing_time stp_state priority vlan_filtering vlan_protocol vlan_default_pvid " \
+        "vlan_stats_enabled group_fwd_mask mcast_snooping mcast_vlan_snooping no_linklocal_learn mcast_router " \
+        "mcast_query_use_ifaddr mcast_querier mcast_hash_max mcast_last_member_count mcast_startup_query_count " \
+        "mcast_last_member_interval mcast_membership_interval mcast_querier_interval mcast_query_interval " \
+        "mcast_query_response_interval mcast_startup_query_interval mcast_stats_enabled mcast_igmp_version mcast_mld_version " \
+        "nf_call_iptables nf_call_ip6tables nf_call_arptables", words)
+    for (n in words) settable["bridge", words[n]]
+    split("queue_id prio", words)
+    for (n in words) settable["bond_slave", words[n]]
+    split("miimon updelay downdelay peer_notify_delay use_carrier arp_interval arp_ip_target ns_ip6_target arp_validate " \
+        "arp_all_targets arp_missed_max primary primary_reselect fail_over_mac xmit_hash_policy resend_igmp num_grat_arp " \
+        "all_slaves_active min_links lp_interval packets_per_slave lacp_active lacp_rate ad_select", words)
+    for (n in words) settable["bond", words[n]]
+}
+{ whole = $0 }
+kind == "link" {
+    # 3: eth0@far0: <BROADCAST,UP> mtu 1500 qdisc noqueue master br0 ...\ link/[1] 22:53:.. brd ff:..\ veth \ bridge_slave state ...
+    name = $2; sub(/:$/, "", name); sub(/@.*/, "", name)
+    start = "link 0 dev " name " "
+    print start (index("," substr($3, 2, length($3) - 2) ",", ",UP,") ? "up" : "down")
+    master = "nomaster"; detail = ""; details = ""
+    for (n = 4; n <= NF; n++) {
+        word = $n; sub(/\\$/, "", word); following = $(n + 1); sub(/\\$/, "", following)
+        if ($n ~ /^link\//) { if (following ~ /:/ ) print start "address " following; n++; continue }
+        if (detail == "" && (word == "mtu" || word == "group")) { print start word " " following; n++; continue }
+        if (detail == "" && word == "qlen") { print start "txqueuelen " following; n++; continue }
+        if (detail == "" && word == "master") { master = "master " following; n++; continue }
+        if (word == "addrgenmode") { print start "addrgenmode " following; n++; continue }
+        if ((word == "bridge" || word == "bond" || word == "bridge_slave" || word == "bond_slave") && $(n - 1) ~ /\\$/) { detail = word; continue }
+        if (word != "" && $(n - 1) ~ /\\$/) detail = "other"
+        if ((detail, word) in settable) { details = details start "type " detail " " word " " following "\n"; n++ }
+    }
+    print start master
+    printf "%s", details
+    next
+}
+kind == "address" {
+    # 3: eth0    inet 192.0.2.11/24 brd 192.0.2.255 scope 0 secondary eth0:1\ valid_lft forever preferred_lft forever
+    if ($3 != "inet" && $3 != "inet6") next
+    name = $2; sub(/@.*/, "", name)
+    family = $3 == "inet" ? 4 : 6
+    cut = index(whole, "\\")
+    ends = substr(whole, cut + 1); gsub(/sec/, "", ends); gsub(/\\/, "", ends); gsub(/^ +| +$/, "", ends)
+    $0 = substr(whole, 1, cut - 1)
+    line = ""; label = ""; skip = 0
+    for (n = 4; n <= NF; n++) {
+        if ($n == "temporary") skip = 1
+        else if ($n == "flags") n++
+        else if ($n == "any") line = line " anycast"
+        else if ($n in fares) continue
+        else if (family == 4 && n == NF && n > 5 && $(n - 1) != "scope" && $n !~ /^(secondary|deprecated|noprefixroute)$/) label = $n == name ? "" : " label " $n
+        else line = line " " $n
+    }
+    if (!skip) print "address " family line label " dev " name " " ends
+    next
+}
+kind == "rule" {
+    # 100: not from 192.0.2.0/24 fwmark 0x5/0x7 oif nope [detached] lookup 254 suppress_prefixlength 0 proto 17
+    line = "rule " family " priority " ($1 + 0)
+    for (n = 2; n <= NF; n++) {
+        if ($n == "lookup" && $(n + 1) == "[l3mdev-table]") { line = line " l3mdev"; n++ }
+        else if ($n in fares) continue
+        else if ($n in argument) { value = $(n + 1); sub(/^ipproto-/, "", value); line = line " " $n " " value; n++ }
+        else line = line " " ($n ~ /^[0-9]+$/ && $n < count ? type[$n + 0] : $n)
+    }
+    print line
+    next
+}
+/^[ \t]/ { next }  # what belongs to the line above: a nexthop object that is listed by itself
+kind == "nexthop" {
+    # id 2 via 192.0.2.2 dev eth0 scope 253 proto 17 onlink
+    line = ""; gsub(/\\/, " ")
+    for (n = 1; n <= NF; n++) {
+        if ($n == "scope" || $n == "unbalanced_time" || ($n == "proto" && $(n + 1) == "0")) n++
+        else if (!($n in fares)) line = line " " $n
+    }
+    print "nexthop " ($0 ~ / via [0-9a-f]*:/ ? 6 : 4) line
+    next
+}
+kind == "neigh" {
+    # 2001:db8::77 dev eth0 lladdr 02:00:00:00:00:77 router PERMANENT proto 17
+    line = ""; proxy = ""
+    for (n = 2; n <= NF; n++) {
+        if ($n == "proxy") proxy = " proxy"
+        else line = line " " ($n == "PERMANENT" ? "nud permanent" : $n)
+    }
+    print "neigh " ($1 ~ /:/ ? 6 : 4) proxy " " $1 line
+    next
+}
+kind == "route" {
+    # 1 default table 254 proto 3 scope 0 \ nexthop via 192.0.2.1 dev eth0 weight 3 \ nexthop via 192.0.2.2 dev eth0 weight 1
+    gsub(/\\/, " "); $1 = $1
+    if ($0 ~ / table 255 / && $0 ~ / proto 2( |$)/) next  # the kernel's own, which come and go with the addresses
+    line = "route " family " " ($1 ~ /^[0-9]+$/ && $1 <= count ? type[$1 + 0] : $1)
+    object = 0
+    for (n = 2; n <= NF; n++) {
+        if ($n == "nhid") object = 1
+        if (object && ($n == "dev" || $n == "weight" || $n == "via")) { n += ($n == "via" && $(n + 1) ~ /^inet6?$/) ? 2 : 1; continue }
+        if (object && ($n == "nexthop" || $n == "onlink")) continue
+        if ($n == "error") { n++; continue }
+        if ($n in fares) continue
+        if ($n == "expires") { line = line " expires " ($(n + 1) + 0); n++; continue }
+        if ($n == "rto_min" && $(n + 1) == "lock") { line = line " rto_min"; n++; continue }
+        if ($n == "segs" && $(n + 2) == "[") {
+            line = line " segs "
+            for (n += 3; $n != "]" && n <= NF; n++) line = line $n ($(n + 1) == "]" ? "" : ",")
+            continue
+        }
+        line = line " " $n
+    }
+    print line
+}
+"""
+
+BACK = r"""
+# Lines of before (the first file) and of now. Prints what is to be done, as FAMILY and a line for ip(8), or the differences.
+# Between them, what was there when the rollback began. touched: the interfaces of the change. made: the addresses that it adds.
+# turn: how often it has been tried.
+function word(line, name,   rest) {
+    rest = index(line " ", " " name " ")
+    if (!rest) return ""
+    rest = substr(line, rest + length(name) + 2)
+    sub(/ .*/, "", rest)
+    return rest
+}
+function same(line) {
+    # what may pass: the seconds of a lifetime
+    if (line ~ / valid_lft [1-9]/) { sub(/ deprecated /, " ", line); sub(/ preferred_lft 0/, " preferred_lft +", line) }
+    while (match(line, / (expires|valid_lft|preferred_lft) [1-9][0-9]*/)) {
+        split(substr(line, RSTART + 1, RLENGTH - 1), pair)
+        line = substr(line, 1, RSTART) pair[1] " +" substr(line, RSTART + RLENGTH)
+    }
+    return line
+}
+function since(line,   n, left, deprecated) {
+    # the line as it is given to the kernel: lifetimes less the time that has passed, and no word for what the kernel decides
+    $0 = line
+    line = ""
+    for (n = 3; n <= NF; n++) {
+        if ($n == "secondary") continue
+        if ($n == "deprecated") { deprecated = 1; continue }
+        if ($n == "preferred_lft" && deprecated) $(n + 1) = 0
+        if (($n == "expires" || $n == "valid_lft" || $n == "preferred_lft") && $(n + 1) ~ /^[1-9][0-9]*$/) {
+            left = $(n + 1) - passed
+            if (left < 1) left = $n == "preferred_lft" ? 0 : 1
+            line = line " " $n " " left
+            n++
+        } else line = line " " $n
+    }
+    return substr(line, 2)
+}
+function place(line,   parts, key) {
+    # what the kernel goes by to find it
+    split(line, parts, " ")
+    if (parts[1] == "address") return parts[1] " " parts[2] " " bare(parts[3]) " " word(line, "dev")
+    if (parts[1] == "nexthop") return parts[1] " " word(line, "id")
+    if (parts[1] == "rule") return parts[1] " " parts[2] " " word(line, "priority")
+    if (parts[1] != "route") return line
+    key = parts[1] " " parts[2] " " parts[4] " " word(line, "table") " " word(line, "metric")
+    return parts[5] == "tos" || parts[5] == "from" ? key " " parts[5] " " parts[6] : key
+}
+function bare(address) {
+    sub(/\/.*/, "", address)
+    return address
+}
+function of_the_host(line) {
+    # made by people or by the program that configures the network, and not by a routing daemon
+    return word(line, "proto") == "" || word(line, "proto") ~ /^(0|1|2|3|4|9|16)$/
+}
+function device(line) {
+    return word(line, "dev")
+}
+function add(line, family,   parts) {
+    busy = 1
+    split(line, parts, " ")
+    if (parts[1] == "link") print 0 " link set " since(line)
+    else if (parts[1] == "address") print family " address add " since(line) (family == 6 && line !~ / nodad /  ? " nodad" : "")
+    else if (parts[1] == "nexthop") print (line ~ / group /  ? 0 : family) " nexthop replace " since(line)
+    else if (parts[1] == "neigh") print family " neigh replace " since(line)
+    else print family " " parts[1] " " (parts[1] == "route" ? "append" : "add") " " since(line)
+}
+function remove(line, family,   parts) {
+    split(line, parts, " ")
+    if (parts[1] == "address") print family " address del " parts[3] (parts[4] == "peer" ? " peer " parts[5] : "") " dev " device(line)
+    else print family " " parts[1] " del " since(line)
+}
+BEGIN {
+    split(touched, names, " ")
+    for (n in names) ours[names[n]]
+    split(made, names, " ")
+    for (n in names) mine[names[n]]
+}
+$1 == "uptime" { if (!part) passed = -$2; if (part == 3) passed += $2; next }
+part == 2 {
+    if (($1 == "route" && !of_the_host($0)) || ($1 == "address" && !(bare($3) in mine) && !/ scope 253 /)) {
+        since_then[++sinces] = $0
+        if ($1 == "route" && !(same($0) in known)) newer[place($0) " " word($0, "proto")] = device($0)
+    }
+    next
+}
+!part { old[++olds] = $0; known[same($0)]; if (!/ secondary /) before[same($0)]; next }
+{
+    current[++currents] = $0
+    there[same($0)]++
+    if ($1 == "link") exists[$4]
+}
+END {
+    befores = olds
+    for (n = 1; n <= sinces; n++) if (!(same(since_then[n]) in known)) old[++olds] = since_then[n]
+    for (n = 1; n <= olds; n++) {
+        line = old[n]
+        name = device(line)
+        split(line, parts, " ")
+        if (name != "" && !(name in ours) && (parts[1] == "link" || !(name in exists))) continue
+        key = place(line)
+        if (n <= befores && !of_the_host(line) && (key " " word(line, "proto")) in newer) {
+            # its program has changed it
+            if (newer[key " " word(line, "proto")] == "" || newer[key " " word(line, "proto")] in exists) continue
+        }
+        if (n > befores && name != "" && !(name in exists)) continue
+        wanted[same(line)]++
+        group[key] = group[key] == "" ? n : group[key] " " n
+        if (there[same(line)] > 0) { there[same(line)]--; continue }
+        if (name != "" && !(name in exists)) { absent[n]; lost[name]; continue }
+        absent[n]
+        lacks[key] = 1
+    }
+    for (n = 1; n <= currents; n++) {
+        line = current[n]
+        if (wanted[same(line)] > 0) { wanted[same(line)]--; continue }
+        extra[n]
+        if (line ~ /^address/) added[device(line)]
+        key = place(line)
+        intruder[key] = intruder[key] == "" ? n : intruder[key] " " n
+    }
+    if (mode == "compare") {
+        for (n = 1; n <= olds; n++) if (n in absent) print "missing: " substr(old[n], 1, 300)
+        for (n = 1; n <= currents; n++) {
+            if (!(n in extra)) continue
+            line = current[n]
+            split(line, parts, " ")
+            if (parts[1] == "link" || !of_the_host(line)) continue
+            if (device(line) in ours || (device(line) == "" && lacks[place(line)])) print "added: " substr(line, 1, 300)
+        }
+        exit
+    }
+    for (n = olds; n >= 1; n--) {  # the kernel puts a new IPv6 address before the others
+        if (n in absent && old[n] ~ /^address 6/) back_to_its_address(n, 6)
+    }
+    for (n = 1; n <= olds; n++) {
+        if (!(n in absent) || n in done) continue
+        line = old[n]
+        split(line, parts, " ")
+        if (line ~ /^address 6/) continue
+        if (line ~ /^address/) back_to_its_address(n, 4)
+        else if (line ~ /^(route|rule)/) back_in_order(n, parts[2])
+        else add(line, parts[2])
+    }
+    if (!busy) for (name in ours) back_in_place(name)
+    for (n in extra) {
+        if (current[n] ~ /^address/ && device(current[n]) in ours && place(current[n]) in group && !(place(current[n]) in lacks))
+            remove(current[n], current[n] ~ /^address 6/ ? 6 : 4)
+        # the network of an address that was not to have it
+        if (current[n] ~ /^route/ && word(current[n], "proto") == 2 && device(current[n]) in ours && !(device(current[n]) in added)) {
+            split(current[n], parts, " ")
+            remove(current[n], parts[2])
+        }
+    }
+}
+function back_to_its_address(n, family,   others, parts, rival) {
+    if (intruder[place(old[n])] == "") { add(old[n], family); return }
+    split(intruder[place(old[n])], others, " ")
+    split(old[n], parts, " ")
+    split(current[others[1]], rival, " ")
+    # the kernel changes lifetimes and flags, and not the rest: that takes a new one
+    if (turn % 2 == 1 && parts[3] == rival[3]) print family " address change " since(old[n])
+    else { remove(current[others[1]], family); add(old[n], family) }
+}
+function back_in_place(name,   n, m, from) {
+    # IPv4 has its addresses in the order in which they came, and sends from the first
+    for (n = 1; n <= olds; n++) {
+        if (old[n] !~ /^address 4/ || old[n] ~ / secondary / || device(old[n]) != name) continue
+        for (m++; m <= currents; m++) if (current[m] ~ /^address 4/ && device(current[m]) == name && same(current[m]) in before) break
+        if (m <= currents && same(current[m]) != same(old[n])) from = 1
+        if (from) { remove(old[n], 4); add(old[n], 4) }
+    }
+}
+function back_in_order(n, family,   key, count, members, others, m) {
+    # of several in one place, the first counts: all of them, in their order
+    key = place(old[n])
+    count = split(intruder[key], others, " ")
+    for (m = 1; m <= count; m++) {
+        if (old[n] ~ /^route/ && word(current[others[m]], "proto") == word(old[n], "proto")) remove(current[others[m]], family)
+    }
+    count = split(group[key], members, " ")
+    for (m = 1; m <= count; m++) if (!(members[m] in absent)) remove(old[members[m]], family)
+    for (m = 1; m <= count; m++) { add(old[members[m]], family); done[members[m]] }
+}
+"""
+
+KERNEL = r"""
+# Functions of the scripts beside it.
+kernel() {{
+    read -r up rest < /proc/uptime
+    echo "uptime ${{up%.*}}"
+    links=$(timeout 20 ip -N -d -o link show) || return 1
+    printf '%s\n' "$links" | awk -v kind=link -f normal.awk || return 1
+    addresses=$(timeout 20 ip -N -d -o address show) || return 1
+    printf '%s\n' "$addresses" | awk -v kind=address -f normal.awk || return 1
+    {{
+        timeout 20 ip -N -d -o nexthop show | awk -v kind=nexthop -f normal.awk
+        for family in 4 6; do
+            timeout 20 ip -$family -N -d -o route show table all | awk -v kind=route -v family=$family -f normal.awk
+            timeout 20 ip -$family -N -d rule show | awk -v kind=rule -v family=$family -f normal.awk
+        done
+        timeout 20 ip -N -o neigh show nud permanent | awk -v kind=neigh -f normal.awk
+        timeout 20 ip -N -o neigh show proxy | awk -v kind=neigh -f normal.awk
+    }} 2>/dev/null
+    return 0
+}}
+remember() {{
+    (umask 077 && kernel > {before}.new) && sync {before}.new && mv {before}.new {before} && sync .
+}}
+# What there is when the rollback begins: what programs have entered since, which the rollback may take along
+meanwhile() {{
+    [ ! -s {before} ] || [ -e {meanwhile} ] || (umask 077 && kernel > {meanwhile})
+}}
+back() {{
+    kernel | awk -v "touched=$touched" -v "made=$made" -v "turn=$1" -v "mode=${{2-}}" -f back.awk {before} part=2 "$(ls {meanwhile} || echo /dev/null)" part=3 -
+}}
+# Until nothing is left to be done: an address that comes back may take others with it
+again() {{
+    [ -s {before} ] || return 1
+    for turn in 1 2 3 4; do
+        lines=$(back "$turn")
+        [ -n "$lines" ] || return 0
+        for family in 0 4 6; do
+            printf '%s\n' "$lines" | sed -n "s/^$family //p" | timeout 20 ip $(echo "-$family" | grep -v 0) -force -batch -
+        done
+    done
+}}
+# What the kernel does by and by, such as a link-local address, has some seconds for it
+compare() {{
+    [ -s {before} ] || return 1
+    for turn in $(seq 6); do
+        again
+        lines=$(back 1 compare)
+        [ -n "$lines" ] || break
+        sleep 0.5
+    done
+    (umask 077 && printf '%s' "$lines" | head -n 20 > {differs})
+}}
+touched={touched}
+made={made}
+"""
+
+
+def kernel_files(touched: Sequence[str], made: Sequence[str]) -> Dict[str, str]:
+    """File name -> content of what the scripts read the kernel with. ``touched`` are the interfaces of the change, ``made`` the
+    addresses that it adds.
+    """
+    names = {"before": BEFORE, "meanwhile": MEANWHILE, "differs": DIFFERS}
+    functions = KERNEL.lstrip().format(**names, touched=quote(" ".join(touched)), made=quote(" ".join(made)))
+    return {"kernel.sh": functions, "normal.awk": NORMAL.lstrip(), "back.awk": BACK.lstrip()}

@@ -1,0 +1,300 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A change and its rollback by the scripts themselves, in a network namespace: what ip(8) prints is the same afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Dict, Iterator, List, Sequence
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED, Change, batches, prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import BEFORE, DIFFERS
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+    Address,
+    Desired,
+    Family,
+    Interface,
+    Operation,
+    Plan,
+    Route,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
+
+from .namespace import Namespace
+
+PRINTED = (
+    "address show", "nexthop show", "-4 rule show", "-6 rule show", "-4 route show table all", "-6 route show table all",
+    "neigh show nud permanent", "neigh show proxy", "link show",
+)  # fmt: skip
+BASE = ("address add 192.0.2.10/24 dev eth0", "address add 2001:db8::10/64 dev eth0 nodad")
+ADDRESSES = (
+    "address add 192.0.2.11/24 broadcast + label eth0:1 dev eth0",
+    "address add 192.0.2.12/24 dev eth0 preferred_lft 0",
+    "address add 192.0.2.14/24 dev eth0 valid_lft 3000 preferred_lft 1000 noprefixroute",
+    "address add 198.51.100.1 peer 198.51.100.2 dev eth0",
+    "address add 198.51.100.9/32 scope host dev eth0",
+    "address add 198.51.100.130/25 metric 50 dev eth0",
+    "address add 2001:db8::11/64 dev eth0 nodad preferred_lft 0",
+    "address add 2001:db8::12/64 dev eth0 nodad valid_lft 3000 preferred_lft 1000 noprefixroute mngtmpaddr",
+    "address add 2001:db8::13 peer 2001:db8:1::13 dev eth0 nodad metric 77",
+    "address add 2001:db8::14/128 dev eth0 nodad home",
+)
+ROUTES = (
+    "route replace default nexthop via 192.0.2.1 dev eth0 weight 3 nexthop via 192.0.2.2 dev eth0",
+    "route add blackhole 10.1.0.0/16",
+    "route add unreachable 10.2.0.0/16 metric 7",
+    "route add prohibit 10.3.0.0/16 table 99",
+    "route add throw 10.4.0.0/16 table 99",
+    "route add 10.5.0.0/16 via 192.0.2.3 dev eth0 mtu lock 1400 advmss 1300 initcwnd 20 initrwnd 21 src 192.0.2.10 metric 5 tos 0x10"
+    " rto_min 30ms quickack 1 hoplimit 33 window 5000 rtt 20ms rttvar 10ms congctl cubic features ecn",
+    "route append 10.5.0.0/16 via 192.0.2.4 dev eth0 metric 5 tos 0x10",
+    "route add 10.6.0.0/16 via 172.16.0.1 dev eth0 onlink proto 17",
+    "route add 10.7.0.0/16 via inet6 fe80::1 dev eth0",
+    "route add local 10.9.0.0/24 dev lo",
+    "route add 10.11.0.0/16 encap ip id 5 dst 10.0.0.1 ttl 3 dev eth0",
+    "route add 10.12.0.0/16 dev eth0 proto 12",
+    "route add 10.13.0.0/16 via 192.0.2.5 dev eth0 mtu 1300 proto 12",
+    "nexthop add id 1 via 192.0.2.1 dev eth0",
+    "nexthop add id 2 via 192.0.2.2 dev eth0 onlink proto 17",
+    "nexthop add id 3 group 1,5/2,2",
+    "route add 10.8.0.0/16 nhid 3",
+    "route add 10.10.0.0/16 nhid 1",
+)
+ROUTES6 = (
+    "route add default nexthop via fe80::1 dev eth0 nexthop via fe80::2 dev eth0 weight 2",
+    "route add 2001:db8:f::/48 via fe80::1 dev eth0 pref high expires 1000 mtu 1400 metric 20",
+    "route add blackhole 2001:db8:e::/48",
+    "route add prohibit 2001:db8:d::/48 metric 5",
+    "route add 2001:db8:c::/48 encap seg6 mode encap segs fc00::1,fc00::2 dev eth0",
+    "route add 2001:db8:b::/48 via fe80::1 dev eth0 src 2001:db8::14 table 77",
+)
+RULES = (
+    "rule add priority 100 not from 192.0.2.0/24 lookup main suppress_prefixlength 0",
+    "rule add priority 101 to 10.0.0.0/8 tos 0x10 fwmark 5/7 iif eth0 oif eth1 lookup 99 protocol 17 ipproto tcp sport 1-20 dport 22 uidrange 5-6",
+    "rule add priority 102 fwmark 5 blackhole",
+    "rule add priority 103 iif lo goto 32766",
+    "rule add priority 104 tun_id 5 lookup 33 suppress_ifgroup 9",
+    "rule add priority 105 from 192.0.2.10 lookup 5 realms 3/4",
+    "rule add priority 105 from 192.0.2.11 lookup 5",
+    "rule add priority 106 l3mdev",
+)
+NEIGHBOURS = (
+    "neigh add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
+    "neigh add proxy 192.0.2.78 dev eth0",
+    "neigh add 2001:db8::77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent router",
+)
+
+
+class Host:
+    """A host in a namespace: its cards, what somebody has entered there, and the scripts of one change."""
+
+    def __init__(self, namespace: Namespace, folder: Path) -> None:
+        self.namespace, self.folder = namespace, folder
+        namespace.clear(False)
+        self.enter(BASE)
+        self.quiet()
+
+    def enter(self, lines: Sequence[str], family: str = "") -> None:
+        self.namespace.run("ip", *([family] if family else []), "-batch", "-", text="".join(f"{line}\n" for line in lines))
+
+    def quiet(self) -> None:
+        """Wait until the kernel has given all link-local addresses: they are tentative no more."""
+        for _turn in range(100):
+            if "tentative" not in self.namespace.run("ip", "-6", "address", "show"):
+                return
+            self.namespace.run("sleep", "0.1")
+        raise AssertionError("an address stays tentative")
+
+    def everything(self) -> Dict[str, List[str]]:
+        """What ip(8) prints; seconds that pass are left out, and the order of routes with other interfaces."""
+        self.quiet()
+        found: Dict[str, List[str]] = {}
+        for words in PRINTED:
+            text = re.sub(r"[0-9]+sec|timer +[0-9.]+", "", self.namespace.run("ip", "-d", "-o", *words.split()))
+            lines = text.splitlines()
+            found[words] = sorted(lines) if "-6 route" in words else lines
+        return found
+
+    def change(self, desired: Desired) -> Change:
+        observed = self.namespace.observed()
+        return self.write(prepare(str(self.folder), plan(pinned(desired, observed), observed), (), {}, observed))
+
+    def write(self, change: Change) -> Change:
+        for name, text in {**batches(change), **scripts(change, self.boot_id(), 90)}.items():
+            elsewhere = text.replace("/var/lib/smallfleet", str(self.folder)).replace("/etc/systemd", f"{self.folder}/etc")
+            (self.folder / name).write_text(elsewhere.replace("systemctl", "true"), encoding="utf-8")
+        return change
+
+    @staticmethod
+    def boot_id() -> str:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+    def script(self, name: str) -> str:
+        """What it printed. /sys shows the interfaces of the namespace in which it was mounted."""
+        inside = 'mount -t sysfs sysfs /sys && exec sh "$0"'
+        return self.namespace.run("unshare", "--mount", "sh", "-c", inside, str(self.folder / name))
+
+    def differs(self) -> List[str]:
+        assert (self.folder / RESTORED).exists(), (self.folder / "again.log").read_text(encoding="utf-8")
+        return (self.folder / DIFFERS).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    namespace = Namespace()
+    if namespace.holder.poll() is not None:
+        pytest.skip("this user may not make a network namespace")
+    yield Host(namespace, tmp_path)
+    namespace.close()
+
+
+def to_the_bridge(*routes: Route) -> Desired:
+    bridge = Interface("br0", "bridge", ports=("eth0",), ipv4=Family(True, addresses=(Address("192.0.2.10", 24),)))
+    return Desired((Interface("eth0"), bridge), routes)
+
+
+def another_address(*routes: Route) -> Desired:
+    four, six = Family(True, addresses=(Address("192.0.2.99", 24),)), Family(True, addresses=(Address("2001:db8::99", 64),))
+    return Desired((Interface("eth0", ipv4=four, ipv6=six),), routes)
+
+
+def another_gateway() -> Desired:
+    four, six = Family(True, addresses=(Address("192.0.2.10", 24),)), Family(True, addresses=(Address("2001:db8::10", 64),))
+    routes = (Route("0.0.0.0/0", "eth0", "192.0.2.99"), Route("::/0", "eth0", "fe80::99", 1024), Route("10.5.0.0/16", "eth0", "192.0.2.99", 5))
+    return Desired((Interface("eth0", ipv4=four, ipv6=six),), routes)
+
+
+DESIRED = {"bridge": to_the_bridge(), "address": another_address(), "gateway": another_gateway()}
+
+
+@pytest.mark.parametrize("name", DESIRED)
+def test_after_a_rollback_everything_that_ip_prints_is_as_it_was(host: Host, name: str) -> None:
+    host.enter([*ADDRESSES, *ROUTES, *RULES, *NEIGHBOURS])
+    host.enter([*ROUTES6, "rule add priority 100 from 2001:db8::/32 lookup 77"], "-6")
+    before = host.everything()
+    host.change(DESIRED[name])
+    host.script("switch.sh")
+    assert (host.folder / APPLIED).exists()
+    assert host.everything() != before
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert host.everything() == before
+
+
+def test_what_a_card_loses_that_goes_down_for_a_moment_comes_back(host: Host) -> None:
+    """As one does that joins a bond: the kernel drops its addresses of IPv6, its routes, next hops and neighbours."""
+    host.enter([*ADDRESSES, *ROUTES, *RULES, *NEIGHBOURS])
+    host.enter(ROUTES6, "-6")
+    before = host.everything()
+    down = [Operation("set_link", "eth0", tuple(f"link set dev eth0 {word}".split())) for word in ("down", "up")]
+    host.write(prepare(str(host.folder), Plan(switch=tuple(down)), (), {}, host.namespace.observed()))
+    host.script("switch.sh")
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert host.everything() == before
+
+
+def test_a_port_that_comes_back_to_its_bridge_has_its_options_again(host: Host) -> None:
+    host.enter(["link add name br0 type bridge", "link set dev br0 up", "link set dev eth0 master br0"])
+    host.enter(["link set dev eth0 type bridge_slave cost 77 hairpin on isolated on mcast_flood off"])
+    host.namespace.run("sleep", "1")
+    before = host.everything()
+    card = Interface("eth0", ipv4=Family(True, addresses=(Address("192.0.2.10", 24),)))
+    host.change(Desired((card, Interface("br0", "bridge"))))
+    host.script("switch.sh")
+    assert " cost 77 " not in "".join(host.everything()["link show"])
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert host.everything() == before
+
+
+def test_what_programs_do_meanwhile_is_theirs(host: Host) -> None:
+    host.enter(["route add 10.12.0.0/16 via 192.0.2.5 dev eth0 proto 12", "route add 10.13.0.0/16 dev eth0 proto 17"])
+    host.change(to_the_bridge(Route("0.0.0.0/0", "br0", "192.0.2.1")))
+    host.script("switch.sh")
+    theirs = ["route add 10.14.0.0/16 dev eth1 proto 12", "address add 198.51.100.77/32 dev eth0", "rule add priority 5210 lookup 52"]
+    host.enter(["route replace 10.12.0.0/16 via 192.0.2.6 dev br0 proto 12", *theirs])
+    host.script("restore.sh")
+    routes, rules = host.namespace.run("ip", "route"), host.namespace.run("ip", "rule")
+    assert "10.12.0.0/16 via 192.0.2.5 dev eth0 proto bird" in routes  # the other went with the bridge
+    assert "10.14.0.0/16 dev eth1 proto bird" in routes and "10.13.0.0/16 dev eth0 proto 17" in routes
+    assert "lookup 52" in rules and "default via" not in routes
+    assert "198.51.100.77/32" in host.namespace.run("ip", "address", "show", "dev", "eth0")
+
+
+def test_a_route_that_its_program_has_changed_meanwhile_stays_changed(host: Host) -> None:
+    host.enter(["route add 10.12.0.0/16 via 192.0.2.5 dev eth0 proto 12"])
+    host.change(another_address())
+    host.script("switch.sh")
+    host.enter(["route replace 10.12.0.0/16 via 192.0.2.6 dev eth0 proto 12"])
+    host.script("restore.sh")
+    assert "10.12.0.0/16 via 192.0.2.6 dev eth0 proto bird" in host.namespace.run("ip", "route")
+    assert "192.0.2.5" not in host.namespace.run("ip", "route")
+    assert host.differs() == []
+
+
+def test_what_could_not_be_put_back_is_named(host: Host) -> None:
+    host.enter(["link add name vx0 type veth peer name vx1", "link set dev vx0 up", "link set dev vx1 up"])
+    host.enter(["address add 198.51.100.1/24 dev vx0", "route add 10.1.0.0/16 via 198.51.100.2 dev vx0"])
+    gone = [Operation("delete_link", "vx0", ("link", "delete", "dev", "vx0"))]
+    host.write(prepare(str(host.folder), Plan(switch=tuple(gone)), (), {}, host.namespace.observed()))
+    host.script("switch.sh")
+    host.script("restore.sh")
+    differs = host.differs()
+    assert "missing: address 4 198.51.100.1/24 scope 0 dev vx0 valid_lft forever preferred_lft forever" in differs
+    assert any(line.startswith("missing: route 4 unicast 10.1.0.0/16 via 198.51.100.2 dev vx0 ") for line in differs)
+
+
+def test_addresses_of_different_networks_keep_their_order(host: Host) -> None:
+    """The kernel sends from the first one where nothing else decides."""
+    host.enter(["address add 198.51.100.1/24 dev eth0", "address add 203.0.113.7/25 dev eth0"])
+    before = host.everything()
+    host.change(Desired((Interface("eth0", ipv4=Family(True, addresses=(Address("198.51.100.1", 24),))),)))
+    host.script("switch.sh")
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert host.everything() == before
+
+
+def test_a_lifetime_ends_when_it_would_have_ended(host: Host) -> None:
+    host.enter(["address add 198.51.100.1/24 dev eth0 valid_lft 1000 preferred_lft 500"])
+    host.change(another_address())
+    host.script("switch.sh")
+    text = (host.folder / BEFORE).read_text(encoding="utf-8")
+    aged = re.sub(r"^uptime (\d+)", lambda found: f"uptime {int(found[1]) - 100}", text)  # as after 100 seconds
+    (host.folder / BEFORE).write_text(aged, encoding="utf-8")
+    assert "198.51.100.1/24" not in host.namespace.run("ip", "address")
+    host.script("restore.sh")
+    seconds = re.search(r"198\.51\.100\.1/24.*?valid_lft (\d+)sec preferred_lft (\d+)sec", host.namespace.run("ip", "-o", "address"))
+    assert seconds and 880 < int(seconds[1]) <= 900
+
+
+def test_a_rollback_goes_on_without_the_words_of_the_kernel(host: Host) -> None:
+    """A power cut, or a full disk, may have left a folder without them."""
+    host.change(another_address())
+    host.script("switch.sh")
+    for name in ("kernel.sh", BEFORE):
+        (host.folder / name).unlink()
+    host.script("restore.sh")
+    assert (host.folder / RESTORED).exists() and not (host.folder / DIFFERS).exists()
+    assert "192.0.2.10/24" in host.namespace.run("ip", "address", "show", "dev", "eth0")
+
+
+def test_what_is_written_down_is_private_and_nothing_is_changed_when_it_cannot_be(host: Host) -> None:
+    host.change(another_address())
+    (host.folder / "normal.awk").unlink()
+    (host.folder / "restore.sh").write_text('echo "restored: $1"\n', encoding="utf-8")
+    before = host.everything()
+    assert "restored: the network that is there could not be written down" in host.script("switch.sh")
+    assert host.everything() == before
+    host.change(another_address())
+    host.script("switch.sh")
+    assert stat.S_IMODE(os.stat(host.folder / BEFORE).st_mode) == 0o600
