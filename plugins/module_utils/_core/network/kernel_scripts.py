@@ -292,8 +292,9 @@ END {
     }
     if (!busy) for (name in ours) back_in_place(name)
     for (n in extra) {
-        if (current[n] ~ /^address/ && device(current[n]) in ours && place(current[n]) in group && !(place(current[n]) in lacks))
-            remove(current[n], current[n] ~ /^address 6/ ? 6 : 4)
+        # what stands beside what was alone in its place: an address with another prefix length, a route that a service has set again
+        if (current[n] ~ /^(address|route)/ && device(current[n]) in ours && place(current[n]) in group && !(place(current[n]) in lacks) && of_the_host(current[n]))
+            remove(current[n], current[n] ~ /^(address|route) 6/ ? 6 : 4)
         # the network of an address that was not to have it
         if (current[n] ~ /^route/ && word(current[n], "proto") == 2 && device(current[n]) in ours && !(device(current[n]) in added)) {
             split(current[n], parts, " ")
@@ -324,7 +325,7 @@ function back_in_order(n, family,   key, count, members, others, m) {
     key = place(old[n])
     count = split(intruder[key], others, " ")
     for (m = 1; m <= count; m++) {
-        if (old[n] ~ /^route/ && word(current[others[m]], "proto") == word(old[n], "proto")) remove(current[others[m]], family)
+        if (old[n] ~ /^route/ && of_the_host(old[n]) && of_the_host(current[others[m]])) remove(current[others[m]], family)
     }
     count = split(group[key], members, " ")
     for (m = 1; m <= count; m++) if (!(members[m] in absent)) remove(old[members[m]], family)
