@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import is_domain
@@ -53,6 +53,7 @@ def left_to_do(made: Exported, observed: Observed) -> List[Operation]:
 @given(changes())
 def test_the_first_run_with_what_was_exported_changes_nothing(case: Tuple[Desired, Observed, bool]) -> None:
     _desired, observed, _promote = case
+    assume(all(len({one.ip for one in many}) == len(many) for many in observed.addresses.values()))
     made = export(observed, [name for name in observed.links if name != UNMANAGED])
     assert left_to_do(made, observed) == [], made.text
 
@@ -137,6 +138,11 @@ network_rules:
     assert left_to_do(made, GROWN) == []
 
 
+def test_an_address_that_is_there_with_two_prefix_lengths_is_named() -> None:
+    made = export(Observed({"eth0": CARD}, {"eth0": (Address("192.0.2.9", 24), Address("192.0.2.9", 32))}), ["eth0"])
+    assert made.left_out == ("eth0: the address 192.0.2.9/32, which 192.0.2.9/24 is too; the first run takes it away",)
+
+
 def test_name_servers_are_exported_where_no_lease_can_have_brought_them() -> None:
     dns = Dns(("192.0.2.53", "2001:db8::53"), ("example.net",))
     made = export(GROWN, ["br0"], ["eth0"], dns)
@@ -186,6 +192,11 @@ route add default via fe80::1 dev br0
 route add 10.42.0.0/16 via 192.0.2.4 dev br0 proto 17
 rule add from 198.51.100.1 lookup 77 priority 100
 route add default via 192.0.2.2 dev br0 table 77
+route add 198.51.100.128/25 nexthop via 192.0.2.3 dev br0 weight 2 nexthop via 192.0.2.4 dev br0
+route add blackhole 10.0.0.0/8
+route add 198.51.100.32/27 via 192.0.2.3 dev br0 src 192.0.2.9 mtu 1400 proto kernel
+address add 198.51.100.2 peer 198.51.100.3/32 dev eth1
+rule add not from 192.0.2.0/24 lookup 77 priority 101 suppress_prefixlength 0
 """
 
 
@@ -197,7 +208,7 @@ def test_a_network_made_by_hand_in_a_real_kernel_is_exported_and_needs_nothing(n
     assert left_to_do(made, observed) == [], made.text
     assert [one for one in made.left_out if "protocol 17" in one]
     assert {one.name for one in made.desired.interfaces} == {"eth0", "br0", "eth1"}
-    assert len(made.desired.routes) == 5 and len(made.desired.rules) == 1
+    assert len(made.desired.routes) == 8 and len(made.desired.rules) == 2
 
 
 @settings(max_examples=200)

@@ -18,7 +18,7 @@ from .model import Address, Desired, Dns, Family, Interface, Link, Observed, Rou
 from .obstacles import KINDS
 
 HEAD = "# The network of this host as it was when smallfleet.infra exported it.\n"
-_BY_HAND = ("", "boot", "static")
+_BY_HAND = ("", "boot", "static", "kernel")
 """Who made a route or a rule that is exported: ip(8) itself, and the programs that configure a host at boot."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _KERNELS_OWN = (0, 32766, 32767)
@@ -62,7 +62,7 @@ def export(observed: Observed, configured: Collection[str], mentioned: Collectio
     and containers are not its ports at boot. Invariant: with these variables the plan for this host has no operation.
     """
     names, left = _names(observed, configured, mentioned)
-    interfaces = tuple(_interface(observed.links[name], observed, names) for name in observed.links if name in names)
+    interfaces = tuple(_once(_interface(observed.links[name], observed, names), left) for name in observed.links if name in names)
     routes = _routes(observed, interfaces, left)
     desired = Desired(interfaces, routes, _rules(observed, left), _dns(dns, interfaces, left))
     return Exported(desired, _variables(desired), tuple(left))
@@ -143,6 +143,16 @@ def _interface(link: Link, observed: Observed, names: Set[str]) -> Interface:
     )
 
 
+def _once(interface: Interface, left: List[str]) -> Interface:
+    """Each address once: the kernel takes one with several prefix lengths, and the inventory does not."""
+    kept: Dict[str, Address] = {}
+    for one in interface.addresses:
+        if kept.setdefault(one.ip, one) is not one:
+            left.append(f"{interface.name}: the address {one}, which {kept[one.ip]} is too; the first run takes it away")
+    four, six = (tuple(one for one in kept.values() if one.family == family) for family in (4, 6))
+    return replace(interface, ipv4=replace(interface.ipv4, addresses=four), ipv6=replace(interface.ipv6, addresses=six))
+
+
 def _four(addresses: Sequence[Address]) -> Family:
     dhcp = any(one.dynamic for one in addresses)
     return Family(bool(addresses), dhcp, addresses=tuple(one for one in addresses if not one.dynamic))
@@ -181,12 +191,13 @@ def _routes(observed: Observed, interfaces: Sequence[Interface], left: List[str]
     named = {one.name for one in interfaces}
     found: List[Route] = []
     for route in observed.routes:
-        if route.interface not in named or route.protocol in ("kernel", "dhcp", "ra", "redirect"):
+        if (route.interfaces and not named & {*route.interfaces}) or route.protocol in ("dhcp", "ra", "redirect"):
             continue
+        unable = [name for name in route.interfaces if (name, route.family) not in able]
         if route.protocol not in _BY_HAND:
             left.append(f"the route {route}: a program made it (protocol {route.protocol}), and it stays")
-        elif (route.interface, route.family) not in able:
-            left.append(f"the route {route}: {route.interface} has no IPv{route.family} address")
+        elif unable:
+            left.append(f"the route {route}: {unable[0]} is not in it, or has no IPv{route.family} address")
         else:
             found.append(replace(route, protocol="static", expires=0))
     return tuple(found)
@@ -200,15 +211,17 @@ def _rules(observed: Observed, left: List[str]) -> Tuple[Rule, ...]:
             continue
         if rule.protocol not in _BY_HAND:
             left.append(f"the rule {rule}: a program made it (protocol {rule.protocol}), and it stays")
-        elif rule.selectors or places.count(rule.place) > 1 or rule.priority > 32765 or not rule.table or not _selects(rule):
+        elif rule.selectors or places.count(rule.place) > 1 or rule.priority > 32765 or not _describable(rule):
             left.append(f"the rule {rule}: network_rules cannot describe it, and it stays as long as this host runs")
         else:
             found.append(replace(rule, protocol=""))
     return tuple(found)
 
 
-def _selects(rule: Rule) -> bool:
-    return bool(rule.source or rule.destination or rule.iif or rule.fwmark)
+def _describable(rule: Rule) -> bool:
+    """Whether it leads somewhere, and not for everything or nothing."""
+    selects = bool(rule.source or rule.destination or rule.iif or rule.oif or rule.fwmark)
+    return bool(rule.table or rule.action) and (selects or (rule.suppress is not None and not rule.invert))
 
 
 def _dns(dns: Dns, interfaces: Sequence[Interface], left: List[str]) -> Dns:
@@ -229,7 +242,7 @@ def _variables(desired: Desired) -> Dict[str, Any]:
         if short or one.name not in of_a_master:
             interfaces.append({"name": one.name, **({"type": one.type} if one.virtual else {}), **short})
     found: Dict[str, Any] = {"network_interfaces": interfaces}
-    routes = [_route(route, entry) for route, entry in zip(desired.routes, written["routes"])]
+    routes = [_route(entry) for entry in written["routes"]]
     rules = [_rule(rule, entry) for rule, entry in zip(desired.rules, written["rules"])]
     dns = {key: value for key, value in written["dns"].items() if value}
     for key, entries in (("network_routes", routes), ("network_rules", rules), ("network_dns", dns)):
@@ -238,9 +251,9 @@ def _variables(desired: Desired) -> Dict[str, Any]:
     return found
 
 
-def _route(route: Route, entry: Mapping[str, Any]) -> Dict[str, Any]:
-    (usual,) = data.as_data(Desired(routes=(Route(route.destination, ""),)))["routes"]
-    return {"destination": route.destination, **_without(entry, usual)}
+def _route(entry: Mapping[str, Any]) -> Dict[str, Any]:
+    (usual,) = data.as_data(Desired(routes=(Route(entry["destination"], ""),)))["routes"]
+    return {"destination": entry["destination"], **_without(entry, usual)}
 
 
 def _rule(rule: Rule, entry: Mapping[str, Any]) -> Dict[str, Any]:
@@ -266,5 +279,5 @@ def _without(entry: Mapping[str, Any], usual: Mapping[str, Any]) -> Dict[str, An
 
 def _hyphens(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key).replace("_", "-"): _hyphens(inner) for key, inner in value.items()}
+        return {str(key).replace("_", "-"): _hyphens(inner) for key, inner in value.items() if inner not in ("", None)}
     return [_hyphens(one) for one in value] if isinstance(value, (list, tuple)) else value

@@ -185,8 +185,8 @@ def _routes(entries: Sequence[Entry], family: int) -> Iterator[Route]:
         number = entry.scalar("protocol", "")
         protocol = PROTOCOLS.get(number, number)
         kind = _TYPES.get(entry.scalar("type", _UNICAST), "")
-        if not kind or table == LOCAL_TABLE or protocol == "kernel":
-            continue
+        if not kind or table == LOCAL_TABLE or (protocol == "kernel" and "gateway" not in entry):
+            continue  # what has a gateway was entered by somebody: ifupdown2 says that its default route is the kernel's
         ways = (entry.entries("nexthops") or [entry]) if kind == "unicast" else []
         if any("dev" not in way or "via" in way for way in ways):
             continue  # a next hop of the other family, or one that goes nowhere
