@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .values import Notes, kind
@@ -77,7 +78,7 @@ def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             path = f"{variable}.{key}"
-            if isinstance(key, str) and names_a_secret(key):
+            if isinstance(key, str) and names_a_secret(key) and not _is_address(inner):
                 notes.add(
                     host,
                     path,
@@ -95,6 +96,14 @@ def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
             "seems to contain a secret, and a plan holds none",
             "Let the program read it from a file on the host that uses it",
         )
+
+
+def _is_address(value: Any) -> bool:
+    """The ``token`` of an interface is the second half of its addresses (ip-token(8))."""
+    try:
+        return isinstance(value, str) and bool(IPv6Address(value))
+    except ValueError:
+        return False
 
 
 def agree(hosts: Mapping[str, Mapping[str, Any]], notes: Notes) -> Dict[str, Any]:

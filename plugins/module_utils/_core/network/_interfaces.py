@@ -10,6 +10,7 @@ from ipaddress import ip_interface
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..fleet.values import kind, shown
+from ._auto import KEYS4, KEYS6, read_auto
 from ._read import Place, address, boolean, choice, mac, mapping, name, number, sequence
 from .model import Address, Family, Interface
 
@@ -88,7 +89,7 @@ def _read(entry: Dict[str, Any], place: Place) -> Optional[Interface]:
 
 def _family(value: Any, family: int, place: Place) -> Family:
     example = "{enabled: true, address: [{ip: 192.0.2.10, prefix-length: 24}]}"
-    known = ("enabled", "dhcp", "address") if family == 4 else ("enabled", "dhcp", "autoconf", "address")
+    known = ("enabled", "dhcp", "address", *KEYS4) if family == 4 else ("enabled", "dhcp", "autoconf", "address", *KEYS6)
     given = mapping(value, known, example, place)
     enabled = boolean(given.get("enabled"), bool(given), place / "enabled")
     dhcp = boolean(given.get("dhcp"), False, place / "dhcp")
@@ -106,7 +107,9 @@ def _family(value: Any, family: int, place: Place) -> Family:
     if not enabled and (dhcp or autoconf or addresses):
         place.note("has settings, but is not enabled", "Write enabled: true, or remove the settings")
         return Family()
-    return Family(enabled, dhcp and enabled, autoconf and enabled, tuple(addresses))
+    if not enabled:
+        return Family(auto=read_auto(given, False, False, place))
+    return Family(enabled, dhcp, autoconf, tuple(addresses), read_auto(given, dhcp or autoconf, autoconf, place))
 
 
 def _address(entry: Any, family: int, place: Place) -> Optional[Address]:

@@ -10,24 +10,25 @@ from dataclasses import replace
 from typing import List, Sequence, Set, Tuple
 
 from ._addresses import donors, final
+from ._auto import LEASED, refused, taken
 from ._draft import Draft, goes_down, route_words, rule_words
 from ._hops import route_key, split
 from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
 
-LEASED = ("dhcp", "ra")
-
-
 def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
-    """The routes that are asked for, and those that move along with leased addresses."""
+    """The routes that are asked for, and those that move along with leased addresses, or are leased and get another metric."""
     found = [route for route in desired.routes if not route.absent]
     for interface in desired.interfaces:
-        for family in (4, 6):
-            for name in donors(interface, family, desired, observed):
+        for family, wish in ((4, interface.ipv4), (6, interface.ipv6)):
+            for name in (interface.name, *donors(interface, family, desired, observed)):
                 for route in observed.routes:
-                    if route.interfaces == (name,) and route.family == family and _leased(route):
-                        moved = replace(route, interface=interface.name)
-                        if route_key(moved) not in [route_key(one) for one in found]:
-                            found.append(moved)
+                    if route.interfaces != (name,) or route.family != family or not _leased(route):
+                        continue
+                    moved = taken(replace(route, interface=interface.name), wish)
+                    if (moved == route and name == interface.name) or interface.absent or refused(moved, wish):
+                        continue
+                    if wish.dynamic and route_key(moved) not in [route_key(one) for one in found]:
+                        found.append(moved)
     return tuple(found)
 
 
@@ -88,6 +89,8 @@ def _unwanted(route: Route, draft: Draft) -> bool:
     if len(managed) < len(route.interfaces) or all(one.absent or goes_down(one.name, draft) for one in managed):
         return False  # not ours, or it goes with its interfaces
     if route.protocol == "static":
+        return True
+    if any(refused(route, one.ipv4 if route.family == 4 else one.ipv6) for one in managed):
         return True
     dynamic = any((one.ipv4 if route.family == 4 else one.ipv6).dynamic for one in managed)
     return route.protocol == "boot" and route.destination in DEFAULT_DESTINATIONS and not dynamic

@@ -53,6 +53,23 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Auto:
+    """What is taken from a lease or from advertisements. Without ``routes`` there is no ``gateway`` either.
+
+    IPv6 only: ``generation`` is how the second half of an address is made (eui64, stable-privacy), or it is that of ``token``;
+    ``privacy`` is about temporary addresses (RFC 8981): disabled, prefer-public, prefer-temporary. Empty: as the program does.
+    """
+
+    dns: bool = True
+    gateway: bool = True
+    routes: bool = True
+    metric: Optional[int] = None
+    generation: str = ""
+    token: str = ""
+    privacy: str = ""
+
+
+@dataclass(frozen=True)
 class Family:
     """What an interface has of IPv4 or of IPv6. ``autoconf`` (addresses from advertisements) is IPv6's only."""
 
@@ -60,6 +77,7 @@ class Family:
     dhcp: bool = False
     autoconf: bool = False
     addresses: Tuple[Address, ...] = ()
+    auto: Auto = Auto()
 
     @property
     def dynamic(self) -> bool:

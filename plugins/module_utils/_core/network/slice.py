@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ..addresses import read_address, read_network
+from ._auto import auto_data, auto_from
 from ._hops import merged, split
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
@@ -34,7 +35,7 @@ def _interface(one: Interface) -> Dict[str, Any]:
     data: Dict[str, Any] = {"name": one.name, "type": one.type, "state": "absent" if one.absent else "up"}
     if one.absent:
         return data
-    data.update(mac_address=one.mac, mtu=one.mtu, ipv4=_family(one.ipv4), ipv6=_family(one.ipv6))
+    data.update(mac_address=one.mac, mtu=one.mtu, ipv4=_family(one.ipv4, 4), ipv6=_family(one.ipv6, 6))
     data["ipv6"]["autoconf"] = one.ipv6.autoconf
     if one.type == "bridge":
         options = {"stp": {"enabled": one.stp}}
@@ -46,9 +47,9 @@ def _interface(one: Interface) -> Dict[str, Any]:
     return data
 
 
-def _family(one: Family) -> Dict[str, Any]:
+def _family(one: Family, family: int) -> Dict[str, Any]:
     addresses = [{"ip": address.ip, "prefix_length": address.prefix_length, "peer": address.peer} for address in one.addresses]
-    return {"enabled": one.enabled, "dhcp": one.dhcp, "address": addresses}
+    return {"enabled": one.enabled, "dhcp": one.dhcp, "address": addresses, **auto_data(one.auto, family)}
 
 
 def _route(one: Route, weight: int) -> Dict[str, Any]:
@@ -154,7 +155,7 @@ def _integer(value: Any) -> Optional[int]:
 def _read_family(one: Mapping[str, Any]) -> Family:
     entries: Sequence[Mapping[str, Any]] = one.get("address") or ()
     addresses = tuple(map(_read_ip, entries))
-    return Family(bool(one.get("enabled")), bool(one.get("dhcp")), bool(one.get("autoconf")), addresses)
+    return Family(bool(one.get("enabled")), bool(one.get("dhcp")), bool(one.get("autoconf")), addresses, auto_from(one))
 
 
 def _read_ip(one: Mapping[str, Any]) -> Address:

@@ -96,7 +96,12 @@ def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
     entry["dhcp4"], entry["dhcp6"] = interface.ipv4.dhcp, interface.ipv6.dhcp
     if interface.ipv4.dhcp:
         entry["dhcp-identifier"] = "mac"
+    overrides = _overrides(interface)
+    entry.update({f"dhcp{family}-overrides": overrides for family in (4, 6) if overrides and entry[f"dhcp{family}"]})
     entry["accept-ra"] = interface.ipv6.autoconf or interface.ipv6.dhcp
+    auto = interface.ipv6.auto
+    entry.update({"ipv6-privacy": auto.privacy == "prefer-temporary"} if auto.privacy else {})
+    entry.update({"ipv6-address-token": auto.token} if auto.token else {})
     entry["link-local"] = ["ipv6"] if interface.ipv6.enabled else []
     if interface.addresses:
         entry["addresses"] = [str(address) for address in interface.addresses]
@@ -113,6 +118,15 @@ def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
     if dns_home(interface, desired) and (desired.dns.servers or desired.dns.search):
         entry["nameservers"] = {"addresses": list(desired.dns.servers), "search": list(desired.dns.search)}
     return entry
+
+
+def _overrides(interface: Interface) -> Dict[str, Any]:
+    """The same for both versions: netplan refuses them for systemd-networkd where they differ. DHCPv6 gives no routes."""
+    auto = interface.ipv4.auto
+    found: Dict[str, Any] = {} if auto.dns else {"use-dns": False}
+    found.update({} if auto.routes else {"use-routes": False})
+    found.update({} if auto.metric is None else {"route-metric": auto.metric})
+    return found
 
 
 def _parameters(interface: Interface) -> Dict[str, Any]:

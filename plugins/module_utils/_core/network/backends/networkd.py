@@ -9,7 +9,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Dict, List, Mapping, Tuple
 
-from ..model import MAIN_TABLE, Desired, Files, Interface, Route, Rule
+from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
 from .base import HEAD, compare, dns_home, oversized, present, routes_of, rules_of, settings
 
 FOLDER = "/etc/systemd/network"
@@ -31,6 +31,8 @@ ROUTE_KEYS = {
     "advmss": "TCPAdvertisedMaximumSegmentSize",
     "quickack": "QuickAck",
 }
+TOKENS = {"eui64": "eui64", "stable-privacy": "prefixstable"}
+PRIVACY = {"disabled": "no", "prefer-public": "prefer-public", "prefer-temporary": "yes"}
 LONGEST_PATTERN = 200
 """Characters of a pattern that is compared; interfaces have names of at most 15."""
 _MILLISECONDS = ("miimon", "updelay", "downdelay")
@@ -101,7 +103,11 @@ def _network(interface: Interface, desired: Desired) -> List[Section]:
     found.append(("Network", _general(interface, desired)))
     if interface.ipv4.dhcp:
         # the same to the server wherever the address moves: networkd's own identifier depends on the interface
-        found.append(("DHCPv4", [("ClientIdentifier", "mac")]))
+        found.append(("DHCPv4", [("ClientIdentifier", "mac"), *_auto(interface.ipv4.auto, "UseRoutes")]))
+    if interface.ipv6.dhcp and not interface.ipv6.auto.dns:
+        found.append(("DHCPv6", [("UseDNS", "no")]))
+    six = _auto(interface.ipv6.auto, "UseRoutePrefix")
+    found += [("IPv6AcceptRA", six)] if interface.ipv6.dynamic and six else []
     for address in interface.addresses:
         lines = [("Address", f"{address.ip}/{address.prefix_length}")]
         lines += [("Peer", f"{address.peer}/{address.prefix_length}")] if address.peer else []
@@ -110,6 +116,16 @@ def _network(interface: Interface, desired: Desired) -> List[Section]:
     found += [("Route", _route(route)) for route in routes_of(interface, desired)]
     found += [("RoutingPolicyRule", _rule(rule)) for rule in rules_of(interface, desired)]
     return found
+
+
+def _auto(auto: Auto, routes: str) -> List[Tuple[str, str]]:
+    """``routes`` is the key for routes other than that by the gateway. Those of [IPv6AcceptRA] need systemd 250."""
+    lines = [("UseDNS", "no")] if not auto.dns else []
+    lines += [("UseGateway", "no")] if not auto.gateway else []
+    lines += [(routes, "no")] if not auto.routes else []
+    lines += [("RouteMetric", str(auto.metric))] if auto.metric is not None else []
+    lines += [("Token", f"static:{auto.token}")] if auto.token else []
+    return lines + ([("Token", TOKENS[auto.generation])] if auto.generation and not auto.token else [])
 
 
 def _general(interface: Interface, desired: Desired) -> List[Tuple[str, str]]:
@@ -123,6 +139,8 @@ def _general(interface: Interface, desired: Desired) -> List[Tuple[str, str]]:
     four, six = interface.ipv4.dhcp, interface.ipv6.dhcp
     lines.append(("DHCP", "yes" if four and six else "ipv4" if four else "ipv6" if six else "no"))
     lines.append(("IPv6AcceptRA", _yes(interface.ipv6.autoconf or interface.ipv6.dhcp)))
+    if interface.ipv6.auto.privacy:
+        lines.append(("IPv6PrivacyExtensions", PRIVACY[interface.ipv6.auto.privacy]))
     lines.append(("LinkLocalAddressing", "ipv6" if interface.ipv6.enabled else "no"))
     if interface.type == "bridge":
         lines.append(("ConfigureWithoutCarrier", "yes"))  # the host keeps its address when the last port is gone

@@ -18,6 +18,7 @@ OLD = "/etc/sysconfig/network-scripts"
 MODE = 0o600  # NetworkManager ignores keyfiles that others can read
 PRIORITY = 100
 ROUTE_KEYS = ("mtu", "cwnd", "initcwnd", "initrwnd")
+PRIVACY = {"disabled": "0", "prefer-public": "1", "prefer-temporary": "2"}
 TYPES = {"ethernet": "802-3-ethernet"}
 Section = Tuple[str, List[Tuple[str, str]]]
 
@@ -115,9 +116,15 @@ def _family(wish: Family, family: int, interface: Interface, desired: Desired) -
     lines = [(f"address{index}", str(one)) for index, one in enumerate(wish.addresses, 1)]
     lines.append(("method", _method(wish, family)))
     if family == 6 and wish.enabled:
-        lines.append(("addr-gen-mode", "eui64"))
+        lines.append(("addr-gen-mode", wish.auto.generation or "eui64"))
+        lines += [("token", wish.auto.token)] if wish.auto.token else []
+        lines += [("ip6-privacy", PRIVACY[wish.auto.privacy])] if wish.auto.privacy else []
     if family == 4 and wish.dhcp:
         lines.append(("dhcp-client-id", "mac"))
+    lines += [] if wish.auto.dns else [("ignore-auto-dns", "true")]
+    lines += [] if wish.auto.routes else [("ignore-auto-routes", "true")]
+    lines += [] if wish.auto.gateway else [("never-default", "true")]
+    lines += [] if wish.auto.metric is None else [("route-metric", str(wish.auto.metric))]
     if wish.enabled:
         routes = [route for route in routes_of(interface, desired) if route.family == family]
         for index, route in enumerate(routes, 1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterator, List, Tuple
 
+from .._auto import settings_of
 from ..detect import TITLES
 from ..model import ROUTE_ATTRIBUTES, Desired, Interface, Route, Rule
 from . import netplan, networkd, networkmanager
@@ -32,6 +33,7 @@ def unsupported(backend: str, desired: Desired) -> List[Unsupported]:
     found: List[Unsupported] = []
     for interface in present(desired):
         found += _addresses(backend, interface)
+        found += _auto(backend, interface)
     for route in desired.routes:
         found += _route(backend, route) if not route.absent else []
     found += _rules(backend, desired)
@@ -50,6 +52,24 @@ def _addresses(backend: str, interface: Interface) -> Iterator[Unsupported]:
             if not address.alone:
                 remedy = f"Remove peer: {address.peer}, and write a route to its network without next-hop-address"
             yield _lacks(backend, where, f"the peer of {address.ip}", remedy)
+
+
+def _auto(backend: str, interface: Interface) -> Iterator[Unsupported]:
+    for family, key, value in settings_of(interface):
+        where = f"interfaces.{interface.name}.ipv{family}.{key}"
+        if backend == "ifupdown":
+            yield _lacks(backend, where, f"{key}: {value}", f"Remove {key}, and write down what is to be other than leased")
+        elif backend == "netplan" and not _netplan_has(interface, family, key, value):
+            yield _lacks(backend, where, f"{key}: {value}", f"Remove {key}")
+
+
+def _netplan_has(interface: Interface, family: int, key: str, value: str) -> bool:
+    """Of advertisements it knows little, and for DHCPv4 and DHCPv6 together only what is the same for both."""
+    if key in ("token", "privacy"):
+        return value != "prefer-public"
+    if family == 4:
+        return key != "auto-gateway" and (key != "auto-dns" or not interface.ipv6.dhcp or not interface.ipv6.auto.dns)
+    return key == "auto-dns" and interface.ipv6.dhcp and interface.ipv4.dhcp and not interface.ipv4.auto.dns
 
 
 _ROUTE_ATTRIBUTES = {
