@@ -79,6 +79,7 @@ class Node:
         self.volatile: Dict[str, str] = {}
         self.marks: Set[str] = set()
         self.observed = observed
+        self.remembers = False
         self.kernel = Kernel(observed, promote)
         self.armed = True
         self.serves = change.program == NETWORKMANAGER
@@ -95,10 +96,12 @@ class Node:
     def step(self, step: Step) -> None:
         if step.kind in ("batch", "undo"):
             assert step.kind == "undo" or not self.serves, "NetworkManager would take it back"
-            file = step.source or step.file  # the switch has written down what there was, or nothing was done
-            for line in batches(self.change).get(file, "").splitlines():
+            lines = batches(self.change)[step.file].splitlines()
+            for line in lines if step.kind == "batch" or self.remembers else ():
                 self.request(Operation("", "", tuple(line.split()), family=step.family), step.kind == "undo")
-        elif step.kind == "again":
+        elif step.kind == "remember":
+            self.remembers = True
+        elif step.kind == "again" and self.remembers:
             self.again()
         elif step.kind == "link":
             made = [one for one in self.change.operations.prepare if one.kind == "add_link" and one.link == step.file]

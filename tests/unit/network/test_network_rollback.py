@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from subprocess import run
 from typing import Dict, Iterator, List, Sequence
 
 import pytest
@@ -205,15 +206,36 @@ def test_what_a_card_loses_that_goes_down_for_a_moment_comes_back(host: Host) ->
 def test_a_port_that_comes_back_to_its_bridge_has_its_options_again(host: Host) -> None:
     host.enter(["link add name br0 type bridge", "link set dev br0 up", "link set dev eth0 master br0"])
     host.enter(["link set dev eth0 type bridge_slave cost 77 hairpin on isolated on mcast_flood off"])
+    host.namespace.run("bridge", "fdb", "add", "02:00:00:00:00:99", "dev", "eth0", "master", "static")
     host.namespace.run("sleep", "1")
     before = host.everything()
     card = Interface("eth0", ipv4=Family(True, addresses=(Address("192.0.2.10", 24),)))
     host.change(Desired((card, Interface("br0", "bridge"))))
     host.script("switch.sh")
     assert " cost 77 " not in "".join(host.everything()["link show"])
+    assert "02:00:00:00:00:99" not in host.namespace.run("bridge", "fdb", "show")
     host.script("restore.sh")
     assert host.differs() == []
     assert host.everything() == before
+    assert "02:00:00:00:00:99 dev eth0 master br0 static" in host.namespace.run("bridge", "fdb", "show")
+
+
+def test_the_vlans_of_a_port_are_those_that_it_had(host: Host) -> None:
+    """As text, for kernels without VLAN filtering: bridge(8) prints a port's first VLAN beside its name, the others below."""
+    host.change(to_the_bridge())
+    links = "link 0 dev eth0 up\nlink 0 dev br0 up\nlink 0 dev br0 type bridge vlan_filtering 1\n"
+    was = "port              vlan-id  \neth0              5 PVID Egress Untagged\n                  10\nbr0               1 Egress Untagged\n"
+    now = "port              vlan-id  \neth0              1 PVID Egress Untagged\n"
+    for name, text in (("before", was), ("now", now)):
+        lines = run(["awk", "-v", "kind=vlan", "-f", "normal.awk"], input=text, cwd=host.folder, capture_output=True, text=True, check=True)
+        (host.folder / name).write_text(links + lines.stdout, encoding="utf-8")
+    argv = ["awk", "-v", "touched=eth0 br0", "-v", "turn=1", "-f", "back.awk", "before", "part=3", "now"]
+    assert run(argv, cwd=host.folder, capture_output=True, text=True, check=True).stdout.splitlines() == [
+        "bridge vlan add dev eth0 vid 5 pvid untagged",
+        "bridge vlan add dev eth0 vid 10",
+        "bridge vlan add dev br0 vid 1 untagged self",
+        "bridge vlan del dev eth0 vid 1",
+    ]
 
 
 def test_what_programs_do_meanwhile_is_theirs(host: Host) -> None:
@@ -277,15 +299,24 @@ def test_a_lifetime_ends_when_it_would_have_ended(host: Host) -> None:
     assert seconds and 880 < int(seconds[1]) <= 900
 
 
-def test_a_rollback_goes_on_without_the_words_of_the_kernel(host: Host) -> None:
-    """A power cut, or a full disk, may have left a folder without them."""
+@pytest.mark.parametrize("name", ["kernel.sh", "back.awk"])
+def test_a_rollback_goes_on_where_the_words_of_the_kernel_cannot_be_read_and_does_not_say_that_all_is_the_same(host: Host, name: str) -> None:
     host.change(another_address())
     host.script("switch.sh")
-    for name in ("kernel.sh", BEFORE):
-        (host.folder / name).unlink()
+    (host.folder / name).unlink()
     host.script("restore.sh")
     assert (host.folder / RESTORED).exists() and not (host.folder / DIFFERS).exists()
     assert "192.0.2.10/24" in host.namespace.run("ip", "address", "show", "dev", "eth0")
+
+
+def test_what_was_not_begun_is_not_taken_back(host: Host) -> None:
+    """The planner's own undo would make of a deprecated address one for ever."""
+    host.enter([*ADDRESSES, *ROUTES, *RULES])
+    before = host.everything()
+    host.change(another_address())
+    host.script("restore.sh")
+    assert (host.folder / RESTORED).exists()
+    assert host.everything() == before
 
 
 def test_what_is_written_down_is_private_and_nothing_is_changed_when_it_cannot_be(host: Host) -> None:

@@ -50,7 +50,7 @@ class Step:
     """One step of a script.
 
     ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
-    fail; of ``undo`` those of ``source`` instead where the kernel's own words are there for the rest), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
+    fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
     whole and synced, with its owner and mode), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
     of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
     its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
@@ -59,7 +59,8 @@ class Step:
     ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``);
     ``heed`` (``source`` is what the kernel does with router advertisements on the interface ``file``).
     ``remember``, ``meanwhile``, ``again`` and ``compare``: the kernel's network in its own words is written down before the change
-    and before the rollback, given back where something is missing, and compared with what is there.
+    and before the rollback, given back where something is missing (by the lines of ``file`` where that cannot be), and compared
+    with what is there.
     """
 
     kind: str
@@ -266,12 +267,6 @@ def _batch(change: Change, name: str, kind: str = "batch") -> List[Step]:
     return [Step(kind, f"{name}{end}", family=6 if end else 0) for end in ("", "6") if f"{name}{end}" in there]
 
 
-def _undo(change: Change) -> List[Step]:
-    there = batches(change)
-    ends = [(end, family) for end, family in (("", 0), ("6", 6)) if f"undo{end}" in there]
-    return [Step("undo", f"undo{end}", f"away{end}" if f"away{end}" in there else "/dev/null", family) for end, family in ends]
-
-
 @dataclass(frozen=True)
 class Source:
     """A file that the scripts copy to its place with its owner and mode: those of the file ``like``, if there is one."""
@@ -389,7 +384,7 @@ def restore(change: Change, adopting: bool) -> List[Step]:
 
     The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped.
     """
-    undo = [*_undo(change), *_heed(change, "before"), Step("again")]
+    undo = [*_batch(change, "away", "undo"), *_heed(change, "before"), Step("again", "undo")]
     released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
     steps = [Step("meanwhile"), *undo, *released] + (_boot(change, new=False) if adopting else []) + _end_trial(change)
     steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []

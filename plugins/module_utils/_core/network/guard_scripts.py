@@ -95,10 +95,10 @@ batch() {{
         esac
     done
 }}
-# The second file where nobody has written down what there was
+# Before the switch has written down what there is it does nothing
 undo() {{
-    if [ -s {before} ]; then file=$1; else file=$2; fi
-    timeout 20 ip $3 -force -batch "$file"
+    [ -s {before} ] && [ -e "$1" ] || return 0
+    timeout 20 ip $2 -force -batch "$1"
 }}
 wait_for() {{
     for turn in $(seq 100); do
@@ -164,7 +164,7 @@ def command(step: Step) -> str:
     ip = f"timeout 20 ip{' -6' if step.family == 6 else ''}"
     words = {
         "batch": f"batch {quote(step.file)}{' -6' if step.family == 6 else ''}",
-        "undo": f"undo {quote(step.source or step.file)} {quote(step.file)} {'-6' if step.family == 6 else ''} >undo.log 2>&1".replace("  ", " "),
+        "undo": f"undo {quote(step.file)}{' -6' if step.family == 6 else ''} >undo.log 2>&1",
         "remind": f"{ip} -force -batch {quote(step.file)} >remind.log 2>&1",
         "carrier": f"wait_for {quote(step.file)} operstate up",
         "link": f"link {quote(step.file)}",
@@ -185,7 +185,7 @@ def command(step: Step) -> str:
         "end": f"clients KILL {quote(step.file)}",
         "remember": "remember",
         "meanwhile": "meanwhile >again.log 2>&1",
-        "again": "again >again.log 2>&1",
+        "again": f"{{ again || {{ undo {quote(step.file)}; undo {quote(step.file)}6 -6; }}; }} >again.log 2>&1",
         "compare": "compare >compare.log 2>&1",
         "heed": f"heed {quote(step.source)} {quote(step.file)}",
     }
