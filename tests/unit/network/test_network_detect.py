@@ -61,6 +61,11 @@ def test_a_program_that_is_not_at_work_is_refused_and_those_that_are_get_named()
     assert backend == "" and "NetworkManager does not configure the network of this host" in why and "(networkd)" in why
 
 
+def test_a_service_that_does_not_run_is_named():
+    assert "for systemd-networkd.service does not run. Start it" in choose("networkd", DESIRED, Seen(frozenset({"ifupdown"})))[1]
+    assert "systemd-networkd and NetworkManager do not run" in choose("auto", DESIRED, Seen(frozenset()))[1]
+
+
 def test_another_program_than_the_one_that_has_the_interface_is_refused():
     seen = Seen(frozenset({"networkd", "networkmanager"}), connections=(("eth0", "ethernet"),))
     backend, why = choose("networkd", DESIRED, seen)

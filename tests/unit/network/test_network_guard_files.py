@@ -25,7 +25,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     write_known,
     write_late,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed, Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
@@ -139,6 +139,48 @@ def test_nothing_changes_the_host_when_that_timer_does_not_start(root):
     assert refused.value.reason == "timer"
     assert systemd.units == [module.ROLLBACK]
     assert not (root / "open").exists()
+
+
+class Full(Systemd):
+    """Has no room to start what it is asked for, from the unit ``full`` on."""
+
+    full = module.ROLLBACK
+
+    def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
+        answer = super().run(argv, stdin=stdin, check=check)
+        if argv[0] == "systemd-run" and f"--unit={self.full}" in argv:
+            return CommandResult(tuple(argv), 1, "", "Failed to start transient timer unit: No space left on device\n")
+        return answer
+
+
+@pytest.mark.parametrize("full", [module.ROLLBACK, module.SWITCH])
+def test_where_systemd_cannot_start_a_timer_nothing_is_changed_and_it_is_said_why(root, monkeypatch, full):
+    monkeypatch.setattr(module, "LEAST_ROOM", 1 << 60)
+    systemd = Full()
+    systemd.full = full
+    with pytest.raises(Refused) as refused:
+        start(systemd)
+    assert refused.value.reason == "timer"
+    assert "No space left on device. /run is full" in str(refused.value) and "Nothing was changed" in str(refused.value)
+    if full == module.ROLLBACK:
+        assert systemd.scripts == [] and not (root / "open").exists()
+    else:
+        (script,) = systemd.scripts
+        assert script.endswith("/restore.sh")  # which ends the timer
+
+
+@pytest.mark.parametrize(("runs", "said"), [(False, "systemd-networkd.service does not run"), (True, "systemd-networkd did not set up the network within")])
+def test_a_service_that_does_not_set_up_the_network_is_named(runs, said):
+    class Still(HostNetwork):
+        def observe(self) -> Observed:
+            return Observed({"eth0": Link("eth0", up=False)})
+
+    class Unit(Systemd):
+        def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
+            return CommandResult(tuple(argv), 0 if runs else 3, "", "")
+
+    wrong = Still(Unit(), SystemFiles(), FakeClock()).settled(Desired((Interface("eth0"),)), "networkd")
+    assert said in wrong and "would still need: ip link set dev eth0 up" in wrong
 
 
 def test_who_takes_back_what_is_left_holds_the_lock_and_does_not_wait_for_it(root):

@@ -14,6 +14,7 @@ from .model import Desired
 
 BACKENDS = ("ifupdown", "netplan", "networkd", "networkmanager")
 TITLES = {"ifupdown": "ifupdown", "netplan": "netplan", "networkd": "systemd-networkd", "networkmanager": "NetworkManager"}
+_SERVICES = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkManager.service"}
 _BY_NETPLAN = re.compile(r"/(run|etc|lib)/systemd/network/10-netplan-")
 _OTHER_RENDERER = re.compile(r"^[ \t]*(network:[ \t]*\{.*)?[\"']?renderer[\"']?\s*:\s*[\"']?NetworkManager", re.MULTILINE)
 # What NetworkManager finds again as it was when it begins anew; an access point or a tunnel would have to be dialled again.
@@ -79,7 +80,9 @@ def choose(wanted: str, desired: Desired, seen: Seen) -> Tuple[str, str]:
     if len(found) > 1:
         return "", f"{told}. Set network_backend to the one that shall configure them at boot, and take them away from the others"
     if not found:
-        return "", f"No program known here configures the network of this host. Set network_backend to one of {', '.join(BACKENDS)}"
+        stopped = "systemd-networkd and NetworkManager do not run, and networking.service is not enabled"
+        known = ", ".join(BACKENDS)
+        return "", f"No program known here ({known}) configures the network of this host: {stopped}. Start or enable the one that does"
     return _given(found[0], held, seen)
 
 
@@ -99,7 +102,8 @@ def _told(held: Mapping[str, Sequence[str]]) -> str:
 def _given(name: str, held: Mapping[str, Sequence[str]], seen: Seen) -> Tuple[str, str]:
     if name not in seen.ready:
         others = ", ".join(sorted(seen.ready)) or "none of them"
-        return "", f"{TITLES[name]} does not configure the network of this host. Set network_backend to one that does ({others})"
+        stopped = f", for {_SERVICES[name]} does not run. Start it, or set" if name in _SERVICES else ". Set"
+        return "", f"{TITLES[name]} does not configure the network of this host{stopped} network_backend to one that does ({others})"
     foreign = {one: many for one, many in held.items() if set(many) != {name}}
     if foreign:
         return "", f"{_told(foreign)}, and network_backend is {name}. Take them away from the other, or set network_backend to it"

@@ -44,6 +44,8 @@ Content = TypeVar("Content")
 LAST = f"{ROOT}/last"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 UPTIME = "/proc/uptime"
+LEAST_ROOM = 1 << 18
+"""Bytes in /run without which it is called full."""
 
 
 class Refused(Exception):
@@ -157,7 +159,11 @@ class Guard:
                 self._files.remove(OPEN)
                 raise
             self._files.write(LAST, f"{name}\n", 0o600)
-        self._transient(SWITCH, delay, [f"{self.folder(name)}/switch.sh"])
+        try:
+            self._transient(SWITCH, delay, [f"{self.folder(name)}/switch.sh"])
+        except Refused as refusal:
+            self._script(name, "restore.sh", str(refusal))  # nothing was begun: this ends the timer
+            raise
         return self._record(name)
 
     def demand(self, token: str) -> Record:
@@ -252,7 +258,9 @@ class Guard:
             self._runner.run(["systemctl", "reset-failed", "--", left], check=False)
         argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={delay:g}s"]
         argv += ["--timer-property=AccuracySec=50ms", "--service-type=oneshot", "--", "/bin/sh", *script]
-        self._runner.run(argv)
+        answer = self._runner.run(argv, check=False)
+        if answer.rc != 0:
+            raise Refused("timer", f"systemd could not start {unit}: {_said(answer)}. {_remedy()}. Nothing was changed")
 
     def _armed(self) -> bool:
         """The timer waits, or what it starts is at work."""
@@ -346,6 +354,16 @@ def describe(change: Change) -> List[str]:
     """What the change does, for people: requests to the kernel as ip(8) takes them, then the files."""
     words = {True: "remove", False: "write"}
     return requests(change.operations, change.heedings) + [f"{words[one.after is None]} {one.path}" for one in change.boot]
+
+
+def _remedy() -> str:
+    """systemd keeps what it is asked to start below /run."""
+    try:
+        place = os.statvfs("/run")
+    except OSError:
+        return "systemctl status says how systemd fares"
+    full = place.f_bavail * place.f_frsize < LEAST_ROOM or (place.f_files and not place.f_favail)
+    return "/run is full: remove what filled it (du -x /run)" if full else "systemctl status says how systemd fares"
 
 
 def _said(answer: CommandResult) -> str:

@@ -18,7 +18,7 @@ from ..._core.network.backends.networkd import Networkd
 from ..._core.network.backends.networkmanager import NetworkManager, profile
 from ..._core.network.backends.unsupported import unsupported
 from ..._core.network.conflicts import asking
-from ..._core.network.detect import choose, clients_to_end, unable
+from ..._core.network.detect import TITLES, choose, clients_to_end, unable
 from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
 from ..._core.network.guard_record import read_desired, read_late, write_desired, write_late
 from ..._core.network.model import Desired, Files, Observed, Plan
@@ -30,12 +30,15 @@ from ..command import CommandRunner
 from ..files import FileStore
 from .conflicts import Conflicts
 from .guard import Guard, Record, Refused
-from .observe import read_files, read_kernel
-from .programs import claims, connections, look
+from .observe import active, read_files, read_kernel
+from .programs import NETWORKD, claims, connections, look
+from .programs import NETWORKMANAGER as MANAGER
 
 BACKENDS: Mapping[str, Backend] = {one.name: one for one in (Ifupdown(), Netplan(), Networkd(), NetworkManager())}
 SHOWN = ("networkd", "netplan")
 """Those whose files systemd-networkd reads, which is shown the same for the trial."""
+UNITS: Mapping[str, str] = {"networkd": NETWORKD, "netplan": NETWORKD, "networkmanager": MANAGER}
+"""The services that set up the network by their files while the host runs."""
 SETTLE = 5.0
 """Seconds that a service gets to take its files over."""
 
@@ -142,7 +145,7 @@ class HostNetwork:
             raise Refused("check", "; ".join(taken))
         backend = self.guard.stored(record, "backend", lambda text, _what: text)
         desired = self._desired(record)
-        return self.guard.confirm(token, lambda: self._settled(desired, backend))
+        return self.guard.confirm(token, lambda: self.settled(desired, backend))
 
     def going(self, token: str) -> List[str]:
         """The interfaces that go when the change that is under way is confirmed. Raises Refused."""
@@ -151,7 +154,7 @@ class HostNetwork:
     def _desired(self, record: Record) -> Desired:
         return self.guard.stored(record, "desired.json", read_desired)
 
-    def _settled(self, desired: Desired, backend: str) -> str:
+    def settled(self, desired: Desired, backend: str) -> str:
         """What is still wrong some seconds after the boot configuration changed, or nothing."""
         ends = self._clock.monotonic() + SETTLE
         wrong = "nothing could be seen"
@@ -159,11 +162,19 @@ class HostNetwork:
             observed = self.observe()
             left = plan(pinned(desired, observed), observed)
             wrong = "; ".join(str(one) for one in (*left.prepare, *left.switch, *left.cleanup))
-            wrong = f"the network would still need: {wrong}" if wrong else self._unclaimed(desired, backend, observed)
+            wrong = self._lacking(wrong, backend) if wrong else self._unclaimed(desired, backend, observed)
             if not wrong or self._clock.monotonic() > ends:
                 break
             self._clock.sleep(0.25)
         return wrong
+
+    def _lacking(self, wrong: str, backend: str) -> str:
+        """Whose fault it is: these services have the network's files by now, and ifupdown does nothing by itself."""
+        unit = UNITS.get(backend, "")
+        if unit and not active(self._runner, unit):
+            return f"{unit} does not run (systemctl status {unit} says why), and the network would still need: {wrong}"
+        who = f"{TITLES[backend]} did not set up the network within {SETTLE:g} s, which" if unit else "the network"
+        return f"{who} would still need: {wrong}"
 
     def _unclaimed(self, desired: Desired, backend: str, observed: Observed) -> str:
         """The interfaces that NetworkManager does not have by our profiles; it activates none on a dead cable."""
