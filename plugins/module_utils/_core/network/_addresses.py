@@ -92,8 +92,8 @@ def plan_removals(draft: Draft) -> None:
             back = (address_words("del", name, heir),)
             draft.switch.append(Operation("add_address", name, address_words("replace", name, heir), back))
         for one in alone:
-            back = restore(name, draft.observed) if one in have else (address_words("add", name, one),)
-            draft.switch.append(Operation("delete_address", name, address_words("del", name, one), back))
+            kept = restore(name, draft.observed) if one in have else (address_words("add", name, one),)
+            draft.switch.append(Operation("delete_address", name, address_words("del", name, one), kept))
 
 
 def _add(name: str, address: Address) -> Operation:

@@ -29,8 +29,9 @@ _TYPES = {_UNICAST: "unicast", "6": "blackhole", "7": "unreachable", "8": "prohi
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
-_RULE_KEYS = ("priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "oif", "oif_detached", "fwmark", "fwmask", "table")
-_RULE_KEYS += ("protocol", "not", "suppress_prefixlen")
+_RULE_KEYS = tuple(
+    "priority src srclen dst dstlen iif iif_detached oif oif_detached fwmark fwmask table protocol not suppress_prefixlen".split()
+)
 _WHOLE_MARK = 0xFFFFFFFF
 _BOND_OPTIONS = (
     "miimon",
