@@ -78,8 +78,10 @@ def _guard(data: bytes) -> None:
 LINKS = (
     b'[{},{"ifname":"eth0","flags":["UP","LOWER_UP"],"mtu":1500,"max_mtu":9000,"address":"02:00:00:00:00:01","master":"br0",'
     b'"linkinfo":{"info_slave_data":{"perm_hwaddr":"02:00:00:00:00:02"}},"inet6_addr_gen_mode":"eui64"},{"ifname":"br0","flags":[],"mtu":1500,'
-    b'"linkinfo":{"info_kind":"bridge","info_data":{"stp_state":0}}},{"ifname":"bond0","flags":[],"mtu":1500,"linkinfo":{"info_kind":"bond",'
-    b'"info_data":{"mode":"active-backup","miimon":100}}},{"ifname":"v","flags":[],"mtu":1500,"link":"br0","linkinfo":{"info_kind":"vlan",'
+    b'"altnames":["x"],"linkinfo":{"info_kind":"bridge","info_data":{"stp_state":0,"group_fwd_mask":"0x4008","ageing_time":30000}}},'
+    b'{"ifname":"bond0","flags":[],"mtu":1500,"linkinfo":{"info_kind":"bond",'
+    b'"info_data":{"mode":"active-backup","miimon":100,"arp_ip_target":["192.0.2.1"],"arp_validate":null}}},{"ifname":"v","flags":[],'
+    b'"mtu":1500,"link":"br0","linkinfo":{"info_kind":"vlan",'
     b'"info_data":{"id":5}}}]'
 )
 ADDRESSES = (
@@ -91,6 +93,7 @@ ROUTES = (
     b'[{"dst":"2001:db8::/64","dev":"eth0","protocol":"9","expires":100,"flags":[]}]',
 )
 RULES = (b'[{"priority":100,"src":"192.0.2.0","srclen":24,"table":"77","fwmark":"0x1","iif":"eth0"},{"priority":0,"src":"all","table":"255"}]', b"[]")
+VLANS = b'[{"ifname":"eth0","vlans":[{"vlan":1,"flags":["PVID","Egress Untagged"]},{"vlan":100,"vlanEnd":200}]},{"ifname":"br0","vlans":[{"vlan":5}]}]'
 ARP = b"\xff" * 6 + b"\x02\0\0\0\0\x01" + b"\x08\x06" + b"\0\x01\x08\0\x06\x04\0\x02" + b"\x02\0\0\0\0\x01" + b"\xc0\0\x02\x0a" + bytes(10)
 ADVERTISEMENT = b"\x33\x33" + bytes(10) + b"\x86\xdd" + bytes(6) + b"\x3a\xff" + bytes(32) + b"\x88" + bytes(24)
 TARGETS: Dict[str, Target] = {
@@ -130,7 +133,7 @@ TARGETS: Dict[str, Target] = {
         (),
         (b"[connection]\nid=x\ninterface-name=eth0\n[ipv4]\nmethod=auto\n# c\n", b"[connection]\n" + b"x\n" * 100_000),
     ),
-    "ip": Target(_ip, (observe.Unreadable,), (SEPARATOR.join((LINKS, ADDRESSES, *ROUTES, *RULES)), LINKS, SEPARATOR.join((LINKS, ADDRESSES)))),
+    "ip": Target(_ip, (observe.Unreadable,), (SEPARATOR.join((LINKS, ADDRESSES, *ROUTES, *RULES, VLANS)), LINKS, SEPARATOR.join((LINKS, ADDRESSES)))),
     "neighbours": Target(
         _neighbours,
         (BadText,),

@@ -109,6 +109,50 @@ def test_a_second_run_changes_nothing():
     assert status == 0 and '"changed": false' in said
 
 
+def with_options(options: Dict[str, object], **port: object) -> Dict[str, object]:
+    card, bridge = ON_BRIDGE["interfaces"]
+    return {**ON_BRIDGE, "interfaces": [card, {**bridge, "bridge": {"options": options, "port": [{"name": "eth0", **port}]}}]}
+
+
+@pytest.mark.drill
+def test_options_of_the_bridge_and_its_port_come_at_once_and_stay_when_nobody_asks_for_them_any_more():
+    shown = "ip -json -details link show"
+    asked = {"mac_ageing_time": 60, "multicast_snooping": False, "group_forward_mask": 16392}
+    status, said = ansible(*MOVER.change(with_options(asked, stp_hairpin_mode=True, stp_priority=7)))
+    assert status == 0, said
+    for desired in (with_options(asked, stp_hairpin_mode=True, stp_priority=7), ON_BRIDGE):
+        links = {link["ifname"]: link["linkinfo"] for link in json.loads(MOVER.on(shown)) if link["ifname"] in ("br0", "eth0")}
+        made, port = links["br0"]["info_data"], links["eth0"]["info_slave_data"]
+        assert (made["ageing_time"], made["mcast_snooping"], made["group_fwd_mask"]) == (6000, 0, "0x4008")
+        assert (port["hairpin"], port["priority"]) == (True, 7)
+        written = MOVER.on("cat /etc/systemd/network/05-smallfleet-br0.netdev /etc/systemd/network/05-smallfleet-eth0.network")
+        assert "MulticastSnooping=no" in written and "AgeingTimeSec=60" in written and "HairPin=yes" in written
+        status, said = ansible(*MOVER.change(desired))
+        assert status == 0 and '"changed": false' in said, said
+    usual = {"mac_ageing_time": 300, "multicast_snooping": True, "group_forward_mask": 0}
+    for desired in (with_options(usual, stp_hairpin_mode=False, stp_priority=32), ON_BRIDGE):
+        status, said = ansible(*MOVER.change(desired))
+        assert status == 0, said
+    assert json.loads(MOVER.on(shown.replace("show", "show dev br0")))[0]["linkinfo"]["info_data"]["mcast_snooping"] == 1
+    as_before()
+
+
+@pytest.mark.drill
+def test_a_card_by_its_mac_is_found_and_another_of_its_names_is_answered_with_the_name():
+    mac = MOVER.on("cat /sys/class/net/eth0/address").strip()
+    card, bridge = ON_BRIDGE["interfaces"]
+    by_mac = {"name": "uplink", "type": "ethernet", "identifier": "mac-address", "mac_address": mac}
+    same = {**ON_BRIDGE, "interfaces": [by_mac, {**bridge, "bridge": {"port": [{"name": "uplink"}]}}]}
+    status, said = ansible(*MOVER.change(same))
+    assert status == 0 and '"changed": false' in said, said
+    MOVER.on("ip link property add dev eth0 altname enp3s0")
+    other = {**ON_BRIDGE, "interfaces": [{**card, "name": "enp3s0"}, {**bridge, "bridge": {"port": [{"name": "enp3s0"}]}}]}
+    status, said = ansible(*MOVER.change(other))
+    MOVER.on("ip link property del dev eth0 altname enp3s0")
+    assert status != 0 and "is another name (altname) of eth0 on this host. Write eth0" in said
+    as_before()
+
+
 @pytest.mark.drill
 def test_a_wrong_gateway_is_found_by_the_check_and_taken_back_at_once():
     wrong = {**ON_BRIDGE, "routes": [{**ON_BRIDGE["routes"][0], "next_hop_address": "198.18.0.99"}]}

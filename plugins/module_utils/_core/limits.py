@@ -179,6 +179,10 @@ class Entry:
             raise BadText(f"{self.place}: has no {key}")
         return self._value.get(key, default)
 
+    def is_null(self, key: str) -> bool:
+        """Whether the key is there without a value."""
+        return key in self._value and self._value[key] is None
+
     def text(self, key: str, default: Optional[str] = None) -> str:
         value = self._get(key, default)
         if not isinstance(value, str):

@@ -16,6 +16,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Dict, Iterable, List, Sequence, Tuple
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key, split, with_hops
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.link_options import BRIDGE, FILTERING, STP
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     MAIN_TABLE,
     REJECTING,
@@ -27,7 +28,12 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Operation,
     Route,
     Rule,
+    Vlan,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import by_default, canonical, less, pvid_of
+
+BRIDGE_DEFAULTS = {option.key: option.default for option in (*STP, *BRIDGE, FILTERING)}
+PORT_DEFAULTS = {"hairpin": "off", "priority": "32"}
 
 
 class Failed(Exception):
@@ -42,12 +48,13 @@ class Kernel:
         self.addresses: Dict[str, List[Address]] = {name: list(observed.addresses.get(name, ())) for name in self.links}
         self.routes: List[Route] = list(observed.routes)
         self.rules: List[Rule] = list(observed.rules)
+        self.vlans: Dict[str, Tuple[Vlan, ...]] = dict(observed.vlans)
         self.pairs: Dict[str, str] = {}
         self.promote = promote
 
     def observed(self) -> Observed:
         addresses = {name: tuple(self.addresses.get(name, ())) for name in self.links}
-        return Observed(dict(self.links), addresses, tuple(self.routes), tuple(self.rules))
+        return Observed(dict(self.links), addresses, tuple(self.routes), tuple(self.rules), vlans=dict(self.vlans))
 
     def run(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
@@ -72,6 +79,8 @@ class Kernel:
             self._route(verb, rest)
         elif what == "rule":
             self._rule(verb, rest, operation.family or 4)
+        elif what == "vlan":
+            self._vlan(verb, rest)
         else:
             raise AssertionError(f"no such line: {operation.line}")
 
@@ -97,11 +106,15 @@ class Kernel:
         mac = given.get("address", self.links[lower].mac if lower else "02:00:00:00:00:fe")
         stp = options.get("stp_state", "0") == "1"
         mode = options.pop("mode", "")
+        if kind == "bridge":
+            options = {**BRIDGE_DEFAULTS, **{key: value for key, value in options.items() if key != "stp_state"}}
         self.links[name] = Link(
             name, kind, mac, mtu=mtu, up=False, carrier=False, lower=lower, stp=stp, mode=mode,
-            vlan_id=int(options.get("id", 0)), options=options if kind == "bond" else {},
+            vlan_id=int(options.get("id", 0)), options=options if kind in ("bond", "bridge") else {},
         )  # fmt: skip
         self.addresses[name] = []
+        if kind == "bridge":
+            self.vlans[name] = by_default(int(options["vlan_default_pvid"]))
         if kind == "veth":
             peer = tail[tail.index("name") + 1]
             self.links[peer] = Link(peer, kind, mac, mtu=int(tail[tail.index("mtu") + 1]), up=False)
@@ -115,9 +128,11 @@ class Kernel:
             if gone in self.links:
                 del self.links[gone]
                 self.addresses.pop(gone)
+                self.vlans.pop(gone, None)
                 self.routes = [route for route in self.routes if route.interface != gone]
         for port in [one for one in self.links.values() if one.master == name]:
-            self.links[port.name] = replace(port, master="", up=port.up and not self._is(name, "bond"))
+            self.vlans.pop(port.name, None)
+            self.links[port.name] = replace(port, master="", port_options={}, up=port.up and not self._is(name, "bond"))
 
     def _is(self, name: str, kind: str) -> bool:
         return name in self.links and self.links[name].kind == kind
@@ -135,7 +150,8 @@ class Kernel:
             self._enslave(link, words[3])
         elif verb == "nomaster":
             bonded = self._is(link.master, "bond")
-            self.links[name] = replace(link, master="")
+            self.links[name] = replace(link, master="", port_options={})
+            self.vlans.pop(name, None)
             if bonded:
                 self._down(self.links[name])
         elif verb == "mtu":
@@ -147,7 +163,13 @@ class Kernel:
         elif verb == "type":
             if words[4] == "stp_state":
                 self.links[name] = replace(link, stp=words[5] == "1")
+            elif words[3] == "bridge_slave":
+                if not self._is(link.master, "bridge"):
+                    raise Failed("is not the port of a bridge")
+                self.links[name] = replace(link, port_options={**link.port_options, words[4]: words[5]})
             else:
+                if words[4] == "vlan_default_pvid":
+                    self._default_pvid(link, int(words[5]))
                 self.links[name] = replace(link, options={**link.options, words[4]: words[5]})
         else:
             raise AssertionError(words)
@@ -160,7 +182,40 @@ class Kernel:
             raise Failed("ELOOP")
         if self._is(master, "bond") and link.up and link.master != master:
             raise Failed(f"{link.name} is up")
-        self.links[link.name] = replace(link, master=master, up=link.up or self._is(master, "bond"))
+        if link.master == master:
+            return
+        bridge = self._is(master, "bridge")
+        self.links[link.name] = replace(link, master=master, up=link.up or self._is(master, "bond"), port_options=PORT_DEFAULTS if bridge else {})
+        self.vlans.pop(link.name, None)
+        if bridge and "vlan_default_pvid" in self.links[master].options:  # not every kernel can filter VLANs
+            self.vlans[link.name] = by_default(int(self.links[master].options["vlan_default_pvid"]))
+
+    def _default_pvid(self, bridge: Link, number: int) -> None:
+        """As __br_vlan_set_default_pvid: who has the old one as its own loses it, and who has none gets the new one."""
+        if bridge.options["vlan_filtering"] == "1":
+            raise Failed("EPERM")
+        old = by_default(int(bridge.options["vlan_default_pvid"]))
+        for name in [bridge.name, *(one.name for one in self.links.values() if one.master == bridge.name)]:
+            had = self.vlans.get(name, ())
+            if old and old[0] not in had or not old and pvid_of(had):
+                continue
+            self.vlans[name] = canonical([*(one for one in had if one not in old), *by_default(number)])
+
+    def _vlan(self, verb: str, words: List[str]) -> None:
+        name, ends = words[1], [int(part) for part in words[3].split("-")]
+        link = self._link(name)
+        if ("self" in words) != (link.kind == "bridge") or not (link.kind == "bridge" or self._is(link.master, "bridge")):
+            raise Failed("EOPNOTSUPP")
+        mine = Vlan(ends[0], ends[-1], "pvid" in words, "untagged" in words)
+        rest = [one for number in less(self.vlans.get(name, ()), [mine]) for one in self._flags(name, number)]
+        if verb == "add" and mine.pvid:
+            rest = [replace(one, pvid=False) for one in rest]
+        self.vlans[name] = canonical([*rest, *([mine] if verb == "add" else [])])
+
+    def _flags(self, name: str, part: Vlan) -> List[Vlan]:
+        """The numbers of this range with the flags that they have."""
+        numbers = range(part.first, part.last + 1)
+        return [replace(one, first=number, last=number) for number in numbers for one in self.vlans[name] if one.first <= number <= one.last]
 
     def _mtu(self, link: Link, mtu: int) -> None:
         if link.kind == "vlan" and mtu > self.links[link.lower].mtu:
@@ -353,4 +408,4 @@ def state(observed: Observed) -> Tuple[object, ...]:
             if one.family == 4:
                 primary.setdefault(one.network, one)
         addresses[name] = (sorted(map(str, primary.values())), sorted(map(str, have)))
-    return (dict(observed.links), addresses, routes, rules)
+    return (dict(observed.links), addresses, routes, rules, dict(observed.vlans))

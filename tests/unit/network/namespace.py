@@ -37,11 +37,12 @@ class Namespace:
         return done.stdout
 
     def batch(self, operations: Sequence[Operation], force: bool = False) -> None:
-        for family in (0, 6):
-            lines = [one.line for one in operations if one.family == family]
-            words = [*(["-6"] if family else []), *(["-force"] if force else []), "-batch", "-"]
+        parts = {("ip",): (0, False), ("ip", "-6"): (6, False), ("bridge",): (0, True)}
+        for program, kind in parts.items():
+            lines = [one.line for one in operations if (one.family, one.by_bridge) == kind]
+            words = [*program, *(["-force"] if force else []), "-batch", "-"]
             if lines:
-                self.run("ip", *words, text="".join(f"{line}\n" for line in lines), check=not force)
+                self.run(*words, text="".join(f"{line}\n" for line in lines), check=not force)
 
     def observed(self) -> Observed:
         return observe({key: self.run(*words) for key, words in COMMANDS.items()})

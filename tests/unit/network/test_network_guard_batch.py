@@ -63,7 +63,7 @@ def test_rules_of_ipv6_go_by_a_batch_of_their_own() -> None:
     change = prepare("/x", bridge_plan(), (), {}, Observed())
     assert batches(change)["switch6"] == "rule add priority 9 table 7\n"
     assert batches(change)["switch"] == "link set dev eth1 nomaster\n"
-    assert "batch switch6 -6" in scripts(change, "boot", 90)["switch.sh"]
+    assert "batch switch6 'ip -6'" in scripts(change, "boot", 90)["switch.sh"]
 
 
 def test_an_advertised_address_without_an_end_is_announced_again_as_it_is() -> None:

@@ -13,12 +13,15 @@ from typing import Any, Dict
 import yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import BOND_OPTIONS, TYPES
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._bonds import BOND_OPTIONS
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import SYNONYMS, TYPES
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.link_options import BRIDGE, PORT, STP
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolve import BACKENDS, KNOWN
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolve import BACKENDS, ELSEWHERE, KNOWN
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import pvid_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 
 from .kernel import Kernel, bare
@@ -31,14 +34,15 @@ BLOCKS: Dict[str, str] = {found["what"]: found["text"] for found in BLOCK.findit
 def plan_of_guide() -> Plan:
     common = yaml.safe_load(BLOCKS["file: group_vars/all.yml"])
     hosts: Dict[str, Dict[str, Any]] = yaml.safe_load(BLOCKS["file: hosts.yml"])["all"]["hosts"]
-    hosts["app2"] = {"fleet_host_number": 12, **yaml.safe_load(BLOCKS["file: host_vars/app2.yml"])}
+    for number, name in ((12, "app2"), (13, "app3")):
+        hosts[name] = {"fleet_host_number": number, **yaml.safe_load(BLOCKS[f"file: host_vars/{name}.yml"])}
     return plan_fleet({name: {**common, **own} for name, own in hosts.items()}, {}, {"network": network.resolve})
 
 
 def test_the_inventories_of_the_guide_are_accepted() -> None:
     made = plan_of_guide()
     assert made.problems == ()
-    assert [name for name, part in made.hosts.items() if "network" in part] == ["app1", "app2"]
+    assert [name for name, part in made.hosts.items() if "network" in part] == ["app1", "app2", "app3"]
 
 
 def test_the_steps_are_those_that_the_guide_shows() -> None:
@@ -61,5 +65,19 @@ def test_the_steps_are_those_that_the_guide_shows() -> None:
 
 
 def test_every_word_of_the_inventory_is_in_the_guide() -> None:
-    for word in (*KNOWN, *BACKENDS, *TYPES, *BOND_OPTIONS):
+    options = [option.word for option in (*STP, *BRIDGE, *PORT)]
+    for word in (*KNOWN, *ELSEWHERE, *BACKENDS, *TYPES, *SYNONYMS, *BOND_OPTIONS, *options):
         assert f"`{word}" in GUIDE or f"{word}:" in GUIDE, word
+
+
+def test_what_the_guide_shows_of_a_bridge_that_filters_vlans_is_accepted_by_the_host() -> None:
+    observed = bare("eth0", "eth1")
+    desired = pinned(from_data(plan_of_guide().hosts["app3"]["network"]["desired"]), observed)
+    assert obstacles(desired, observed) == []
+    kernel = Kernel(observed)
+    kernel.run(plan(desired, observed).operations)
+    assert pvid_of(kernel.vlans["br0"]) == pvid_of(kernel.vlans["eth0"]) == 100 and pvid_of(kernel.vlans["eth1"]) == 101
+
+
+def test_the_guide_calls_it_a_confirmed_commit() -> None:
+    assert "*confirmed commit*" in GUIDE and "-e network_new_address=" in GUIDE

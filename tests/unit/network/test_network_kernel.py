@@ -33,8 +33,13 @@ from .test_network_plan import MANAGEMENT, layouts, move
 
 def seen(observed: Observed) -> Tuple[object, ...]:
     """What the model claims to know: not what the kernel does by and by (carrier, link-local addresses), nor the MTU
-    of a bridge, which follows its ports.
+    of a bridge, which follows its ports, the cost of a port, which does their speed, and VLANs, which this kernel may not know.
     """
+    options = {
+        name: [{key: value for key, value in known.items() if key != "cost" and "vlan" not in key} for known in (link.options, link.port_options)]
+        for name, link in observed.links.items()
+        if not name.startswith("sf-")
+    }
     links = {
         name: (link.kind, link.mac, link.master, link.up, link.stp, link.link_local, link.mtu * (link.kind != "bridge"))
         for name, link in observed.links.items()
@@ -44,7 +49,7 @@ def seen(observed: Observed) -> Tuple[object, ...]:
         name: [str(one) for one in observed.addresses.get(name, ()) if not one.link_local] for name in links
     }
     routes = sorted((str(one), one.onlink, one.protocol, one.source, one.attributes) for one in observed.routes)
-    return (links, addresses, routes, sorted(map(str, observed.rules)))
+    return (links, options, addresses, routes, sorted(map(str, observed.rules)))
 
 
 def left(namespace: Namespace, desired: Desired) -> List[str]:

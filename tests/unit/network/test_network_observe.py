@@ -49,7 +49,7 @@ def test_bonds_their_ports_and_vlans_are_understood() -> None:
     observed = observe(printed())
     bond, port, vlan = (observed.links[name] for name in ("bond0", "eth0", "bond0.5"))
     assert (bond.kind, bond.mode, bond.up, bond.max_mtu) == ("bond", "active-backup", True, 9000)
-    assert bond.options == {"miimon": "100", "primary": "eth0", "ad_lacp_rate": "slow"}
+    assert bond.options == {"miimon": "100", "primary": "eth0", "lacp_rate": "slow"}
     assert (port.kind, port.master, port.permanent_mac, port.up) == ("", "bond0", "02:00:00:00:00:07", False)
     assert (vlan.kind, vlan.lower, vlan.vlan_id) == ("vlan", "bond0", 5)
     assert observed.addresses["bond0"] == (Address("192.0.2.10", 24),)

@@ -128,7 +128,7 @@ CASES: List[Tuple[str, Tuple[Interface, ...], Observed, str, str]] = [
         "another rate for a bond that is up",
         (CARD, replace(BOND, options={"lacp_rate": "fast"}), Interface("eth1")),
         host(
-            Link("bond0", "bond", mode="802.3ad", options={"ad_lacp_rate": "slow"}),
+            Link("bond0", "bond", mode="802.3ad", options={"lacp_rate": "slow"}),
             replace(card("eth1", 1), master="bond0"),
         ),
         "interfaces.bond0:",

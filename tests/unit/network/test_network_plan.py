@@ -25,6 +25,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Observed,
     Route,
     Rule,
+    Vlan,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
@@ -79,7 +80,10 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
     if kind in ("bridge", "both"):
         bridge = draw(st.sampled_from(["br0", "br1"]))
         extra = draw(st.booleans()) and kind == "bridge"
-        found.append(Interface(bridge, "bridge", ports=(home, *(rest if extra else ())), stp=draw(st.booleans())))
+        members = (home, *(rest if extra else ()))
+        found.append(replace(draw(st.sampled_from(BRIDGES)), name=bridge, ports=members, stp=draw(st.sampled_from([None, False, True]))))
+        if tagged and draw(st.booleans()):
+            found[-1] = replace(found[-1], **draw(filtering(bridge, members)))
         ports |= {home, *(rest if extra else ())}
         home = bridge
     mtu = draw(st.sampled_from([None, 1400, 1500, 9000]))
@@ -120,6 +124,22 @@ SPECIAL = [
     Route("2001:db8:b::/64", "", metric=1024, type="unreachable"),
 ]
 """Routes with more than a gateway, several of them in one place."""
+BRIDGES = [
+    Interface("", "bridge"),
+    Interface("", "bridge", options={"ageing_time": "6000", "mcast_snooping": "0"}, port_options={"eth0": {"hairpin": "on"}}),
+    Interface("", "bridge", options={"mcast_snooping": "1", "max_age": "1200"}, port_options={"eth0": {"hairpin": "off", "priority": "7"}}),
+]
+VLANS = [(), (Vlan(10, 10, True, True),), (Vlan(1, 1, True, True), Vlan(20, 29)), (Vlan(5, 5), Vlan(9, 9, True, True), Vlan(30, 40))]
+
+
+@st.composite
+def filtering(draw: st.DrawFn, name: str, ports: Tuple[str, ...]) -> Dict[str, object]:
+    """VLANs of some ports, and of the bridge itself, so that its addresses and its VLAN interface are reached."""
+    vlans = {port: draw(st.sampled_from(VLANS)) for port in ports if draw(st.booleans())}
+    default = draw(st.sampled_from([{}, {}, {"vlan_default_pvid": "1"}, {"vlan_default_pvid": "4"}]))
+    return {"vlans": {**vlans, name: VLANS[3]}, "options": {"vlan_filtering": "1", **default}}
+
+
 BEYOND = [
     (Route("198.51.100.250/32", ""), Route("198.51.100.0/26", "", "198.51.100.250")),
     (Route("2001:db8:9::1/128", "", metric=1024), Route("2001:db8:a::/64", "", "2001:db8:9::1", metric=1024)),
@@ -181,7 +201,12 @@ def test_the_plan_gives_what_is_wanted_and_is_then_empty(case: Tuple[Desired, Ob
             assert interface.name not in kernel.links
             continue
         link = kernel.links[interface.name]
-        assert link.up and link.stp == interface.stp and link.mac == (interface.mac or link.mac)
+        assert link.up and link.stp == bool(interface.stp) and link.mac == (interface.mac or link.mac)
+        assert {key: link.options[key] for key in interface.options} == interface.options
+        for port, options in interface.port_options.items():
+            assert {key: kernel.links[port].port_options[key] for key in options} == options
+        for port, vlans in interface.vlans.items():
+            assert kernel.vlans[port] == vlans
         assert link.mtu == (interface.mtu or link.mtu)
         wide = [one for one in kernel.addresses[interface.name] if not one.link_local]
         assert set(wide) == set(interface.addresses)

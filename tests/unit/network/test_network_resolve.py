@@ -103,7 +103,7 @@ def test_a_sound_network_is_resolved_with_everything_filled_in() -> None:
     names = [interface.name for interface in desired.interfaces]
     assert names == ["bond0", "bond0.5", "br0", "eth0", "eth1"]  # ports that nobody named are asked for as well
     assert desired.interfaces[2].addresses == (Address("192.0.2.11", 24), Address("2001:db8:0:1::b", 64))
-    assert desired.interfaces[0].options == {"miimon": "100", "primary": "eth0"}
+    assert desired.interfaces[0].options == {"primary": "eth0"}
     assert desired.routes[1] == Route("::/0", "br0", "fe80::1", metric=1024)
     assert as_data(desired) == part["desired"]
 

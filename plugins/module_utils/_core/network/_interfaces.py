@@ -9,23 +9,18 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Any, Dict, List, Optional, Tuple
 
-from ..fleet.values import kind, shown
+from ..fleet.values import kind
 from ._auto import KEYS4, KEYS6, read_auto
+from ._bonds import read_bond
+from ._bridges import read_bridge
 from ._read import Place, address, boolean, choice, mac, mapping, name, number, sequence
 from .model import Address, Family, Interface
 
-TYPES = ("ethernet", "bridge", "bond", "vlan")
+TYPES = ("ethernet", "bridge", "bond", "vlan", "dummy")
+SYNONYMS = {"linux-bridge": "bridge"}
 LATER = ("vxlan", "wireguard")
-MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
 MTU_IPV4, MTU_IPV6, MTU_LARGEST = 68, 1280, 65535  # RFC 791, 3.2; RFC 8200, 5
-BOND_NUMBERS = ("miimon", "updelay", "downdelay", "min_links")
-BOND_WORDS = {
-    "lacp_rate": ("slow", "fast"),
-    "xmit_hash_policy": ("layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4", "vlan+srcmac"),
-    "ad_select": ("stable", "bandwidth", "count"),
-}
-BOND_OPTIONS = tuple(sorted((*BOND_NUMBERS, *BOND_WORDS, "primary")))
-_KEYS = ("name", "type", "state", "mac-address", "mtu", "ipv4", "ipv6", "bridge", "link-aggregation", "vlan")
+_KEYS = ("name", "type", "state", "identifier", "mac-address", "mtu", "ipv4", "ipv6", "bridge", "link-aggregation", "vlan")
 _OWN = {"bridge": "bridge", "link-aggregation": "bond", "vlan": "vlan"}
 _EXAMPLE = "{name: br0, type: bridge, bridge: {port: [{name: eth0}]}}"
 
@@ -60,6 +55,7 @@ def _read(entry: Dict[str, Any], place: Place) -> Optional[Interface]:
     if type_ in LATER:
         (place / "type").note(f"{type_} is not for this role", "Remove it; it comes with the overlay roles")
         return None
+    type_ = SYNONYMS.get(type_, type_) if isinstance(type_, str) else type_
     type_ = choice(type_, TYPES, "ethernet", place / "type")
     state = given.get("state", "up")
     if state in ("down", "ignore"):
@@ -78,13 +74,28 @@ def _read(entry: Dict[str, Any], place: Place) -> Optional[Interface]:
     mtu = number(given.get("mtu"), least, MTU_LARGEST, "an MTU in bytes", place / "mtu")
     more: Dict[str, Any] = {}
     if type_ == "bridge":
-        more = _bridge(given.get("bridge"), place / "bridge")
+        more = read_bridge(own, given.get("bridge"), place / "bridge")
     elif type_ == "bond":
-        more = _bond(given.get("link-aggregation"), place / "link-aggregation")
+        more = read_bond(given.get("link-aggregation"), place / "link-aggregation")
     elif type_ == "vlan":
         more = _vlan(given.get("vlan"), place / "vlan")
     card = mac(given.get("mac-address"), place / "mac-address")
+    if _by_mac(given, type_, place):
+        more, card = {"card": card}, ""
+    if card and more.get("options", {}).get("fail_over_mac") == "active":
+        (place / "mac-address").note("a bond with fail_over_mac: active has the MAC of its active port", "Remove one of the two")
     return Interface(own, type_, mac=card, mtu=mtu, ipv4=ipv4, ipv6=ipv6, **more) if own else None
+
+
+def _by_mac(given: Dict[str, Any], type_: str, place: Place) -> bool:
+    """Whether the interface is the card with this MAC, whatever its name: nmstate's ``identifier``."""
+    if choice(given.get("identifier"), ("name", "mac-address"), "name", place / "identifier") == "name":
+        return False
+    if type_ != "ethernet":
+        (place / "identifier").note(f"only a card has a MAC by which it can be found, not a {type_}", "Remove it")
+    elif given.get("mac-address") is None:
+        (place / "mac-address").note("is missing, by which the card is to be found", 'Write for example "02:00:00:00:00:01"')
+    return True
 
 
 def _family(value: Any, family: int, place: Place) -> Family:
@@ -143,77 +154,6 @@ def _reserved(network: Any, ip: str) -> str:
     if ip == str(network.network_address):
         return "the network address" if network.version == 4 else "the routers' anycast address"
     return "the broadcast address" if network.version == 4 and ip == str(network.broadcast_address) else ""
-
-
-def _bridge(value: Any, place: Place) -> Dict[str, Any]:
-    given = mapping(value, ("options", "port"), "{port: [{name: eth0}]}", place)
-    options = mapping(given.get("options"), ("stp",), "{stp: {enabled: false}}", place / "options")
-    stp = mapping(options.get("stp"), ("enabled",), "{enabled: false}", place / "options" / "stp")
-    ports: List[str] = []
-    for index, entry in enumerate(sequence(given.get("port"), "[{name: eth0}]", place / "port")):
-        where = place / "port" / index
-        port = name(mapping(entry, ("name",), "{name: eth0}", where).get("name"), where / "name")
-        _add_port(port, ports, where)
-    spoken = boolean(stp.get("enabled"), False, place / "options" / "stp" / "enabled")
-    return {"ports": tuple(ports), "stp": spoken}
-
-
-def _add_port(port: str, ports: List[str], place: Place) -> None:
-    if port in ports:
-        place.note(f"{port} is there twice", "Write each port once")
-    elif port:
-        ports.append(port)
-
-
-def _bond(value: Any, place: Place) -> Dict[str, Any]:
-    given = mapping(value, ("mode", "port", "options"), "{mode: active-backup, port: [eth0, eth1]}", place)
-    if "mode" not in given:
-        (place / "mode").note("is missing", f"Use one of {', '.join(MODES)}")
-    mode = choice(given.get("mode"), MODES, "active-backup", place / "mode") if "mode" in given else "active-backup"
-    ports: List[str] = []
-    for index, entry in enumerate(sequence(given.get("port"), "[eth0, eth1]", place / "port")):
-        _add_port(name(entry, place / "port" / index), ports, place / "port" / index)
-    if not ports:
-        (place / "port").note("a bond needs ports", "Name at least one, for example [eth0, eth1]")
-    options = {"miimon": "100"}  # the kernel's default, 0, never notices that a link is gone
-    written = given.get("options")
-    if written is not None and not isinstance(written, dict):
-        (place / "options").note(f"must be a dictionary, found {kind(written)}", "Write for example {miimon: 100}")
-        written = {}
-    for key, option in (written or {}).items():
-        text = _bond_option(str(key), option, mode, ports, place / "options" / str(key))
-        if text:
-            options[str(key)] = text
-    for key in ("updelay", "downdelay"):
-        every = int(options["miimon"])
-        if int(options.get(key, "0")) % every if every else key in options:
-            (place / "options" / key).note(
-                f"{options[key]} is no multiple of miimon, {every}", "The kernel would round it; write a multiple"
-            )
-    return {"mode": mode, "ports": tuple(ports), "options": options}
-
-
-def _bond_option(key: str, value: Any, mode: str, ports: List[str], place: Place) -> str:
-    if key in BOND_NUMBERS:
-        found = number(value, 0, 2147483647, "a whole number", place)
-        return "" if found is None else str(found)
-    if key in BOND_WORDS:
-        if value not in BOND_WORDS[key]:
-            place.note(f"{shown(value)} is not accepted", f"Use one of {', '.join(BOND_WORDS[key])}")
-        elif key in ("lacp_rate", "ad_select") and mode != "802.3ad":
-            place.note(f"belongs to the mode 802.3ad, not {mode}", "Remove it")
-        else:
-            return str(value)
-        return ""
-    if key != "primary":
-        place.note("no such option of a bond here", f"Use {', '.join(BOND_OPTIONS)}")
-    elif mode not in ("active-backup", "balance-tlb", "balance-alb"):
-        place.note(f"has no meaning with the mode {mode}", "Remove it")
-    elif value not in ports:
-        place.note(f"{shown(value)} is no port of the bond", "Name one of its ports")
-    else:
-        return str(value)
-    return ""
 
 
 def _vlan(value: Any, place: Place) -> Dict[str, Any]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ._draft import Draft, address_words, in_bond, joins_bond, masters, restore, set_link
+from ._link_settings import born_with
 from .model import Address, Interface, Link, Operation
 
 CARRIER = re.compile(r"sf-(up|dn)[0-9]+")
 """Names of the temporary pairs that give a new bridge its carrier before its real port joins."""
-KERNEL_OPTIONS: Mapping[str, str] = {"lacp_rate": "ad_lacp_rate"}
-"""Options of a bond that the kernel shows under another name than the one it is set by."""
 
 
 def in_order(interfaces: Sequence[Interface]) -> List[Interface]:
@@ -57,9 +56,10 @@ def _make(interface: Interface, draft: Draft) -> None:
     words += ["address", interface.mac] if interface.mac else []
     words += ["type", interface.type]
     if interface.type == "bridge":
-        words += ["stp_state", "0"]  # the ports of a bridge that speaks STP do nothing for 30 seconds: turned on later
+        # the ports of a bridge that speaks STP do nothing for 30 seconds: turned on later
+        words += ["stp_state", "0", *born_with(interface)]
     elif interface.type == "bond":
-        words += ["mode", interface.mode, *_options(interface)]
+        words += ["mode", interface.mode, *born_with(interface)]
     elif interface.type == "vlan":
         words += ["id", str(interface.vlan_id)]
     gone = (("link", "delete", "dev", name),)
@@ -68,11 +68,6 @@ def _make(interface: Interface, draft: Draft) -> None:
         draft.prepare.append(set_link(name, ["mtu", str(interface.mtu)]))  # said after, so that it stays with any port
     if not interface.ipv6.enabled and draft.observed.ipv6:
         draft.prepare.append(set_link(name, ["addrgenmode", "none"]))
-
-
-def _options(interface: Interface) -> List[str]:
-    """The options of a bond but its primary port, which must be there first."""
-    return [word for key, value in sorted(interface.options.items()) if key != "primary" for word in (key, value)]
 
 
 def _carrier(interface: Interface, draft: Draft) -> None:
@@ -180,37 +175,6 @@ def _enslave(name: str, bond: str, link: Link, draft: Draft) -> None:
     out = [("link", "set", "dev", name, "nomaster")]
     draft.switch.append(set_link(name, ["master", bond], out if in_bond(link, draft) else [*out, _back(link)]))
     draft.switch.append(set_link(name, ["up"], [] if link.up else [("link", "set", "dev", name, "down")]))
-
-
-def plan_settings(draft: Draft) -> None:
-    """What can be changed while it serves: STP, and the options of a bond."""
-    for interface in draft.desired.interfaces:
-        link = draft.links.get(interface.name)
-        if interface.absent or (link is None and not interface.virtual):
-            continue
-        if interface.type == "bridge" and interface.stp != (link is not None and link.stp):
-            undo = [] if link is None else _type(interface, ["stp_state", str(int(link.stp))])
-            words = ["type", "bridge", "stp_state", str(int(interface.stp))]
-            draft.cleanup.append(set_link(interface.name, words, undo))
-        if interface.type == "bond":
-            _plan_options(interface, link, draft)
-
-
-def _type(interface: Interface, words: Sequence[str]) -> List[Tuple[str, ...]]:
-    return [("link", "set", "dev", interface.name, "type", interface.type, *words)]
-
-
-def _plan_options(interface: Interface, link: Optional[Link], draft: Draft) -> None:
-    primary = interface.options.get("primary", "")
-    if link is None:
-        if primary:
-            draft.cleanup.append(set_link(interface.name, ["type", "bond", "primary", primary]))
-        return
-    for key, value in sorted(interface.options.items()):
-        before = link.options.get(KERNEL_OPTIONS.get(key, key), "")
-        if before != value:
-            undo = _type(interface, [key, before]) if before else []
-            draft.cleanup.append(set_link(interface.name, ["type", "bond", key, value], undo))
 
 
 def plan_link_local(draft: Draft) -> Dict[str, Address]:

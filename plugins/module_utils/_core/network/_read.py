@@ -151,3 +151,11 @@ def choice(value: Any, known: Sequence[str], default: str, place: Place) -> str:
         place.note(f"{shown(value)} is not accepted", f"Use one of {', '.join(known)}")
         return default
     return str(found)
+
+
+def add_port(port: str, ports: List[str], place: Place) -> None:
+    """Add a port to those of a bridge or a bond, unless it is there."""
+    if port in ports:
+        place.note(f"{port} is there twice", "Write each port once")
+    elif port:
+        ports.append(port)

@@ -12,7 +12,7 @@ from ._read import Place
 from .model import Address, Interface
 
 Written = Sequence[Tuple[Interface, Place]]
-_PORTS = {"bridge": ("ethernet", "bond", "vlan"), "bond": ("ethernet",)}
+_PORTS = {"bridge": ("ethernet", "bond", "vlan", "dummy"), "bond": ("ethernet", "dummy")}
 _PORT_KEY = {"bridge": "bridge", "bond": "link-aggregation"}
 
 
@@ -34,6 +34,7 @@ def check_relations(written: Written) -> None:
     _check_circles(written, managed)
     _check_addresses(written)
     _check_twins(written)
+    _check_cards(written)
 
 
 def _check_ports(interface: Interface, place: Place, managed: Dict[str, Interface], master: Dict[str, str]) -> None:
@@ -118,3 +119,12 @@ def _check_twins(written: Written) -> None:
             if key in seen:
                 (place / "vlan").note(f"VLAN {key[1]} of {key[0]} is already {seen[key]}", "Write each VLAN once")
             seen.setdefault(key, interface.name)
+
+
+def _check_cards(written: Written) -> None:
+    seen: Dict[str, str] = {}
+    for interface, place in written:
+        if interface.card in seen:
+            (place / "mac-address").note(f"{interface.card} is already that of {seen[interface.card]}", "Write each card once")
+        elif interface.card:
+            seen[interface.card] = interface.name

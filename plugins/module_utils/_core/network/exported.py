@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Collection, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..quoting import visible, yaml_flow
 from . import slice as data
+from ._bonds import fits
 from ._interfaces import MTU_IPV4, MTU_IPV6
-from ._links import CARRIER, KERNEL_OPTIONS
-from .model import Address, Desired, Dns, Family, Interface, Link, Observed, Route, Rule
+from ._kept import with_kept
+from ._links import CARRIER
+from .model import Address, Desired, Dns, Family, Interface, Link, Observed, Route, Rule, Vlan
 from .obstacles import KINDS
+from .vlans import default_pvid, with_default
 
 HEAD = "# The network of this host as it was when smallfleet.infra exported it.\n"
 _BY_HAND = ("", "boot", "static", "kernel")
@@ -127,7 +130,7 @@ def _interface(link: Link, observed: Observed, names: Set[str]) -> Interface:
     if not link.master:
         mine = _given(link.name, observed)
         four, six = _four([one for one in mine if one.family == 4]), _six([one for one in mine if one.family == 6], link, observed)
-    return Interface(
+    interface = Interface(
         link.name,
         kind,
         mac=_mac(link, ports, observed),
@@ -135,12 +138,31 @@ def _interface(link: Link, observed: Observed, names: Set[str]) -> Interface:
         ipv4=four,
         ipv6=six,
         ports=ports,
-        stp=link.stp,
+        stp=link.stp or None,
         mode=link.mode,
-        options=_options(link),
         base=link.lower if kind == "vlan" else "",
         vlan_id=link.vlan_id,
     )
+    return _with_options(interface, observed)
+
+
+def _with_options(interface: Interface, observed: Observed) -> Interface:
+    """Those that are not the kernel's defaults. VLANs of a port that the variables cannot describe stay with it unsaid."""
+    kept = with_kept(interface, observed)
+    if interface.type == "bond":
+        there = {key: value for key, value in kept.options.items() if fits(key, interface.mode)}
+        unwatched = observed.links[interface.name].options.get("miimon") == "0" and "arp_interval" not in there
+        return replace(kept, options={**there, **({"miimon": "0"} if unwatched else {})})
+    default = default_pvid(kept)
+    vlans = {name: said for name, there in kept.vlans.items() for said in [_said(there, default)] if said is not None}
+    return replace(kept, vlans=vlans)
+
+
+def _said(vlans: Sequence[Vlan], default: int) -> Optional[Tuple[Vlan, ...]]:
+    """What of these VLANs is written, without that in which the port is by the default of its bridge; None when nothing gives them."""
+    rest = tuple(one for one in vlans if (one.first, one.pvid, one.untagged) != (default, False, True))
+    plain = all(one.pvid == one.untagged for one in rest)
+    return rest if plain and rest and with_default(rest, default) == tuple(vlans) else None
 
 
 def _once(interface: Interface, left: List[str]) -> Interface:
@@ -179,11 +201,6 @@ def _mac(link: Link, ports: Sequence[str], observed: Observed) -> str:
     if link.kind == "bridge":
         return link.mac
     return link.mac if link.permanent_mac and link.permanent_mac != link.mac else ""
-
-
-def _options(link: Link) -> Dict[str, str]:
-    words = {kernel: own for own, kernel in KERNEL_OPTIONS.items()}
-    return {words.get(key, key): value for key, value in link.options.items() if value}
 
 
 def _routes(observed: Observed, interfaces: Sequence[Interface], left: List[str]) -> Tuple[Route, ...]:

@@ -43,13 +43,15 @@ RUN_NETWORKD = "/run/systemd/network/"
 IFUPDOWN, NETWORKMANAGER = "ifupdown", "networkmanager"
 # Sorts before what people call their files: networkd takes the first file that matches, in the order of the names.
 FIRST = "00-0-smallfleet-trial-"
+VLANS = "-vlan"
+"""What the names of the files end with that are for bridge(8)."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One step of a script.
 
-    ``kind``: ``batch`` (the lines of ``file`` to ip(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
+    ``kind``: ``batch`` (the lines of ``file`` to ip(8), or to bridge(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
     fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
     whole and synced, with its owner and mode), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
     of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
@@ -145,7 +147,8 @@ def prepare(
     for name in _moved(operations, observed) if shown else ():
         place = f"{RUN_NETWORKD}{FIRST}{name}.network"
         early += [place] if place in trial else []
-        own = [path for path, text in trial.items() if path.endswith(".network") and device_name(text) == name]
+        # a file for a card that is found by its MAC does not name it
+        own = [path for path, text in trial.items() if path.endswith(f"-{name}.network") and device_name(text) in (name, "")]
         held.update({path: _unmanaged(name) for path in own if path != place})
     netplan = any(one.path.startswith("/etc/netplan/") for one in boot)
     return Change(
@@ -204,7 +207,7 @@ def _asked(change: Change) -> List[Operation]:
 
 
 def batches(change: Change) -> Dict[str, str]:
-    """File name -> lines for ``ip -batch``; those of rules for IPv6, which need an option of ip(8), apart."""
+    """File name -> lines for ``ip -batch``; those of rules for IPv6, which need an option of ip(8), and those for bridge(8) apart."""
     parts: Dict[str, Sequence[Operation]] = {
         "prepare": _asked(change),
         "switch": change.operations.switch,
@@ -216,9 +219,12 @@ def batches(change: Change) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for name, operations in parts.items():
         for family, suffix in ((0, ""), (6, "6")):
-            lines = [one.line for one in operations if one.family == family]
+            lines = [one.line for one in operations if one.family == family and not one.by_bridge]
             if lines:
                 found[f"{name}{suffix}"] = "".join(f"{line}\n" for line in lines)
+        lines = [one.line for one in operations if one.by_bridge]
+        if lines:
+            found[f"{name}{VLANS}"] = "".join(f"{line}\n" for line in lines)
     for name in ("switch", "undo") if change.reloads else ():
         lines = _remind(parts[name])
         if lines:
@@ -263,8 +269,9 @@ def _remind(operations: Sequence[Operation]) -> List[str]:
 
 
 def _batch(change: Change, name: str, kind: str = "batch") -> List[Step]:
+    """VLANs of ports come first, before their bridge filters by them."""
     there = batches(change)
-    return [Step(kind, f"{name}{end}", family=6 if end else 0) for end in ("", "6") if f"{name}{end}" in there]
+    return [Step(kind, f"{name}{end}", family=6 if end == "6" else 0) for end in (VLANS, "", "6") if f"{name}{end}" in there]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import Dict, List, Sequence
 
-from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, Change, Step, adopt, finish, leave, recover, restore, switch
+from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, VLANS, Change, Step, adopt, finish, leave, recover, restore, switch
 from .kernel_scripts import BEFORE, kernel_files
 
 TOO_LATE = 3
@@ -83,7 +83,7 @@ heed() {{
 # All lines of a file. What one was to delete may be gone: the network service takes what it gave to a card without carrier
 batch() {{
     from=1
-    until said=$(tail -n "+$from" "$1" | timeout 20 ip $2 -batch - 2>&1); do
+    until said=$(tail -n "+$from" "$1" | timeout 20 $2 -batch - 2>&1); do
         number=${{said##*Command failed -:}}
         case "$number" in '' | *[!0-9]*) echo "$said" && return 1 ;; esac
         from=$((from + number))
@@ -98,7 +98,7 @@ batch() {{
 # Before the switch has written down what there is it does nothing
 undo() {{
     [ -s {before} ] && [ -e "$1" ] || return 0
-    timeout 20 ip $2 -force -batch "$1"
+    timeout 20 ${{2:-ip}} -force -batch "$1"
 }}
 wait_for() {{
     for turn in $(seq 100); do
@@ -161,11 +161,11 @@ def _head(title: str, change: Change, kernel: bool = False) -> str:
 
 def command(step: Step) -> str:
     """One step as one command of the shell."""
-    ip = f"timeout 20 ip{' -6' if step.family == 6 else ''}"
+    program = "bridge" if step.file.endswith(VLANS) else "ip -6" if step.family == 6 else "ip"
     words = {
-        "batch": f"batch {quote(step.file)}{' -6' if step.family == 6 else ''}",
-        "undo": f"undo {quote(step.file)}{' -6' if step.family == 6 else ''} >undo.log 2>&1",
-        "remind": f"{ip} -force -batch {quote(step.file)} >remind.log 2>&1",
+        "batch": f"batch {quote(step.file)} {quote(program)}",
+        "undo": f"undo {quote(step.file)} {quote(program)} >undo.log 2>&1",
+        "remind": f"timeout 20 {program} -force -batch {quote(step.file)} >remind.log 2>&1",
         "carrier": f"wait_for {quote(step.file)} operstate up",
         "link": f"link {quote(step.file)}",
         "put": f"put {quote(step.source)} {quote(step.file)}",
@@ -185,7 +185,7 @@ def command(step: Step) -> str:
         "end": f"clients KILL {quote(step.file)}",
         "remember": "remember",
         "meanwhile": "meanwhile >again.log 2>&1",
-        "again": f"{{ again || {{ undo {quote(step.file)}; undo {quote(step.file)}6 -6; }}; }} >again.log 2>&1",
+        "again": f"{{ again || {{ undo {quote(step.file)}; undo {quote(step.file)}6 'ip -6'; undo {quote(step.file)}{VLANS} bridge; }}; }} >again.log 2>&1",
         "compare": "compare >compare.log 2>&1",
         "heed": f"heed {quote(step.source)} {quote(step.file)}",
     }

@@ -85,12 +85,27 @@ class Family:
 
 
 @dataclass(frozen=True)
+class Vlan:
+    """VLANs ``first`` to ``last`` of a bridge's port. ``pvid``: frames that come without a tag are in it; ``untagged``: its frames
+    leave without one.
+    """
+
+    first: int
+    last: int
+    pvid: bool = False
+    untagged: bool = False
+
+
+@dataclass(frozen=True)
 class Interface:
     """One interface as asked for; an interface that is named is described wholly, one that is not is left alone.
 
-    ``type`` is ethernet, bridge, bond or vlan. ``mac`` is empty and ``mtu`` None when nothing is asked for; ``pinned``
-    fills in the MAC of bridges and bonds. ``ports`` are the names of a bridge's or a bond's members, ``base`` and
-    ``vlan_id`` belong to a VLAN, ``mode`` and ``options`` to a bond.
+    ``type`` is ethernet, bridge, bond, vlan or dummy. ``mac`` is empty and ``mtu`` None when nothing is asked for; ``pinned``
+    fills in the MAC of bridges and bonds. ``card`` is the MAC of the card that is meant, whatever the kernel calls it; ``pinned``
+    fills in its name. ``ports`` are the names of a bridge's or a bond's members, ``base`` and ``vlan_id`` belong to a VLAN, ``mode``
+    to a bond, and ``options`` to a bond or a bridge, by the keys and values of ip-link(8): those that are asked for, to which
+    ``pinned`` adds what the kernel has. So it does with ``port_options`` and ``vlans``, which are those of each port of a bridge;
+    ``vlans`` by the name of the bridge are those of the bridge itself. ``stp`` is None when nothing is asked for.
     """
 
     name: str
@@ -101,11 +116,14 @@ class Interface:
     ipv4: Family = Family()
     ipv6: Family = Family()
     ports: Tuple[str, ...] = ()
-    stp: bool = False
+    stp: Optional[bool] = None
     mode: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
     vlan_id: int = 0
+    card: str = ""
+    port_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    vlans: Mapping[str, Tuple[Vlan, ...]] = field(default_factory=dict)
 
     @property
     def addresses(self) -> Tuple[Address, ...]:
@@ -240,7 +258,9 @@ class Link:
 
     ``kind`` is empty for hardware, else the kernel's word (bridge, bond, vlan, veth, macvtap, ...). ``up`` is the
     administrator's flag; ``master`` the bridge or bond it is a port of; ``lower`` the interface it sits on (VLAN,
-    macvlan, macvtap). ``mac`` is the present address, ``permanent_mac`` the card's own where the kernel tells it.
+    macvlan, macvtap). ``mac`` is the present address, ``permanent_mac`` the card's own where the kernel tells it. ``options``
+    are those of a bridge or a bond, ``port_options`` those of a bridge's port, as far as they are known here, by the keys by which
+    ip-link(8) sets them. ``altnames`` are further names of it.
     """
 
     name: str
@@ -259,12 +279,15 @@ class Link:
     mode: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     link_local: bool = True
+    port_options: Mapping[str, str] = field(default_factory=dict)
+    altnames: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Observed:
     """The kernel's network. ``addresses`` are in the kernel's order, which decides what is primary; ``routes`` are
     those that somebody made. ``ipv6``: the kernel speaks IPv6 at all.
+    ``vlans`` are those of bridges and their ports, by interface; there are none where the kernel cannot filter VLANs.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -272,14 +295,16 @@ class Observed:
     routes: Tuple[Route, ...] = ()
     rules: Tuple[Rule, ...] = ()
     ipv6: bool = True
+    vlans: Mapping[str, Tuple[Vlan, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One request to the kernel, in the words of a line of ``ip -batch`` (ip(8)).
+    """One request to the kernel, in the words of a line of ``ip -batch`` (ip(8)), or of ``bridge -batch`` (bridge(8)) where the
+    first one is ``vlan``.
 
     ``kind`` is one of: add_link, set_link, delete_link, add_address, delete_address, replace_route, delete_route,
-    add_rule, delete_rule. ``link`` is the interface it changes, empty for a rule. ``undo`` are the lines that take it
+    add_rule, delete_rule, set_vlans. ``link`` is the interface it changes, empty for a rule. ``undo`` are the lines that take it
     back: each may be given to ``ip -force -batch`` whether or not the operation was carried out.
     ``family`` is 6 where ip(8) must be called with ``-6``, which a line of a batch cannot say (rules only); else 0.
     """
@@ -295,8 +320,13 @@ class Operation:
         """The line of a batch file."""
         return " ".join(self.words)
 
+    @property
+    def by_bridge(self) -> bool:
+        """Whether it is for bridge(8)."""
+        return self.words[0] == "vlan"
+
     def __str__(self) -> str:
-        return f"ip {'-6 ' if self.family == 6 else ''}{self.line}"
+        return f"{'bridge' if self.by_bridge else 'ip'} {'-6 ' if self.family == 6 else ''}{self.line}"
 
 
 @dataclass(frozen=True)

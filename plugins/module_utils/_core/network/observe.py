@@ -11,6 +11,7 @@ from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Sequence,
 
 from ..limits import BadText, Entry, entries_of, excerpt, load_json
 from ._hops import with_hops
+from ._observe_bridges import read_options, read_port_options, read_vlans
 from .model import REJECTING, ROUTE_ATTRIBUTES, Address, Hop, Link, Observed, Route, Rule
 
 # -N: tables and protocols as numbers, since a host may have names of its own for them in /etc/iproute2
@@ -21,6 +22,7 @@ COMMANDS: Mapping[str, Tuple[str, ...]] = {
     "routes6": ("ip", "-N", "-json", "-details", "-6", "route", "show", "table", "all"),
     "rules4": ("ip", "-N", "-json", "-4", "rule", "show"),
     "rules6": ("ip", "-N", "-json", "-6", "rule", "show"),
+    "vlans": ("bridge", "-json", "-compressvlans", "vlan", "show"),
 }
 PROTOCOLS: Mapping[str, str] = {"1": "redirect", "2": "kernel", "3": "boot", "4": "static", "9": "ra", "16": "dhcp"}
 LOCAL_TABLE = 255
@@ -33,16 +35,6 @@ _RULE_KEYS = tuple(
     "priority src srclen dst dstlen iif iif_detached oif oif_detached fwmark fwmask table protocol not suppress_prefixlen".split()
 )
 _WHOLE_MARK = 0xFFFFFFFF
-_BOND_OPTIONS = (
-    "miimon",
-    "updelay",
-    "downdelay",
-    "ad_lacp_rate",
-    "xmit_hash_policy",
-    "ad_select",
-    "min_links",
-    "primary",
-)
 
 
 class Unreadable(BadText):
@@ -63,12 +55,13 @@ def observe(printed: Mapping[str, str]) -> Observed:
             if name in links
         }
         rules = [*_rules(entries["rules4"], 4), *_rules(entries["rules6"], 6)]
+        vlans = read_vlans(entries["vlans"])
     except Unreadable:
         raise
     except ValueError as error:  # BadText is one, and ipaddress raises it
         raise Unreadable(f"ip -json printed what this version does not know: {excerpt(str(error), 200)[1:-1]}") from None
     ipv6 = any("inet6_addr_gen_mode" in entry for entry in entries["links"])
-    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6)
+    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6, vlans)
 
 
 def read_entries(text: str, what: str) -> List[Entry]:
@@ -86,7 +79,6 @@ def _link(entry: Entry) -> Link:
     kind = info.text("info_kind", "")
     data = info.entry("info_data")
     flags = entry.texts("flags")
-    options = {key: data.scalar(key) for key in _BOND_OPTIONS if key in data} if kind == "bond" else {}
     return Link(
         name=entry.text("ifname"),
         kind=kind,
@@ -102,7 +94,9 @@ def _link(entry: Entry) -> Link:
         vlan_id=data.integer("id", 0) if kind == "vlan" else 0,
         stp=kind == "bridge" and bool(data.integer("stp_state", 0)),
         mode=data.scalar("mode", "") if kind == "bond" else "",
-        options=options,
+        options=read_options(kind, data),
+        port_options=read_port_options(info),
+        altnames=tuple(entry.texts("altnames")),
         link_local=entry.text("inet6_addr_gen_mode", "none") != "none",
     )
 

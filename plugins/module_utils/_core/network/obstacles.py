@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, Optional, Sequence
 
 from ._addresses import final
+from ._cards import by_another_name, unidentified
 from ._draft import masters
 from ._hops import route_key
-from ._links import CARRIER, KERNEL_OPTIONS, in_order
+from ._links import CARRIER, in_order
 from ._routes import wanted_routes
+from ._vlan_obstacles import vlan_obstacles
 from .model import Desired, Interface, Link, Observed
 
-KINDS = ("bridge", "bond", "vlan")
-_ONLY_WHEN_DOWN = ("lacp_rate", "ad_select")  # BOND_OPTFLAG_IFDOWN in drivers/net/bonding/bond_options.c
+KINDS = ("bridge", "bond", "vlan", "dummy")
+_ONLY_WHEN_DOWN = ("lacp_rate", "ad_select", "fail_over_mac")  # BOND_OPTFLAG_IFDOWN, _NOSLAVES in drivers/net/bonding/bond_options.c
 _BY_HAND = ("boot", "static")  # what ip(8) and the boot configuration's programs make
 NEEDS_CARD_ALONE = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
@@ -36,6 +38,7 @@ def obstacles(
         found += [f"{where}: {said}" for said in _interface(interface, observed, managed)]
     for port, master in masters(desired).items():
         found += [f"interfaces.{master}.ports: {said}" for said in _port(port, master, managed, observed)]
+    found += vlan_obstacles(desired, observed)
     found += _mtus(desired, observed, managed)
     found += _shared_routes(desired, observed, managed)
     found += _sources(desired, observed)
@@ -53,9 +56,17 @@ def _interface(interface: Interface, observed: Observed, managed: Dict[str, Inte
     if interface.absent:
         yield from _absent(interface, observed, managed)
         return
+    unknown = list(unidentified(interface, observed))
+    if unknown:
+        yield from unknown
+        return
     if link is None and not interface.virtual:
         cards = sorted(one.name for one in observed.links.values() if one.kind in ("", "veth") and not one.loopback)
         known = [name for name in cards if not CARRIER.fullmatch(name)]
+        other = by_another_name(interface.name, observed)
+        if other:
+            yield f"is another name (altname) of {other} on this host. Write {other}"
+            return
         yield f"this host has no such interface. Name one that it has ({', '.join(known) or 'none'})"
         return
     if link is not None and (interface.type if interface.virtual else "") != _kind(link):
@@ -97,7 +108,7 @@ def _unchangeable(interface: Interface, link: Optional[Link], observed: Observed
             if other.kind == "vlan" and other.name != interface.name and same:
                 yield f"VLAN {interface.vlan_id} of {interface.base} exists already as {other.name}. Use that name"
     for key in _ONLY_WHEN_DOWN if interface.type == "bond" and link is not None else ():
-        asked, there = interface.options.get(key), link.options.get(KERNEL_OPTIONS.get(key, key)) if link else None
+        asked, there = interface.options.get(key), link.options.get(key) if link else None
         if asked and there and asked != there:
             yield f"has {key} {there}, which a bond that is up cannot change. Keep it, or make a bond of another name"
     if interface.type == "bond" and link is not None and link.mode and link.mode != interface.mode:

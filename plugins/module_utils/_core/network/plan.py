@@ -10,7 +10,10 @@ from dataclasses import replace
 from typing import Dict, List, Tuple
 
 from ._addresses import plan_addresses, plan_removals
+from ._cards import identified
 from ._draft import Draft, restore_routes
+from ._kept import with_kept
+from ._link_settings import lost_by_moving, plan_settings
 from ._links import (
     in_order,
     plan_absent,
@@ -21,21 +24,24 @@ from ._links import (
     plan_mac,
     plan_mtu,
     plan_new,
-    plan_settings,
 )
 from ._routes import note_losses, plan_routes, plan_rules
 from .model import Desired, Interface, Observed, Operation, Plan
 
 
 def pinned(desired: Desired, observed: Observed) -> Desired:
-    """The same with the MAC of every bridge and bond that has ports filled in: the one it has, else its first port's.
+    """The same with the names of cards that are named by their MAC, with what bridges and bonds have that nobody asks for (see
+    ``with_kept``), and with the MAC of every bridge and bond that has ports: the one it has, else its first port's.
 
     So leases stay, and so does the address when other ports join (without it a bridge takes the lowest of its ports').
-    Everything else here, and the files of the backends, want it so.
+    Everything else here, and the files of the backends, want it so. A bond with fail_over_mac=active has that of its active port.
     """
+    desired = identified(desired, observed)
     found: Dict[str, Interface] = {}
     for interface in in_order(desired.interfaces):
-        if interface.ports and not interface.mac and not interface.absent:
+        interface = with_kept(interface, observed)
+        follows = interface.options.get("fail_over_mac") == "active"
+        if interface.ports and not interface.mac and not interface.absent and not follows:
             link = observed.links.get(interface.name)
             known = [link.mac] if link is not None and link.kind == interface.type else []
             known += [_mac(port, found, observed) for port in interface.ports]
@@ -50,8 +56,8 @@ def _mac(name: str, found: Dict[str, Interface], observed: Observed) -> str:
     link = observed.links.get(name)
     if link is not None:
         return link.permanent_mac or link.mac
-    base = found[name].base if name in found else ""
-    return _mac(base, found, observed) if base else ""
+    below = [one for one in (found[name].base, *found[name].ports) if one] if name in found else []
+    return next((mac for mac in (_mac(one, found, observed) for one in below) if mac), "")
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
@@ -90,11 +96,13 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 
 
 def _restore_routes_at_last(draft: Draft) -> None:
-    """A rollback ends with the undo of the first operation: by then all else is in its place again."""
+    """A rollback ends with the undo of the first operation: by then all else is in its place again. But VLANs of ports are a batch
+    of their own, which comes last.
+    """
     for part in (draft.prepare, draft.switch, draft.cleanup):
         for index, operation in enumerate(part):
             if operation.link:
-                lines = restore_routes(draft.observed, list(draft.managed))
+                lines = (*lost_by_moving(draft), *restore_routes(draft.observed, list(draft.managed)))
                 part[index] = replace(operation, undo=operation.undo + lines)
                 return
 

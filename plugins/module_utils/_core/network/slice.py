@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ..addresses import read_address, read_network
+from ..fleet.values import Notes
 from ._auto import auto_data, auto_from
+from ._bridges import as_vlan, as_words, read_bridge
 from ._hops import merged, split
+from ._read import Place
+from .link_options import BRIDGE, PORT, STP
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
 
@@ -37,14 +41,25 @@ def _interface(one: Interface) -> Dict[str, Any]:
         return data
     data.update(mac_address=one.mac, mtu=one.mtu, ipv4=_family(one.ipv4, 4), ipv6=_family(one.ipv6, 6))
     data["ipv6"]["autoconf"] = one.ipv6.autoconf
+    if one.card:
+        data.update(identifier="mac-address", mac_address=one.card)
     if one.type == "bridge":
-        options = {"stp": {"enabled": one.stp}}
-        data["bridge"] = {"options": options, "port": [{"name": port} for port in one.ports]}
+        data["bridge"] = _bridge(one)
     elif one.type == "bond":
         data["link_aggregation"] = {"mode": one.mode, "port": list(one.ports), "options": dict(one.options)}
     elif one.type == "vlan":
         data["vlan"] = {"base_iface": one.base, "id": one.vlan_id}
     return data
+
+
+def _bridge(one: Interface) -> Dict[str, Any]:
+    stp = {**({} if one.stp is None else {"enabled": one.stp}), **as_words(one.options, STP)}
+    ports: List[Dict[str, Any]] = []
+    for port in one.ports:
+        vlan = {"vlan": as_vlan(one.vlans[port])} if port in one.vlans else {}
+        ports.append({"name": port, **as_words(one.port_options.get(port, {}), PORT), **vlan})
+    itself = {"vlan": as_vlan(one.vlans[one.name])} if one.name in one.vlans else {}
+    return {"options": {**as_words(one.options, BRIDGE), "stp": stp}, "port": ports, **itself}
 
 
 def _family(one: Family, family: int) -> Dict[str, Any]:
@@ -129,23 +144,42 @@ def _with_ports(interfaces: Tuple[Interface, ...]) -> Tuple[Interface, ...]:
 
 
 def _read_interface(one: Mapping[str, Any]) -> Interface:
-    bridge, bond, vlan = (one.get(key) or {} for key in ("bridge", "link_aggregation", "vlan"))
-    stp = ((bridge.get("options") or {}).get("stp") or {}).get("enabled", False)
+    bond, vlan = (one.get(key) or {} for key in ("link_aggregation", "vlan"))
+    type_ = str(one.get("type", "ethernet"))
+    by_mac = one.get("identifier") == "mac-address"
+    card = str(one.get("mac_address") or "")
+    fields: Dict[str, Any] = {
+        "ports": tuple(map(str, bond.get("port") or ())),
+        "options": {str(key): _text(value) for key, value in (bond.get("options") or {}).items()},
+    }
     return Interface(
         name=str(one["name"]),
-        type=str(one.get("type", "ethernet")),
+        type=type_,
         absent=one.get("state") == "absent",
-        mac=str(one.get("mac_address") or ""),
+        mac="" if by_mac else card,
         mtu=_integer(one.get("mtu")),
         ipv4=_read_family(one.get("ipv4") or {}),
         ipv6=_read_family(one.get("ipv6") or {}),
-        ports=(*(str(port["name"]) for port in bridge.get("port") or ()), *map(str, bond.get("port") or ())),
-        stp=bool(stp),
         mode=str(bond.get("mode", "")),
-        options={str(key): str(value) for key, value in (bond.get("options") or {}).items()},
         base=str(vlan.get("base_iface", "")),
         vlan_id=int(vlan.get("id", 0)),
+        card=card if by_mac else "",
+        **(_read_bridge(one) if type_ == "bridge" else fields),
     )
+
+
+def _read_bridge(one: Mapping[str, Any]) -> Dict[str, Any]:
+    notes = Notes()
+    fields = read_bridge(str(one["name"]), one.get("bridge"), Place("", "bridge", notes))
+    if notes.problems:
+        first = notes.problems[0]
+        raise ValueError(f"{first.variable}: {first.message}. {first.remedy}")
+    return fields
+
+
+def _text(value: Any) -> str:
+    """A list is one of addresses, which the kernel takes with commas between them."""
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _integer(value: Any) -> Optional[int]:

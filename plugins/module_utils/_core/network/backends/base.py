@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Protocol, Tuple
+from dataclasses import dataclass, field
+from typing import Dict, Iterable, Iterator, List, Mapping, Protocol, Tuple
 
 from ...limits import BadText, check_size
 from .._links import in_order
+from ..link_options import BOND, BRIDGE, PORT, STP, VLAN, Option
 from ..model import DEFAULT_DESTINATIONS, Desired, FileChange, Files, Interface, Route, Rule
 
 HEAD = "# Written from the inventory by smallfleet.infra.\n"
@@ -36,6 +38,58 @@ class Backend(Protocol):
         """What the program writes down below /run of each interface when it has configured it by these files; empty
         where it finds that out by itself.
         """
+
+
+@dataclass(frozen=True)
+class Lacks:
+    """What a program cannot say of bridges, their ports and bonds: keys of ``link_options``, each with the values that it has no
+    word for, or with none for all of them; and what else it cannot, each why it is so.
+    """
+
+    title: str
+    bridge: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    port: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    bond: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, desired: Desired) -> List[str]:
+        """What is asked for, or there, and would be gone after a boot: interface, key, program and a remedy."""
+        found: List[str] = []
+        for one in present(desired):
+            if one.type == "bond":
+                found += self._said(one.name, "link-aggregation.options", one.options, self.bond, BOND)
+            if one.type == "bridge":
+                filtering = "vlan_filtering" in self.bridge and one.options.get("vlan_filtering") == "1"
+                if filtering:
+                    found.append(
+                        f"interfaces.{one.name}.bridge.port.vlan: {self.title} cannot give VLANs to the ports of a bridge. "
+                        "Set network_backend to another program, or remove vlan"
+                    )
+                known = [option for option in BRIDGE if not filtering or option not in VLAN]
+                found += self._said(one.name, "bridge.options", one.options, self.bridge, known)
+                found += self._said(one.name, "bridge.options.stp", one.options, self.bridge, STP)
+                for port, options in sorted(one.port_options.items()):
+                    found += self._said(one.name, f"bridge.port {port}", options, self.port, PORT)
+        return found
+
+    def _said(
+        self, name: str, place: str, there: Mapping[str, str], lacking: Mapping[str, Tuple[str, ...]], known: Iterable[Option]
+    ) -> Iterator[str]:
+        for option in known:
+            value = there.get(option.key)
+            if value is None or option.key not in lacking or lacking[option.key] and value not in lacking[option.key]:
+                continue
+            if value == option.default:
+                continue  # what it leaves out is what the kernel has
+            default = f", or write {_yaml(option, option.default)}, the kernel's default" if option.default else ", or remove it"
+            yield (
+                f"interfaces.{name}.{place}.{option.word}: {self.title} cannot say {_yaml(option, value)}. "
+                f"Set network_backend to another program{default}"
+            )
+
+
+def _yaml(option: Option, value: str) -> str:
+    written = option.value(value)
+    return str(written).lower() if option.switch else str(written)
 
 
 def present(desired: Desired) -> List[Interface]:

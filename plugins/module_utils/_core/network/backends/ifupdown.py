@@ -17,7 +17,9 @@ from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
 from ...limits import excerpt, split_lines
 from .._draft import address_words, route_words, rule_words
+from .._link_settings import born_with
 from ..model import Desired, FileChange, Files, Interface
+from ..vlans import by_default, default_pvid, filters, requests
 from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
 
 MAIN = "/etc/network/interfaces"
@@ -113,10 +115,12 @@ def _make(interface: Interface, desired: Desired) -> List[str]:
     if interface.type == "vlan":
         lines.append(f"ip link add link {interface.base} name {name}{card} type vlan id {interface.vlan_id} || true")
     elif interface.type == "bond":
-        options = "".join(f" {key} {value}" for key, value in sorted(interface.options.items()) if key != "primary")
-        lines.append(f"ip link add name {name}{card} type bond mode {interface.mode}{options} || true")
+        lines.append(f"ip link add name {name}{card} type bond mode {interface.mode} {' '.join(born_with(interface))} || true")
     elif interface.type == "bridge":
-        lines.append(f"ip link add name {name}{card} type bridge stp_state {int(interface.stp)} || true")
+        options = "".join(f" {word}" for word in born_with(interface))
+        lines.append(f"ip link add name {name}{card} type bridge stp_state {int(bool(interface.stp))}{options} || true")
+    elif interface.type == "dummy":
+        lines.append(f"ip link add name {name}{card} type dummy || true")
     elif interface.mac:
         lines.append(f"ip link set dev {name}{card}")
     if interface.mtu is not None:
@@ -131,10 +135,24 @@ def _make(interface: Interface, desired: Desired) -> List[str]:
             lines.append(f"ip link set dev {port} down")
         lines.append(f"ip link set dev {port} master {name}")
         lines.append(f"ip link set dev {port} up")
+        for key, value in sorted(interface.port_options.get(port, {}).items()):
+            lines.append(f"ip link set dev {port} type bridge_slave {key} {value}")
+    lines += _filtering(interface)
     if interface.options.get("primary"):
         lines.append(f"ip link set dev {name} type bond primary {interface.options['primary']}")
     lines.append(f"ip link set dev {name} up")
     return lines
+
+
+def _filtering(interface: Interface) -> List[str]:
+    """VLANs of the ports and of the bridge itself, and at last that it goes by them."""
+    if not filters(interface):
+        return []
+    default = by_default(default_pvid(interface))
+    found = [
+        f"bridge {' '.join(words)}" for name, vlans in sorted(interface.vlans.items()) for words in requests(name, vlans, default, name == interface.name)
+    ]
+    return [*found, f"ip link set dev {interface.name} type bridge vlan_filtering 1"]
 
 
 def _routes(interface: Interface, desired: Desired) -> List[str]:

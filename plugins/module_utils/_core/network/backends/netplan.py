@@ -11,7 +11,9 @@ import re
 from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
-from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
+from ..link_options import BRIDGE, STP, by_key
+from . import networkd
+from .base import HEAD, Lacks, compare, dns_home, floors, oversized, present, routes_of, rules_of
 from .networkd import Networkd, earlier
 
 FOLDER = "/etc/netplan"
@@ -19,19 +21,45 @@ FILES = f"{FOLDER}/*.yaml"
 MADE = "10-netplan-"
 """What the names of the files begin with that netplan makes for systemd-networkd."""
 PREFIX = "90-smallfleet-"
-SECTIONS = {"ethernet": "ethernets", "bridge": "bridges", "bond": "bonds", "vlan": "vlans"}
+SECTIONS = {"ethernet": "ethernets", "bridge": "bridges", "bond": "bonds", "vlan": "vlans", "dummy": "dummy-devices"}
 MODE = 0o600  # netplan complains of files that others can read
 BOND_KEYS = {
-    "miimon": "mii-monitor-interval",
-    "updelay": "up-delay",
-    "downdelay": "down-delay",
-    "min_links": "min-links",
-    "lacp_rate": "lacp-rate",
-    "xmit_hash_policy": "transmit-hash-policy",
     "ad_select": "ad-select",
+    "all_slaves_active": "all-slaves-active",
+    "arp_all_targets": "arp-all-targets",
+    "arp_interval": "arp-interval",
+    "arp_ip_target": "arp-ip-targets",
+    "arp_validate": "arp-validate",
+    "downdelay": "down-delay",
+    "fail_over_mac": "fail-over-mac-policy",
+    "lacp_rate": "lacp-rate",
+    "miimon": "mii-monitor-interval",
+    "min_links": "min-links",
     "primary": "primary",
+    "primary_reselect": "primary-reselect-policy",
+    "resend_igmp": "resend-igmp",
+    "updelay": "up-delay",
+    "xmit_hash_policy": "transmit-hash-policy",
 }
 ROUTE_KEYS = {"mtu": "mtu", "initcwnd": "congestion-window", "initrwnd": "advertised-receive-window"}
+BRIDGE_KEYS = {
+    "ageing_time": "ageing-time",
+    "forward_delay": "forward-delay",
+    "hello_time": "hello-time",
+    "max_age": "max-age",
+    "priority": "priority",
+}
+PORT_KEYS = {"cost": "path-cost", "priority": "port-priority"}
+LACKS = Lacks(
+    "netplan",
+    bridge={
+        **{key: () for key in ("group_fwd_mask", "mcast_querier", "mcast_snooping", "vlan_default_pvid", "vlan_filtering", "vlan_protocol")},
+        **networkd.LACKS.bridge,
+    },
+    port={"hairpin": ()},
+    bond=networkd.LACKS.bond,
+)
+_OPTIONS = by_key(STP + BRIDGE)
 _OURS = re.compile(re.escape(f"{FOLDER}/{PREFIX}") + r"[0-9]+-(.+)\.yaml")
 _KEY = re.compile(r"(?P<indent> *)(?P<quote>[\"']?)(?P<key>[A-Za-z0-9_.*?\[\]-]+)(?P=quote):(?P<rest>.*)")
 
@@ -65,6 +93,7 @@ class Netplan:
         found = list(compare(self.files(desired), existing, mine, MODE))
         problems = oversized({**existing, **beside})
         problems += [] if problems else earlier(desired, beside, MADE)
+        problems += LACKS.of(desired)
         for path in () if oversized(existing) else sorted(existing):
             if path in ours:
                 continue
@@ -85,12 +114,14 @@ def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
         entry.update(id=interface.vlan_id, link=interface.base)
     elif interface.ports:
         entry["interfaces"] = list(interface.ports)
+    if interface.card:
+        entry["match"] = {"macaddress": interface.card}
     if interface.mac:
         entry["macaddress"] = interface.mac
     if interface.mtu is not None:
         entry["mtu"] = interface.mtu
     if interface.type == "bridge":
-        entry["parameters"] = {"stp": interface.stp}
+        entry["parameters"] = _bridge(interface)
     elif interface.type == "bond":
         entry["parameters"] = {"mode": interface.mode, **_parameters(interface)}
     entry["dhcp4"], entry["dhcp6"] = interface.ipv4.dhcp, interface.ipv6.dhcp
@@ -120,6 +151,18 @@ def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
     return entry
 
 
+def _bridge(interface: Interface) -> Dict[str, Any]:
+    found: Dict[str, Any] = {"stp": bool(interface.stp)}
+    for key, value in sorted(interface.options.items()):
+        if key in BRIDGE_KEYS:
+            found[BRIDGE_KEYS[key]] = _OPTIONS[key].value(value)
+    for port, options in sorted(interface.port_options.items()):
+        for key, value in sorted(options.items()):
+            if key in PORT_KEYS:
+                found.setdefault(PORT_KEYS[key], {})[port] = int(value)
+    return found
+
+
 def _overrides(interface: Interface) -> Dict[str, Any]:
     """The same for both versions: netplan refuses them for systemd-networkd where they differ. DHCPv6 gives no routes."""
     auto = interface.ipv4.auto
@@ -130,11 +173,15 @@ def _overrides(interface: Interface) -> Dict[str, Any]:
 
 
 def _parameters(interface: Interface) -> Dict[str, Any]:
-    return {
-        BOND_KEYS[key]: int(value) if value.isdigit() else value
-        for key, value in sorted(interface.options.items())
-        if key in BOND_KEYS
-    }
+    found: Dict[str, Any] = {}
+    for key, value in sorted(interface.options.items()):
+        if key == "arp_ip_target":
+            found[BOND_KEYS[key]] = value.split(",")
+        elif key == "all_slaves_active":
+            found[BOND_KEYS[key]] = value == "1"
+        elif key in BOND_KEYS:
+            found[BOND_KEYS[key]] = int(value) if value.isdigit() else value
+    return found
 
 
 def _route(route: Route) -> Dict[str, Any]:

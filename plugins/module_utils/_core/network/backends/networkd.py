@@ -9,20 +9,30 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Dict, List, Mapping, Tuple
 
+from ..link_options import BRIDGE, FILTERING, STP, by_key
 from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
-from .base import HEAD, compare, dns_home, oversized, present, routes_of, rules_of, settings
+from ..vlans import span
+from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
 
 FOLDER = "/etc/systemd/network"
 PREFIX = "05-smallfleet-"
 """The first file whose [Match] fits wins: ours come before those of installers (10-, 50-) and of netplan (10-)."""
 BOND_KEYS = {
-    "miimon": "MIIMonitorSec",
-    "updelay": "UpDelaySec",
-    "downdelay": "DownDelaySec",
-    "min_links": "MinLinks",
-    "lacp_rate": "LACPTransmitRate",
-    "xmit_hash_policy": "TransmitHashPolicy",
     "ad_select": "AdSelect",
+    "all_slaves_active": "AllSlavesActive",
+    "arp_all_targets": "ARPAllTargets",
+    "arp_interval": "ARPIntervalSec",
+    "arp_ip_target": "ARPIPTargets",
+    "arp_validate": "ARPValidate",
+    "downdelay": "DownDelaySec",
+    "fail_over_mac": "FailOverMACPolicy",
+    "lacp_rate": "LACPTransmitRate",
+    "miimon": "MIIMonitorSec",
+    "min_links": "MinLinks",
+    "primary_reselect": "PrimaryReselectPolicy",
+    "resend_igmp": "ResendIGMP",
+    "updelay": "UpDelaySec",
+    "xmit_hash_policy": "TransmitHashPolicy",
 }
 ROUTE_KEYS = {
     "mtu": "MTUBytes",
@@ -33,9 +43,29 @@ ROUTE_KEYS = {
 }
 TOKENS = {"eui64": "eui64", "stable-privacy": "prefixstable"}
 PRIVACY = {"disabled": "no", "prefer-public": "prefer-public", "prefer-temporary": "yes"}
+BRIDGE_KEYS = {
+    "ageing_time": "AgeingTimeSec",
+    "forward_delay": "ForwardDelaySec",
+    "group_fwd_mask": "GroupForwardMask",
+    "hello_time": "HelloTimeSec",
+    "max_age": "MaxAgeSec",
+    "mcast_querier": "MulticastQuerier",
+    "mcast_snooping": "MulticastSnooping",
+    "priority": "Priority",
+    "vlan_default_pvid": "DefaultPVID",
+    "vlan_filtering": "VLANFiltering",
+    "vlan_protocol": "VLANProtocol",
+}
+PORT_KEYS = {"cost": "Cost", "hairpin": "HairPin", "priority": "Priority"}
+LACKS = Lacks(
+    "systemd-networkd",
+    bridge={"priority": ("0",)},  # to it, no priority
+    bond={"arp_validate": ("filter", "filter_active", "filter_backup"), "xmit_hash_policy": ("vlan+srcmac",)},
+)
 LONGEST_PATTERN = 200
 """Characters of a pattern that is compared; interfaces have names of at most 15."""
-_MILLISECONDS = ("miimon", "updelay", "downdelay")
+_MILLISECONDS = ("miimon", "updelay", "downdelay", "arp_interval")
+_OPTIONS = by_key((*STP, *BRIDGE, FILTERING))
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
@@ -60,7 +90,7 @@ class Networkd:
     def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
         """Files of others stay: ours come first. One that would come before ours is a problem."""
         mine = [_path(one.name, kind) for one in desired.interfaces for kind in ("netdev", "network")]
-        problems = oversized(existing) or earlier(desired, existing, PREFIX)
+        problems = LACKS.of(desired) + (oversized(existing) or earlier(desired, existing, PREFIX))
         return Files(compare(self.files(desired), existing, mine), tuple(problems))
 
     def claims(self, desired: Desired) -> Dict[str, str]:
@@ -82,14 +112,41 @@ def _netdev(interface: Interface) -> List[Section]:
     head += [("MTUBytes", str(interface.mtu))] if interface.mtu is not None else []
     head += [("MACAddress", interface.mac)] if interface.mac else []
     if interface.type == "bridge":
-        return [("NetDev", head), ("Bridge", [("STP", _yes(interface.stp))])]
+        options = [(BRIDGE_KEYS[key], _bridge_value(key, value)) for key, value in sorted(interface.options.items())]
+        return [("NetDev", head), ("Bridge", [("STP", _yes(bool(interface.stp))), *options])]
+    if interface.type == "dummy":
+        return [("NetDev", head)]
     if interface.type == "vlan":
         return [("NetDev", head), ("VLAN", [("Id", str(interface.vlan_id))])]
     lines = [("Mode", interface.mode)]
     for key, value in sorted(interface.options.items()):
         if key in BOND_KEYS:
-            lines.append((BOND_KEYS[key], f"{value}ms" if key in _MILLISECONDS else value))
+            lines.append((BOND_KEYS[key], f"{value}ms" if key in _MILLISECONDS else value.replace(",", " ")))
     return [("NetDev", head), ("Bond", lines)]
+
+
+def _bridge_value(key: str, value: str) -> str:
+    if key == "vlan_default_pvid":
+        return value if value != "0" else "none"
+    option = _OPTIONS[key]
+    return _yes(value == "1") if option.switch else value if option.words else str(int(value) // option.scale)
+
+
+def _match(interface: Interface) -> List[Tuple[str, str]]:
+    """A card that is named by its MAC is found by it at boot too, whatever its name is then."""
+    return [("PermanentMACAddress", interface.card)] if interface.card else [("Name", interface.name)]
+
+
+def _port(interface: Interface, desired: Desired) -> List[Section]:
+    """What it is told as the port of a bridge, or as a bridge itself."""
+    found: List[Section] = []
+    for other in present(desired):
+        options = sorted(other.port_options.get(interface.name, {}).items()) if other.type == "bridge" else []
+        found += [("Bridge", [(PORT_KEYS[key], value.replace("on", "yes").replace("off", "no")) for key, value in options])] if options else []
+        for one in other.vlans.get(interface.name, ()) if other.type == "bridge" else ():
+            lines = [("PVID", span(one))] if one.pvid else []
+            found.append(("BridgeVLAN", [*lines, ("VLAN", span(one)), *([("EgressUntagged", span(one))] if one.untagged else [])]))
+    return found
 
 
 def _network(interface: Interface, desired: Desired) -> List[Section]:
@@ -98,9 +155,10 @@ def _network(interface: Interface, desired: Desired) -> List[Section]:
         link.append(("MTUBytes", str(interface.mtu)))
     if interface.mac and not interface.virtual:
         link.append(("MACAddress", interface.mac))
-    found: List[Section] = [("Match", [("Name", interface.name)])]
+    found: List[Section] = [("Match", _match(interface))]
     found += [("Link", link)] if link else []
     found.append(("Network", _general(interface, desired)))
+    found += _port(interface, desired)
     if interface.ipv4.dhcp:
         # the same to the server wherever the address moves: networkd's own identifier depends on the interface
         found.append(("DHCPv4", [("ClientIdentifier", "mac"), *_auto(interface.ipv4.auto, "UseRoutes")]))

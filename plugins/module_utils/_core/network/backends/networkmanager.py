@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Tuple
+from dataclasses import replace
+from typing import Dict, List, Mapping, Sequence, Tuple
 from uuid import NAMESPACE_DNS, uuid5
 
-from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule
-from .base import HEAD, compare, dns_home, oversized, present, routes_of, rules_of, settings
+from ..link_options import BRIDGE, FILTERING, STP, by_key
+from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule, Vlan
+from ..vlans import span
+from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
 
 FOLDER = "/etc/NetworkManager/system-connections"
 PREFIX = "smallfleet-"
@@ -20,6 +23,23 @@ PRIORITY = 100
 ROUTE_KEYS = ("mtu", "cwnd", "initcwnd", "initrwnd")
 PRIVACY = {"disabled": "0", "prefer-public": "1", "prefer-temporary": "2"}
 TYPES = {"ethernet": "802-3-ethernet"}
+BRIDGE_KEYS = {
+    "ageing_time": "ageing-time",
+    "forward_delay": "forward-delay",
+    "group_fwd_mask": "group-forward-mask",
+    "hello_time": "hello-time",
+    "max_age": "max-age",
+    "mcast_querier": "multicast-querier",
+    "mcast_snooping": "multicast-snooping",
+    "priority": "priority",
+    "vlan_default_pvid": "vlan-default-pvid",
+    "vlan_filtering": "vlan-filtering",
+    "vlan_protocol": "vlan-protocol",
+}
+PORT_KEYS = {"cost": "path-cost", "hairpin": "hairpin-mode", "priority": "priority"}
+LACKS = Lacks("NetworkManager", port={"priority": ("0",)})  # to it, no priority
+_WITHOUT_STP = Lacks("NetworkManager without STP", bridge={option.key: () for option in STP})
+_OPTIONS = by_key((*STP, *BRIDGE, FILTERING))
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
@@ -36,8 +56,9 @@ class NetworkManager:
         """Profiles of others for the same interfaces go: two that fit would take turns."""
         managed = [interface.name for interface in desired.interfaces]
         found = list(compare(self.files(desired), existing, [_path(name) for name in managed], MODE))
-        problems = oversized(existing)
-        for path, text in () if problems else sorted(existing.items()):
+        silent = tuple(one for one in desired.interfaces if not one.stp)
+        problems = [*LACKS.of(desired), *_WITHOUT_STP.of(replace(desired, interfaces=silent)), *oversized(existing)]
+        for path, text in () if oversized(existing) else sorted(existing.items()):
             base = path.rpartition("/")[2]
             if path.startswith(f"{FOLDER}/{PREFIX}"):
                 continue
@@ -86,7 +107,7 @@ def _profile(interface: Interface, desired: Desired) -> List[Section]:
         ("id", profile(name)),
         ("uuid", _uuid(name)),
         ("type", TYPES.get(interface.type, interface.type)),
-        ("interface-name", name),
+        *([] if interface.card else [("interface-name", name)]),
         ("autoconnect", "true"),
         ("autoconnect-priority", str(PRIORITY)),
     ]
@@ -96,20 +117,47 @@ def _profile(interface: Interface, desired: Desired) -> List[Section]:
     if interface.ports:
         connection.append(("autoconnect-slaves", "1"))
     found: List[Section] = [("connection", connection)]
-    card = [("cloned-mac-address", interface.mac)] if interface.mac else []
+    card = [("mac-address", interface.card)] if interface.card else []
+    card += [("cloned-mac-address", interface.mac)] if interface.mac else []
     card += [("mtu", str(interface.mtu))] if interface.mtu is not None else []
     found += [("ethernet", card)] if card or not interface.virtual else []
     if interface.type == "bridge":
-        found.append(("bridge", [("stp", "true" if interface.stp else "false")]))
+        found.append(("bridge", _bridge(interface)))
+    elif interface.type == "dummy":
+        found.append(("dummy", []))
     elif interface.type == "bond":
         found.append(("bond", [("mode", interface.mode), *sorted(interface.options.items())]))
     elif interface.type == "vlan":
         # flag 1: the headers are reordered, as the kernel does by default
         found.append(("vlan", [("flags", "1"), ("id", str(interface.vlan_id)), ("parent", interface.base)]))
+    if master is not None and master.type == "bridge":
+        port = _port(master, name)
+        found += [("bridge-port", port)] if port else []
     if master is None:
         found.append(("ipv4", _family(interface.ipv4, 4, interface, desired)))
         found.append(("ipv6", _family(interface.ipv6, 6, interface, desired)))
     return found
+
+
+def _bridge(interface: Interface) -> List[Tuple[str, str]]:
+    lines = [("stp", "true" if interface.stp else "false")]
+    for key, value in sorted(interface.options.items()):
+        option = _OPTIONS[key]
+        text = ("true" if value == "1" else "false") if option.switch else str(option.value(value))
+        lines.append((BRIDGE_KEYS[key], text))
+    return lines + _vlans(interface.vlans.get(interface.name, ()))
+
+
+def _port(bridge: Interface, name: str) -> List[Tuple[str, str]]:
+    lines: List[Tuple[str, str]] = []
+    for key, value in sorted(bridge.port_options.get(name, {}).items()):
+        lines.append((PORT_KEYS[key], {"on": "true", "off": "false"}.get(value, value)))
+    return lines + _vlans(bridge.vlans.get(name, ()))
+
+
+def _vlans(vlans: Sequence[Vlan]) -> List[Tuple[str, str]]:
+    words = [" ".join([span(one), *(["pvid"] if one.pvid else []), *(["untagged"] if one.untagged else [])]) for one in vlans]
+    return [("vlans", ", ".join(words))] if words else []
 
 
 def _family(wish: Family, family: int, interface: Interface, desired: Desired) -> List[Tuple[str, str]]:

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options of bridges, their ports and bonds: nmstate's word for each, the kernel's, its range and the kernel's default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Tuple
+
+from ..fleet.values import integer, shown, truth
+from ._read import Place
+
+
+@dataclass(frozen=True)
+class Option:
+    """``word`` is nmstate's, ``key`` that of ip-link(8), and ``default`` what the kernel has when nobody sets it.
+
+    It is a whole number from ``low`` to ``high``, which the kernel has times ``scale`` (100 where it counts hundredths of a second);
+    or one of ``words``; or, with ``switch``, a boolean: the kernel's words for false and true.
+    """
+
+    word: str
+    key: str
+    default: str
+    low: int = 0
+    high: int = 0
+    scale: int = 1
+    words: Tuple[str, ...] = ()
+    switch: Tuple[str, ...] = ()
+
+    def read(self, value: Any, place: Place) -> str:
+        """The kernel's value of what a person wrote; empty when it is noted as wrong."""
+        if self.switch:
+            flag = truth(value)
+            if flag is None:
+                place.note(f"{shown(value)} is neither true nor false", "Write true or false")
+                return ""
+            return self.switch[flag]
+        if self.words:
+            text = value.lower() if isinstance(value, str) else value
+            matching = [word for word in self.words if word.lower() == text]
+            if not matching:
+                place.note(f"{shown(value)} is not accepted", f"Use one of {', '.join(self.words)}")
+            return matching[0] if matching else ""
+        number = integer(value)
+        if number is None or not self.low <= number <= self.high:
+            place.note(f"{shown(value)} is out of range", f"Write a whole number from {self.low} to {self.high}")
+            return ""
+        return str(number * self.scale)
+
+    def value(self, text: str) -> Any:
+        """The inverse of ``read``."""
+        if self.switch:
+            return text == self.switch[1]
+        return text if self.words else int(text) // self.scale
+
+
+_BITS, _ON_OFF = ("0", "1"), ("off", "on")
+STP = (
+    Option("forward-delay", "forward_delay", "1500", 0, 30, 100),
+    Option("hello-time", "hello_time", "200", 1, 10, 100),
+    Option("max-age", "max_age", "2000", 6, 40, 100),
+    Option("priority", "priority", "32768", 0, 65535),
+)
+"""Those of ``bridge.options.stp``: IEEE 802.1D-2004, 17.14; the kernel's bounds (br_private_stp.h) are the same."""
+VLAN = (
+    Option("vlan-default-pvid", "vlan_default_pvid", "1", 0, 4094),
+    Option("vlan-protocol", "vlan_protocol", "802.1Q", words=("802.1Q", "802.1ad")),
+)
+BRIDGE = (
+    Option("group-forward-mask", "group_fwd_mask", "0", 0, 65535),
+    Option("mac-ageing-time", "ageing_time", "30000", 0, 1000000, 100),
+    Option("multicast-querier", "mcast_querier", "0", switch=_BITS),
+    Option("multicast-snooping", "mcast_snooping", "1", switch=_BITS),
+    *VLAN,
+)
+"""Those of ``bridge.options`` itself. Whether a bridge filters VLANs follows from its ports."""
+FILTERING = Option("vlan", "vlan_filtering", "0", switch=_BITS)
+PORT = (
+    Option("stp-hairpin-mode", "hairpin", "off", switch=_ON_OFF),
+    Option("stp-path-cost", "cost", "", 1, 65535),
+    Option("stp-priority", "priority", "32", 0, 63),
+)
+"""Those of a bridge's port. The default cost depends on the speed of the port."""
+_MILLISECONDS = 2147483647
+BOND = (
+    Option("ad_select", "ad_select", "stable", words=("stable", "bandwidth", "count")),
+    Option("all_slaves_active", "all_slaves_active", "0", 0, 1),
+    Option("arp_all_targets", "arp_all_targets", "any", words=("any", "all")),
+    Option("arp_interval", "arp_interval", "0", 0, _MILLISECONDS),
+    Option("arp_validate", "arp_validate", "none", words=("none", "active", "backup", "all", "filter", "filter_active", "filter_backup")),
+    Option("downdelay", "downdelay", "0", 0, _MILLISECONDS),
+    Option("fail_over_mac", "fail_over_mac", "none", words=("none", "active", "follow")),
+    Option("lacp_rate", "lacp_rate", "slow", words=("slow", "fast")),
+    Option("miimon", "miimon", "0", 0, _MILLISECONDS),
+    Option("min_links", "min_links", "0", 0, _MILLISECONDS),
+    Option("primary_reselect", "primary_reselect", "always", words=("always", "better", "failure")),
+    Option("resend_igmp", "resend_igmp", "1", 0, 255),
+    Option("updelay", "updelay", "0", 0, _MILLISECONDS),
+    Option(
+        "xmit_hash_policy", "xmit_hash_policy", "layer2",
+        words=("layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4", "vlan+srcmac"),
+    ),
+)  # fmt: skip
+"""Those of ``link-aggregation.options`` but ``primary`` and ``arp_ip_target``, which name ports and addresses."""
+ARP = ("arp_interval", "arp_ip_target", "arp_validate", "arp_all_targets")
+MII = ("miimon", "updelay", "downdelay")
+"""A bond notices by one of the two ways that a port is gone; the kernel ends the other when one is set."""
+
+
+def by_key(options: Iterable[Option]) -> Dict[str, Option]:
+    return {option.key: option for option in options}
