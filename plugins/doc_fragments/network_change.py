@@ -18,6 +18,8 @@ options:
         M(smallfleet.infra.fleet_plan) gives them, which are nmstate's words with underscores.
       - Options of bridges, their ports and bonds that are there and not named stay, in the kernel and at the next boot.
       - An interface with C(identifier=mac-address) is the card that has its C(mac_address), whatever the kernel calls it.
+      - Key C(addresses) has two lists. Addresses in the networks C(ignored) are a program's and left alone; those in C(absent) are
+        removed from every interface that is named.
     type: dict
     default: {}
   backend:

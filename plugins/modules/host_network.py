@@ -12,6 +12,8 @@ version_added: 0.2.0
 description:
   - Makes the interfaces, addresses, routes and rules of a host what O(desired) says, in the running kernel by one batch
     in an order that interrupts nothing, and in the configuration that is read at boot. What is not named is not touched.
+  - Addresses in neither O(desired) nor the boot configuration, such as those of keepalived, stay, and a warning names them. Routes
+    and rules of other programs, which systemd-networkd deletes when it reloads, are put back.
   - The change confirms itself or goes away. Before anything is touched, the host writes a script that takes the change
     back, and starts a timer for it. Then the controller opens a I(new) connection, has the checks made, and confirms the
     change with a token that nobody else has. Only then the boot configuration is replaced.
@@ -186,7 +188,8 @@ def confirm(module: AnsibleModule, network: HostNetwork) -> None:
     if failed:
         raise Refused("check", "; ".join(failed))
     if not module.check_mode:
-        network.confirm(token)
+        for line in network.confirm(token):
+            module.warn(f"a program had added something that does not go with this change, and the kernel refused: {line}")
     module.exit_json(changed=True, state={"checks": checks, **state_of(network.guard)})
 
 

@@ -12,8 +12,14 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits impo
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import conflicts, detect, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import manages, mentioned
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import device_name, stacked
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_desired, read_known, read_late
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
+    read_desired,
+    read_known,
+    read_known_addresses,
+    read_late,
+)
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Files, Interface, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolv_conf import read_resolv_conf
 
@@ -49,6 +55,8 @@ def _networkd(data: bytes) -> None:
     device_name(file(data))
     stacked(file(data))
     read_resolv_conf(file(data))
+    mentioned([file(data)])
+    manages({"/etc/systemd/networkd.conf": file(data)})
 
 
 def _ip(data: bytes) -> None:
@@ -66,12 +74,13 @@ def _neighbours(data: bytes) -> None:
 def _guard(data: bytes) -> None:
     """The files of the guard, one of which is read until all are."""
     refused = []
-    for reader in (read_known, read_late, read_desired):
+    readers = (read_known, read_late, read_desired, read_known_addresses)
+    for reader in readers:
         try:
             reader(text(data), "the file")
         except BadText as error:
             refused.append(error)
-    if len(refused) == 3:
+    if len(refused) == len(readers):
         raise refused[0]
 
 
@@ -86,7 +95,8 @@ LINKS = (
 )
 ADDRESSES = (
     b'[{"ifname":"eth0","addr_info":[{"family":"inet","local":"192.0.2.10","prefixlen":24,"scope":"0","valid_life_time":4294967295},'
-    b'{"family":"inet6","local":"2001:db8::1","prefixlen":64,"scope":"0","noprefixroute":true,"dynamic":true}]}]'
+    b'{"family":"inet6","local":"2001:db8::1","prefixlen":64,"scope":"0","noprefixroute":true,"dynamic":true},{"family":"inet",'
+    b'"local":"192.0.2.100","prefixlen":32,"label":"eth0:v","metric":5,"protocol":"0x12","preferred_life_time":0}]}]'
 )
 ROUTES = (
     b'[{"dst":"default","gateway":"192.0.2.1","dev":"eth0","protocol":"16","metric":100,"prefsrc":"192.0.2.10","flags":["onlink"],"table":"77"}]',

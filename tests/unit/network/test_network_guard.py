@@ -264,7 +264,7 @@ def test_networkd_makes_the_bridge_itself_and_only_that_line_is_left_to_it() -> 
     assert change.made == ("br0",)
     assert batches(change)["prepare"] == "link set dev br0 up\n"
     kinds = [step.kind for step in switch(change)]
-    assert kinds[:4] == ["remember", "put", "reload", "link"]
+    assert kinds[:6] == ["remember", "put", "save-foreign", "reload", "link", "restore-foreign"]
     assert "link delete dev br0" in batches(change)["undo"]
     assert prepare("/x", bridge_plan(), BOOT, {}, Observed()).made == ()
 
@@ -276,7 +276,7 @@ def test_networkd_knows_the_file_of_a_vlan_before_the_vlan_is_made_and_does_not_
     change = prepare("/x", Plan(prepare=(add,)), (), shown, Observed())
     assert change.made == ()
     assert batches(change)["prepare"] == f"{add.line}\n"
-    assert [step.kind for step in switch(change)][:4] == ["remember", "put", "reload", "batch"]
+    assert [step.kind for step in switch(change)][:6] == ["remember", "put", "save-foreign", "reload", "restore-foreign", "batch"]
 
 
 def test_the_kernel_announces_a_moved_address_and_its_route_again_for_networkd() -> None:

@@ -71,3 +71,9 @@ def test_an_advertised_address_without_an_end_is_announced_again_as_it_is() -> N
     add = Operation("", "br0", tuple("address add 2001:db8::7/64 dev br0 nodad noprefixroute".split()))
     change = prepare("/x", Plan(switch=(add,)), (), {"/etc/systemd/network/br0.network": "[Match]\nName=br0\n"}, Observed())
     assert batches(change)["remind-switch"] == "address change 2001:db8::7/64 dev br0 nodad noprefixroute\n"
+
+
+def test_the_address_of_a_program_is_not_announced_again_for_it_would_lose_what_it_has_besides() -> None:
+    add = Operation("", "br0", tuple("address add 192.0.2.100/32 dev br0 label br0:vip proto 18".split()))
+    change = prepare("/x", Plan(switch=(add,)), (), {"/etc/systemd/network/br0.network": "[Match]\nName=br0\n"}, Observed())
+    assert "remind-switch" not in batches(change)

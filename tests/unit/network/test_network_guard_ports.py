@@ -21,6 +21,6 @@ def test_networkd_leaves_ports_alone_before_they_leave_their_bridge_and_learns_t
     moved = next(index for index, step in enumerate(steps) if step.kind == "batch")
     before = [texts[step.source].text for step in steps[:moved] if step.kind == "put"]
     assert sorted(before) == [f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n" for name in ("eth0", "eth1")]
-    assert steps[moved - 1].kind == "reload"
+    assert [step.kind for step in steps[moved - 3 : moved]] == ["save-foreign", "reload", "restore-foreign"]
     after = [texts[step.source].text for step in steps[moved:] if step.kind == "put"]
     assert sorted(after) == sorted(shown.values())

@@ -233,6 +233,10 @@ def test_a_rule_that_a_program_made_is_not_replaced(protocol: str, refused: bool
 
 
 def test_a_change_that_loses_the_route_of_a_program_says_so() -> None:
-    observed = host(routes=(Route("203.0.113.0/24", "eth0", "192.0.2.7", protocol="80"),))
-    (note,) = plan(pinned(Desired(BRIDGE), observed), observed).notes
-    assert "203.0.113.0/24 via 192.0.2.7 dev eth0" in note and "80" in note
+    """It goes along to the bridge where its gateway can be reached from there."""
+    lost, moved = Route("203.0.113.0/24", "eth0", "198.51.100.7", protocol="80"), Route("203.0.113.64/26", "eth0", "192.0.2.7", protocol="80")
+    observed = host(routes=(lost, moved))
+    steps = plan(pinned(Desired(BRIDGE), observed), observed)
+    (note,) = steps.notes
+    assert "203.0.113.0/24 via 198.51.100.7 dev eth0" in note and "80" in note
+    assert "route replace 203.0.113.64/26 via 192.0.2.7 dev br0 proto 80" in [one.line for one in steps.switch]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Mapping, Tuple
 
 from ._draft import Draft, address_words, goes_down, restore
+from ._along import kept_addresses
 from .model import Address, Desired, Interface, Observed, Operation
 
 
@@ -50,6 +51,7 @@ def final(desired: Desired, observed: Observed) -> Dict[str, Tuple[Address, ...]
             for name in [*sources, *donors(interface, family, desired, observed)]:
                 leased = _leased(observed.addresses.get(name, ()), family)
                 wanted += [one for one in leased if one not in wanted]
+        wanted += [one for one in kept_addresses(interface.name, desired, observed) if one not in wanted]
         found[interface.name] = tuple(wanted)
     return found
 

@@ -85,7 +85,7 @@ def address_words(verb: str, name: str, address: Address) -> Words:
         words += ("nodad",)
         if address.dynamic and not address.valid and not address.link_local:
             words += ("noprefixroute",)
-    return words
+    return (*words, *address.attributes) if verb != "del" and address.foreign else words
 
 
 def route_words(verb: str, route: Route) -> Words:

@@ -13,10 +13,13 @@ from ._addresses import donors, final
 from ._auto import LEASED, refused, taken
 from ._draft import Draft, goes_down, route_words, rule_words
 from ._hops import route_key, split
+from ._along import moved_routes
 from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
 
 def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
-    """The routes that are asked for, and those that move along with leased addresses, or are leased and get another metric."""
+    """The routes that are asked for, and those that move along with leased addresses or are of programs, or are leased and get
+    another metric.
+    """
     found = [route for route in desired.routes if not route.absent]
     for interface in desired.interfaces:
         for family, wish in ((4, interface.ipv4), (6, interface.ipv6)):
@@ -29,6 +32,8 @@ def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
                         continue
                     if wish.dynamic and route_key(moved) not in [route_key(one) for one in found]:
                         found.append(moved)
+    keys = {route_key(one) for one in found}
+    found += [one for one in moved_routes(desired, observed, final(desired, observed)) if route_key(one) not in keys]
     return tuple(found)
 
 
@@ -89,7 +94,7 @@ def _unwanted(route: Route, draft: Draft) -> bool:
     if len(managed) < len(route.interfaces) or all(one.absent or goes_down(one.name, draft) for one in managed):
         return False  # not ours, or it goes with its interfaces
     if route.protocol == "static":
-        return True
+        return not route.foreign
     if any(refused(route, one.ipv4 if route.family == 4 else one.ipv6) for one in managed):
         return True
     dynamic = any((one.ipv4 if route.family == 4 else one.ipv6).dynamic for one in managed)

@@ -27,6 +27,7 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ._links import CARRIER
 from .advertisements import Heeding
+from .foreign_script import RESTORE, SAVE, Foreign
 from .model import FileChange, Observed, Operation, Plan
 from .plan import rollback
 
@@ -63,6 +64,7 @@ class Step:
     ``remember``, ``meanwhile``, ``again`` and ``compare``: the kernel's network in its own words is written down before the change
     and before the rollback, given back where something is missing (by the lines of ``file`` where that cannot be), and compared
     with what is there.
+    ``save-foreign`` and ``restore-foreign``: what programs have added is remembered, and what is missing of it put back.
     """
 
     kind: str
@@ -93,6 +95,7 @@ class Change:
     ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
     ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more. ``heedings``: what the
     kernel does with router advertisements. ``touched``: the interfaces whose state may change with it.
+    ``foreign``: what tells apart what programs have added.
     """
 
     folder: str
@@ -109,6 +112,7 @@ class Change:
     clients: Tuple[str, ...] = ()
     heedings: Tuple[Heeding, ...] = ()
     touched: Tuple[str, ...] = ()
+    foreign: Foreign = Foreign()
 
     @property
     def made_addresses(self) -> Tuple[str, ...]:
@@ -260,8 +264,8 @@ def _remind(operations: Sequence[Operation]) -> List[str]:
     found: List[str] = []
     for (address, name), words in there.items():
         local, plain, nodad = ("scope" in words, "256", " nodad") if ":" in address else (False, "0", "")
-        if words[1] not in ("add", "replace") or "valid_lft" in words:
-            continue
+        if words[1] not in ("add", "replace") or {"valid_lft", "preferred_lft", "label", "metric", "proto"} & set(words):
+            continue  # it would lose these
         alone = "noprefixroute" in words
         metrics = (" noprefixroute",) if alone else ("",) if local else (" metric 1", f" metric {plain}")
         found += [f"address change {address}{' scope link' if local else ''} dev {name}{nodad}{metric}" for metric in metrics]
@@ -344,6 +348,11 @@ def _service(change: Change, kind: str) -> List[Step]:
     return [Step(kind)] if change.program == NETWORKMANAGER else []
 
 
+def _foreign(change: Change, verb: str) -> List[Step]:
+    """Around whatever makes a service look at the network anew: it takes away what it does not know."""
+    return [Step(f"{verb}-foreign")] if change.reloads or change.program == NETWORKMANAGER else []
+
+
 def leave() -> List[Step]:
     """Nothing is under way any more."""
     return [Step("disarm"), Step("drop", RECOVER_LINK), Step("drop", RECOVER_UNIT), Step("drop", OPEN)]
@@ -357,13 +366,13 @@ def switch(change: Change) -> List[Step]:
     steps = [Step("remember"), *_service(change, "release"), *_clients(change, "freeze"), *_trial(change, early=True)]
     steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
     if change.early or change.held:
-        steps += [Step("reload"), *(Step("link", name) for name in change.made)]
+        steps += _foreign(change, SAVE) + [Step("reload"), *(Step("link", name) for name in change.made)] + _foreign(change, RESTORE)
     steps += _batch(change, "prepare") + _heed(change, "after")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
     steps += _batch(change, "remind-switch", "remind")
     steps += _trial(change, early=False)
-    steps += [Step("reload")] if change.reloads else []
+    steps += [*_foreign(change, SAVE), Step("reload"), *_foreign(change, RESTORE)] if change.reloads else []
     return [*steps, *_batch(change, "cleanup"), Step("mark", APPLIED)]
 
 
@@ -376,13 +385,14 @@ def adopt(change: Change) -> List[Step]:
     recover = [Step("put", RECOVER_UNIT, "recover.service"), Step("enable", RECOVER_LINK, f"../{RECOVER}")]
     owned = [*_claims(change, "after"), *_service(change, "acquire")]
     told = [*_end_trial(change), *_batch(change, "remind-switch", "remind")]
-    return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *told, *owned]
+    known = [*_foreign(change, SAVE), *told, *owned, *_foreign(change, RESTORE)]
+    return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *known]
 
 
 def finish(change: Change) -> List[Step]:
     """From here on it is the network of this host."""
     late = [Step("drop", one.path) for one in change.boot if _late(one)]
-    late += [Step("reload")] if late and change.reloads else []
+    late += [*_foreign(change, SAVE), Step("reload"), *_foreign(change, RESTORE)] if late and change.reloads else []
     return [Step("mark", CONFIRMED), *late, *_batch(change, "retire", "undo"), *_clients(change, "end"), *leave()]
 
 
@@ -393,9 +403,10 @@ def restore(change: Change, adopting: bool) -> List[Step]:
     """
     undo = [*_batch(change, "away", "undo"), *_heed(change, "before"), Step("again", "undo")]
     released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
-    steps = [Step("meanwhile"), *undo, *released] + (_boot(change, new=False) if adopting else []) + _end_trial(change)
+    steps = [Step("meanwhile"), *undo, *released] + (_boot(change, new=False) if adopting else [])
+    steps += [*_foreign(change, SAVE), *_end_trial(change)]
     steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
-    steps += [*_claims(change, "before"), *_service(change, "acquire"), *_clients(change, "thaw")]
+    steps += [*_claims(change, "before"), *_service(change, "acquire"), *_foreign(change, RESTORE), *_clients(change, "thaw")]
     return [*steps, Step("compare"), Step("mark", RESTORED), *leave()]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, FrozenSet, Iterable, Mapping, Sequence, Tuple
 
 from ..limits import BadText, Entry, excerpt, load_json
 from .model import Desired
@@ -63,6 +63,18 @@ def read_late(text: str, what: str) -> Tuple[Tuple[str, str], ...]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
             raise BadText(f"{what}: expected an address and its interface, got {excerpt(pair)}")
     return tuple((address, interface) for address, interface in value)
+
+
+def write_known_addresses(known: Iterable[str]) -> str:
+    return json.dumps(sorted(known))
+
+
+def read_known_addresses(text: str, what: str) -> FrozenSet[str]:
+    """Raises BadText."""
+    value = load_json(text, what)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadText(f"{what}: expected a list of addresses, got {excerpt(value)}")
+    return frozenset(value)
 
 
 def write_desired(data: Mapping[str, Any]) -> str:

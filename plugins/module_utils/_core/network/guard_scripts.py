@@ -9,6 +9,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import Dict, List, Sequence
 
+from .foreign_script import FOREIGN, RESTORE, SAVE, foreign_script
 from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, VLANS, Change, Step, adopt, finish, leave, recover, restore, switch
 from .kernel_scripts import BEFORE, kernel_files
 
@@ -124,7 +125,7 @@ fail() {
     exec /bin/sh ./restore.sh "$1"
 }
 """
-_MAY_FAIL = ("undo", "remind", "pause", "freeze", "thaw", "end")
+_MAY_FAIL = ("undo", "remind", "pause", "freeze", "thaw", "end", "save-foreign", "restore-foreign")
 _WORDS = {
     "batch": "the kernel refused a request of {file}",
     "carrier": "no carrier",
@@ -152,6 +153,7 @@ def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
         "adopt.sh": _adopt(change),
         "finish.sh": _finish(change),
         "restore.sh": _restore(change, boot_id, timeout),
+        FOREIGN: foreign_script(change.folder, change.foreign),
     }
 
 
@@ -188,6 +190,8 @@ def command(step: Step) -> str:
         "again": f"{{ again || {{ undo {quote(step.file)}; undo {quote(step.file)}6 'ip -6'; undo {quote(step.file)}{VLANS} bridge; }}; }} >again.log 2>&1",
         "compare": "compare >compare.log 2>&1",
         "heed": f"heed {quote(step.source)} {quote(step.file)}",
+        "save-foreign": f"/bin/sh ./{FOREIGN} {SAVE}",
+        "restore-foreign": f"/bin/sh ./{FOREIGN} {RESTORE}",
     }
     return words[step.kind]
 

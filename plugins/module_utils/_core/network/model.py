@@ -24,6 +24,8 @@ class Address:
 
     ``peer`` is the far end of a point-to-point address; the prefix length is then that of the peer's network, as in the kernel.
     ``valid`` and ``preferred`` are what is left of its lifetime, in seconds; 0 for one without an end.
+    ``attributes`` are what it has besides, as ip-address(8) takes it, and ``foreign``: a program added it (see ``foreign``);
+    both are known of observed addresses only.
     """
 
     ip: str
@@ -33,6 +35,8 @@ class Address:
     valid: int = field(default=0, compare=False)
     preferred: int = field(default=0, compare=False)
     peer: str = ""
+    attributes: Tuple[str, ...] = field(default=(), compare=False)
+    foreign: bool = field(default=False, compare=False)
 
     @property
     def family(self) -> int:
@@ -149,8 +153,9 @@ class Route:
     """A route. ``gateway`` is empty for a destination on the link; ``absent``: there shall be none like it.
 
     ``destination`` is in canonical form, ``0.0.0.0/0`` and ``::/0`` for a default route. ``protocol`` is who made it,
-    as ip-route(8) names it, and ``expires`` the seconds that are left of it, 0 for one without an end; both are known of
-    observed routes only. ``type`` is unicast or one of ``REJECTING``; such a route has no interface. ``source`` is the address
+    as ip-route(8) names it, ``expires`` the seconds that are left of it, 0 for one without an end, and ``foreign``: a program
+    added it though its protocol is that of boot configurations (see ``foreign``); all are known of observed routes only.
+    ``type`` is unicast or one of ``REJECTING``; such a route has no interface. ``source`` is the address
     to send from, ``attributes`` are those of ``ROUTE_ATTRIBUTES`` that are set, in that order.
 
     A route of several ``hops`` (see ``_hops.with_hops``) has the interface of the first one, and no gateway.
@@ -169,6 +174,7 @@ class Route:
     type: str = "unicast"
     hops: Tuple[Hop, ...] = ()
     attributes: Tuple[Tuple[str, int], ...] = field(default=(), compare=False)
+    foreign: bool = field(default=False, compare=False)
 
     @property
     def family(self) -> int:
@@ -244,12 +250,18 @@ class Dns:
 
 @dataclass(frozen=True)
 class Desired:
-    """What is asked for of one host. Interfaces that are not named in it are nobody's business here."""
+    """What is asked for of one host. Interfaces that are not named in it are nobody's business here.
+
+    ``ignored`` are addresses and networks whose addresses programs may add to any interface, ``unwanted`` addresses that are
+    removed from every interface that is named.
+    """
 
     interfaces: Tuple[Interface, ...] = ()
     routes: Tuple[Route, ...] = ()
     rules: Tuple[Rule, ...] = ()
     dns: Dns = Dns()
+    ignored: Tuple[str, ...] = ()
+    unwanted: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

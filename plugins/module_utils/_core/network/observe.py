@@ -30,6 +30,7 @@ _UNICAST = "1"
 _TYPES = {_UNICAST: "unicast", "6": "blackhole", "7": "unreachable", "8": "prohibit"}
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
+_KERNEL_PROTOCOLS = (0, 1, 2, 3)  # IFAPROT_* of linux/if_addr.h, which ip(8) prints as 0x1 to 0x3
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
 _RULE_KEYS = tuple(
     "priority src srclen dst dstlen iif iif_detached oif oif_detached fwmark fwmask table protocol not suppress_prefixlen".split()
@@ -147,12 +148,28 @@ def _addresses(entry: Entry, leases: _Leases) -> Iterator[Address]:
             valid=0 if valid == _FOREVER else valid,
             preferred=0 if valid == _FOREVER else one.integer("preferred_life_time", valid),
             peer=_peer(one),
+            attributes=_address_attributes(one, entry.text("ifname")),
         )
 
 
 def _peer(one: Entry) -> str:
     """ip(8) names the far end only where it is another address."""
     return str(ip_address(one.text("address"))) if "address" in one else ""
+
+
+def _address_attributes(one: Entry, name: str) -> Tuple[str, ...]:
+    """What else an address without an end has that ip-address(8) can set; iproute2 tells ``proto`` since 6.3."""
+    found: Tuple[str, ...] = ()
+    if one.integer("valid_life_time", _FOREVER) == _FOREVER and one.integer("preferred_life_time", _FOREVER) != _FOREVER:
+        found += ("preferred_lft", str(one.integer("preferred_life_time")))
+    if one.text("label", name) != name:
+        found += ("label", one.text("label"))
+    if "metric" in one:
+        found += ("metric", str(one.integer("metric")))
+    if _is_set(one, "noprefixroute"):
+        found += ("noprefixroute",)
+    protocol = int(one.scalar("protocol", "0"), 0)
+    return (*found, "proto", str(protocol)) if protocol not in _KERNEL_PROTOCOLS else found
 
 
 def _is_set(entry: Entry, key: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.values import Notes, is_domain, shown
+from ._address_lists import read_address_lists
 from ._interfaces import read_interfaces
 from ._read import Place, boolean, choice, mapping, number, sequence
 from ._relations import check_relations
@@ -27,6 +28,8 @@ KNOWN = (
     "network_routes",
     "network_rules",
     "network_dns",
+    "network_ignored_addresses",
+    "network_absent_addresses",
     "network_backend",
     "network_rollback_timeout",
     "network_allow_disconnect",
@@ -99,6 +102,7 @@ def _desired(given: Mapping[str, Any], place: Place) -> Desired:
         read_routes(given.get("network_routes"), managed, at("network_routes")),
         read_rules(given.get("network_rules"), at("network_rules")),
         read_dns(given.get("network_dns"), at("network_dns")),
+        *read_address_lists(given, written, at),
     )
 
 

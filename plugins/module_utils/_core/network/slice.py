@@ -32,6 +32,7 @@ def as_data(desired: Desired) -> Dict[str, Any]:
         "routes": [_route(*entry) for one in desired.routes for entry in split(one)],
         "rules": [_rule(one) for one in desired.rules],
         "dns": {"server": list(desired.dns.servers), "search": list(desired.dns.search)},
+        "addresses": {"ignored": list(desired.ignored), "absent": list(desired.unwanted)},
     }
 
 
@@ -114,6 +115,7 @@ def from_data(data: Mapping[str, Any]) -> Desired:
         tuple(sorted(merged(_each(data, "routes", _read_route)), key=lambda route: bool(route.gateway or route.hops))),
         _each(data, "rules", _read_rule),
         _read("dns", data.get("dns") or {}, _read_dns),
+        *_read("addresses", data.get("addresses") or {}, _read_addresses),
     )
 
 
@@ -240,3 +242,8 @@ def _read_rule(one: Mapping[str, Any]) -> Rule:
 
 def _read_dns(one: Mapping[str, Any]) -> Dns:
     return Dns(tuple(map(str, one.get("server") or ())), tuple(map(str, one.get("search") or ())))
+
+
+def _read_addresses(one: Mapping[str, Any]) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+    ignored = tuple(str(read_network(entry)) for entry in one.get("ignored") or ())
+    return ignored, tuple(str(read_address(entry)) for entry in one.get("absent") or ())

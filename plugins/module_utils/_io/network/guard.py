@@ -18,6 +18,7 @@ from typing import Callable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 from ..._core.limits import BadText
 from ..._core.masking import masked_message
 from ..._core.network.advertisements import requests
+from ..._core.network.foreign_script import FOREIGN, LEFT, RESTORE
 from ..._core.network.guard import (
     ADOPTING,
     APPLIED,
@@ -206,6 +207,11 @@ class Guard:
         if answer.rc != 0:
             raise Refused("stuck", f"{record} could not be taken back: {_said(answer)}")
         return self._record(record.id)
+
+    def restore_foreign(self, record: Record) -> List[str]:
+        """Put back what programs have added and the new boot configuration has cost; requests of it that the kernel refuses."""
+        self._script(record.id, FOREIGN, RESTORE)
+        return [f"ip -{line}" for line in self._text(f"{self.folder(record.id)}/{LEFT}").splitlines()]
 
     def _final(self, record: Record, answer: CommandResult) -> None:
         now = self._record(record.id)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from ..._core.diff import file_diff, text_diff
 from ..._core.network.advertisements import Heeding, heedings, requests
@@ -19,8 +19,26 @@ from ..._core.network.backends.networkmanager import NetworkManager, profile
 from ..._core.network.backends.unsupported import unsupported
 from ..._core.network.conflicts import asking
 from ..._core.network.detect import TITLES, choose, clients_to_end, unable
+from ..._core.network.foreign import (
+    known_addresses,
+    manages,
+    marked,
+    mentioned,
+    notes_on_addresses,
+    notes_on_reloads,
+    notes_on_routes,
+    statics,
+)
+from ..._core.network.foreign_script import Foreign
 from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
-from ..._core.network.guard_record import read_desired, read_late, write_desired, write_late
+from ..._core.network.guard_record import (
+    read_desired,
+    read_known_addresses,
+    read_late,
+    write_desired,
+    write_known_addresses,
+    write_late,
+)
 from ..._core.network.model import Desired, Files, Observed, Plan
 from ..._core.network.obstacles import obstacles
 from ..._core.network.plan import pinned, plan
@@ -29,6 +47,7 @@ from ..clock import Clock
 from ..command import CommandRunner
 from ..files import FileStore
 from .conflicts import Conflicts
+from .foreign import boot_texts, networkd_conf
 from .guard import Guard, Record, Refused
 from .observe import active, read_files, read_kernel
 from .programs import NETWORKD, claims, connections, look
@@ -45,7 +64,7 @@ SETTLE = 5.0
 
 @dataclass(frozen=True)
 class Work:
-    """What would be done. ``wrong`` is why it must not be."""
+    """What would be done. ``wrong`` is why it must not be; ``known`` are addresses that are not a program's."""
 
     backend: str
     observed: Observed
@@ -57,6 +76,7 @@ class Work:
     clients: Tuple[str, ...]
     heedings: Tuple[Heeding, ...]
     wrong: Sequence[str]
+    known: FrozenSet[str] = frozenset()
 
     @property
     def needed(self) -> bool:
@@ -109,16 +129,23 @@ class HostNetwork:
         backend = BACKENDS[name]
         existing = {path: text for path, text in read_files(backend.reads).items() if f"/{FIRST}" not in path}
         files = backend.changes(desired, existing)
+        known = mentioned([*existing.values(), *boot_texts(name)])
+        observed = marked(observed, desired, known, management)
         wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]
         wrong += [str(one) for one in unsupported(name, desired)]
         shown = Networkd().files(desired) if name in SHOWN else {}
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         clients = clients_to_end(name, desired, seen)
         operations, owned = plan(desired, observed), _claims(backend, desired)
+        notes = notes_on_addresses(desired, observed) + notes_on_routes(desired, observed)
+        if shown and (operations.operations or files.changes):
+            notes += notes_on_reloads(observed, desired, manages(networkd_conf()))
+        operations = replace(operations, notes=(*operations.notes, *notes))
         # The others tell the kernel themselves, but not before they know an interface.
         needed = name == IFUPDOWN or bool(operations.operations or files.changes)
         heard = heedings(desired, seen.accept_ra, name == IFUPDOWN) if needed else ()
-        return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong)
+        ours = known_addresses(observed, desired, known)
+        return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong, ours)
 
     def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
         """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
@@ -130,14 +157,17 @@ class HostNetwork:
         def make(folder: str) -> Change:
             change = prepare(folder, work.operations, work.files.changes, work.shown, work.observed, work.leaving)
             program = work.backend if work.backend in (IFUPDOWN, NETWORKMANAGER) else ""
-            return replace(change, program=program, claims=work.claims, clients=work.clients, heedings=work.heedings)
+            foreign = Foreign(tuple(sorted(work.known)), statics(work.observed))
+            change = replace(change, program=program, foreign=foreign)
+            return replace(change, claims=work.claims, clients=work.clients, heedings=work.heedings)
 
         late = asking(pinned(from_data(data), work.observed), work.observed).late
         beside = {"desired.json": write_desired(data), "late.json": write_late(late), "backend": work.backend}
+        beside["known.json"] = write_known_addresses(work.known)
         return self.guard.start(token, holder, timeout, delay, make, beside)
 
-    def confirm(self, token: str) -> Record:
-        """Make the change that is under way final. Raises Refused."""
+    def confirm(self, token: str) -> List[str]:
+        """Make the change that is under way final; what of programs' it has cost, for a warning. Raises Refused."""
         record = self.guard.demand(token)
         late = self.guard.stored(record, "late.json", read_late)
         taken = Conflicts(self._runner, self._clock).taken_late(late, self.observe())
@@ -145,7 +175,16 @@ class HostNetwork:
             raise Refused("check", "; ".join(taken))
         backend = self.guard.stored(record, "backend", lambda text, _what: text)
         desired = self._desired(record)
-        return self.guard.confirm(token, lambda: self.settled(desired, backend))
+        known = self.guard.stored(record, "known.json", read_known_addresses)
+        lost: List[str] = []
+
+        def settled() -> str:
+            wrong = self.settled(desired, backend, known)
+            lost.extend(() if wrong else self.guard.restore_foreign(record))
+            return wrong
+
+        self.guard.confirm(token, settled)
+        return lost
 
     def going(self, token: str) -> List[str]:
         """The interfaces that go when the change that is under way is confirmed. Raises Refused."""
@@ -154,12 +193,12 @@ class HostNetwork:
     def _desired(self, record: Record) -> Desired:
         return self.guard.stored(record, "desired.json", read_desired)
 
-    def settled(self, desired: Desired, backend: str) -> str:
+    def settled(self, desired: Desired, backend: str, known: FrozenSet[str]) -> str:
         """What is still wrong some seconds after the boot configuration changed, or nothing."""
         ends = self._clock.monotonic() + SETTLE
         wrong = "nothing could be seen"
         while wrong:
-            observed = self.observe()
+            observed = marked(self.observe(), desired, known)
             left = plan(pinned(desired, observed), observed)
             wrong = "; ".join(str(one) for one in (*left.prepare, *left.switch, *left.cleanup))
             wrong = self._lacking(wrong, backend) if wrong else self._unclaimed(desired, backend, observed)
