@@ -179,7 +179,7 @@ def test_a_service_that_does_not_set_up_the_network_is_named(runs, said):
         def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
             return CommandResult(tuple(argv), 0 if runs else 3, "", "")
 
-    wrong = Still(Unit(), SystemFiles(), FakeClock()).settled(Desired((Interface("eth0"),)), "networkd")
+    wrong = Still(Unit(), SystemFiles(), FakeClock()).settled(Desired((Interface("eth0"),)), "networkd", frozenset())
     assert said in wrong and "would still need: ip link set dev eth0 up" in wrong
 
 
