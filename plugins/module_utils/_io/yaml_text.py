@@ -25,10 +25,15 @@ def safe_loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def text_loader() -> Any:
+    """PyYAML's loader that takes every scalar for a string, and knows no merge keys."""
+    return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
 def load_yaml(text: str, what: str, limits: Limits = DOCUMENT, loader: Any = None) -> Any:
     """The one document of a YAML text. ``what`` begins an error: a path, or what the text is. Raises BadText.
 
-    Aliases and nesting are counted on the parser's events, before anything is built. ``loader`` is a class below safe_loader().
+    Aliases and nesting are counted on the parser's events, before anything is built. ``loader`` is a class below safe_loader(), or text_loader().
     """
     check_size(text, what, limits)
     loader = loader or safe_loader()

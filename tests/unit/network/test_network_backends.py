@@ -129,7 +129,7 @@ def test_ifupdown_takes_its_interfaces_out_of_the_files_of_others_and_leaves_the
     existing = {ifupdown.MAIN: "auto lo\niface lo inet loopback\n"}
     changes = ifupdown.Ifupdown().changes(hybrid(), existing).changes
     (main,) = [change.after for change in changes if change.path == ifupdown.MAIN]
-    assert main == "auto lo\niface lo inet loopback\n\nsource /etc/network/interfaces.d/*\n"
+    assert main == "auto lo\niface lo inet loopback\n\nsource /etc/network/interfaces.d/smallfleet-*\n"
     clever = {ifupdown.MAIN: "auto /eth*\niface eth* inet dhcp\nsource interfaces.d/*\n"}
     assert len(ifupdown.Ifupdown().changes(hybrid(), clever).problems) == 2
 

@@ -13,6 +13,7 @@ which gives it one otherwise, and what it has by then is taken away: ifupdown2 b
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
 from ...limits import excerpt, split_lines
@@ -24,9 +25,11 @@ from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of
 
 MAIN = "/etc/network/interfaces"
 FOLDER = "/etc/network/interfaces.d"
-SOURCE = f"source {FOLDER}/*"
-_KEYWORDS = re.compile(r"iface|mapping|template|rename|source|source-directory|auto|no-auto-down|no-scripts|allow-\S+")
+SOURCE = f"source {FOLDER}/smallfleet-*"
+KEYWORDS = re.compile(r"iface|mapping|template|rename|source|source-directory|auto|no-auto-down|no-scripts|allow-\S+")
 _NAMES = re.compile(r"auto|allow-\S+|no-auto-down|no-scripts")
+_PATTERN = re.compile(r"^/|[*?\[]")
+_SIMPLE = re.compile(r"/?[A-Za-z0-9.*?_-]{1,64}")
 _OURS = re.compile(re.escape(FOLDER) + r"/smallfleet-[0-9]+-(.+)")
 
 
@@ -54,6 +57,8 @@ class Ifupdown:
                 continue
             after, said = without(existing[path], managed)
             problems += [f"{path}: {text}" for text in said]
+            if path.startswith("/run/") and after != existing[path]:
+                problems.append(f"{path}: is written at each boot, and configures an interface of the inventory. Turn off what writes it")
             if path == MAIN and not _sourced(after):
                 after += f"\n{SOURCE}\n"
             if after != existing[path]:
@@ -168,17 +173,22 @@ def _sourced(text: str) -> bool:
         words = line.split()
         if len(words) == 2 and words[0] in ("source", "source-directory"):
             target = words[1].replace("/etc/network/", "").rstrip("/")
-            if target == "interfaces.d/*" and words[0] == "source" or target == "interfaces.d":
+            if target in ("interfaces.d/*", "interfaces.d/smallfleet-*") and words[0] == "source" or target == "interfaces.d":
                 return True
     return False
 
 
+def is_ours(path: str) -> bool:
+    """Whether a file is one of ours."""
+    return bool(_OURS.fullmatch(path))
+
+
 def named(texts: Iterable[str]) -> Set[str]:
-    """The interfaces that interfaces(5) files configure."""
+    """The interfaces that interfaces(5) files configure. An alias such as eth0:1 is an address of its interface."""
     found: Set[str] = set()
     for text in texts:
-        for words in (line.split() for line in _logical(text)):
-            found.update(words[1:2] if words[:1] == ["iface"] else [])
+        for words in (line.split() for line in logical_lines(text)):
+            found.update(_base(word) for word in (words[1:2] if words[:1] == ["iface"] else []))
     return found
 
 
@@ -187,14 +197,14 @@ def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
     kept: List[str] = []
     problems: List[str] = []
     skipping = False
-    for line in _logical(text):
+    for line in logical_lines(text):
         words = line.split()
-        if words and not line.lstrip().startswith("#") and _KEYWORDS.fullmatch(words[0]):
-            skipping = words[0] == "iface" and len(words) > 1 and words[1] in names
-            if any(one.startswith("/") or "*" in one for one in words[1:]) and words[0] in ("auto", "iface"):
-                problems.append(f"{excerpt(line.strip())} may be about any interface. Name the interfaces one by one")
-            if _NAMES.fullmatch(words[0]) and names & set(words[1:]):
-                rest = [one for one in words[1:] if one not in names]
+        if words and not line.lstrip().startswith("#") and KEYWORDS.fullmatch(words[0]):
+            skipping = words[0] == "iface" and len(words) > 1 and _base(words[1]) in names
+            if any(_may_fit(one, names) for one in words[1:]) and (_NAMES.fullmatch(words[0]) or words[0] == "iface"):
+                problems.append(f"{excerpt(line.strip())} may be about an interface of the inventory. Name the interfaces one by one")
+            if _NAMES.fullmatch(words[0]) and names & {_base(one) for one in words[1:]}:
+                rest = [one for one in words[1:] if _base(one) not in names]
                 if rest:
                     kept.append(" ".join([words[0], *rest]) + "\n")
                 continue
@@ -203,7 +213,19 @@ def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
     return "".join(kept), problems
 
 
-def _logical(text: str) -> List[str]:
+def _may_fit(word: str, names: Set[str]) -> bool:
+    """Whether a word is a pattern, and may be about one of the interfaces. Only the simplest are understood."""
+    if not _PATTERN.search(word):
+        return False
+    return not _SIMPLE.fullmatch(word) or any(fnmatchcase(name, word.lstrip("/")) for name in names)
+
+
+def _base(name: str) -> str:
+    """The interface of an alias: eth0 of eth0:1, and of ifupdown's ``eth0=lan``."""
+    return name.partition(":")[0].partition("=")[0]
+
+
+def logical_lines(text: str) -> List[str]:
     """The lines of a file; one that ends in a backslash goes on in the next."""
     found: List[List[str]] = []
     for line in split_lines(text):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, Mapping, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
 from ..link_options import BRIDGE, STP, by_key
@@ -63,16 +63,24 @@ _OPTIONS = by_key(STP + BRIDGE)
 _OURS = re.compile(re.escape(f"{FOLDER}/{PREFIX}") + r"[0-9]+-(.+)\.yaml")
 _KEY = re.compile(r"(?P<indent> *)(?P<quote>[\"']?)(?P<key>[A-Za-z0-9_.*?\[\]-]+)(?P=quote):(?P<rest>.*)")
 
+_WORD = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-9_.-]*", re.IGNORECASE)
 # An anchor or an alias where a value begins.
 _REFERENCE = re.compile(r"(?:^\s*|- +|: +|[\[{,]\s*)[&*][A-Za-z0-9_-]")
 _WRITE_OUT = "Write it out in place of the alias"
 
 
+Without = Callable[[str, str, Set[str]], Tuple[str, List[str]]]
+"""Path, text and interfaces -> the file less what it says of them, and why that cannot be done."""
+
+
 class Netplan:
-    """See ``Backend``."""
+    """See ``Backend``. ``reader`` takes the files of others apart (``boot.netplan``); without it only block style is understood."""
 
     name = "netplan"
     reads: Tuple[str, ...] = (FILES, *Networkd.reads)
+
+    def __init__(self, reader: Optional[Without] = None) -> None:
+        self._reader = reader or _by_lines
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface: netplan knows in a file only what that or an earlier one defines."""
@@ -97,8 +105,8 @@ class Netplan:
         for path in () if oversized(existing) else sorted(existing):
             if path in ours:
                 continue
-            after, said = without(existing[path], managed)
-            problems += [f"{path}: {text}" for text in said]
+            after, said = self._reader(path, existing[path], managed)
+            problems += said
             if after != existing[path]:
                 found.append(FileChange(path, existing[path], after, MODE))
         return Files(tuple(found), tuple(problems))
@@ -106,6 +114,16 @@ class Netplan:
     def claims(self, desired: Desired) -> Dict[str, str]:
         """systemd-networkd looks at the kernel."""
         return {}
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file is one of ours."""
+    return bool(_OURS.fullmatch(path))
+
+
+def _by_lines(path: str, text: str, names: Set[str]) -> Tuple[str, List[str]]:
+    after, problems = without(text, names)
+    return after, [f"{path}: {problem}" for problem in problems]
 
 
 def _entry(interface: Interface, desired: Desired) -> Dict[str, Any]:
@@ -196,14 +214,14 @@ def _route(route: Route) -> Dict[str, Any]:
 
 
 def yaml(value: Any, indent: int = 0) -> str:
-    """Dictionaries and lists in block style; JSON's scalars are YAML's."""
+    """Dictionaries and lists in block style; JSON's scalars are YAML's. So are its strings, as keys that are more than a word."""
     space = "  " * indent
     if isinstance(value, dict):
         lines = []
         for key, inner in value.items():
             nested = isinstance(inner, (dict, list)) and inner
             lines.append(
-                f"{space}{key}:\n{yaml(inner, indent + 1)}" if nested else f"{space}{key}: {json.dumps(inner)}\n"
+                f"{space}{_key(key)}:\n{yaml(inner, indent + 1)}" if nested else f"{space}{_key(key)}: {json.dumps(inner)}\n"
             )
         return "".join(lines)
     lines = []
@@ -211,6 +229,10 @@ def yaml(value: Any, indent: int = 0) -> str:
         text = yaml(inner, indent + 1) if isinstance(inner, (dict, list)) else f"{space}  {json.dumps(inner)}\n"
         lines.append(f"{space}- {text[len(space) + 2:]}")
     return "".join(lines)
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) and _WORD.fullmatch(key) else json.dumps(str(key))
 
 
 def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:

@@ -75,7 +75,7 @@ class Networkd:
     name = "networkd"
     reads: Tuple[str, ...] = tuple(
         f"{folder}/*.{kind}"
-        for folder in (FOLDER, "/run/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
+        for folder in (FOLDER, "/run/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
         for kind in ("network", "netdev")
     )
 
@@ -248,7 +248,7 @@ def earlier(desired: Desired, existing: Mapping[str, str], prefix: str) -> List[
             continue
         for interface in present(desired):
             kind, text = path.rpartition(".")[2], existing[path]
-            if _matches(interface.name, text, "Match" if kind == "network" else "NetDev"):
+            if matches(interface.name, text, "Match" if kind == "network" else "NetDev"):
                 found.append(
                     f"{path}: comes before {prefix}{interface.name}.{kind} and may match {interface.name}. "
                     "Rename it so that it sorts later, or remove it"
@@ -260,7 +260,7 @@ def _base(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _matches(name: str, text: str, section: str) -> bool:
+def matches(name: str, text: str, section: str) -> bool:
     """Whether a file is, or may be, about the interface. One that matches by other things than names may be."""
     keys = settings(text, section, "#;")
     if not keys:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from uuid import NAMESPACE_DNS, uuid5
 
 from ..link_options import BRIDGE, FILTERING, STP, by_key
@@ -18,6 +18,8 @@ from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of,
 FOLDER = "/etc/NetworkManager/system-connections"
 PREFIX = "smallfleet-"
 OLD = "/etc/sysconfig/network-scripts"
+SHIPPED = "/usr/lib/NetworkManager/system-connections"
+MADE = "/run/NetworkManager/system-connections"
 MODE = 0o600  # NetworkManager ignores keyfiles that others can read
 PRIORITY = 100
 ROUTE_KEYS = ("mtu", "cwnd", "initcwnd", "initrwnd")
@@ -40,14 +42,18 @@ PORT_KEYS = {"cost": "path-cost", "hairpin": "hairpin-mode", "priority": "priori
 LACKS = Lacks("NetworkManager", port={"priority": ("0",)})  # to it, no priority
 _WITHOUT_STP = Lacks("NetworkManager without STP", bridge={option.key: () for option in STP})
 _OPTIONS = by_key((*STP, *BRIDGE, FILTERING))
+_WIRED = ("ethernet", "802-3-ethernet")
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
 class NetworkManager:
-    """See ``Backend``."""
+    """See ``Backend``. ``cards``: MAC -> interface of the host's cards, for profiles that are bound to one by its MAC."""
 
     name = "networkmanager"
-    reads: Tuple[str, ...] = (f"{FOLDER}/*", "/run/NetworkManager/system-connections/*", f"{OLD}/ifcfg-*")
+    reads: Tuple[str, ...] = (f"{FOLDER}/*", f"{MADE}/*", f"{SHIPPED}/*", f"{OLD}/ifcfg-*")
+
+    def __init__(self, cards: Optional[Mapping[str, str]] = None) -> None:
+        self._cards = cards or {}
 
     def files(self, desired: Desired) -> Dict[str, str]:
         return {_path(one.name): HEAD + _text(_profile(one, desired)) for one in present(desired)}
@@ -60,14 +66,29 @@ class NetworkManager:
         problems = [*LACKS.of(desired), *_WITHOUT_STP.of(replace(desired, interfaces=silent)), *oversized(existing)]
         for path, text in () if oversized(existing) else sorted(existing.items()):
             base = path.rpartition("/")[2]
-            if path.startswith(f"{FOLDER}/{PREFIX}"):
+            if path.startswith((f"{FOLDER}/{PREFIX}", SHIPPED)):
                 continue
             if path.startswith(OLD):
-                if base[len("ifcfg-") :] in managed:
+                if base[len("ifcfg-") :] in managed or self._old_interface(text) in managed:
                     problems.append(f"{path}: is in the old format. Run nmcli connection migrate first")
-            elif _interface(text) in managed:
+            elif self._interface(text) in managed:
                 found.append(FileChange(path, text, None, MODE))
         return Files(tuple(found), tuple(problems))
+
+    def _interface(self, text: str) -> str:
+        """The interface that a keyfile is for; empty when it is for any."""
+        connection = settings(text, "connection", "#")
+        name = connection.get("interface-name", [""])[-1]
+        wired = connection.get("type", [""])[-1] in _WIRED  # a VLAN may name its parent by MAC
+        for section in _WIRED if wired and not name else ():
+            mac = settings(text, section, "#").get("mac-address", [""])[-1]
+            name = name or self._cards.get(mac.lower(), "")
+        return name
+
+    def _old_interface(self, text: str) -> str:
+        """That of an ifcfg file: its DEVICE, or the card with its HWADDR."""
+        values = {key: value.strip("\"'") for key, _equals, value in (line.strip().partition("=") for line in text.split("\n"))}
+        return values.get("DEVICE", "") or self._cards.get(values.get("HWADDR", "").lower(), "")
 
     def claims(self, desired: Desired) -> Dict[str, str]:
         """A file of /run/NetworkManager/devices (nm-config.c): whose profile is active, and whether it made the interface."""
@@ -89,11 +110,6 @@ def _uuid(name: str) -> str:
 
 def _path(name: str) -> str:
     return f"{FOLDER}/{PREFIX}{name}.nmconnection"
-
-
-def _interface(text: str) -> str:
-    """The interface that a keyfile is for; empty when it names none."""
-    return settings(text, "connection", "#").get("interface-name", [""])[-1]
 
 
 def _text(sections: List[Section]) -> str:

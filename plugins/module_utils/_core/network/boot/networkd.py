@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Boot configuration of others in systemd.network(5) and systemd.netdev(5): what ours, which come first, take from it."""
+
+from __future__ import annotations
+
+from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
+
+from ..backends.base import present
+from ..backends.networkd import PREFIX, matches
+from ..model import Desired, Interface
+from .findings import MOST, Boot, Findings, ip_of, kind_of, network, of_card, setting, word
+from .options import kept
+
+Pairs = List[Tuple[str, str, str]]
+FOLDERS: Tuple[str, ...] = tuple(
+    f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+)
+DROP_INS: Tuple[str, ...] = tuple(f"{folder}/*.{kind}.d/*.conf" for folder in FOLDERS for kind in ("network", "netdev"))
+_MAKES = ("VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "Tunnel", "Xfrm", "MACsec", "L2TP", "VRF", "BatmanAdvanced")
+# What our files say in words of their own, or what the trial itself shows.
+_NEUTRAL: Mapping[str, FrozenSet[str]] = {
+    "Match": frozenset(("*",)),
+    "NetDev": frozenset(("Name", "Kind", "Description", "MACAddress")),
+    "VLAN": frozenset(("Id",)),
+    "Bond": frozenset(("Mode",)),
+    "Link": frozenset(("MACAddress",)),
+    "Network": frozenset(
+        "Description Bridge Bond DHCP IPv6AcceptRA LinkLocalAddressing ConfigureWithoutCarrier PrimarySlave "
+        "IPv6DuplicateAddressDetection".split()
+    ),
+    "Address": frozenset(("DuplicateAddressDetection", "Broadcast")),
+    "Route": frozenset("GatewayOnLink Metric Scope Table Protocol".split()),
+    "RoutingPolicyRule": frozenset(("*",)),
+    "DHCPv4": frozenset(("ClientIdentifier",)),
+}
+
+
+def pairs(text: str) -> Pairs:
+    """Section, key and value of each line of a file, in order. An empty value takes earlier ones of its key away."""
+    found: Pairs = []
+    section = ""
+    begun: List[str] = []  # the lines so far of one that goes on in the next
+    for line in (raw.strip() for raw in text.split("\n")):
+        if line.startswith(("#", ";")):
+            continue
+        begun.append(line[:-1].rstrip() if line.endswith("\\") else line)
+        if line.endswith("\\"):
+            continue
+        line, begun = " ".join(begun), []
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif "=" in line:
+            key, _equals, value = line.partition("=")
+            found.append((section, key.strip(), value.strip()))
+    return found
+
+
+def effective(existing: Mapping[str, str], kind: str) -> Dict[str, str]:
+    """Base name -> path of the files that count: one in /etc masks those of its name elsewhere; empty ones count for nothing."""
+    found: Dict[str, str] = {}
+    for folder in FOLDERS:
+        for path in sorted(existing):
+            base = path.rpartition("/")[2]
+            if path == f"{folder}/{base}" and base.endswith(f".{kind}"):
+                found.setdefault(base, path)
+    return {base: path for base, path in sorted(found.items()) if existing[path].strip()}
+
+
+def with_drop_ins(path: str, existing: Mapping[str, str]) -> List[str]:
+    """The file itself and its drop-ins, in the order in which they count."""
+    base = path.rpartition("/")[2]
+    found: Dict[str, str] = {}
+    for folder in FOLDERS:
+        for one in existing:
+            parent, _slash, name = one.rpartition("/")
+            if parent == f"{folder}/{base}.d":
+                found.setdefault(name, one)
+    return [path, *(one for _name, one in sorted(found.items()))]
+
+
+def settings_of(path: str, existing: Mapping[str, str]) -> Pairs:
+    """What a file and its drop-ins say."""
+    entries = [entry for one in with_drop_ins(path, existing) for entry in pairs(existing.get(one, ""))]
+    cleared = {(section, key): index for index, (section, key, value) in enumerate(entries) if not value}
+    return [entry for index, entry in enumerate(entries) if index > cleared.get(entry[:2], -1)]
+
+
+def file_of(name: str, boot: Boot, files: Mapping[str, str], kind: str) -> Optional[str]:
+    """The file of others by which an interface is configured, as systemd-networkd says or else by [Match], or is made."""
+    if kind == "network" and boot.configured_by:
+        used = boot.configured_by.get(name, "")
+        return used if used in boot.existing and "-smallfleet-" not in used else None
+    for path in files.values():
+        if "-smallfleet-" in path:
+            continue
+        if kind == "netdev" and matches(name, boot.existing[path], "NetDev"):
+            return path
+        if kind == "network" and matches(name, boot.existing[path], "Match") and _fits(name, boot, path):
+            return path
+    return None
+
+
+def _fits(name: str, boot: Boot, path: str) -> bool:
+    """Whether [Match] may fit by what it has beyond names."""
+    link = boot.observed.links.get(name)
+    for section, key, value in settings_of(path, boot.existing):
+        if section != "Match" or link is None:
+            continue
+        if key in ("MACAddress", "PermanentMACAddress") and not any(of_card(name, boot, one.replace("-", ":")) for one in value.split()):
+            return False
+        if key == "Kind" and (link.kind or "none") not in value.split() and not value.startswith("!"):
+            return False
+        if key == "Type" and not value.startswith("!") and not set(value.split()) & {"ether" if not link.kind else link.kind, "ether"}:
+            return False
+    return True
+
+
+def review(boot: Boot) -> Findings:
+    """What the change loses of the files of others. They stay, but ours are read in their place."""
+    found = Findings()
+    networks, netdevs = effective(boot.existing, "network"), effective(boot.existing, "netdev")
+    for one in present(boot.desired):
+        for kind, files in (("network", networks), ("netdev", netdevs)):
+            ours = f"{FOLDERS[0]}/{PREFIX}{one.name}.{kind}"
+            path = file_of(one.name, boot, files, kind)
+            made = one.virtual if kind == "netdev" else one.name in boot.observed.links
+            if path is None or ours in boot.existing or not made:
+                continue
+            texts = [boot.after.get(ours, ""), *(boot.existing[extra] for extra in with_drop_ins(ours, boot.existing)[1:])]
+            keeping = {entry for text in texts for entry in pairs(text)}
+            remedy = f"Say it in the inventory, or in {ours}.d/keep.conf, which stays"
+            settings, needed = _lost(one, settings_of(path, boot.existing), keeping, boot, found, path, ours)
+            if settings:
+                found.lost(path, one.name, settings, remedy, needed)
+    _elsewhere(boot, networks, found)
+    return found
+
+
+def _lost(
+    one: Interface, entries: Pairs, keeping: Set[Tuple[str, str, str]], boot: Boot, found: Findings, path: str, ours: str
+) -> Tuple[List[str], List[str]]:
+    settings: List[str] = []
+    for section, key, value in entries:
+        if (section, key, value) in keeping:
+            continue
+        if section == "Network" and key in _MAKES:
+            lost = [word(name) for name in value.split()[:MOST] if name not in boot.managed]
+            if lost:
+                found.problems.append(
+                    f"{path}: {', '.join(lost)} is made by {key}= of {one.name}, and would not be there after the next boot. "
+                    f"Name it in the inventory, or write [Network] {key}={' '.join(lost)} into {ours}.d/keep.conf"
+                )
+        elif not _expressed(one, section, key, value, boot):
+            settings.append(setting(f"[{section}] {key}", value))
+    carried = [text for text in settings if "802.1X" in text or "EAP" in text]
+    return settings, carried if boot.carries_management(one.name) else []
+
+
+def _expressed(one: Interface, section: str, key: str, value: str, boot: Boot) -> bool:
+    neutral = _NEUTRAL.get(section, frozenset())
+    desired: Desired = boot.desired
+    if (section, key) in (("Network", "Address"), ("Address", "Address")):
+        return ip_of(value) in boot.addresses
+    if (section, key) in (("Network", "Gateway"), ("Route", "Gateway")):
+        return boot.gateway(value) or value.startswith("_")
+    if (section, key) == ("Route", "Destination"):
+        return network(value) in {route.destination for route in desired.routes}
+    if (section, key) == ("Network", "DNS"):
+        return set(value.split()) <= set(desired.dns.servers)
+    if (section, key) == ("Network", "Domains"):
+        return set(value.split()) <= set(desired.dns.search)
+    if key == "MTUBytes":
+        return value == str(one.mtu or 1500)
+    if section in ("Bridge", "Bond") and kind_of(one.name, boot) == section.lower() and kept(boot, one.name, section.lower(), key, value):
+        return True
+    return "*" in neutral or key in neutral
+
+
+def _elsewhere(boot: Boot, networks: Mapping[str, str], found: Findings) -> None:
+    """Addresses of the inventory that a file gives another interface of this host."""
+    for path in networks.values():
+        others = [name for name in boot.observed.links if name not in boot.managed and matches(name, boot.existing[path], "Match")]
+        used = [name for name in others if file_of(name, boot, networks, "network") == path]
+        for section, key, value in settings_of(path, boot.existing) if used else ():
+            if key == "Address" and section in ("Network", "Address") and ip_of(value) in boot.addresses:
+                found.problems.append(
+                    f"{path}: gives {ip_of(value)} to {', '.join(used)}, and it would be on two interfaces after the next boot. Remove it there"
+                )

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the next boot gives what a change confirms: everything that is known of it before the change."""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping, Optional
+
+from ..model import Files
+from . import interfaces5, keyfiles, netplan, networkd, others, udev
+from .findings import Boot, Findings
+from .drift import drifted
+from .rewriters import Writers, rewritten
+
+
+def after_changes(existing: Mapping[str, str], files: Files) -> Dict[str, str]:
+    """The files as they are when the changes are made."""
+    found = dict(existing)
+    for one in files.changes:
+        if one.after is None:
+            found.pop(one.path, None)
+        else:
+            found[one.path] = one.after
+    return found
+
+
+def review(
+    backend: str,
+    boot: Boot,
+    files: Files,
+    writers: Writers,
+    kernel: Mapping[str, Mapping[str, str]],
+    load: netplan.Load,
+    names: Optional[Mapping[str, str]] = None,
+) -> Findings:
+    """``kernel`` are the options of its bridges and bonds, ``names`` the files that name cards (see ``udev``); ``load`` reads YAML."""
+    if backend == "ifupdown":
+        found = interfaces5.review(boot)
+    elif backend == "networkmanager":
+        found = keyfiles.review(boot)
+    elif backend == "netplan":
+        found = netplan.review(boot, load)
+    else:
+        found = networkd.review(boot)
+    known = rewritten(files, writers)
+    problems = [*known, *found.problems, *udev.renamed(boot, names or {})]
+    warnings = [*found.warnings, *drifted(boot, kernel, names or {}), *others.warnings(files, boot, writers, bool(known))]
+    return Findings(list(dict.fromkeys(problems)), list(dict.fromkeys(warnings)))

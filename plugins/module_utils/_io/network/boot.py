@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking at what this host has at its next boot: the files of others, and who writes them again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import lru_cache
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from ..._core.limits import CONFIGURATION, BadText
+from ..._core.network.backends.base import Backend
+from ..._core.network.backends.ifupdown import Ifupdown
+from ..._core.network.backends.netplan import Netplan
+from ..._core.network.backends.networkd import Networkd
+from ..._core.network.backends.networkmanager import NetworkManager
+from ..._core.network.boot import netplan, networkd, others, udev
+from ..._core.network.boot.findings import CARDS, Boot, Findings
+from ..._core.network.boot.interfaces5 import sources
+from ..._core.network.boot.options import from_kernel, made
+from ..._core.network.boot.review import after_changes, review
+from ..._core.network.boot.rewriters import CLOUD_CONFIG, CLOUD_OFF, PENDING, Writers
+from ..._core.network.guard import FIRST
+from ..._core.network.model import Desired, Files, Observed
+from ..._core.network.observe import COMMANDS
+from ..command import CommandRunner
+from ..files import FileStore
+from ..yaml_text import YAML_ERROR, load_yaml, text_loader
+from .dry_run import netplan_differences
+from .observe import read_files
+
+_ROUNDS = 8
+"""Files that read in others, one below the other."""
+_NO_YAML = "this needs PyYAML for the files of netplan, which the Python that Ansible runs has not. Install python3-yaml"
+
+
+def load(text: str, what: str) -> Any:
+    """The value of a YAML text, all scalars as strings, as netplan takes them. Raises BadText."""
+    if YAML_ERROR is not None:
+        raise BadText(f"{what}: {_NO_YAML}")
+    return _parsed(text, what)
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, what: str) -> Any:
+    """A file is looked at before the change and after it, which is mostly the same. Nobody changes what is returned."""
+    return load_yaml(text, what, CONFIGURATION, text_loader())
+
+
+def backends(observed: Observed) -> Dict[str, Backend]:
+    """The backends as this host needs them, by name."""
+    cards = {mac: link.name for link in observed.links.values() if link.kind in CARDS for mac in (link.mac, link.permanent_mac) if mac}
+    found: Sequence[Backend] = (Ifupdown(), Netplan(netplan.Reader(load, observed).without), Networkd(), NetworkManager(cards))
+    return {one.name: one for one in found}
+
+
+def boot_files(backend: Backend) -> Dict[str, str]:
+    """Path and content of what a backend reads at boot, with what those files read in, less that of a trial. Raises BadText."""
+    found = {path: text for path, text in read_files(backend.reads).items() if f"/{FIRST}" not in path}
+    todo = dict(found) if backend.name == "ifupdown" else {}
+    for _round in range(_ROUNDS):
+        patterns = [pattern for path, text in todo.items() for pattern in sources(path, text)]
+        todo = {path: text for path, text in read_files(patterns).items() if path not in found}
+        found.update(todo)
+    return found
+
+
+def findings(
+    runner: CommandRunner,
+    store: FileStore,
+    backend: str,
+    desired: Desired,
+    observed: Observed,
+    existing: Mapping[str, str],
+    files: Files,
+    management: Sequence[str],
+    configured_by: Mapping[str, str],
+) -> Findings:
+    """What the next boot has that the change does not confirm, and the other way round. Raises CommandFailed, Unreadable, BadText."""
+    more = {"networkd": networkd.DROP_INS, "netplan": netplan.ALSO_READ}.get(backend, ())
+    before = {**existing, **{path: text for path, text in read_files(more).items() if f"/{FIRST}" not in path}}
+    kernel = from_kernel(runner.run(COMMANDS["links"]).stdout)
+    boot = Boot(
+        desired,
+        observed,
+        before,
+        after_changes(before, files),
+        tuple(management),
+        tuple(_peers()),
+        made(desired, observed),
+        configured_by,
+    )
+    found = review(backend, boot, files, _writers(runner), kernel, load, read_files((*udev.LINKS, *udev.RULES)))
+    if backend == "netplan" and not found.problems:
+        found.problems += netplan_differences(runner, store, desired, boot.after)
+    return found
+
+
+def _writers(runner: CommandRunner) -> Writers:
+    cloud: Dict[str, Any] = {}
+    for path, text in read_files(CLOUD_CONFIG).items():
+        try:
+            cloud[path] = load(text, path)
+        except BadText:
+            cloud[path] = text
+    installed = shutil.which("cloud-init") is not None
+    enabled = [unit for unit in others.UNITS if runner.run(["systemctl", "is-enabled", "--quiet", "--", unit], check=False).rc == 0]
+    local = _text(others.LOCAL) if os.access(others.LOCAL, os.X_OK) else ""
+    off, pending = os.path.exists(CLOUD_OFF), os.path.exists(PENDING)
+    return Writers(installed, off, _text("/proc/cmdline"), cloud, pending, frozenset(enabled), local)
+
+
+def _peers() -> List[str]:
+    """The address from which this host is managed: sshd(8) tells it its session, whose environment sudo(8) does not pass on."""
+    process = "self"
+    for _generation in range(20):
+        for entry in _text(f"/proc/{process}/environ").split("\0"):
+            if entry.startswith("SSH_CONNECTION="):
+                return entry.partition("=")[2].split()[:1]
+        status = dict(_pair(line) for line in _text(f"/proc/{process}/status").split("\n"))
+        process = status.get("PPid", "0")
+        if process in ("0", "1"):
+            break
+    return []
+
+
+def _pair(line: str) -> Tuple[str, str]:
+    key, _colon, value = line.partition(":")
+    return key, value.strip()
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except OSError:
+        return ""
