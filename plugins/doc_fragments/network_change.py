@@ -44,7 +44,8 @@ options:
     default: []
   allow_disconnect:
     description:
-      - Whether an address of O(management) may go.
+      - Whether an address of O(management) may go, and whether boot configuration of others that would undo the change, or that the
+        host is managed by, is a warning only.
     type: bool
     default: false
   checks:

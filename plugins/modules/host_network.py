@@ -21,6 +21,8 @@ description:
     controller is gone. A host that is switched off or loses its power before boots with the old configuration.
   - An address that another host has already is refused. Before the change it is asked for on the links (RFC 5227, RFC 4862),
     and on a VLAN that is new before the change is confirmed.
+  - The boot configuration of others is compared with O(desired) before the change. What only they say is a warning; what would undo the
+    change at the next boot, such as an entry that cloud-init writes again, is refused, with the file and a remedy.
   - Only one change can be under way; a second one is refused and told whose the first one is.
 author:
   - The smallfleet.infra contributors (@smallfleet)
@@ -165,7 +167,7 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
     taken = network.conflicts(work, params["desired"]) if work.needed else []
     if taken:
         raise Refused("taken", "Nothing was changed: " + "; ".join(taken))
-    for note in work.operations.notes:
+    for note in (*work.operations.notes, *work.warnings):
         module.warn(note)
     result = {"changed": work.needed, "steps": work.steps(), "diff": work.diff()}
     checks: Dict[str, str] = {}

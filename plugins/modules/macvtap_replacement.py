@@ -163,7 +163,7 @@ def begin(module: AnsibleModule, replacement: Replacement, preview: Preview) -> 
     """Move the guests and begin the change; in check mode only say so."""
     result = {"needed": preview.needed, "changed": preview.needed, "steps": preview.steps(), "diff": preview.diff()}
     state = {"guests": preview.guests(), "answering": replacement.addresses(preview), "notes": list(preview.order.notes)}
-    for note in preview.order.notes:
+    for note in (*preview.order.notes, *preview.network.warnings):
         module.warn(note)
     begun: Dict[str, Any] = {}
     if preview.needed and not module.check_mode:

@@ -45,7 +45,7 @@ class Joining:
         wrong = list(work.wrong)
         if work.needed and not wrong:
             wrong += self._network.conflicts(work, self._params["desired"])
-        return Prospect(work.needed, work.steps(), work.diff(), wrong)
+        return Prospect(work.needed, work.steps(), work.diff(), wrong, work.warnings)
 
     def ready(self) -> None:
         self._checked = run_checks(self._network, self._params["checks"], afterwards=False)

@@ -37,12 +37,13 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Prospect:
-    """``wrong`` is why it must not be done."""
+    """``wrong`` is why it must not be done, ``warnings`` what the next boot has otherwise."""
 
     needed: bool = False
     steps: Sequence[str] = ()
     diff: Sequence[Dict[str, str]] = ()
     wrong: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 @dataclass

@@ -14,8 +14,8 @@ from ..._core.network.exported import Exported, export
 from ..._core.network.model import Dns
 from ..._core.network.resolv_conf import read_resolv_conf
 from ..command import CommandRunner
+from .boot import backends
 from .guard import Refused
-from .host import BACKENDS
 from .observe import read_files, read_kernel
 from .programs import look
 
@@ -33,7 +33,7 @@ def export_network(runner: CommandRunner, names: Sequence[str] = ()) -> Exported
     if missing:
         there = ", ".join(name for name, link in observed.links.items() if not link.loopback)
         raise Refused("interfaces", f"interfaces: this host has no {', '.join(missing)}. Name some that it has ({there})")
-    texts = {path: text for backend in BACKENDS.values() for path, text in read_files(backend.reads).items()}
+    texts = {path: text for backend in backends(observed).values() for path, text in read_files(backend.reads).items()}
     configured = names or [*owners(observed.links, look(runner, observed.links))]
     if not configured:
         raise Refused("backend", "No program known here configures an interface of this host. Name those that are meant in interfaces")

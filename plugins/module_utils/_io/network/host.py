@@ -12,11 +12,10 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Sequence, Tupl
 from ..._core.diff import file_diff, text_diff
 from ..._core.network.advertisements import Heeding, heedings, requests
 from ..._core.network.backends.base import Backend, present
-from ..._core.network.backends.ifupdown import Ifupdown
-from ..._core.network.backends.netplan import Netplan
 from ..._core.network.backends.networkd import Networkd
-from ..._core.network.backends.networkmanager import NetworkManager, profile
+from ..._core.network.backends.networkmanager import profile
 from ..._core.network.backends.unsupported import unsupported
+from ..._core.network.boot.findings import Findings
 from ..._core.network.conflicts import asking
 from ..._core.network.detect import TITLES, choose, clients_to_end, unable
 from ..._core.network.foreign import (
@@ -30,7 +29,7 @@ from ..._core.network.foreign import (
     statics,
 )
 from ..._core.network.foreign_script import Foreign
-from ..._core.network.guard import FIRST, IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
+from ..._core.network.guard import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
 from ..._core.network.guard_record import (
     read_desired,
     read_known_addresses,
@@ -46,14 +45,14 @@ from ..._core.network.slice import from_data
 from ..clock import Clock
 from ..command import CommandRunner
 from ..files import FileStore
+from .boot import backends, boot_files, findings
 from .conflicts import Conflicts
 from .foreign import boot_texts, networkd_conf
 from .guard import Guard, Record, Refused
-from .observe import active, read_files, read_kernel
+from .observe import active, read_kernel
 from .programs import NETWORKD, claims, connections, look
 from .programs import NETWORKMANAGER as MANAGER
 
-BACKENDS: Mapping[str, Backend] = {one.name: one for one in (Ifupdown(), Netplan(), Networkd(), NetworkManager())}
 SHOWN = ("networkd", "netplan")
 """Those whose files systemd-networkd reads, which is shown the same for the trial."""
 UNITS: Mapping[str, str] = {"networkd": NETWORKD, "netplan": NETWORKD, "networkmanager": MANAGER}
@@ -64,7 +63,9 @@ SETTLE = 5.0
 
 @dataclass(frozen=True)
 class Work:
-    """What would be done. ``wrong`` is why it must not be; ``known`` are addresses that are not a program's."""
+    """What would be done. ``wrong`` is why it must not be; ``known`` are addresses that are not a program's; ``warnings`` are what the
+    next boot has otherwise.
+    """
 
     backend: str
     observed: Observed
@@ -77,6 +78,7 @@ class Work:
     heedings: Tuple[Heeding, ...]
     wrong: Sequence[str]
     known: FrozenSet[str] = frozenset()
+    warnings: Sequence[str] = ()
 
     @property
     def needed(self) -> bool:
@@ -126,8 +128,8 @@ class HostNetwork:
         name, why = choose(wanted, desired, seen)
         if why:
             raise Refused("backend", f"Nothing was changed: {why}")
-        backend = BACKENDS[name]
-        existing = {path: text for path, text in read_files(backend.reads).items() if f"/{FIRST}" not in path}
+        backend = backends(observed)[name]
+        existing = boot_files(backend)
         files = backend.changes(desired, existing)
         known = mentioned([*existing.values(), *boot_texts(name)])
         observed = marked(observed, desired, known, management)
@@ -145,7 +147,12 @@ class HostNetwork:
         needed = name == IFUPDOWN or bool(operations.operations or files.changes)
         heard = heedings(desired, seen.accept_ra, name == IFUPDOWN) if needed else ()
         ours = known_addresses(observed, desired, known)
-        return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong, ours)
+        boot = Findings()
+        if not wrong and (operations.operations or files.changes):
+            boot = findings(self._runner, self._files, name, desired, observed, existing, files, management, dict(seen.files))
+        wrong += () if disconnect else boot.problems
+        warnings = [*boot.warnings, *(boot.problems if disconnect else ())]
+        return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong, ours, warnings)
 
     def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
         """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
