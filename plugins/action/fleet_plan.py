@@ -55,7 +55,11 @@ class ActionModule(ActionBase):
             return {**result, "fleet": summary["fleet"], "plan": plan}
         folder = plan_folder(options["dest"], variables.get("ansible_inventory_sources") or [])
         wanted = {"plan.json": render_json(summary["fleet"], plan), "plan.md": render_markdown(summary["fleet"], plan)}
-        return {**result, **write_files(SystemFiles(), folder, wanted, self._task.check_mode)}
+        try:
+            return {**result, **write_files(SystemFiles(), folder, wanted, self._task.check_mode)}
+        except OSError as error:
+            why = f"the plan's files cannot be kept there: {error.filename}: {error.strerror}"
+            return {**result, "failed": True, "msg": f"dest: {folder}: {why}. Name a folder of your own with dest, and move away what is no file."}
 
 
 def _slice(store: PlanStore, summary: Dict[str, Any], host: str) -> Dict[str, Any]:

@@ -147,13 +147,11 @@ reason:
   sample: refused
 """
 
-import os
 from dataclasses import asdict
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.exported import is_exported
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import is_ours
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import masked
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
@@ -166,6 +164,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options i
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.option_files import read_dest, write_dest
 
 
 def run(module: AnsibleModule) -> None:
@@ -178,12 +177,10 @@ def run(module: AnsibleModule) -> None:
     made = export_zone(client, contents, options["nameservers"])
     text = made.variables if options["format"] == "dns_zones" else made.zone_file
     dest = options["dest"]
-    before = "" if dest is None else files.read(dest) or ""
+    before = "" if dest is None else read_dest(files, "dest", dest)
     steps = [f"write {dest}"] if dest is not None and before != text else []
-    if dest is not None and not os.path.isdir(os.path.dirname(dest)):
-        raise Refused([f"dest: the folder {os.path.dirname(dest)} does not exist. Make it, or name another."])
     if steps and not module.check_mode:
-        files.write(dest, text, 0o644)
+        write_dest(files, "dest", dest, text)
     shown = masked(before, "public" if is_ours(before) or is_exported(before) else "")
     module.exit_json(
         changed=bool(steps),

@@ -165,14 +165,12 @@ reason:
   sample: bad_request
 """
 
-import os
 from dataclasses import asdict
 
 from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import is_ours, render_variables, take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import masked
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
@@ -192,6 +190,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options i
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.option_files import read_dest, write_dest
 
 
 def run(module: AnsibleModule) -> None:
@@ -209,12 +208,10 @@ def run(module: AnsibleModule) -> None:
     left_out = [*left, *found.left_out]
     text = render_variables(zone, found, also_left_out=left)
     dest = options["dest"]
-    before = "" if dest is None else files.read(dest) or ""
+    before = "" if dest is None else read_dest(files, "dest", dest)
     steps = [f"write {dest}"] if dest is not None and before != text else []
-    if dest is not None and not os.path.isdir(os.path.dirname(dest)):
-        raise Refused([f"dest: the folder {os.path.dirname(dest)} does not exist. Make it, or name another."])
     if steps and not module.check_mode:
-        files.write(dest, text, 0o644)
+        write_dest(files, "dest", dest, text)
     module.exit_json(
         changed=bool(steps),
         steps=steps,

@@ -146,7 +146,7 @@ def test_programs_open_files_by_path_only_where_nobody_else_writes(tmp_path, the
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="This is no regular file"):
+    with pytest.raises(OSError, match="This is a named pipe, not a regular file"):
         SystemFiles().read(str(tmp_path / "pipe"))
 
 

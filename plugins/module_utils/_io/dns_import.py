@@ -21,7 +21,8 @@ from .._core.dns.record_types import SIGNING
 from .._core.dns.zonefile import BadZoneFile, read_zone_file
 from .._core.limits import MIB, BadText, Limits, excerpt
 from .dns_wire import canonical_text, read_name, read_value
-from .files import FileStore
+from .files import FileStore, NotText
+from .option_files import read_option
 from .yaml_text import YAML_ERROR, load_yaml, safe_loader
 
 with suppress(ImportError):  # the modules report it, see YAML_ERROR
@@ -48,31 +49,28 @@ def text_of(options: Mapping[str, Any], files: FileStore) -> str:
         try:
             return b64decode(options["content_base64"], validate=True).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise Refused([f"content_base64: {_no_text(error)}"]) from None
+            raise Refused([f"content_base64: {_no_text(bytes(error.object[:8]), error.start)}"]) from None
         except ValueError:
             raise Refused(["content_base64: is not valid base64."]) from None
     path = options["src"]
     try:
-        text = files.read(path)
-    except OSError as error:
-        raise Refused([f"src: {path} cannot be read: {error}."]) from None
-    except UnicodeDecodeError as error:
-        raise Refused([f"src: {path} {_no_text(error)}"]) from None
+        text = read_option(files, "src", path)
+    except NotText as error:
+        raise Refused([f"src: {path} {_no_text(error.head, error.start)}"]) from None
     if text is None:
         raise Refused([f"src: {path} does not exist on the host where this module runs."])
     return text
 
 
-def _no_text(error: UnicodeDecodeError) -> str:
-    """What a file probably is that is not UTF-8, and what makes text of it."""
-    start = bytes(error.object[:4])
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+def _no_text(head: bytes, start: int) -> str:
+    """What a file probably is that is not UTF-8 from byte ``start`` on, and what makes text of it."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "is UTF-16. Convert it with iconv -f utf-16 -t utf-8."
-    if start == b"\x00\x00\x00\x02" or start == b"\x00\x00\x00\x03":
+    if head[:4] in (b"\x00\x00\x00\x02", b"\x00\x00\x00\x03"):
         return "is a zone in BIND's raw or map form. Convert it with named-compilezone -f raw -F text -o FILE ZONE SOURCE."
-    if start == b";BIN":
+    if head[:4] == b";BIN":
         return "is a journal of BIND. Let rndc sync ZONE write it into the zone file, and take that."
-    return f"is not UTF-8 text, from byte {error.start} on. Convert it, for example with iconv -f latin1 -t utf-8."
+    return f"is not UTF-8 text, from byte {start} on. Convert it, for example with iconv -f latin1 -t utf-8."
 
 
 def refuse_nothing(sets: Sequence[RRset], left: Sequence[LeftOut], zone: str) -> None:

@@ -25,7 +25,7 @@ from .._core.dns.key_bundle import certificate, is_certificate
 from .._core.dns.keyfile import SECRET_BYTES, SUFFIX, BadKeyFile, TsigKey, is_marked, parse, render_marked
 from .._core.dns.keys import PAIR_FILE, AskedKey, KeyStep, Store, StoredFile
 from .command import CommandRunner
-from .files import FileStore, SystemFiles
+from .files import FileStore, NotText, SystemFiles
 
 FORMER_FOLDER = "/etc/bind/smallfleet"
 LEFTOVER = ".smallfleet-"
@@ -172,7 +172,7 @@ class KeyHost:
     def _file(self, name: str) -> StoredFile:
         try:
             text = self.files.read(self._path(name)) or ""
-        except UnicodeDecodeError:
+        except NotText:
             text = ""  # somebody's file, and no key
         return StoredFile(_parsed(text), is_marked(text), self.rights.private(self._path(name)))
 

@@ -18,6 +18,7 @@ from .._core.dns.losses import unexplained
 from .._core.dns.model import Key, RRset
 from .._core.dns.move import BadMemory, Memory, OldZone, Position, Seen, look, recall, store
 from .._core.dns.plan import Refused
+from .._core.limits import BadText, load_json
 from .clock import Clock
 from .dns import DnsFailure
 from .dns_agree import Endpoint, ask_each, question, zone_endpoints
@@ -25,7 +26,8 @@ from .dns_compare import Side
 from .dns_move_evidence import Findings, Source, examine
 from .dns_reading import soa_of
 from .dns_wire import WireClient
-from .files import FileStore
+from .files import FileStore, NotText
+from .option_files import read_option, reason, write_dest
 
 WAITS = ("wait_ttl", "wait_ds", "settle", "wait_ns")
 NEEDS_OLD = ("lower", "wait_ttl", "explain", "publish", "unsign", "wait_ds", "switch")
@@ -202,14 +204,15 @@ class MemoryFile:
     def read(self) -> Memory:
         """Raises Refused for a file that cannot be read."""
         try:
-            text = self._files.read(self.path)
-            return recall(None if text is None else json.loads(text))
-        except (BadMemory, OSError, ValueError) as error:
+            text = read_option(self._files, "state_file", self.path)
+            return recall(None if text is None else load_json(text, "The file"))
+        except (BadMemory, NotText, BadText) as error:
             remedy = "Move it away to begin anew, which waits the TTLs out again."
-            raise Refused([f"state_file: {self.path} cannot be used. {error} {remedy}"]) from None
+            why = reason(error) if isinstance(error, NotText) else str(error)
+            raise Refused([f"state_file: {self.path} cannot be used. {why.rstrip('.')}. {remedy}"]) from None
 
     def write(self, memory: Memory) -> None:
-        self._files.write(self.path, json.dumps(store(memory), indent=1) + "\n", 0o644)
+        write_dest(self._files, "state_file", self.path, json.dumps(store(memory), indent=1) + "\n")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from .dns_gss import ALGORITHM as GSS
 from .dns_gss import agree
 from .dns_socket import Server, ascii_host
 from .dns_wire import WireClient, make_key
-from .files import FileStore
+from .files import FileStore, NotText
+from .option_files import read_option
 
 ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha1", "hmac-md5")
 ON_EXISTING = ("replace", "keep_and_fail", "keep_and_warn", "keep")
@@ -62,17 +63,15 @@ def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
 
 def _key_of(path: str, files: FileStore) -> TsigKey:
     try:
-        text = files.read(path)
-    except OSError as error:
-        raise Refused([f"key_file: {path} cannot be read: {error.strerror}."]) from None
-    except UnicodeDecodeError:
-        raise Refused([f"key_file: {path} is not a text."]) from None
+        text = read_option(files, "key_file", path)
+    except NotText:
+        raise Refused([f"key_file: {path} is not UTF-8 text. Name a file that holds the key as tsig-keygen prints it."]) from None
     if text is None:
         raise Refused([f"key_file: {path} does not exist on the host where this module runs."])
     try:
         return parse(text)
     except BadKeyFile as error:
-        raise Refused([f"key_file: {path} is no key file: {error}."]) from None
+        raise Refused([f"key_file: {path} is not a key file: {error}."]) from None
 
 
 def rcode_result(rcode: Union[int, None]) -> Dict[str, Any]:

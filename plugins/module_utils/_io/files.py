@@ -26,6 +26,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 MOST_BYTES = 256 << 20
 """The largest file that is read."""
 _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
+_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,8 +38,16 @@ class Access(NamedTuple):
     group: str
 
 
+class NotText(OSError):
+    """A file that is not UTF-8. ``head`` are its first bytes, and ``start`` is the place of the first one that is not."""
+
+    def __init__(self, path: str, head: bytes, start: int) -> None:
+        super().__init__(errno.EILSEQ, f"The file is not UTF-8 text, from byte {start} on", path)
+        self.head, self.start = head, start
+
+
 class FileStore(Protocol):
-    """Whole files as text. Paths are absolute. What cannot be done raises OSError."""
+    """Whole files as text. Paths are absolute. What cannot be done raises OSError, and NotText for a file that is not UTF-8."""
 
     def read(self, path: str) -> Optional[str]:
         """The content, or None when there is no such file."""
@@ -80,6 +89,8 @@ class SystemFiles:
                 return _content(handle, path).decode("utf-8")
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except UnicodeDecodeError as error:
+            raise NotText(path, bytes(error.object[:8]), error.start) from None
 
     def access(self, path: str) -> Optional[Access]:
         try:
@@ -198,8 +209,10 @@ def _opened(path: str) -> Iterator[int]:
     with _Walk(path) as walk:
         handle = walk.file()
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "This is no regular file", path)
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            kind = next((name for applies, name in _KINDS if applies(mode)), "something else")
+            raise OSError(errno.EINVAL, f"This is {kind}, not a regular file", path)
         yield handle
     finally:
         os.close(handle)
@@ -246,6 +259,8 @@ class _Walk:
             try:
                 return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.handle)
             except OSError as error:
+                if error.errno == errno.ENXIO:
+                    raise OSError(errno.ENXIO, "This is a socket or a device that is not there, not a regular file", self._path) from None
                 if error.errno != errno.ELOOP:
                     raise _named(error, self._path) from None
             self._follow(name)

@@ -77,7 +77,7 @@ class Node:
             obstacle = _obstacle(entry.pw_dir)
             try:
                 keys = self._files.read(f"{entry.pw_dir}/.ssh/authorized_keys")
-            except (OSError, UnicodeDecodeError) as error:
+            except OSError as error:
                 keys, obstacle = None, obstacle or f"authorized_keys cannot be read: {error}"
             if entry.pw_name in wanted or (keys is not None and has_block(keys)):
                 found.setdefault(entry.pw_name, Account(entry.pw_dir, keys, obstacle))

@@ -21,7 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
 
+from ..limits import BadText, integer
 from .model import Key, RRset
+from .values import TTL_MAX
 
 LOWER, WAIT_TTL, EXPLAIN, PUBLISH, UNSIGN, WAIT_DS, SWITCH, SETTLE, WAIT_NS, DONE = (
     "lower",
@@ -196,14 +198,14 @@ def recall(data: Any) -> Memory:
     try:
         if data["form"] != FORM:
             raise BadMemory(f"It has the form {data['form']}, which only another version of this collection can read.")
-        ttls = {(str(name), str(kind)): int(ttl) for name, kind, ttl in data["ttls"]}
-        numbers = {name: data[name] for name in _NUMBERS}
+        ttls = {(str(name), str(kind)): integer(ttl, f"the TTL of {name} {kind}", 0, TTL_MAX) for name, kind, ttl in data["ttls"]}
+        numbers = {name: data[name] if data[name] is None else integer(data[name], name) for name in _NUMBERS}
+    except BadText as error:
+        raise BadMemory(f"It is not what an earlier run wrote: {error}.") from None
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadMemory):
             raise
         raise BadMemory(f"It is not what an earlier run wrote ({error!r}).") from None
-    if any(not (value is None or isinstance(value, int)) for value in numbers.values()):
-        raise BadMemory("It is not what an earlier run wrote: a number is none.")
     return Memory(ttls, **numbers)
 
 

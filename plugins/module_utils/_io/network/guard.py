@@ -286,8 +286,6 @@ class Guard:
         """Raises BadText for all that a file may be after a power cut, or from another version."""
         try:
             text = self._files.read(path)
-        except UnicodeDecodeError:
-            raise BadText(f"{path}: is not UTF-8") from None
         except OSError as error:
             raise BadText(f"{path}: cannot be read: {error.strerror}") from None
         if text is None:
