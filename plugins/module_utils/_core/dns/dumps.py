@@ -212,7 +212,8 @@ _OCTODNS: Dict[str, Callable[[Any], str]] = {
 
 def read_tsv(text: str, zone: str, known: Callable[[str], bool]) -> Found:
     """The lines of ``dnscontrol get-zones --format=tsv`` that are about this zone. Raises BadDump."""
-    sets: Dict[Tuple[str, str], Dumped] = {}
+    first: Dict[Tuple[str, str], _Row] = {}
+    values: Dict[Tuple[str, str], List[Any]] = {}
     ttls: Dict[Tuple[str, str], Set[int]] = {}
     left: List[LeftOut] = []
     for row in _rows(text):
@@ -225,16 +226,15 @@ def read_tsv(text: str, zone: str, known: Callable[[str], bool]) -> Found:
         content = _without_metadata(row, left)
         value = _tsv_text(content) if row.type == "TXT" else content
         key = (row.name.lower(), row.type)
-        before = sets.get(key)
+        first.setdefault(key, row)
+        values.setdefault(key, []).append(value)
         ttls.setdefault(key, set()).add(row.ttl)
-        values, source = ((), row.source) if before is None else (before.values, before.source)
-        sets[key] = Dumped(row.name, row.type, min(ttls[key]), (*values, value), source)
     for key, seconds in ttls.items():
         if len(seconds) > 1:
             several = ", ".join(str(ttl) for ttl in sorted(seconds))
-            reason = f"has values with different TTLs ({several}), of which the lowest is taken over ({sets[key].source})"
+            reason = f"has values with different TTLs ({several}), of which the lowest is taken over ({first[key].source})"
             left.append(LeftOut(names.relative(key[0], zone), key[1], reason, NOTE))
-    return list(sets.values()), left
+    return [Dumped(row.name, row.type, min(ttls[key]), tuple(values[key]), row.source) for key, row in first.items()], left
 
 
 class _Row(NamedTuple):

@@ -106,13 +106,13 @@ def split(text: str) -> List[str]:
         return text.split(".")
     if _CHARACTER.sub("", text):
         raise BadName("has a backslash that escapes nothing; write \\. for a dot and three digits, such as \\032, for an octet")
-    labels = [""]
+    labels: List[List[str]] = [[]]
     for one in _CHARACTER.findall(text):
         if one == ".":
-            labels.append("")
+            labels.append([])
         else:
-            labels[-1] += one
-    return labels
+            labels[-1].append(one)
+    return ["".join(label) for label in labels]
 
 
 def from_wire(labels: Iterable[bytes]) -> str:

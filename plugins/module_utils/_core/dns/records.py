@@ -36,18 +36,20 @@ class Table:
     zone: str
     ttl: int
     entries: Dict[Tuple[str, str], Entry] = field(default_factory=dict)
+    _kinds: Dict[str, List[str]] = field(default_factory=dict)  # by name
 
     def add(self, name: str, kind: str, ttl: int, given: Sequence[Given], source: str) -> str:
         """Add a record set; answers why it cannot be, completing "... and", or an empty text when all is well."""
         if (name, kind) in self.entries:
             return f"{self.entries[name, kind].source} has its {kind} too"
-        beside = [other for (owner, other) in self.entries if owner == name]
+        beside = self._kinds.setdefault(name, [])
         if kind == "CNAME" and beside:
             return f"{self.entries[name, beside[0]].source} puts a {beside[0]} there, beside which no CNAME can stand"
         if "CNAME" in beside:
             return f"{self.entries[name, 'CNAME'].source} makes it a CNAME, beside which nothing else can stand"
         shown = tuple(values.present(kind, value, self.zone) for value in given)
         self.entries[name, kind] = Entry(ttl, tuple(given), shown, source)
+        beside.append(kind)
         return ""
 
     def values_at(self, name: str, kind: str) -> Tuple[str, ...]:

@@ -16,6 +16,7 @@ the zone it stands for. A string that is longer than 255 bytes is written as str
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -49,13 +50,13 @@ def read(presentation: str) -> Union[str, List[str]]:
 
     It is plain text, unless it has several strings that write() would not make of one.
     """
-    texts: List[bytes] = []
+    texts: List[bytearray] = []
     full = False
     for part in strings(presentation):
         if full and part:
             texts[-1] += part
         else:
-            texts.append(part)
+            texts.append(bytearray(part))
         full = len(part) == STRING_BYTES
     decoded = [text.decode("utf-8", "backslashreplace") for text in texts]
     return decoded[0] if len(decoded) == 1 else decoded
@@ -65,8 +66,9 @@ def read_all(values: Iterable[str], exact: bool = False) -> List[Union[str, List
     """The values of a set in a stable order. With ``exact``, one that has the text of another one is a list."""
     ordered = sorted(values)
     texts = [joined(value) for value in ordered]
+    count = Counter(texts)
     return [
-        [value] if exact and isinstance(value, str) and texts.count(text) > 1 else value
+        [value] if exact and isinstance(value, str) and count[text] > 1 else value
         for value, text in zip([read(value) for value in ordered], texts)
     ]
 

@@ -119,20 +119,20 @@ def _read_fields(known: RecordType, text: str, zone: str) -> str:
 
 
 def _tokens(text: str) -> List[str]:
-    tokens: List[str] = []
+    tokens: List[List[str]] = []
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)
         if token is None:
             raise BadValue("has a quote or backslash that does not end")
         if tokens and not text[position - 1].isspace():  # such as alpn="h2,h3"
-            tokens[-1] += token[0]
+            tokens[-1].append(token[0])
         else:
-            tokens.append(token[0])
+            tokens.append([token[0]])
         position = token.end()
         while position < len(text) and text[position].isspace():
             position += 1
-    return tokens
+    return ["".join(parts) for parts in tokens]
 
 
 def _ipv4(value: str, field: str, zone: str) -> str:

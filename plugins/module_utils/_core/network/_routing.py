@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 from ..fleet.values import is_domain, shown
 from ._interfaces import MTU_IPV6
@@ -43,6 +43,8 @@ _ATTRIBUTE_RANGES = {
 }
 """What both the kernel (ip_metrics_convert in net/ipv4/metrics.c) and the backends take."""
 _Found = List[Tuple[Route, int, Place]]
+_Linked = Dict[Tuple[str, int, int, int], Set[Union[IPv4Network, IPv6Network]]]
+"""The networks on links, by interface, family, table and prefix length."""
 
 
 def config(value: Any, example: str, place: Place) -> List[Any]:
@@ -52,6 +54,7 @@ def config(value: Any, example: str, place: Place) -> List[Any]:
 
 def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> Tuple[Route, ...]:
     found: _Found = []
+    alike: Dict[Any, _Found] = {}
     for index, entry in enumerate(config(value, _ROUTE, place)):
         where = place / "config" / index
         given = mapping(entry, _ROUTE_KEYS, _ROUTE, where)
@@ -59,9 +62,14 @@ def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> T
         if route is None:
             continue
         weight = number(given.get("weight"), 1, 256, "a weight", where / "weight") or 0
-        if route.absent or not _clashes(route, weight, found, where):
+        others = alike.setdefault(route_key(route), [])
+        if route.absent or not _clashes(route, weight, others, where):
             found.append((route, weight, where))
-    linked = [route for route, _weight, _place in found if route.interface and not route.gateway and not route.absent]
+            others.append(found[-1])
+    linked: _Linked = {}
+    for route in (route for route, _weight, _place in found if route.interface and not route.gateway and not route.absent):
+        on_link = ip_network(route.destination)
+        linked.setdefault((route.interface, route.family, route.table, on_link.prefixlen), set()).add(on_link)
     reached = [
         (_reachable(route, managed[route.interface], linked, where) if route.interface else route, weight)
         for route, weight, where in found
@@ -69,10 +77,10 @@ def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> T
     return merged(reached)
 
 
-def _clashes(route: Route, weight: int, found: _Found, place: Place) -> bool:
-    """Whether another route is in its place, and the two are not next hops of one."""
-    for other, other_weight, _place in found:
-        if other.absent or route_key(other) != route_key(route):
+def _clashes(route: Route, weight: int, others: _Found, place: Place) -> bool:
+    """Whether another route, one of those with the same key, is in its place, and the two are not next hops of one."""
+    for other, other_weight, _place in others:
+        if other.absent:
             continue
         if not (weight and other_weight):
             remedy = "Give it a metric, or each of them a weight if both are to be used"
@@ -157,7 +165,7 @@ def _attributes(given: Dict[str, Any], family: int, place: Place) -> Tuple[Tuple
     return tuple(found)
 
 
-def _reachable(route: Route, interface: Interface, linked: Sequence[Route], place: Place) -> Route:
+def _reachable(route: Route, interface: Interface, linked: _Linked, place: Place) -> Route:
     """The route, told to be on the link when its gateway can be nowhere else: beyond an address that is alone in its network, or
     169.254.0.0/16, which is on every link but which the kernel does not look for there, as it does for fe80::/10.
 
@@ -188,10 +196,10 @@ def _reachable(route: Route, interface: Interface, linked: Sequence[Route], plac
     return route
 
 
-def _networks(route: Route, linked: Sequence[Route]) -> List[Union[IPv4Network, IPv6Network]]:
-    """What is declared to be on the link of the route's interface, in the route's family and table."""
-    alike = (route.interface, route.family, route.table)
-    return [ip_network(one.destination) for one in linked if (one.interface, one.family, one.table) == alike]
+def _networks(route: Route, linked: _Linked) -> List[Union[IPv4Network, IPv6Network]]:
+    """What has the route's gateway of that which is declared to be on the link of its interface, in the route's family and table."""
+    around = (ip_network((route.gateway, length), strict=False) for length in range(33 if route.family == 4 else 129))
+    return [one for one in around if one in linked.get((route.interface, route.family, route.table, one.prefixlen), ())]
 
 
 def read_dns(value: Any, place: Place) -> Dns:

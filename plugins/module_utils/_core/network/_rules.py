@@ -34,14 +34,16 @@ _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 
 def read_rules(value: Any, place: Place) -> Tuple[Rule, ...]:
     found: List[Rule] = []
+    known = set()
     for index, entry in enumerate(config(value, _RULE, place)):
         where = place / "config" / index
         rule = _rule(mapping(entry, _RULE_KEYS, _RULE, where), where)
         if rule is None:
             continue
-        if (rule.priority, rule.family) in [(one.priority, one.family) for one in found]:
+        if (rule.priority, rule.family) in known:
             (where / "priority").note(f"{rule.priority} is used twice", "Give each rule a priority of its own")
             continue
+        known.add((rule.priority, rule.family))
         found.append(rule)
     return tuple(found)
 
