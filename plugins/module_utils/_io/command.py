@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import deque
 from contextlib import suppress
@@ -109,8 +111,8 @@ class SystemRunner:
             child = await asyncio.create_subprocess_exec(
                 *argv, stdin=DEVNULL if given is None else PIPE, stdout=PIPE, stderr=PIPE
             )
-        except FileNotFoundError:
-            return CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
+        except (OSError, ValueError) as error:
+            return _not_started(argv, error)
         try:
             out, err = await asyncio.wait_for(self._finish(child, given), self._timeout)
         except asyncio.TimeoutError:
@@ -143,8 +145,8 @@ class SystemRunner:
         last: Deque[str] = deque(maxlen=20)
         try:
             child = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
-        except FileNotFoundError:
-            return CommandResult(tuple(argv), 127, "", f"{argv[0]} is not installed")
+        except (OSError, ValueError) as error:
+            return _not_started(argv, error)
 
         async def read() -> None:
             async for line in _lines(child.stdout):
@@ -173,6 +175,21 @@ class SystemRunner:
                 await asyncio.sleep(pause)
 
         await asyncio.gather(*(one(name) for name in commands))
+
+
+def _not_started(argv: Sequence[str], error: Exception) -> CommandResult:
+    """The result of a command that the system does not start, with the statuses that shells have for that."""
+    program, number = argv[0], getattr(error, "errno", None)
+    if number == errno.ENOENT and ("/" not in program or not os.path.lexists(program)):
+        return CommandResult(tuple(argv), 127, "", f"{program} is not installed")
+    remedies = {
+        errno.ENOENT: "Its interpreter, or what it is a link to, does not exist. Install its package again",
+        errno.ENOEXEC: "It is not a program for this machine. Install its package again",
+        errno.EACCES: "Make it executable for this user, on a file system that is not mounted with noexec",
+    }
+    why = getattr(error, "strerror", None) or str(error)
+    remedy = f". {remedies[number]}" if number in remedies else ""
+    return CommandResult(tuple(argv), 126, "", f"{program} cannot be run: {why}{remedy}")
 
 
 class _TooMuch(Exception):
