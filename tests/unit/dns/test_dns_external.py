@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -122,7 +123,7 @@ def test_a_hidden_primary_with_named_external_secondaries_only_is_in_no_answer()
 
 
 BROKEN: Dict[str, Tuple[Any, str, str]] = {
-    "a number": (1, "[0]", "no address"),
+    "a number": (1, "[0]", "not an address"),
     "nothing": ({}, "[0]", "neither notified"),
     "a name only": ({"name": NAME}, "[0]", "neither notified"),
     "null": ({"address": None, "key": "provider"}, "[0].address", "has no value"),
@@ -133,8 +134,15 @@ BROKEN: Dict[str, Tuple[Any, str, str]] = {
     "a notified address of the fleet": ({"address": BOTH[0], "notify": ["192.0.2.3"]}, "[0].notify[0]", "an address of ns2"),
     "a port that is none": ({"address": BOTH[0], "port": 65536}, "[0].port", "not a port"),
     "a port that is true": ({"address": BOTH[0], "port": True}, "[0].port", "not a port"),
-    "bits of a host in a network": ({"transfer": ["192.0.2.7/24"], "key": "provider"}, "[0].transfer[0]", "no network"),
+    "bits of a host in a network": ({"transfer": ["192.0.2.7/24"], "key": "provider"}, "[0].transfer[0]", "not a network"),
     "everybody": ({"transfer": ["::/0"]}, "[0].transfer[0]", "everybody"),
+    "half of the internet": ({"transfer": ["0.0.0.0/1"]}, "[0].transfer[0]", "everybody"),
+    "half of IPv6": ({"transfer": ["8000::/1"]}, "[0].transfer[0]", "everybody"),
+    "public addresses beside private ones": ({"transfer": ["8.0.0.0/6"]}, "[0].transfer[0]", "everybody"),
+    "more than a provider": ({"transfer": ["203.0.0.0/15"]}, "[0].transfer[0]", "more than the addresses of one provider"),
+    "more than a provider in IPv6": ({"transfer": ["2001:c00::/31"]}, "[0].transfer[0]", "more than the addresses of one provider"),
+    "IPv4 within IPv6": ({"transfer": ["::ffff:0.0.0.0/97"]}, "[0].transfer[0]", "everybody"),
+    "halves that are too wide together": ({"transfer": ["203.0.0.0/16", "198.50.0.0/16"]}, "foreign_secondaries", "together, the networks without a key"),
     "notify a word": ({"address": BOTH[0], "notify": "yes"}, "[0].notify", "not a list"),
     "neither": ({"address": BOTH[0], "notify": False, "transfer": False}, "[0]", "neither notified"),
     "an unknown key": ({"address": BOTH[0], "key": "provder"}, "[0].key", "not a key of dns_keys"),
@@ -240,3 +248,23 @@ def test_knot_asks_for_address_and_key_where_both_are_said() -> None:
 def test_the_module_refuses_what_would_open_the_zone_or_its_configuration(bad: Dict[str, Any]) -> None:
     with pytest.raises(BadConfig):
         configured(entry(**bad))
+
+
+def transferring(*networks: str, **more: Any) -> Tuple[Any, ...]:
+    written = [{"transfer": [network], **more} for network in networks]
+    return resolve(fleet(dns_zones=zone(foreign_secondaries=written), dns_keys=KEYS if more else {})).problems
+
+
+def test_entries_without_a_key_count_together_and_others_do_not() -> None:
+    (problem,) = transferring("203.0.0.0/17", "203.0.128.0/17", "198.50.0.0/32")
+    assert problem.variable.endswith(".foreign_secondaries") and "203.0.0.0/17, 203.0.128.0/17" in problem.message and "key" in problem.remedy
+    assert not transferring("203.0.0.0/17", "203.0.128.0/17", "2001:db8::/32", "10.0.0.0/8", "172.16.0.0/12", "fd00::/8")
+    assert not transferring("0.0.0.0/0", key="provider")
+
+
+@given(st.integers(0, 16), st.integers(0, 2**32 - 1))
+def test_no_network_that_is_wider_than_the_limit_is_served_without_a_key(length: int, number: int) -> None:
+    network = ip_network((number, length), strict=False)
+    inside = any(network.subnet_of(ip_network(one)) for one in ("10.0.0.0/8", "172.16.0.0/12", "100.64.0.0/10", "127.0.0.0/8", "198.18.0.0/15"))
+    inside = inside or str(network) in ("192.168.0.0/16", "169.254.0.0/16")
+    assert bool(transferring(str(network))) == (length < 16 and not inside)

@@ -17,12 +17,15 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..addresses import read_network
 from ..fleet.values import integer, shown
 from . import names
+from .breadth import LIMIT, is_too_wide
 from .host_names import is_host
 
 ANYWHERE = "any"  # with a key only
 OPTIONS = ("name", "address", "addresses", "port", "notify", "transfer", "key")
 EXAMPLE = "Write for example 192.0.2.53, or {addresses: [192.0.2.53], key: provider-transfer}"
 DNS_PORT = 53
+_WIDE = "would let everybody there transfer the zone without a key, and is more than the addresses of one provider"
+_NARROWER = f"Name the provider's own networks, {LIMIT}, or a key of dns_keys with which transfers are signed"
 
 Note = Callable[[str, str, str], None]  # variable, message, remedy
 
@@ -54,8 +57,11 @@ def read_external(given: Any, zone: str, owners: Mapping[str, str], path: str, n
         note(path, f"{shown(given)} is not a list of servers", f"{EXAMPLE}, each as an entry of a list")
         return ()
     reader = _Reader(zone, owners, note, {})
-    found = [reader.entry(one, f"{path}[{index}]") for index, one in enumerate(given)]
-    return tuple(one for one in found if one is not None)
+    found = [one for one in (reader.entry(one, f"{path}[{index}]") for index, one in enumerate(given)) if one is not None]
+    unsigned = [network for one in found if not one.key for network in one.transfer]
+    if is_too_wide(unsigned):
+        note(path, f"together, the networks without a key, {shown(', '.join(unsigned))}, {_WIDE}", _NARROWER)
+    return tuple(found)
 
 
 @dataclass
@@ -104,7 +110,7 @@ class _Reader:
         except ValueError:
             address = ""
         if not address:
-            self.note(path, f"{shown(given)} is no address", "Write the IPv4 or IPv6 address of the server")
+            self.note(path, f"{shown(given)} is not an address", "Write the IPv4 or IPv6 address of the server")
         elif address in self.owners:
             self.note(path, f"{address} is an address of {self.owners[address]}", "Name that host in secondaries instead")
             return ""
@@ -145,10 +151,10 @@ class _Reader:
         try:
             network = read_network(given)
         except ValueError:
-            self.note(path, f"{shown(given)} is no network", "Write for example 192.0.2.0/24")
+            self.note(path, f"{shown(given)} is not a network", "Write for example 192.0.2.0/24")
             return ""
-        if network.prefixlen == 0 and not keyed:
-            self.note(path, f"{given} lets everybody transfer the zone", "Name the provider's networks, or give it a key")
+        if not keyed and is_too_wide([str(network)]):
+            self.note(path, f"{given} {_WIDE}", _NARROWER)
             return ""
         return str(network)
 
