@@ -298,3 +298,20 @@ def test_bad_input_is_refused_where_it_is_and_with_a_remedy(what: str, variables
     problems = planned(variables).problems
     assert [(problem.host, problem.variable) for problem in problems] == [("app1", path) for path in where]
     assert all(problem.message and problem.remedy for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "remedy"),
+    [
+        (24, 24, "Write each address once, or on one of the two as a /32"),
+        (32, 32, "Write each address once, or on one of the two with the prefix length of its network"),
+    ],
+)
+def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(first: int, second: int, remedy: str) -> None:
+    def written(one: int, other: int) -> Variables:
+        cards = [("eth0", one), ("eth1", other)]
+        return interfaces(*({"name": name, "ipv4": {"enabled": True, "address": [{"ip": "192.0.2.11", "prefix-length": length}]}} for name, length in cards))
+
+    (problem,) = planned(written(first, second)).problems
+    assert problem.remedy == remedy
+    assert not planned(written(24, 32)).problems

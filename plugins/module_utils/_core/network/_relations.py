@@ -106,9 +106,15 @@ def _check_addresses(written: Written) -> None:
             for name, other in there:
                 if name == interface.name or address.alone == other.alone:
                     where = place / f"ipv{address.family}" / "address"
-                    host_prefix = 32 if address.family == 4 else 128
-                    where.note(f"{address.ip} is already on {name}", f"Write each address once, or one of the two as a /{host_prefix}")
+                    where.note(f"{address.ip} is already on {name}", f"Write each address once{_other_way(address)}")
             there.append((interface.name, address))
+
+
+def _other_way(address: Address) -> str:
+    """How two interfaces can both have this address."""
+    if address.alone:
+        return ", or on one of the two with the prefix length of its network"
+    return f", or on one of the two as a /{32 if address.family == 4 else 128}"
 
 
 def _check_twins(written: Written) -> None:
