@@ -100,6 +100,12 @@ def test_a_host_takes_only_secrets_of_keys_that_belong_there() -> None:
             job(host, keys=keys, secrets={"theirs": SECRET})
 
 
+def test_a_name_of_a_key_that_is_no_text_is_refused_by_what_it_is() -> None:
+    for secrets in ({2024: SECRET, "theirs": SECRET}, {2024: SECRET}, {None: SECRET, 1.5: SECRET}):
+        with pytest.raises(KeyFailure, match="dns_keys_secrets: expected the names of keys, got (2024|None|1.5). Put the name in quotes."):
+            job("ns1", keys=KEYS, secrets=secrets)
+
+
 # --- rotation ---
 
 

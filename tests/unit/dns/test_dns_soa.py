@@ -205,3 +205,16 @@ def test_a_usual_soa_is_written_down_whole() -> None:
         {"contact": "dns.admin@example.net", "refresh": 3600, "retry": 600, "expire": 1209600, "negative_ttl": 60, "ttl": 300}, [],
     )
     assert address("hostmaster.") == ""
+
+
+LONG = ".".join(["a" * 60] * 4)  # 243 characters
+
+
+@pytest.mark.parametrize("name", [LONG, f"b.{LONG}"])
+def test_a_zone_whose_default_contact_would_be_too_long_is_refused_unless_it_has_a_contact(name: str) -> None:
+    (problem,) = resolve(fleet(dns_zones={name: {"primary": "ns1", "hosts": False}})).problems
+    assert problem.variable == f"dns_zones.{name}.soa.contact" and "is longer than 253 characters" in problem.message
+    assert "hostmaster@example.net" in problem.remedy
+    contact = {"contact": "hostmaster@example.net"}
+    assert not resolve(fleet(dns_zones={name: {"primary": "ns1", "hosts": False, "soa": contact}})).problems
+    assert not resolve(fleet(dns_zones={LONG[1:]: {"primary": "ns1", "hosts": False}})).problems, "253 characters are a name"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from ..limits import excerpt
 from .keyfile import LEAST_BYTES, BadKeyFile, TsigKey, parse, usable
 from .keys import Arrangement, AskedKey
 
@@ -20,7 +21,10 @@ def read_secrets(asked: Sequence[AskedKey], secrets: Mapping[str, Any]) -> Tuple
     found: Dict[str, Arrangement] = {}
     wrong: List[str] = []
     external = {key.name: key for key in asked if key.external}
-    for name in sorted(set(secrets) - set(external)):
+    for name in sorted(set(secrets) - set(external), key=str):
+        if not isinstance(name, str):
+            wrong.append(f"{VARIABLE}: expected the names of keys, got {excerpt(name)}. Put the name in quotes.")
+            continue
         wrong.append(f"{VARIABLE}.{name}: this host is not where a key of that name with external: true belongs. Remove it.")
     for name in sorted(set(secrets) & set(external)):
         try:

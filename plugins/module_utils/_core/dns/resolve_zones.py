@@ -17,7 +17,7 @@ from .external import External, read_external
 from .prune import MATCHES as IGNORE_MATCHES
 from .record_types import known_type
 from .signing_policy import SigningPolicy, read_signing
-from .soa import Soa, read_soa
+from .soa import Soa, check_contact, read_soa
 
 DEFAULT_TTL = 300
 ZONE_OPTIONS = (
@@ -132,8 +132,10 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
     if truths["hidden_primary"] and not (options.get("secondaries") or options.get("foreign_secondaries")):
         remedy = "Name at least one host in secondaries, or leave hidden_primary out"
         notes.add(f"{path}.hidden_primary", "leaves nobody to answer for the zone", remedy)
+    soa = read_soa(options.get("soa", {}), ttl, "ttl" in options, _at(f"{path}.soa", notes))
     if primary is None:
         return None
+    check_contact(soa, name, f"{primary.fqdn}.", _at(f"{path}.soa", notes))
     return Zone(
         name,
         path,
@@ -147,7 +149,7 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
         truths["prune"],
         ignore,
         read_signing(options.get("dnssec", False), _at(f"{path}.dnssec", notes)),
-        read_soa(options.get("soa", {}), ttl, "ttl" in options, _at(f"{path}.soa", notes)),
+        soa,
         "hosts" in options,
     )
 

@@ -37,18 +37,31 @@ class Soa:
     written: Mapping[str, Any] = field(default_factory=dict)
 
     def as_data(self, zone: str, ttl: int, mname: str) -> Dict[str, Any]:
-        """The SOA of a zone that is created, and as ``keep`` the fields that a zone which exists keeps.
-
-        Where the zone's name cannot be that of a host (RFC 2317), and so not follow an @, the contact is in the domain of ``mname``.
-        """
-        domain = zone if is_host(zone) else ".".join(names.split(mname)[1:])
-        defaults = {"rname": f"hostmaster.{domain}", **TIMERS, "minimum": min(ttl, 300), "ttl": ttl}
+        """The SOA of a zone that is created, and as ``keep`` the fields that a zone which exists keeps."""
+        defaults = {"rname": default_contact(zone, mname), **TIMERS, "minimum": min(ttl, 300), "ttl": ttl}
         return {
             "mname": mname,
             **defaults,
             **self.written,
             "keep": [one for one in defaults if one not in self.written],
         }
+
+
+def default_contact(zone: str, mname: str) -> str:
+    """The RNAME of a zone without a contact.
+
+    Where the zone's name cannot be that of a host (RFC 2317), and so not follow an @, it is in the domain of ``mname``.
+    """
+    return f"hostmaster.{zone if is_host(zone) else '.'.join(names.split(mname)[1:])}"
+
+
+def check_contact(soa: Soa, zone: str, mname: str, note: Note) -> None:
+    """Notes a default contact that is longer than a name can be (RFC 1035 section 2.3.4)."""
+    try:
+        names.canonical(soa.written.get("rname") or default_contact(zone, mname))
+    except names.BadName as error:
+        message = f"is not given, and the default, {default_contact(zone, mname)[:-1]}, {error}"
+        note(".contact", message, "Write a shorter mail address, such as hostmaster@example.net")
 
 
 def mailbox(address: Any) -> str:
