@@ -12,6 +12,7 @@ from ansible.module_utils import basic
 
 from .._core.masking import looks_like_secret, secrets_in
 from .._core.quoting import visible_lines
+from .._core.ranges import out_of_range
 
 COMMANDS = ("cmdline", "exec_start", "exec_start_pre")
 NAMES_OF_KEYS = ("key_name", "key_file", "key_algorithm", "key", "name")
@@ -22,6 +23,12 @@ class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]  # Ansible has n
 
     What looks like a secret in an option that names one is neither logged nor returned.
     """
+
+    def __init__(self, argument_spec: Mapping[str, Any], **more: Any) -> None:
+        super().__init__(argument_spec, **more)
+        wrong = list(out_of_range(argument_spec, self.params))
+        if wrong:
+            self.fail_json(msg=" ".join(wrong), reason="bad_request", steps=[])
 
     def _load_params(self) -> None:
         """The options are logged and returned as soon as they are read, so what must not be is looked for first."""

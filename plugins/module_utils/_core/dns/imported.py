@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from ..limits import integer
 from ..quoting import visible, yaml_text, yaml_word
 from . import names, txt, values
 from .host_names import owner_trouble, value_trouble
@@ -218,4 +219,4 @@ def _as_set(zone: str, entry: Dict[str, Any], canonical: Canonical) -> RRset:
     shown = [(canonical(kind, values.present(kind, value, zone)), value) for value in entry["value"]]
     texts = frozenset(value for value, written in shown if values.is_plain_text(kind, written))
     name = names.qualify(entry["record"], zone)
-    return RRset(name, kind, int(entry["ttl"]), frozenset(value for value, _written in shown), texts=texts)
+    return RRset(name, kind, integer(entry["ttl"], "ttl", 0, values.TTL_MAX), frozenset(value for value, _written in shown), texts=texts)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
 
+from ..limits import integer
 from ..quoting import plain
 from . import names, values
 from .external import ANYWHERE, External
@@ -247,7 +248,7 @@ def _zone(data: Mapping[str, Any]) -> ServedZone:
     zone = ServedZone(
         name,
         PRIMARY,
-        int(data["ttl"]),
+        _seconds(data, "ttl"),
         bool(data.get("dnssec", False)),
         transfer,
         {"ttl": data["ttl"], **{one: data["soa"][one] for one in FIELDS if one in data["soa"] or one != "ttl"}},
@@ -279,7 +280,7 @@ def _transfer(data: Mapping[str, Any]) -> Transfer:
 
 
 def _external(data: Mapping[str, Any]) -> External:
-    one = External(tuple(data["notify"]), tuple(data["transfer"]), data["key"], int(data["port"]))
+    one = External(tuple(data["notify"]), tuple(data["transfer"]), data["key"], integer(data["port"], "port", 1, 65535))
     if not one.key and ANYWHERE in one.transfer:
         raise ValueError("a transfer to everybody")
     return one
@@ -327,7 +328,7 @@ def render_zone(zone: ServedZone, serial: int) -> str:
     lines = [
         f"$ORIGIN {origin}",
         f"$TTL {zone.ttl}",
-        f"@ {int(zone.soa['ttl'])} SOA {mname} {rname} {serial} {' '.join(timers)}",
+        f"@ {_seconds(zone.soa, 'ttl')} SOA {mname} {rname} {serial} {' '.join(timers)}",
         *(f"@ {zone.ttl} NS {names.canonical(server)}" for server in zone.nameservers),
         *_records(zone.record_sets, origin),
     ]
@@ -337,7 +338,12 @@ def render_zone(zone: ServedZone, serial: int) -> str:
 def soa_values(zone: ServedZone) -> Tuple[str, ...]:
     """The SOA of a zone that is created, as text: mname, rname, refresh, retry, expire and minimum."""
     mname, rname = (names.canonical(zone.soa[one]) for one in ("mname", "rname"))
-    return (mname, rname, *(str(int(zone.soa[timer])) for timer in ("refresh", "retry", "expire", "minimum")))
+    return (mname, rname, *(str(_seconds(zone.soa, timer)) for timer in ("refresh", "retry", "expire", "minimum")))
+
+
+def _seconds(data: Mapping[str, Any], name: str) -> int:
+    """A time in whole seconds. Raises ValueError."""
+    return integer(data[name], name, 0, values.TTL_MAX)
 
 
 def _records(record_sets: Sequence[Mapping[str, Any]], origin: str) -> Iterable[str]:
@@ -345,4 +351,4 @@ def _records(record_sets: Sequence[Mapping[str, Any]], origin: str) -> Iterable[
         kind = values.type_name(one["type"])
         owner = names.relative(names.qualify(one["record"], origin), origin)
         for value in one["value"]:
-            yield f"{owner} {int(one['ttl'])} {kind} {values.present(kind, value, origin)}"
+            yield f"{owner} {_seconds(one, 'ttl')} {kind} {values.present(kind, value, origin)}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from ..fleet.values import shown
+from ..limits import integer
 from .values import TTL_MAX, is_ttl
 
 Note = Callable[[str, str, str], None]  # takes the option, what is wrong with it, and the remedy
@@ -57,7 +58,7 @@ class SigningPolicy:
 
 def from_data(data: Mapping[str, Any]) -> SigningPolicy:
     """What as_data() made. Raises ValueError or KeyError on anything else."""
-    policy = SigningPolicy(data["denial"], data["algorithm"], data["keys"], int(data["zsk_lifetime"]))
+    policy = SigningPolicy(data["denial"], data["algorithm"], data["keys"], integer(data["zsk_lifetime"], "zsk_lifetime", 0, TTL_MAX))
     if policy.denial not in DENIALS or policy.algorithm not in ALGORITHMS or policy.keys not in KEYS:
         raise ValueError(f"signing {dict(data)}")
     return policy
