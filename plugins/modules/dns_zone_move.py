@@ -292,6 +292,8 @@ def run(module: AnsibleModule) -> None:
     move = move_of(options, files, canonical)
     memory = MemoryFile(files, options["state_file"], move.zone)
     progress = proceed(move, memory, SystemClock(), lambda: int(time.time()), options["wait"], module.check_mode)
+    for text in progress.findings.unused:
+        module.warn(f"decisions: {text}")
     module.exit_json(**result_of(move, progress, memory.path, options["written"]))
 
 

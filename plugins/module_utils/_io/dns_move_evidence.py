@@ -17,6 +17,7 @@ from .._core.dns.left_out import LOST, LeftOut
 from .._core.dns.losses import Evidence, Loss, losses, not_seen
 from .._core.dns.model import Key, RRset
 from .._core.dns.probes import questions
+from .._core.dns.unused_decisions import unused
 from .dns_agree import ask_each
 from .dns_compare import Side, random_label
 from .dns_import import is_name
@@ -25,12 +26,16 @@ from .dns_probe import probe
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of the old zone beside its servers. ``listed`` are the sets of a file; ``names`` further ones to ask about."""
+    """What is known of the old zone beside its servers. ``listed`` are the sets of a file; ``names`` further ones to ask about.
+
+    ``written`` are the decisions as they were given, ``decisions`` those and what goes with them.
+    """
 
     listed: Mapping[Key, RRset] = field(default_factory=dict)
     left: Tuple[LeftOut, ...] = ()
     names: Tuple[str, ...] = ()
     decisions: Decisions = field(default_factory=dict)
+    written: Decisions = field(default_factory=dict)
 
     def keys(self, zone: str) -> Tuple[Key, ...]:
         """The sets that may be published, so that their values and TTLs are to be read."""
@@ -46,10 +51,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Findings:
-    """``losses`` are the sets in doubt, ``notes`` what could not be seen, in words."""
+    """``losses`` are the sets in doubt, ``notes`` what could not be seen, and ``unused`` decisions about nothing, both in words."""
 
     losses: Tuple[Loss, ...] = ()
     notes: Tuple[str, ...] = ()
+    unused: Tuple[str, ...] = ()
 
 
 def examine(
@@ -68,7 +74,7 @@ def examine(
     left = to_import(zone, known, source.decisions, canonical).left_out
     unwritable = frozenset((place(one.record, zone), one.type) for one in left if one.kind == LOST)
     evidence = Evidence(transferred, known, listed, (*source.left, *left), answers, unwritable)
-    return Findings(losses(zone, evidence, source.decisions), tuple(not_seen(answers)))
+    return Findings(losses(zone, evidence, source.decisions), tuple(not_seen(answers)), tuple(unused(zone, evidence, source.written)))
 
 
 def _with_transfers(zone: str, side: Side, answers: List[Said]) -> List[Said]:

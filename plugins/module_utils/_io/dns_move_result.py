@@ -56,7 +56,7 @@ def source_of(zone: str, options: Mapping[str, Any], canonical: Canonical) -> So
     if wrong:
         raise Refused(wrong)
     decisions = read_decisions(zone, options["decisions"], listed, canonical)
-    return Source(listed, left, tuple(mentioned), with_proxies(decisions, left, listed, zone))
+    return Source(listed, left, tuple(mentioned), with_proxies(decisions, left, listed, zone), decisions)
 
 
 def result_of(move: Move, progress: Progress, path: str, written: str = "") -> Dict[str, Any]:
@@ -78,7 +78,7 @@ def result_of(move: Move, progress: Progress, path: str, written: str = "") -> D
         "to_do": now,
         "message": closing(move.zone, position, now, found.losses, said),
         "plan": plan,
-        "report": report(plan, now, left_out, found.losses, found.notes),
+        "report": report(plan, now, left_out, found.losses, found.notes, found.unused),
         "lower": [
             {"record": one.name, "type": one.type, "ttl": one.ttl, "value": sorted(one.values)} for one in high
         ],

@@ -196,7 +196,7 @@ def test_what_is_published_is_what_was_decided() -> None:
     ("entry", "says"),
     [
         ({"record": "www", "type": "A", "publish": "source"}, "decisions.0.: www A is not in the source"),
-        ({"record": "@", "type": "ALIAS", "publish": "answer"}, "decisions.0.: @ ALIAS is not a record type"),
+        ({"record": "@", "type": "ALIAS", "publish": "answer"}, "decisions.0.: @ ALIAS is a provider's own type"),
         ({"record": "www", "type": "A", "publish": "value", "value": ["x"]}, "decisions.0.: www A is not an IPv4 address"),
         ({"record": "www", "type": "A", "publish": "value", "value": []}, "needs value"),
         ({"record": "a.example.com.", "type": "A", "publish": "answer"}, "outside the zone"),

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 from ..limits import integer
 from ..quoting import visible, yaml_text, yaml_word
 from . import names, txt, values
-from .host_names import owner_trouble, value_trouble
+from .host_names import owner_trouble, pointer_trouble, value_trouble
 from .left_out import EXPECTED, LOST, LeftOut, not_written
 from .model import Key, RRset
 from .occluded import occluded
@@ -126,7 +126,7 @@ def _type_reason(one: RRset) -> str:
 def _entry(zone: str, one: RRset, canonical: Canonical, quoted: bool) -> Tuple[Optional[Dict[str, Any]], str]:
     """The set as data, or None and why it cannot be told so that reading it gives the same again."""
     record = names.relative(one.name, zone)
-    troubles = [owner_trouble(one.name, one.type), *(value_trouble(one.name, one.type, value) for value in sorted(one.values))]
+    troubles = [owner_trouble(one.name, one.type), pointer_trouble(one.name, one.type, zone), *(value_trouble(one.name, one.type, value) for value in sorted(one.values))]
     if any(troubles):
         return None, next(filter(None, troubles))
     try:

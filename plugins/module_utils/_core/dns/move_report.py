@@ -115,8 +115,10 @@ def closing(zone: str, position: Position, to_do_now: str, losses: Sequence[Loss
     return f"{text} Meanwhile: {meanwhile}".strip() if meanwhile else text
 
 
-def report(plan: Sequence[str], to_do_now: str, left: Sequence[LeftOut], losses: Sequence[Loss], notes: Sequence[str]) -> List[str]:
-    """The plan, what is to do, and every set that is left out or in doubt, one a line."""
+def report(
+    plan: Sequence[str], to_do_now: str, left: Sequence[LeftOut], losses: Sequence[Loss], notes: Sequence[str], unused: Sequence[str] = ()
+) -> List[str]:
+    """The plan, what is to do, and every set that is left out or in doubt, one a line; last, ``unused`` decisions."""
     doubted = {(one.record, one.key[1]) for one in losses}
     return [
         *plan,
@@ -125,4 +127,5 @@ def report(plan: Sequence[str], to_do_now: str, left: Sequence[LeftOut], losses:
         *(f"decided   {one} (publish: {one.decision})" for one in losses if one.decision),
         *(f"left out  {one.record} {one.type} {one.reason}" for one in left if (one.record, one.type) not in doubted),
         *(f"not seen  {note}" for note in notes),
+        *(f"unused    {text}" for text in unused),
     ]

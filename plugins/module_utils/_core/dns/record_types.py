@@ -81,7 +81,7 @@ _DATA = """
 26 PX preference=u16 map822=host mapx400=host
 27 GPOS longitude=string latitude=string altitude=string
 28 AAAA address=ipv6
-29 LOC position=rest
+29 LOC position=position
 31 EID
 32 NIMLOC
 33 SRV priority=u16 weight=u16 port=u16 name=host
@@ -104,8 +104,8 @@ _DATA = """
 58 TALINK
 61 OPENPGPKEY key=base64
 62 CSYNC serial=u32 flags=u16 types=rest?
-64 SVCB priority=u16 target=host parameters=rest?
-65 HTTPS priority=u16 target=host parameters=rest?
+64 SVCB priority=u16 target=host parameters=parameters?
+65 HTTPS priority=u16 target=host parameters=parameters?
 66 DSYNC type=word scheme=word port=u16 name=host
 67 HHIT
 68 BRID
@@ -196,6 +196,12 @@ _WHY_NOT = {
     QUERY: "is a type that no zone holds",
     OBSOLETE: "is a type that is not used any more",
 }
+_FOLLOWED = "is a provider's own type, which DNS does not have; write the addresses that it stands for as A and AAAA, or a CNAME below the zone's own name"
+_REDIRECTED = "is a provider's own type, a redirection of web pages, which DNS does not have; write A and AAAA of a web server that redirects"
+_OF_PROVIDERS = {
+    **{one: _FOLLOWED for one in ("ALIAS", "ANAME", "FLATTEN", "AZURE_ALIAS", "R53_ALIAS", "AKAMAICDN", "LUA")},
+    **{one: _REDIRECTED for one in ("URL", "URL301", "FRAME", "REDIRECT", "WEBREDIRECT", "FORWARD")},
+}
 _SPF = "is a type that is not used any more; write it as TXT (RFC 7208 section 3.1)"
 
 
@@ -219,7 +225,9 @@ def known_type(text: Any) -> str:
     if generic and 0 < int(generic[1]) < 65536:
         name = type_of(int(generic[1]))
     elif name not in TYPES:
-        close = get_close_matches(name, TYPES, 1)
+        if name in _OF_PROVIDERS:
+            raise BadValue(_OF_PROVIDERS[name])
+        close = get_close_matches(name, WRITABLE, 1)
         hint = f"did you mean {close[0]}? Known are" if close else "known are"
         raise BadValue(f"is not a record type; {hint} {', '.join(WRITABLE)} and TYPE<number>")
     if name in TYPES and TYPES[name].use == QUERY:

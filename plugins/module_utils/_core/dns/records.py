@@ -11,11 +11,12 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.problems import Problem
 from . import names, values
-from .host_names import owner_trouble, value_trouble
+from .host_names import owner_trouble, pointer_trouble, value_trouble
 
 OPTIONS = ("record", "type", "ttl", "value")
 EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
 
+_POINTER = "Write the part of the reversed address that is before the zone, such as \"10\" in 2.0.192.in-addr.arpa, or leave the record out"
 Given = Union[str, List[str]]  # a value as written; only a TXT value can be a list
 
 
@@ -185,6 +186,9 @@ def _place(
     if trouble:
         remedy = "Delegate single names" if kind == "NS" else "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
         yield Problem("", here, f"{name} {trouble}", remedy)
+    unasked = pointer_trouble(name, kind, zone)
+    if unasked:
+        yield Problem("", here, f"{name} {unasked}", _POINTER)
     if name in claims:
         yield Problem("", here, f"{name} is swapped by {claims[name]}", "Leave the record to the service")
     for cut in cuts:

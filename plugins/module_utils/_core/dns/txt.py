@@ -26,11 +26,14 @@ from .record_types import BadValue
 STRING_BYTES = 255
 MAX_BYTES = 60000  # of all strings; a DNS message has at most 65535 (RFC 1035 section 4.2.2)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_QUOTED_TWICE = re.compile(r'\s*"\s*[A-Za-z0-9_.-]{1,63}=.*"\s*', re.DOTALL)
 _CHARACTER = re.compile(r"\\([0-9]{3})|\\(.)|([^\\])", re.DOTALL)
 
 
 def write(value: Any) -> str:
     """The presentation form of a value as people write it: plain text, or a list of strings. Raises BadValue."""
+    if isinstance(value, str) and is_quoted_twice(value):
+        raise BadValue("is in quotes inside of quotes, so the record's text would have them; leave the inner ones out, or write [...] around it to keep them")
     texts = value if isinstance(value, list) else [value]
     if not texts:
         raise BadValue("is an empty list; write at least one string")
@@ -48,7 +51,7 @@ def write(value: Any) -> str:
 def read(presentation: str) -> Union[str, List[str]]:
     """The value of a presentation form as people write it; bytes that are not UTF-8 as ``\\xNN``.
 
-    It is plain text, unless it has several strings that write() would not make of one.
+    It is plain text, unless it has several strings that write() would not make of one, or quotes that write() takes for a mistake.
     """
     texts: List[bytearray] = []
     full = False
@@ -59,7 +62,12 @@ def read(presentation: str) -> Union[str, List[str]]:
             texts.append(bytearray(part))
         full = len(part) == STRING_BYTES
     decoded = [text.decode("utf-8", "backslashreplace") for text in texts]
-    return decoded[0] if len(decoded) == 1 else decoded
+    return decoded[0] if len(decoded) == 1 and not is_quoted_twice(decoded[0]) else decoded
+
+
+def is_quoted_twice(text: str) -> bool:
+    """Whether a text such as ``"v=spf1 -all"`` has the quotes of a zone file that its reader would take for a part of it."""
+    return bool(_QUOTED_TWICE.fullmatch(text))
 
 
 def read_all(values: Iterable[str], exact: bool = False) -> List[Union[str, List[str]]]:

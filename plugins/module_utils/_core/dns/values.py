@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from . import names, txt
 from .record_types import SERVER_OWNED, SINGLE, TYPES, BadValue, RecordType, by_number, type_name, type_of
+from .value_parts import parameters, position
 
 __all__ = [
     "FIELDS",
@@ -289,11 +290,18 @@ def _any_rest(tokens: Sequence[str], field: str, zone: str) -> str:
     return " ".join(tokens)
 
 
+def _parameters(tokens: Sequence[str], field: str, zone: str) -> str:
+    _any_rest(tokens, field, zone)
+    return " ".join(parameters(tokens))
+
+
 _TAILS: Mapping[str, Callable[[Sequence[str], str, str], str]] = {
     "base64": _base64_tail,
     "base64?": _any_base64,
     "hex": _hex_tail,
     "names": _names,
+    "parameters?": _parameters,
+    "position": position,
     "rest": _rest,
     "rest?": _any_rest,
     "strings": _strings,
