@@ -113,6 +113,11 @@ options:
     description: Whether to fail when an answer differs in its data, or a server could not be asked.
     type: bool
     default: false
+  variable_prefix:
+    description: What errors put before the names of options, for a playbook that takes them as variables. With V(move_), an error
+      names C(move_old) in place of O(old).
+    type: str
+    default: ""
 requirements:
   - dnspython 2.3 or later on the host where the module runs (Debian package C(python3-dnspython))
 seealso:
@@ -247,6 +252,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 10.0},
             "ignore_extra": {"type": "bool", "default": False},
             "fail_on_difference": {"type": "bool", "default": False},
+            "variable_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

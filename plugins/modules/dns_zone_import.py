@@ -86,6 +86,11 @@ options:
     type: str
     choices: [unquoted, quoted]
     default: unquoted
+  variable_prefix:
+    description: What errors put before the names of options, for a playbook that takes them as variables. With V(move_), an error
+      names C(move_zone) in place of O(zone_name).
+    type: str
+    default: ""
   dest:
     description:
       - Path of a YAML file of variables to write, on the host where the module runs. Its folder must exist.
@@ -240,6 +245,7 @@ def main() -> None:
             "nameservers": {"type": "bool", "default": False},
             "txt_transformation": {"type": "str", "choices": ["unquoted", "quoted"], "default": "unquoted"},
             "dest": {"type": "path"},
+            "variable_prefix": {"type": "str", "default": ""},
         },
         required_one_of=[("server", "src", "content", "content_base64")],
         mutually_exclusive=[("server", "src", "content", "content_base64"), *TRANSPORT_RULES["mutually_exclusive"]],

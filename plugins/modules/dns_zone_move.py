@@ -112,6 +112,11 @@ options:
     description: The text of the file that RV(variables) of an earlier run were written into, to see whether somebody edited it.
     type: str
     default: ""
+  variable_prefix:
+    description: What errors put before the names of options, for a playbook that takes them as variables. With V(move_), an error
+      names C(move_old) in place of O(old).
+    type: str
+    default: ""
   wait:
     description: For how many seconds it may wait.
     type: float
@@ -312,6 +317,7 @@ def main() -> None:
             "state_file": {"type": "path"},
             "written": {"type": "str", "default": ""},
             "wait": {"type": "float", "default": 0.0},
+            "variable_prefix": {"type": "str", "default": ""},
             "families": {"type": "list", "elements": "str", "choices": list(FAMILIES), "default": list(FAMILIES)},
             "timeout": {"type": "float", "default": 10.0},
         },

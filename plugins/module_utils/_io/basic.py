@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, Mapping
 
 from ansible.module_utils import basic
 
+from .._core.dns.variable_names import renamed
 from .._core.masking import looks_like_secret, secrets_in
 from .._core.quoting import visible_lines
 from .._core.ranges import out_of_range
@@ -37,10 +38,12 @@ class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]  # Ansible has n
 
     def warn(self, warning: str, **more: Any) -> None:
         """As in Ansible."""
+        warning = renamed(warning, self.argument_spec, str(self.params.get("variable_prefix") or ""))
         super().warn(visible_lines(warning), **more)
 
     def fail_json(self, msg: str, **result: Any) -> Any:
         """As in Ansible."""
+        msg = renamed(msg, self.argument_spec, str(self.params.get("variable_prefix") or ""))
         return super().fail_json(msg=visible_lines(msg), **with_visible_diff(result))
 
     def exit_json(self, **result: Any) -> Any:

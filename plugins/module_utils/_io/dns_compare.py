@@ -20,6 +20,7 @@ from .dns_agree import Asking, Endpoint, ask_each, endpoints
 from .dns_options import ALGORITHMS, TRANSPORT_RULES, make_client
 from .dns_probe import probe
 from .dns_transfer import transfer
+from .dns_wire import WireClient
 from .files import FileStore
 
 # One side of a comparison, as an option of a module.
@@ -76,7 +77,7 @@ class Side:
         failure: Optional[DnsFailure] = None
         for place in self.places():
             try:
-                client = make_client(self._transport(place), self.files)
+                client = self._client(place)
                 return transfer(client.server, client.key, zone)
             except DnsFailure as found:
                 failure = found
@@ -90,10 +91,17 @@ class Side:
 
     def _transfer_from(self, place: Endpoint, zone: str) -> Optional[ZoneContents]:
         try:
-            client = make_client(self._transport(place), self.files)
+            client = self._client(place)
             return transfer(client.server, client.key, zone)
         except DnsFailure:
             return None
+
+    def _client(self, place: Endpoint) -> WireClient:
+        """Raises Refused, with the side's name before that of the option."""
+        try:
+            return make_client(self._transport(place), self.files)
+        except Refused as refused:
+            raise Refused([f"{self.label}.{reason}" for reason in refused.reasons]) from None
 
     def _transport(self, place: Endpoint) -> Dict[str, Any]:
         keys = {name: self.options[name] for name in ("key_name", "key_secret", "key_algorithm", "key_file")}

@@ -138,7 +138,13 @@ class Asker:
         return "."
 
     def _found(self, name: str, kind: str) -> List[str]:
-        answer = self.ask(self._resolver(), name, kind, recursive=True)
+        resolver = self._resolver()
+        try:
+            answer = self.ask(resolver, name, kind, recursive=True)
+        except DnsFailure as failure:
+            remedy = "Name another resolver in resolver, or the servers in servers and parent_servers."
+            asked = f"The resolver {resolver} was asked for the {kind} of {name}, to find the servers: {failure} {remedy}"
+            raise DnsFailure(failure.reason, asked, failure.rcode) from None
         owner = dns.name.from_text(name)
         return [
             value.to_text()

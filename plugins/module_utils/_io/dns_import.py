@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from contextlib import suppress
 from functools import lru_cache
@@ -83,6 +84,9 @@ def refuse_nothing(sets: Sequence[RRset], left: Sequence[LeftOut], zone: str) ->
 def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Canonical) -> Read:
     """The sets in a text of the ``format`` that is one of FORMATS, and what is not for a DNS server. Raises Refused."""
     form, default_ttl = options["format"], options["default_ttl"]
+    mistaken = _mistaken(text, form)
+    if mistaken:
+        raise Refused([f"The source is {mistaken}."])
     try:
         if form == "zone":
             return read_zone_file(text, zone, _Dnspython(), ("SOA", *SIGNING))
@@ -96,6 +100,18 @@ def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Can
     except (BadZoneFile, BadDump) as error:
         raise Refused([str(error)]) from None
     return _collect(found, left, zone, canonical, absolute=form == "tsv")
+
+
+def _mistaken(text: str, form: str) -> str:
+    """What a text is that is certainly not a zone, and what to do; empty for everything else."""
+    start = text[:4096].lstrip("\ufeff \t\r\n").lower()
+    if re.match(r"<(!doctype html|html|head|body)\b", start):
+        return "a web page (HTML), such as a panel's login page or an error. Log in and export the zone as a file again"
+    if start.startswith("<?xml"):
+        return "XML, which no format is. Export the zone as a zone file (BIND format)"
+    if form != "octodns" and re.match(r"[{\[]\s*[\"{\]}]", start):
+        return "JSON, such as the answer of a provider's API. Export the zone as a zone file (BIND format)"
+    return ""
 
 
 @lru_cache(maxsize=None)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from ipaddress import ip_address
 from typing import Any, Dict, List, Mapping, Tuple
 
 from .._core.dns import names
@@ -19,8 +20,8 @@ from .._core.dns.move_report import closing, moment, plan_lines, report, to_do
 from .._core.dns.plan import Refused
 from .._core.dns.request import zone_of
 from .._core.quoting import visible
-from .dns_agree import Asking
-from .dns_compare import side_of
+from .dns_agree import Asking, Endpoint
+from .dns_compare import Side, side_of
 from .dns_move import NEEDS_OLD, Move, Progress, delegation
 from .dns_move_evidence import Source, to_import
 from .files import FileStore
@@ -33,8 +34,26 @@ def move_of(options: Mapping[str, Any], files: FileStore, canonical: Canonical) 
     zone = zone_of(options["zone_name"])
     asking = Asking(53, "tcp", options["timeout"], tuple(options["families"]))
     old, new, parent = (side_of(name, options[name] or _NOBODY, asking, files) for name in ("old", "new", "parent"))
-    above = zone_of(options["parent_zone"] or zone.split(".", 1)[1])
+    _refuse_shared(old, new)
+    above = zone_of(options["parent_zone"] or zone.split(".", 1)[1], "parent_zone")
     return Move(zone, old, new, above, parent, options["ttl"], canonical, source_of(zone, options, canonical))
+
+
+def _refuse_shared(old: Side, new: Side) -> None:
+    """Raise Refused for a server that is on both sides, under whatever name: nothing would move, and all would be the same."""
+    before = {_place(one, old): one for one in old.places()}
+    both = [f"{before[_place(one, new)]} is on the other side too, as {one}" for one in new.places() if _place(one, new) in before]
+    if both:
+        remedy = "The old servers are those that the parent of the zone names now, the new ones those that are to serve it; name others on one side."
+        raise Refused([f"old: {', '.join(both)}. {remedy}"])
+
+
+def _place(one: Endpoint, side: Side) -> Tuple[str, int]:
+    """What tells a server from others: its address, or without one its name, and its port."""
+    if not one.address:
+        return one.name.rstrip(".").lower(), side.asking.port
+    address = ip_address(one.address)
+    return str(getattr(address, "ipv4_mapped", None) or address), side.asking.port
 
 
 def source_of(zone: str, options: Mapping[str, Any], canonical: Canonical) -> Source:

@@ -35,12 +35,12 @@ class Desired:
     on_existing: Mapping[Key, str] = field(default_factory=dict)
 
 
-def zone_of(text: Any) -> str:
+def zone_of(text: Any, option: str = "zone_name") -> str:
     """The canonical name of a zone. Raises Refused."""
     try:
         return names.plain(text)
     except names.BadName as error:
-        raise Refused([f"zone_name: '{text}' {error}."]) from None
+        raise Refused([f"{option}: '{text}' {error}."]) from None
 
 
 def read_entries(zone: str, entries: List[Mapping[str, Any]], canonical: Canonical, quoted: bool = False) -> Pair:
