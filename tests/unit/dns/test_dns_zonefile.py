@@ -448,3 +448,13 @@ def test_an_older_dnspython_is_named_with_the_one_that_is_needed() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     printed = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout
     assert printed == "This is dnspython 2.2.1, and dnspython 2.3 or later is needed.\n"
+
+
+@pytest.mark.parametrize("lost", ["pc [AGE:3612300] 1200 A 192.0.2.1", "@ 1200 WINS L1 900 192.0.2.1", "out.example.com. 1200 A 192.0.2.1", "a..b 1200 ALIAS x"])
+def test_the_ttl_of_a_line_that_is_left_out_is_stated_and_that_is_said(lost: str) -> None:
+    text = (f"@ 3600 SOA ns1 host 1 2 3 4 3600\nmail 3600 A 192.0.2.2\n{lost}\nwww A 192.0.2.3\nftp 60 A 192.0.2.4\nweb A 192.0.2.5\n")
+    sets, left_out = read_source(text, {"format": "zone", "default_ttl": 3600}, ZONE, CANONICAL)
+    ttls = {one.name: one.ttl for one in sets}
+    assert (ttls["www.example.net."], ttls["web.example.net."]) == (1200, 60)
+    (note,) = [one for one in left_out if one.kind == "note"]
+    assert (note.record, note.type) == ("www", "A") and note.reason.startswith("has no TTL; 1200 of line 3, which is left out, is taken over (RFC 1035)")

@@ -120,6 +120,7 @@ class _Reader:
     _bad_owner: str = ""
     _default_ttl: Optional[int] = None
     _last_ttl: Optional[int] = None
+    _last_ttl_of: int = 0  # the line, if its record is left out
     _minimum: Optional[int] = None
     _soa_has_ttl: bool = False
     _entries: int = 0
@@ -182,6 +183,7 @@ class _Reader:
         header = _header(line, 1)
         self._check_type(header.type, line)
         if self._bad_owner:
+            self._state_ttl(header, line.number)
             if self.library.type(header.type) not in ("", *self.server_made):
                 raise BadZoneFile(f"Line {line.number}: {self._bad_owner}")
             self._leave_out(excerpt(written)[1:-1], header.type.upper(), "has a name that cannot be read", line.number)
@@ -231,8 +233,7 @@ class _Reader:
         self._entries += 1
         if self._entries > LIMITS.entries:
             raise BadZoneFile(f"Line {line.number}: the file has more than {LIMITS.entries} records. Split it.")
-        if header.ttl is not None:
-            self._last_ttl = header.ttl
+        self._state_ttl(header)
         kind = self.library.type(header.type)
         inside = names.within(owner, self.zone)
         record = names.relative(owner, self.zone) if inside else owner
@@ -248,11 +249,17 @@ class _Reader:
         elif kind == "CNAME" and owner == self.zone:
             reason = _FLATTENED
         if reason:
+            self._state_ttl(header, line.number)
             self._leave_out(record, kind or header.type.upper(), reason, line.number)
         elif kind in self.server_made:
             self._add_unread(owner, kind, header, value)
         else:
             self._add_read(owner, kind, header, value, line)
+
+    def _state_ttl(self, header: _Header, left_out: int = 0) -> None:
+        """The TTL of a record is that of later ones without, also when it is ``left_out``, in that line (RFC 1035 section 5.1)."""
+        if header.ttl is not None:
+            self._last_ttl, self._last_ttl_of = header.ttl, left_out
 
     def _add_unread(self, owner: str, kind: str, header: _Header, value: str) -> None:
         """A set that is not taken over. Of a SOA, the last field counts for later records (RFC 1035 section 3.3.13)."""
@@ -299,7 +306,10 @@ class _Reader:
         if self._default_ttl is not None:
             return self._default_ttl
         if self._last_ttl is not None:
-            if self._minimum not in (None, self._last_ttl) and not self._soa_has_ttl:
+            if self._last_ttl_of:
+                reason = f"has no TTL; {self._last_ttl} of line {self._last_ttl_of}, which is left out, is taken over (RFC 1035); write a $TTL if that is wrong"
+                self._leave_out(record, kind, reason, number, NOTE)
+            elif self._minimum not in (None, self._last_ttl) and not self._soa_has_ttl:
                 reason = f"has no TTL; the last one above it, {self._last_ttl}, is taken over (RFC 1035), where BIND takes {self._minimum}"
                 self._leave_out(record, kind, reason, number, NOTE)
             return _checked_ttl(self._last_ttl, number)
