@@ -215,7 +215,7 @@ def run(module: AnsibleModule) -> None:
     refuse(problems)
     if not installed(runner):
         module.exit_json(changed=False, needed=False, begun=False, steps=[], diff=[], state={"guests": {}, "answering": {}, "notes": []})
-    asked = Asked(bridges_of(params["desired"]), wishes, params["provider_mac_filter"], params["answer_timeout"])
+    asked = Asked(bridges_of(params["desired"], network.observe()), wishes, params["provider_mac_filter"], params["answer_timeout"])
     mover = Mover(Guests(runner, clock, params["uri"]), Journal(SystemFiles()), clock, runner)
     bridges = Bridges(runner, SystemFiles(), clock)
     replacement = Replacement(mover, Joining(network, params), bridges, runner, asked, lambda ip, wait: echoes(runner, ip, wait))

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS, RATE
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import SWITCH_SECONDS, read_wishes
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import bridges_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.replace import Asked
@@ -43,7 +44,7 @@ def test_the_inventory_is_accepted_and_the_steps_are_those_that_the_guide_shows(
     for number, name in enumerate(("web", "database"), 1):
         text = domains.domain(name, [domains.nic(f"52:54:00:aa:00:0{number}")], number)
         worlds[name] = World(text, text)
-    preview = Host(worlds).replacement(Asked(bridges_of(made.hosts["vm1"]["network"]["desired"]), wishes)).preview()
+    preview = Host(worlds).replacement(Asked(bridges_of(made.hosts["vm1"]["network"]["desired"], Observed()), wishes)).preview()
     assert preview.problems == []
     assert [step for step in preview.steps() if step != "the card joins"] == BLOCKS["steps"].splitlines()
 

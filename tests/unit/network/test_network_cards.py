@@ -20,6 +20,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import bridges_of
 
 from .kernel import Kernel, bare
 from .namespace import Namespace
@@ -145,3 +146,8 @@ def test_the_real_kernel_tells_the_mac_and_the_other_names(namespace: Namespace)
     after = namespace.observed()
     assert plan(pinned(read(written), after), after).operations == ()
     assert "another name (altname) of eth1" in obstacles(Desired((Interface("enp3s0"),)), observed)[0]
+
+
+def test_a_card_that_guests_are_brought_from_is_known_as_the_port_of_its_bridge() -> None:
+    desired = as_data(read(WAN, {"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "wan"}]}}))
+    assert bridges_of(desired, HOST) == {"br0": ("eth1",)}

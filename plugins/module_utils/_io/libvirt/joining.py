@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Dict, Mapping, Sequence
 
 from ..._core.libvirt.replacement import Beside
+from ..._core.network._cards import identified
 from ..._core.network.model import Link, Observed
 from ..._core.network.slice import from_data
 from ..network.host import HostNetwork, Work
@@ -17,9 +18,10 @@ from ..network.parts import demanded, run_checks, state_of
 from .replace import Prospect
 
 
-def bridges_of(data: Mapping[str, Any]) -> Dict[str, Sequence[str]]:
-    """Bridge -> its ports, of what a host's network shall be. Raises BadSlice."""
-    return {one.name: one.ports for one in from_data(data).interfaces if one.type == "bridge" and not one.absent}
+def bridges_of(data: Mapping[str, Any], observed: Observed) -> Dict[str, Sequence[str]]:
+    """Bridge -> its ports by the kernel's names, of what a host's network shall be. Raises BadSlice."""
+    interfaces = identified(from_data(data), observed).interfaces
+    return {one.name: one.ports for one in interfaces if one.type == "bridge" and not one.absent}
 
 
 class Joining:
