@@ -64,9 +64,12 @@ def _as_wanted(one: Route, route: Route, draft: Draft) -> bool:
 
     A program that leases may have given its route a source and attributes that nobody asked for.
     """
-    ends = {**draft.observed.addresses, **final(draft.desired, draft.observed)}
-    if one != route or one.source and one.source not in {address.ip for many in ends.values() for address in many}:
+    if one != route:
         return False
+    if one.source:
+        ends = {**draft.observed.addresses, **final(draft.desired, draft.observed)}
+        if one.source not in {address.ip for many in ends.values() for address in many}:
+            return False
     if one.protocol in LEASED:
         return route.source in ("", one.source) and set(route.attributes) <= set(one.attributes)
     return (one.source, one.attributes) == (route.source, route.attributes)
