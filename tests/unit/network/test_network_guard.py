@@ -50,6 +50,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Plan,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import requests
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
 from .kernel import Failed, Kernel, state
@@ -136,6 +137,9 @@ class Node:
         for rule in self.observed.rules:
             if rule not in self.kernel.rules:
                 self.request(Operation("", "", rule_words("add", rule), family=6 if rule.family == 6 else 0), True)
+        for name, vlans in self.observed.vlans.items():
+            for words in requests(name, vlans, self.kernel.vlans.get(name, ()), self.observed.links[name].kind == "bridge"):
+                self.request(Operation("", "", words), True)
 
     def request(self, operation: Operation, force: bool) -> None:
         try:
