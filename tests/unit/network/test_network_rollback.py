@@ -6,16 +6,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from subprocess import run
 from typing import Dict, Iterator, List, Sequence
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED, Change, batches, prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
+    APPLIED,
+    RESTORED,
+    Change,
+    batches,
+    prepare,
+    unrestorable,
+)
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import BEFORE, DIFFERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
@@ -27,6 +36,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Plan,
     Route,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 
 from .namespace import Namespace
@@ -284,6 +294,16 @@ def test_addresses_of_different_networks_keep_their_order(host: Host) -> None:
     host.script("restore.sh")
     assert host.differs() == []
     assert host.everything() == before
+
+
+def test_a_route_that_ip_prints_in_other_words_than_it_takes_is_refused_where_the_change_could_lose_it(host: Host) -> None:
+    desired, observed = to_the_bridge(), host.namespace.observed()
+    hop = {"dst": "10.1.0.0/16", "dev": "eth0", "protocol": "3", "scope": "253", "flags": []}
+    others = [{**hop, "encap": "seg6"}, {**hop, "dev": "eth1", "encap": "bpf"}, {"dst": "10.2.0.0/16", "nexthops": [{**hop, "encap": "bpf"}]}]
+    for routes, said in ((others[:2], []), (others, ["eth0 has a route to 10.2.0.0/16 with an encapsulation"])):
+        opaque = observe({key: json.dumps(routes) if key == "routes4" else "[]" for key in COMMANDS}).opaque
+        refused = unrestorable(plan(pinned(desired, observed), observed), replace(observed, opaque=opaque))
+        assert len(refused) == len(said) and all(one in refused[0] for one in said)
 
 
 def test_a_lifetime_ends_when_it_would_have_ended(host: Host) -> None:

@@ -180,6 +180,17 @@ def touched(operations: Plan, observed: Observed) -> Tuple[str, ...]:
         found |= above
 
 
+def unrestorable(operations: Plan, observed: Observed) -> List[str]:
+    """What the operations could lose and no rollback give back."""
+    names = touched(operations, observed)
+    return [
+        f"{name} has a route to {destination} with an encapsulation that a rollback could not give back. Delete the route, "
+        "let its program enter it again after the change"
+        for name, destination in observed.opaque
+        if name in names
+    ]
+
+
 def _unmanaged(name: str) -> str:
     """What tells systemd-networkd to leave an interface alone (systemd.network(5)); it takes away what addresses it gave it."""
     return f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"

@@ -300,6 +300,7 @@ class Observed:
     """The kernel's network. ``addresses`` are in the kernel's order, which decides what is primary; ``routes`` are
     those that somebody made. ``ipv6``: the kernel speaks IPv6 at all.
     ``vlans`` are those of bridges and their ports, by interface; there are none where the kernel cannot filter VLANs.
+    ``opaque``: interface and destination of each route that ip(8) prints in other words than it takes.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -308,6 +309,7 @@ class Observed:
     rules: Tuple[Rule, ...] = ()
     ipv6: bool = True
     vlans: Mapping[str, Tuple[Vlan, ...]] = field(default_factory=dict)
+    opaque: Tuple[Tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ _RULE_KEYS = tuple(
     "priority src srclen dst dstlen iif iif_detached oif oif_detached fwmark fwmask table protocol not suppress_prefixlen".split()
 )
 _WHOLE_MARK = 0xFFFFFFFF
+_TAKEN = ("ip", "ip6", "mpls", "seg6", "seg6local")
+"""Encapsulations that ip(8) takes in the words in which it prints them; bpf, for one, it does not."""
 
 
 class Unreadable(BadText):
@@ -55,6 +57,7 @@ def observe(printed: Mapping[str, str]) -> Observed:
             for name in [entry.text("ifname")]
             if name in links
         }
+        opaque = sorted({pair for key in ("routes4", "routes6") for entry in entries[key] for pair in _opaque(entry)})
         rules = [*_rules(entries["rules4"], 4), *_rules(entries["rules6"], 6)]
         vlans = read_vlans(entries["vlans"])
     except Unreadable:
@@ -62,7 +65,14 @@ def observe(printed: Mapping[str, str]) -> Observed:
     except ValueError as error:  # BadText is one, and ipaddress raises it
         raise Unreadable(f"ip -json printed what this version does not know: {excerpt(str(error), 200)[1:-1]}") from None
     ipv6 = any("inet6_addr_gen_mode" in entry for entry in entries["links"])
-    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6, vlans)
+    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6, vlans, tuple(opaque))
+
+
+def _opaque(route: Entry) -> Iterator[Tuple[str, str]]:
+    """Interface and destination, for each next hop with an encapsulation that could not be given back."""
+    for hop in (route, *route.entries("nexthops")):
+        if hop.scalar("encap", "ip") not in _TAKEN:
+            yield hop.text("dev", ""), route.text("dst")
 
 
 def read_entries(text: str, what: str) -> List[Entry]:

@@ -29,7 +29,7 @@ from ..._core.network.foreign import (
     statics,
 )
 from ..._core.network.foreign_script import Foreign
-from ..._core.network.guard import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare
+from ..._core.network.guard import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable
 from ..._core.network.guard_record import (
     read_desired,
     read_known_addresses,
@@ -143,6 +143,7 @@ class HostNetwork:
         if shown and (operations.operations or files.changes):
             notes += notes_on_reloads(observed, desired, manages(networkd_conf()))
         operations = replace(operations, notes=(*operations.notes, *notes))
+        wrong += unrestorable(operations, observed)
         # The others tell the kernel themselves, but not before they know an interface.
         needed = name == IFUPDOWN or bool(operations.operations or files.changes)
         heard = heedings(desired, seen.accept_ra, name == IFUPDOWN) if needed else ()
