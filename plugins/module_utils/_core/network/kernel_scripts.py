@@ -242,7 +242,9 @@ meanwhile() {{
     [ ! -s {before} ] || [ -e {meanwhile} ] || (umask 077 && kernel > {meanwhile})
 }}
 back() {{
-    kernel | awk -v "touched=$touched" -v "made=$made" -v "turn=$1" -v "mode=${{2-}}" -f back.awk {before} part=2 "$(ls {meanwhile} || echo /dev/null)" part=3 -
+    since=/dev/null
+    [ ! -s {meanwhile} ] || since={meanwhile}
+    kernel | awk -v "touched=$touched" -v "made=$made" -v "turn=$1" -v "mode=${{2-}}" -f back.awk {before} part=2 "$since" part=3 -
 }}
 # Until nothing is left to be done: an address that comes back may take others with it
 again() {{
