@@ -54,21 +54,6 @@ def put(backend, mover):
     mover.on(f"umask 077; printf %s {shlex.quote(text)} >> {path}")
 
 
-def test_options_that_only_the_kernel_has_are_named_before_a_change():
-    def check(_backend, mover):
-        mover.on("ip link set dev br0 type bridge mcast_snooping 0 ageing_time 6000")
-        status, said = ansible(*mover.change(mover.on_bridge("198.18.0.253")), "--check")
-        mover.on("ip link set dev br0 type bridge mcast_snooping 1 ageing_time 30000")
-        assert status == 0, said
-        plain = " ".join(said.split())
-        for option in ("mcast_snooping is 0 now and 1 after the next boot", "ageing_time is 6000 now and 30000 after the next boot"):
-            assert f"interfaces.br0: {option}" in plain, said
-        status, said = ansible(*mover.change(mover.on_bridge("198.18.0.253")), "--check")
-        assert status == 0 and "after the next boot" not in said, said
-
-    at_once(check)
-
-
 def test_netplan_is_asked_what_it_makes_of_the_files_before_the_change():
     mover = MOVERS["netplan"]
     path = "/etc/netplan/99-extra.yaml"
