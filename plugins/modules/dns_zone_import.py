@@ -62,7 +62,8 @@ options:
         a type that DNS does not have in a comment, where C(dnscontrol) writes it. The module fails, and names the line, when the record
         is one of the zone's own of type V(A), V(AAAA), V(CNAME), V(DNAME), V(MX), V(NS), V(PTR), V(SRV) or V(TXT).
       - A record without a TTL has that of C($TTL), or the last one stated above it, or the last field of the SOA (RFC 2308
-        section 4). A TTL counts as stated also on a line that is left out (RFC 1035 section 5.1), and then RV(left_out) says so. Of a set with several TTLs, the lowest is taken, and RV(left_out) says so.
+        section 4). A TTL counts as stated also on a line that is left out (RFC 1035 section 5.1). Of a set with several TTLs, the lowest
+        is taken. In both cases, RV(left_out) says so.
       - At most 16 MiB and 250000 records are read, and C($GENERATE) may make 5000 of them.
       - V(octodns) is a file as C(octodns-dump) writes; it needs PyYAML. At most 8 MiB are read, about 70000 record sets.
         Names and values are read as they are written, so that C(on) is a name.

@@ -83,7 +83,8 @@ def test_only_options_at_the_beginning_of_a_sentence_are_renamed() -> None:
 
 def test_a_key_of_one_side_is_named_with_its_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = {"servers": ["127.0.0.1"], "port": 1, "transfer": True, "key_file": str(tmp_path / "missing.key")}
-    said = message(dns_zone_move.main, {**MOVE, "old": missing, "state_file": str(tmp_path / "state"), "timeout": 0.2, "parent": {"servers": ["127.0.0.1"]}}, capsys)
+    options = {**MOVE, "old": missing, "state_file": str(tmp_path / "state"), "timeout": 0.2, "parent": {"servers": ["127.0.0.1"]}}
+    said = message(dns_zone_move.main, options, capsys)
     assert said.startswith(f"move_old.key_file: {tmp_path}/missing.key does not exist"), said
 
 

@@ -45,7 +45,8 @@ def run_import(dest: str) -> Dict[str, Any]:
 
 
 def read_key(path: str) -> object:
-    return make_client({"server": "192.0.2.53", "port": 53, "protocol": "tcp", "timeout": 1.0, "key_algorithm": "hmac-sha256", "key_file": path, "key_name": None}, FILES)
+    transport = {"server": "192.0.2.53", "port": 53, "protocol": "tcp", "timeout": 1.0}
+    return make_client({**transport, "key_algorithm": "hmac-sha256", "key_file": path, "key_name": None}, FILES)
 
 
 def read_source(path: str) -> object:

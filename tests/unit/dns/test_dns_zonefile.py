@@ -450,7 +450,9 @@ def test_an_older_dnspython_is_named_with_the_one_that_is_needed() -> None:
     assert printed == "This is dnspython 2.2.1, and dnspython 2.3 or later is needed.\n"
 
 
-@pytest.mark.parametrize("lost", ["pc [AGE:3612300] 1200 A 192.0.2.1", "@ 1200 WINS L1 900 192.0.2.1", "out.example.com. 1200 A 192.0.2.1", "a..b 1200 ALIAS x"])
+@pytest.mark.parametrize(
+    "lost", ["pc [AGE:3612300] 1200 A 192.0.2.1", "@ 1200 WINS L1 900 192.0.2.1", "out.example.com. 1200 A 192.0.2.1", "a..b 1200 ALIAS x"]
+)
 def test_the_ttl_of_a_line_that_is_left_out_is_stated_and_that_is_said(lost: str) -> None:
     text = (f"@ 3600 SOA ns1 host 1 2 3 4 3600\nmail 3600 A 192.0.2.2\n{lost}\nwww A 192.0.2.3\nftp 60 A 192.0.2.4\nweb A 192.0.2.5\n")
     sets, left_out = read_source(text, {"format": "zone", "default_ttl": 3600}, ZONE, CANONICAL)

@@ -126,7 +126,8 @@ def _type_reason(one: RRset) -> str:
 def _entry(zone: str, one: RRset, canonical: Canonical, quoted: bool) -> Tuple[Optional[Dict[str, Any]], str]:
     """The set as data, or None and why it cannot be told so that reading it gives the same again."""
     record = names.relative(one.name, zone)
-    troubles = [owner_trouble(one.name, one.type), pointer_trouble(one.name, one.type, zone), *(value_trouble(one.name, one.type, value) for value in sorted(one.values))]
+    troubles = [owner_trouble(one.name, one.type), pointer_trouble(one.name, one.type, zone)]
+    troubles += [value_trouble(one.name, one.type, value) for value in sorted(one.values)]
     if any(troubles):
         return None, next(filter(None, troubles))
     try:
