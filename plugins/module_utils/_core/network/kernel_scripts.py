@@ -172,7 +172,8 @@ END {
     for (n in extra) {
         if (current[n] ~ /^vlan/ && device(current[n]) in ours) remove(current[n], 0)
         # what stands beside what was alone in its place: an address with another prefix length, a route that a service has set again
-        if (current[n] ~ /^(address|route)/ && device(current[n]) in ours && place(current[n]) in group && !(place(current[n]) in lacks) && of_the_host(current[n]))
+        key = place(current[n])
+        if (current[n] ~ /^(address|route)/ && device(current[n]) in ours && of_the_host(current[n]) && key in group && !(key in lacks))
             remove(current[n], current[n] ~ /^(address|route) 6/ ? 6 : 4)
         # the network of an address that was not to have it
         if (current[n] ~ /^route/ && word(current[n], "proto") == 2 && device(current[n]) in ours && !(device(current[n]) in added)) {

@@ -75,7 +75,8 @@ kind == "address" {
         else if ($n == "flags") n++
         else if ($n == "any") line = line " anycast"
         else if ($n in fares) continue
-        else if (family == 4 && n == NF && n > 5 && $(n - 1) != "scope" && $n !~ /^(secondary|deprecated|noprefixroute)$/) label = $n == name ? "" : " label " $n
+        else if (family == 4 && n == NF && n > 5 && $(n - 1) != "scope" && $n !~ /^(secondary|deprecated|noprefixroute)$/)
+            label = $n == name ? "" : " label " $n
         else line = line " " $n
     }
     if (!skip) print "address " family line label " dev " name " " ends
