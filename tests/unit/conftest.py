@@ -20,6 +20,7 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tools")]
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+
 @pytest.fixture(name="growth")
 def fixture_growth() -> timing.Growth:
     """See timing.growth."""

@@ -345,7 +345,8 @@ class Kernel:
                 raise Failed("EEXIST")
             self.rules.append(rule)
             return
-        named = {field: value for field, value in vars(rule).items() if value not in ("", None) and (value or field == "suppress") and field not in ("protocol", "invert")}
+        given = {field: value for field, value in vars(rule).items() if field not in ("protocol", "invert")}
+        named = {field: value for field, value in given.items() if value not in ("", None) and (value or field == "suppress")}
         alike = [one for one in self.rules if named.items() <= vars(one).items()]
         if not alike:
             raise Failed("no such rule")

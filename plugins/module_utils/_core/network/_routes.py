@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import List, Sequence, Set, Tuple
 
 from ._addresses import donors, final
+from ._along import moved_routes
 from ._auto import LEASED, refused, taken
 from ._draft import Draft, goes_down, route_words, rule_words
 from ._hops import route_key, split
-from ._along import moved_routes
 from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
+
 
 def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
     """The routes that are asked for, and those that move along with leased addresses or are of programs, or are leased and get
