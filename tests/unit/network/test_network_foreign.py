@@ -37,7 +37,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Route,
     Rule,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
@@ -106,7 +106,7 @@ def moving(*vips: Address, routes: Sequence[Route] = ()) -> Tuple[Desired, Obser
 
 
 KNOWN = frozenset((HOME4.ip, HOME6.ip))
-QUIET = ("routes4", "routes6", "rules4", "rules6")
+QUIET = tuple(key for key in COMMANDS if key not in ("links", "addresses"))
 
 
 def test_a_virtual_address_goes_along_to_the_bridge_as_it_is_and_is_named() -> None:
