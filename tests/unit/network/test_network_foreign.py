@@ -110,16 +110,16 @@ QUIET = tuple(key for key in COMMANDS if key not in ("links", "addresses"))
 
 
 def test_a_virtual_address_goes_along_to_the_bridge_as_it_is_and_is_named() -> None:
-    vip = Address("192.0.2.100", 32, attributes=("label", "eth0:vip", "proto", "18"))
+    vip = Address("192.0.2.100", 24, attributes=("label", "eth0:vip", "proto", "18"))
     six = Address("2001:db8::100", 128, attributes=("preferred_lft", "0", "noprefixroute"))
     desired, there = moving(vip, six)
     observed = marked(there, desired, KNOWN)
     lines = [one.line for one in plan(desired, observed).switch]
-    assert "address add 192.0.2.100/32 dev br0 label br0:vip proto 18" in lines
+    assert "address add 192.0.2.100/24 dev br0 label br0:vip proto 18" in lines
     assert "address add 2001:db8::100/128 dev br0 nodad preferred_lft 0 noprefixroute" in lines
-    assert lines.index("address add 192.0.2.100/32 dev br0 label br0:vip proto 18") < lines.index("address del 192.0.2.100/32 dev eth0")
+    assert lines.index("address add 192.0.2.100/24 dev br0 label br0:vip proto 18") < lines.index("address del 192.0.2.100/24 dev eth0")
     first, second = notes_on_addresses(desired, observed)
-    assert first.startswith("eth0 has 192.0.2.100/32, which was added by keepalived and is in neither the inventory nor the boot configuration. ")
+    assert first.startswith("eth0 has 192.0.2.100/24, which was added by keepalived and is in neither the inventory nor the boot configuration. ")
     assert "It moves to br0" in first and "network_ignored_addresses" in first and "network_absent_addresses" in second
     ignoring = replace(desired, ignored=("192.0.2.96/28", "2001:db8::100/128"))
     assert notes_on_addresses(ignoring, marked(there, ignoring, KNOWN)) == []
@@ -144,12 +144,13 @@ def test_the_attributes_of_an_address_are_read_as_ip_takes_them() -> None:
     """As iproute2 6.15 prints them."""
     link = '[{"ifname": "eth0", "mtu": 1500, "flags": ["UP"]}]'
     plain = '{"family": "inet", "local": "192.0.2.10", "prefixlen": 24, "label": "eth0", "valid_life_time": 4294967295}'
-    vip = '{"family": "inet", "local": "192.0.2.100", "prefixlen": 32, "label": "eth0:v", "metric": 5, "noprefixroute": true, "protocol": "0x12", '
+    vip = '{"family": "inet", "local": "192.0.2.100", "prefixlen": 32, "broadcast": "192.0.2.255", "label": "eth0:v", '
+    vip += '"metric": 5, "noprefixroute": true, "protocol": "0x12", '
     vip += '"valid_life_time": 4294967295, "preferred_life_time": 0}'
     six = '{"family": "inet6", "local": "2001:db8::1", "prefixlen": 64, "protocol": "0x2", "valid_life_time": 600, "preferred_life_time": 300}'
     observed = observe({"links": link, "addresses": f'[{{"ifname": "eth0", "addr_info": [{plain}, {vip}, {six}]}}]', **dict.fromkeys(QUIET, "[]")})
     assert [one.attributes for one in observed.addresses["eth0"]] == [
-        (), ("preferred_lft", "0", "label", "eth0:v", "metric", "5", "noprefixroute", "proto", "18"), (),
+        (), ("preferred_lft", "0", "broadcast", "192.0.2.255", "label", "eth0:v", "metric", "5", "noprefixroute", "proto", "18"), (),
     ]
 
 

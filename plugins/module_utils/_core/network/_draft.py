@@ -74,7 +74,7 @@ def address_words(verb: str, name: str, address: Address) -> Words:
     """
     words: Words = ("address", verb, *str(address).split())
     if verb != "del":
-        if address.family == 4 and address.prefix_length < 31 and not address.peer:
+        if address.family == 4 and address.prefix_length < 31 and not address.peer and not address.foreign:
             words += ("broadcast", "+")
         if address.link_local:
             words += ("scope", "link")

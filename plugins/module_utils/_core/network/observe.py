@@ -172,6 +172,8 @@ def _address_attributes(one: Entry, name: str) -> Tuple[str, ...]:
     found: Tuple[str, ...] = ()
     if one.integer("valid_life_time", _FOREVER) == _FOREVER and one.integer("preferred_life_time", _FOREVER) != _FOREVER:
         found += ("preferred_lft", str(one.integer("preferred_life_time")))
+    if "broadcast" in one:
+        found += ("broadcast", str(ip_address(one.text("broadcast"))))
     if one.text("label", name) != name:
         found += ("label", one.text("label"))
     if "metric" in one:
