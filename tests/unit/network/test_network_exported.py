@@ -143,6 +143,13 @@ def test_an_address_that_is_there_with_two_prefix_lengths_is_named() -> None:
     assert made.left_out == ("eth0: the address 192.0.2.9/32, which 192.0.2.9/24 is too; the first run takes it away",)
 
 
+def test_an_address_that_a_program_signed_is_its_own() -> None:
+    virtual = Address("192.0.2.9", 32, attributes=("proto", "18"))
+    made = export(Observed({"eth0": CARD}, {"eth0": (Address("192.0.2.1", 24), virtual)}), ["eth0"])
+    assert made.left_out == ("eth0: the address 192.0.2.9/32: keepalived added it, and it stays",)
+    assert [str(one) for one in made.desired.interfaces[0].addresses] == ["192.0.2.1/24"]
+
+
 def test_name_servers_are_exported_where_no_lease_can_have_brought_them() -> None:
     dns = Dns(("192.0.2.53", "2001:db8::53"), ("example.net",))
     made = export(GROWN, ["br0"], ["eth0"], dns)

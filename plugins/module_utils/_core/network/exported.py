@@ -16,6 +16,7 @@ from ._bonds import fits
 from ._interfaces import MTU_IPV4, MTU_IPV6
 from ._kept import with_kept
 from ._links import CARRIER
+from .foreign import program
 from .model import Address, Desired, Dns, Family, Interface, Link, Observed, Route, Rule, Vlan
 from .obstacles import KINDS
 from .vlans import default_pvid, with_default
@@ -64,7 +65,10 @@ def export(observed: Observed, configured: Collection[str], mentioned: Collectio
     ``mentioned`` are names in the boot configuration, of which only those count that are ports of such a bridge: those of guests
     and containers are not its ports at boot. Invariant: with these variables the plan for this host has no operation.
     """
+    signed = [(name, one) for name, many in observed.addresses.items() for one in many if program(one)]
+    observed = replace(observed, addresses={name: tuple(one for one in many if not program(one)) for name, many in observed.addresses.items()})
     names, left = _names(observed, configured, mentioned)
+    left += [f"{name}: the address {one}: {program(one)} added it, and it stays" for name, one in signed if name in names]
     interfaces = tuple(_once(_interface(observed.links[name], observed, names), left) for name in observed.links if name in names)
     routes = _routes(observed, interfaces, left)
     desired = Desired(interfaces, routes, _rules(observed, left), _dns(dns, interfaces, left))

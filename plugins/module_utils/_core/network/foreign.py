@@ -114,9 +114,14 @@ def notes_on_routes(desired: Desired, observed: Observed) -> List[str]:
     ]
 
 
-def _by(address: Address) -> str:
+def program(address: Address) -> str:
+    """The name of the program that signed the address, or its protocol's number; empty where nobody did."""
     protocol = dict(zip(address.attributes, address.attributes[1:])).get("proto", "")
-    return f"was added by {PROGRAMS.get(protocol, f'protocol {protocol}')} " if protocol else ""
+    return PROGRAMS.get(protocol, f"protocol {protocol}") if protocol else ""
+
+
+def _by(address: Address) -> str:
+    return f"was added by {program(address)} " if program(address) else ""
 
 
 @dataclass(frozen=True)
