@@ -28,8 +28,9 @@ ROUTES = [
 ]
 
 
-def rented(four: Any = FOUR, six: Any = SIX, **more: Any) -> Dict[str, Any]:
-    card = {"name": "eth0", "ipv4": {"enabled": True, "address": [four]}, "ipv6": {"enabled": True, "address": [six]}}
+def rented(four: Any = None, six: Any = None, **more: Any) -> Dict[str, Any]:
+    mine = [{"enabled": True, "address": [given or usual]} for given, usual in ((four, FOUR), (six, SIX))]
+    card = {"name": "eth0", "ipv4": mine[0], "ipv6": mine[1]}
     return {"network_interfaces": [card], "network_routes": {"config": ROUTES}, **more}
 
 
