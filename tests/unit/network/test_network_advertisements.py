@@ -75,5 +75,5 @@ def test_it_is_shown_after_what_makes_the_interface() -> None:
 def test_a_new_interface_is_told_of_router_advertisements_before_it_can_hear_any() -> None:
     change = replace(prepare("/x", bridge_plan(), BOOT, {}, Observed()), heedings=HEEDINGS)
     kinds = [step.kind for step in switch(change)]
-    assert kinds[:5] == ["batch", "heed", "heed", "heed", "carrier"]
+    assert kinds[:6] == ["remember", "batch", "heed", "heed", "heed", "carrier"]
     assert [step.file for step in restore(change, False) if step.kind == "heed"] == ["eth0", "eth1"]

@@ -50,6 +50,7 @@ LIKE = {
     "keepalived": (
         "address add 192.0.2.100/32 dev eth0",
         "address add 192.0.2.101/24 dev eth0 label eth0:vip",
+        "address add 192.0.2.102/32 dev eth0 preferred_lft 0",
         "route add 198.51.100.0/25 via 192.0.2.9 dev eth0 proto keepalived src 192.0.2.100",
     ),
     "strongSwan": ("rule add priority 220 lookup 220", "route add 10.9.0.0/16 via 192.0.2.1 dev eth0 proto static table 220 src 192.0.2.10"),

@@ -362,3 +362,15 @@ def test_a_bridge_without_ports_has_no_mac_pinned_before_it_exists_nor_afterward
     desired = Desired((Interface("br9", "bridge"),))
     there = Observed({"br9": Link("br9", "bridge", mac="02:00:00:00:00:09")})
     assert pinned(desired, Observed()) == desired == pinned(desired, there)
+
+
+def test_a_route_that_is_sent_from_a_new_address_in_the_network_of_one_that_goes_finds_it() -> None:
+    kernel = Kernel(bare("eth0"))
+    kernel.addresses["eth0"] = [Address("192.0.2.11", 24), HOME4]
+    new = Address("192.0.2.12", 24)
+    route = Route("203.0.113.192/27", "eth0", "192.0.2.99", source=new.ip)
+    card = Interface("eth0", ipv4=Family(True, addresses=(HOME4, new)), ipv6=Family(True))
+    observed = kernel.observed()
+    steps = plan(pinned(Desired((card,), (route,)), observed), observed)
+    kernel.run(steps.operations)
+    assert kernel.addresses["eth0"][:2] == [HOME4, new] and route in kernel.routes

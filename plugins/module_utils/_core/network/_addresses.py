@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, Tuple
 
-from ._draft import Draft, address_words, goes_down, restore
 from ._along import kept_addresses
+from ._draft import Draft, address_words, goes_down, restore
 from .model import Address, Desired, Interface, Observed, Operation
 
 
@@ -63,11 +63,7 @@ def plan_addresses(draft: Draft, by_hand: Mapping[str, Address]) -> None:
         name = interface.name
         have = draft.on(name)
         clash = {one.ip for one in have if one.family == 6 and one not in wanted[name]}
-        held = _heirs(wanted[name], have)
-        for address in wanted[name]:
-            if address in have or address in held or address.ip in clash:
-                continue
-            draft.switch.append(_add(name, address))
+        draft.switch += [_add(name, one) for one in wanted[name] if one not in have and one.ip not in clash]
 
 
 def plan_removals(draft: Draft) -> None:

@@ -95,7 +95,7 @@ def notes_on_addresses(desired: Desired, observed: Observed) -> List[str]:
         for one in have:
             if not one.foreign or is_ignored(one.ip, desired.ignored):
                 continue
-            whose = f"{name} has {one}, which {_by(one)}and is in neither the inventory nor the boot configuration. "
+            whose = f"{name} has {one}, which {_by(one)}is in neither the inventory nor the boot configuration. "
             where = heir(name, desired, observed)
             stays = "It stays" if where == name else f"It moves to {where}" if where else f"It goes with {name}"
             remedy = "List it in network_ignored_addresses if a program looks after it, or in network_absent_addresses to delete it"
@@ -121,7 +121,7 @@ def program(address: Address) -> str:
 
 
 def _by(address: Address) -> str:
-    return f"was added by {program(address)} " if program(address) else ""
+    return f"was added by {program(address)} and " if program(address) else ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ addresses() {
                 if (w[i] ~ /^(peer|brd|scope|metric|proto)$/) { line = line " " w[i] " " w[i + 1]; i++ }
                 else if (w[i] ~ /^(noprefixroute|mngtmpaddr|autojoin|home)$/) line = line " " w[i]
                 else if (w[i] == "flags") i++
+                else if (w[i] == "deprecated" && w[3] == "inet") line = line " valid_lft forever preferred_lft 0"  # whose time is not told
                 else if (w[i] == "preferred_lft" && w[i + 1] != "forever") { line = line " valid_lft forever preferred_lft " w[i + 1] + 0 }
                 else if (index(w[i], w[2] ":") == 1) line = line " label " w[i]
             }

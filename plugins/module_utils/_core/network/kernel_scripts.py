@@ -107,7 +107,7 @@ part == 2 {
     }
     next
 }
-!part { old[++olds] = $0; known[same($0)]; if (!/ secondary /) before[same($0)]; next }
+!part { old[++olds] = $0; known[same($0)]; if ($1 == "address") held[place($0)]; if (!/ secondary /) before[same($0)]; next }
 {
     current[++currents] = $0
     there[same($0)]++
@@ -118,7 +118,7 @@ END {
     for (name in exists) links++
     if (!links) exit 1  # ip(8) has printed nothing
     befores = olds
-    for (n = 1; n <= sinces; n++) if (!(same(since_then[n]) in known)) old[++olds] = since_then[n]
+    for (n = 1; n <= sinces; n++) if (!(same(since_then[n]) in known) && !(place(since_then[n]) in held)) old[++olds] = since_then[n]
     for (n = 1; n <= olds; n++) {
         line = old[n]
         name = device(line)

@@ -170,8 +170,11 @@ def _peer(one: Entry) -> str:
 def _address_attributes(one: Entry, name: str) -> Tuple[str, ...]:
     """What else an address without an end has that ip-address(8) can set; iproute2 tells ``proto`` since 6.3."""
     found: Tuple[str, ...] = ()
-    if one.integer("valid_life_time", _FOREVER) == _FOREVER and one.integer("preferred_life_time", _FOREVER) != _FOREVER:
-        found += ("preferred_lft", str(one.integer("preferred_life_time")))
+    preferred = one.integer("preferred_life_time", _FOREVER)
+    if preferred == _FOREVER and _is_set(one, "deprecated"):
+        preferred = 0  # of IPv4 only the flag tells it
+    if one.integer("valid_life_time", _FOREVER) == _FOREVER and preferred != _FOREVER:
+        found += ("preferred_lft", str(preferred))
     if "broadcast" in one:
         found += ("broadcast", str(ip_address(one.text("broadcast"))))
     if one.text("label", name) != name:
