@@ -399,7 +399,9 @@ def test_bind_is_said_to_limit_the_values_of_a_set(named: Any) -> None:
 
 
 def test_a_value_the_library_refuses_is_a_plain_reason(server: Any) -> None:
-    with pytest.raises(Refused, match=r"value\[0\]: 'nonsense' is not a value of type LOC"):
+    with pytest.raises(Refused, match=r"value\[0\]: 'nonsense' has 'nonsense' as algorithm, which must be a number from 0 to 255"):
+        read_entries(ZONE, [entry("x", "SSHFP", "nonsense")], server.client().canonical)
+    with pytest.raises(Refused, match=r"value\[0\]: 'nonsense' is not of the form 'd1 .*\(RFC 1876\). Write for example 52"):
         read_entries(ZONE, [entry("x", "LOC", "nonsense")], server.client().canonical)
 
 
