@@ -273,6 +273,25 @@ def test_a_route_that_its_program_has_changed_meanwhile_stays_changed(host: Host
     assert host.differs() == []
 
 
+def test_a_route_of_a_program_that_the_change_itself_has_moved_comes_back(host: Host) -> None:
+    """The change moves it along with the addresses of the bridge, and nobody has changed it since."""
+    host.change(to_the_bridge())
+    host.script("switch.sh")
+    host.enter(["route add 10.12.0.0/16 via 192.0.2.5 dev br0 proto 12", "route add 10.13.0.0/16 dev br0 proto 18"])
+    host.quiet()
+    before = host.namespace.run("ip", "route"), host.namespace.run("ip", "-6", "route")
+    (host.folder / APPLIED).unlink()
+    for left in host.folder.iterdir():
+        left.unlink() if left.is_file() else None
+    card = Interface("eth0", ipv4=Family(True, addresses=(Address("192.0.2.10", 24),)), ipv6=Family(True))
+    host.change(Desired((card, Interface("br0", "bridge", absent=True))))
+    host.script("switch.sh")
+    assert "10.12.0.0/16 via 192.0.2.5 dev eth0 proto bird" in host.namespace.run("ip", "route")
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert (host.namespace.run("ip", "route"), host.namespace.run("ip", "-6", "route")) == before
+
+
 def test_what_could_not_be_put_back_is_named(host: Host) -> None:
     host.enter(["link add name vx0 type veth peer name vx1", "link set dev vx0 up", "link set dev vx1 up"])
     host.enter(["address add 198.51.100.1/24 dev vx0", "route add 10.1.0.0/16 via 198.51.100.2 dev vx0"])

@@ -69,6 +69,11 @@ function bare(address) {
     sub(/\/.*/, "", address)
     return address
 }
+function anywhere(line) {
+    line = same(line)
+    gsub(/ dev [^ ]+/, "", line)
+    return line
+}
 function of_the_host(line) {
     # made by people or by the program that configures the network, and not by a routing daemon
     return word(line, "proto") == "" || word(line, "proto") ~ /^(0|1|2|3|4|9|16)$/
@@ -100,6 +105,7 @@ BEGIN {
     for (n in names) mine[names[n]]
 }
 $1 == "uptime" { if (!part) passed = -$2; if (part == 3) passed += $2; next }
+part == 2 && $1 == "route" && device($0) in ours && anywhere($0) in somewhere { next }  # the change has moved it itself
 part == 2 {
     if (($1 == "route" && !of_the_host($0)) || ($1 == "address" && !(bare($3) in mine) && !/ scope 253 /)) {
         since_then[++sinces] = $0
@@ -107,7 +113,7 @@ part == 2 {
     }
     next
 }
-!part { old[++olds] = $0; known[same($0)]; if ($1 == "address") held[place($0)]; if (!/ secondary /) before[same($0)]; next }
+!part { old[++olds] = $0; known[same($0)]; if ($1 == "address") held[place($0)]; if ($1 == "route" && device($0) in ours) somewhere[anywhere($0)]; if (!/ secondary /) before[same($0)]; next }
 {
     current[++currents] = $0
     there[same($0)]++
