@@ -30,7 +30,7 @@ from ..command import CommandRunner
 from ..files import FileStore
 from ..yaml_text import YAML_ERROR, load_yaml, text_loader
 from .dry_run import netplan_differences
-from .observe import read_files
+from .observe import read_files, read_text
 
 _ROUNDS = 8
 """Files that read in others, one below the other."""
@@ -108,19 +108,19 @@ def _writers(runner: CommandRunner) -> Writers:
             cloud[path] = text
     installed = shutil.which("cloud-init") is not None
     enabled = [unit for unit in others.UNITS if runner.run(["systemctl", "is-enabled", "--quiet", "--", unit], check=False).rc == 0]
-    local = _text(others.LOCAL) if os.access(others.LOCAL, os.X_OK) else ""
+    local = read_text(others.LOCAL) if os.access(others.LOCAL, os.X_OK) else ""
     off, pending = os.path.exists(CLOUD_OFF), os.path.exists(PENDING)
-    return Writers(installed, off, _text("/proc/cmdline"), cloud, pending, frozenset(enabled), local)
+    return Writers(installed, off, read_text("/proc/cmdline"), cloud, pending, frozenset(enabled), local)
 
 
 def _peers() -> List[str]:
     """The address from which this host is managed: sshd(8) tells it its session, whose environment sudo(8) does not pass on."""
     process = "self"
     for _generation in range(20):
-        for entry in _text(f"/proc/{process}/environ").split("\0"):
+        for entry in read_text(f"/proc/{process}/environ").split("\0"):
             if entry.startswith("SSH_CONNECTION="):
                 return entry.partition("=")[2].split()[:1]
-        status = dict(_pair(line) for line in _text(f"/proc/{process}/status").split("\n"))
+        status = dict(_pair(line) for line in read_text(f"/proc/{process}/status").split("\n"))
         process = status.get("PPid", "0")
         if process in ("0", "1"):
             break
@@ -130,11 +130,3 @@ def _peers() -> List[str]:
 def _pair(line: str) -> Tuple[str, str]:
     key, _colon, value = line.partition(":")
     return key, value.strip()
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -38,6 +38,15 @@ def read_files(patterns: Sequence[str]) -> Dict[str, str]:
     return found
 
 
+def read_text(path: str) -> str:
+    """The text of one file, empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
 def active(runner: CommandRunner, unit: str) -> bool:
     """Whether systemd runs a unit."""
     return runner.run(["systemctl", "is-active", "--quiet", "--", unit], check=False).rc == 0

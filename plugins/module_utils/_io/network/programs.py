@@ -15,7 +15,7 @@ from ..._core.network.backends import ifupdown, netplan
 from ..._core.network.detect import Seen
 from ..._core.network.guard import FIRST, device_name
 from ..command import CommandRunner
-from .observe import active, read_files
+from .observe import active, read_files, read_text
 
 NETWORKD = "systemd-networkd.service"
 NETWORKMANAGER = "NetworkManager.service"
@@ -42,7 +42,7 @@ def look(runner: CommandRunner, names: Collection[str]) -> Seen:
         _clients(names),
         tuple(_devices()) if networkd else (),
         frozenset(names),
-        {path.rsplit("/", 2)[1]: _text(path).strip() for path in glob.glob(ACCEPT_RA)},
+        {path.rsplit("/", 2)[1]: read_text(path).strip() for path in glob.glob(ACCEPT_RA)},
     )
 
 
@@ -55,7 +55,7 @@ def _networkd_files(names: Iterable[str]) -> List[Tuple[str, str]]:
     """What systemd-networkd writes down of each interface, which is all that its older versions tell."""
     found: List[Tuple[str, str]] = []
     for name in names:
-        lines = _text(f"/run/systemd/netif/links/{_number(name)}").splitlines()
+        lines = read_text(f"/run/systemd/netif/links/{_number(name)}").splitlines()
         known = dict(line.split("=", maxsplit=1) for line in lines if "=" in line)
         if known.get("NETWORK_FILE") and known.get("ADMIN_STATE") != "unmanaged":
             found.append((name, known["NETWORK_FILE"]))
@@ -77,29 +77,21 @@ def _clients(names: Iterable[str]) -> FrozenSet[str]:
     """The interfaces that are named to a DHCP client."""
     words: List[str] = []
     for path in glob.glob("/proc/[0-9]*/comm"):
-        if _text(path).strip() in CLIENTS:
-            words += _text(f"{os.path.dirname(path)}/cmdline").replace("\0", " ").split()
+        if read_text(path).strip() in CLIENTS:
+            words += read_text(f"{os.path.dirname(path)}/cmdline").replace("\0", " ").split()
     return frozenset(name for name in names if name in words)
 
 
 def claims(backend: str, names: Iterable[str]) -> Dict[str, str]:
     """Interface -> what the program has written down of it, of those that it has."""
     if backend == "networkmanager":
-        found = {name: _text(f"/run/NetworkManager/devices/{_number(name)}") for name in names}
+        found = {name: read_text(f"/run/NetworkManager/devices/{_number(name)}") for name in names}
         return {name: text for name, text in found.items() if text}
     if backend == "ifupdown":
-        lines = _text("/run/network/ifstate").splitlines()
+        lines = read_text("/run/network/ifstate").splitlines()
         return {name: f"{logical}\n" for name, _equals, logical in (line.partition("=") for line in lines)}
     return {}
 
 
 def _number(name: str) -> str:
-    return _text(f"/sys/class/net/{name}/ifindex").strip() or "0"
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except OSError:
-        return ""
+    return read_text(f"/sys/class/net/{name}/ifindex").strip() or "0"
