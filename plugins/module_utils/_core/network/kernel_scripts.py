@@ -113,7 +113,14 @@ part == 2 {
     }
     next
 }
-!part { old[++olds] = $0; known[same($0)]; if ($1 == "address") held[place($0)]; if ($1 == "route" && device($0) in ours) somewhere[anywhere($0)]; if (!/ secondary /) before[same($0)]; next }
+!part {
+    old[++olds] = $0
+    known[same($0)]
+    if ($1 == "address") held[place($0)]
+    if ($1 == "route" && device($0) in ours) somewhere[anywhere($0)]
+    if (!/ secondary /) before[same($0)]
+    next
+}
 {
     current[++currents] = $0
     there[same($0)]++
