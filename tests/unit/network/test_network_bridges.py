@@ -419,7 +419,8 @@ def test_what_bridge_8_prints_is_read_and_nothing_of_another_form() -> None:
 
 
 def test_what_ip_8_prints_of_a_bridge_is_read() -> None:
-    data = {"stp_state": 1, "ageing_time": 30000, "vlan_filtering": 1, "vlan_protocol": "802.1Q", "group_fwd_mask": "0x4008", "vlan_default_pvid": 1}
+    """With -N it prints a protocol as a number, which it does not take."""
+    data = {"stp_state": 1, "ageing_time": 30000, "vlan_filtering": 1, "vlan_protocol": "[33024]", "group_fwd_mask": "0x4008", "vlan_default_pvid": 1}
     slave = {"info_slave_kind": "bridge", "info_slave_data": {"priority": 32, "cost": 2, "hairpin": True, "state": "forwarding"}}
     links = [
         {"ifname": "br0", "flags": [], "mtu": 1500, "linkinfo": {"info_kind": "bridge", "info_data": data}},

@@ -17,6 +17,9 @@ _BOND_KEYS = {option.key: option.key for option in BOND}
 _SHOWN_AS = {**_BOND_KEYS, "lacp_rate": "ad_lacp_rate"}
 """An option of a bond by which it is set -> that by which it is shown."""
 
+_PROTOCOLS = {"[33024]": "802.1Q", "[34984]": "802.1ad"}
+"""How ``ip -N`` shows the protocol of VLANs (ETH_P_8021Q and ETH_P_8021AD in linux/if_ether.h), and how it is set."""
+
 
 def read_options(kind: str, data: Entry) -> Dict[str, str]:
     """The options of a bridge or a bond by the keys by which they are set."""
@@ -24,6 +27,8 @@ def read_options(kind: str, data: Entry) -> Dict[str, str]:
         found = {option.key: data.scalar(option.key) for option in (*STP, *BRIDGE, FILTERING) if option.key in data}
         if "group_fwd_mask" in found:
             found["group_fwd_mask"] = str(_hexadecimal(data, "group_fwd_mask"))
+        if "vlan_protocol" in found:
+            found["vlan_protocol"] = _PROTOCOLS.get(found["vlan_protocol"], found["vlan_protocol"])
         return found
     if kind != "bond":
         return {}
