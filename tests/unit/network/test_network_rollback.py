@@ -230,6 +230,15 @@ def test_a_port_that_comes_back_to_its_bridge_has_its_options_again(host: Host) 
     assert "02:00:00:00:00:99 dev eth0 master br0 static" in host.namespace.run("bridge", "fdb", "show")
 
 
+def test_the_protocol_of_a_bridge_s_vlans_is_in_words_that_ip_takes(host: Host) -> None:
+    """As text, for the same kernels: with -N it is printed as a number in brackets."""
+    host.change(to_the_bridge())
+    text = r"7: br0: <UP> mtu 1500 qdisc noqueue\    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff"
+    text += r"\    bridge forward_delay 1500 vlan_protocol [33024] addrgenmode eui64"
+    lines = run(["awk", "-v", "kind=link", "-f", "normal.awk"], input=text, cwd=host.folder, capture_output=True, text=True, check=True).stdout
+    assert "link 0 dev br0 type bridge vlan_protocol 802.1Q\n" in lines
+
+
 def test_the_vlans_of_a_port_are_those_that_it_had(host: Host) -> None:
     """As text, for kernels without VLAN filtering: bridge(8) prints a port's first VLAN beside its name, the others below."""
     host.change(to_the_bridge())

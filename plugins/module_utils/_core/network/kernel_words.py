@@ -55,6 +55,7 @@ kind == "link" {
         if (word == "addrgenmode") { print start "addrgenmode " following; n++; continue }
         if ((word == "bridge" || word == "bond" || word == "bridge_slave" || word == "bond_slave") && $(n - 1) ~ /\\$/) { detail = word; continue }
         if (word != "" && $(n - 1) ~ /\\$/) detail = "other"
+        if (word == "vlan_protocol") { sub(/^\[33024\]$/, "802.1Q", following); sub(/^\[34984\]$/, "802.1ad", following) }
         if ((detail, word) in settable) { details = details start "type " detail " " word " " following "\n"; n++ }
     }
     print start master
