@@ -4,7 +4,8 @@
 
 """Removes one guard of each subject, in a clone, and runs what `make test` would choose for that change until something fails.
 
-The unit tests come first, then the phases in labs whose inputs have changed. Fails when a guard can be removed and nothing does.
+The unit tests come first, those nearest to the guard before the others, then the phases in labs whose inputs have changed. Fails when
+a guard can be removed and nothing does.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ import sys
 import tempfile
 import threading
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import List, NamedTuple
 
 from testing import history, report
 from testing.choose import ranked
 from testing.execute import Environments, Executor
-from testing.inputs import inputs
+from testing.inputs import Tree, inputs
 from testing.phases import Lane, Phase, phases
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
+UNIT = "tests/unit"
 WHO = ["-c", "user.name=mutants", "-c", "user.email=mutants@example.net", "-c", "commit.gpgsign=false"]
 
 
@@ -146,14 +149,25 @@ def make(mutant: Mutant, folder: Path) -> None:
 
 
 def chosen(folder: Path, path: str) -> List[Phase]:
-    """What runs for that change: the unit tests, the core's phases that it is an input of, and the drills that come first for it."""
+    """What runs for that change: the unit tests, the core's phases that it is an input of, and the drills that come first for it.
+
+    Of the unit tests those run first that depend on the file, and of these the ones with the fewest inputs, since they say most about it.
+    """
     tree = history.tree(folder)
     known = phases(tree, [])
     inputs_of = {phase.name: inputs(tree, phase.roots) for phase in known}
     order = ranked([phase for phase in known if path in inputs_of[phase.name]], inputs_of, history.changes(folder))
     labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE and drill.phase.name != "mutants"]
     unit = next(phase for phase in known if phase.name == "unit")
-    return [replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]
+    near = replace(unit, name="near unit tests", commands=(("pytest", "-x", *_near(tree, path)),))
+    return [near, replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]
+
+
+def _near(tree: Tree, path: str) -> List[str]:
+    """The files of unit tests that depend on ``path``, those with the fewest inputs first."""
+    tests = [test for test in tree.below(UNIT) if fnmatch(test, "*/test_*.py")]
+    found = {test: inputs(tree, (test,)) for test in tests}
+    return sorted((test for test in tests if path in found[test]), key=lambda test: (len(found[test]), test))
 
 
 def catch(mutant: Mutant, environment: Environments, stopped: threading.Event) -> bool:

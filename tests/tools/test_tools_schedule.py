@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from testing import report
 from testing.breakdown import kind
 from testing.choose import Drill
-from testing.execute import Executor, Outcome
+from testing.execute import LIMIT, Executor, Outcome
 from testing.history import Change
 from testing.memory import Memory
 from testing.phases import Lane, Phase
@@ -34,14 +34,15 @@ MOMENT = 0.002
 
 
 class Sleeper:
-    """Runs phases that sleep; those in ``failing`` fail so many times. Notes what ran at the same time."""
+    """Runs phases that sleep and say that they took ``seconds``; those in ``failing`` fail so many times. Notes what ran at the same time."""
 
-    def __init__(self, failing: Dict[str, int], stop_at: str = "") -> None:
+    def __init__(self, failing: Dict[str, int], stop_at: str = "", seconds: float = MOMENT) -> None:
         self.stopped = threading.Event()
         self.together: List[FrozenSet[str]] = []
         self.order: List[str] = []
         self._failing = dict(failing)
         self._stop_at = stop_at
+        self._seconds = seconds
         self._running: Dict[str, Phase] = {}
         self._lock = threading.Lock()
 
@@ -58,7 +59,7 @@ class Sleeper:
             self.stopped.set()
         with self._lock:
             del self._running[phase.name]
-        return Outcome(not failed and phase.name != self._stop_at, MOMENT, f"E   {phase.name} is wrong", self.stopped.is_set())
+        return Outcome(not failed and phase.name != self._stop_at, self._seconds, f"E   {phase.name} is wrong", self.stopped.is_set())
 
 
 def phase(name: str, lane: Lane = Lane.LAB, core: bool = False) -> Phase:
@@ -104,6 +105,12 @@ def test_what_only_reads_the_source_is_never_run_again() -> None:
     assert runner.order.count("lint") == 1 and runner.order.count("node") == 2
     assert schedule.outputs == {"lint": "E   lint is wrong", "node": "E   node is wrong"}
     assert report.counts(rows) == "1 passed, 1 failed, 0 skipped"
+
+
+def test_what_was_stopped_because_it_took_too_long_is_not_run_again() -> None:
+    runner = Sleeper({"node": 1}, seconds=LIMIT)
+    rows = Schedule(runner, [], [drill("node", Lane.ALONE)], Budget(), {}).run()
+    assert ended(rows) == {"node": FAILED} and runner.order == ["node"]
 
 
 def test_the_core_runs_whole_and_drills_that_do_not_fit_are_named_with_their_change() -> None:

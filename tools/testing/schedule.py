@@ -124,8 +124,12 @@ class Schedule:
             self._say(f"{phase.name}: {result} after {outcome.seconds:.0f} s")
 
     def _run_again(self, phase: Phase, row: Row) -> None:
-        """A phase in a lab that failed runs once more, with nothing beside it. If it passes then, it is flaky."""
-        if not phase.repeatable or self._runner.stopped.is_set() or self.elapsed > self._budget.seconds + GRACE:
+        """A phase in a lab that failed runs once more, with nothing beside it. If it passes then, it is flaky.
+
+        One that was stopped because it took too long would only take as long again.
+        """
+        hung = row.seconds >= LIMIT
+        if not phase.repeatable or hung or self._runner.stopped.is_set() or self.elapsed > self._budget.seconds + GRACE:
             return
         self._say(f"{phase.name} begins once more, alone")
         outcome = self._runner.run(phase, min(LIMIT, self._budget.seconds + LAST - self.elapsed), ".again")
