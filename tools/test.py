@@ -17,6 +17,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from statistics import median
 from typing import List, Sequence
@@ -28,6 +30,7 @@ from testing.inputs import Tree, inputs
 from testing.memory import Memory
 from testing.phases import Phase, named, phases
 from testing.schedule import Budget, Schedule
+from testing.turns import turn
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
@@ -107,7 +110,19 @@ def finish(schedule: Schedule, rows: Sequence[report.Row], earlier: Sequence[rep
 
 
 def main() -> int:
+    """Run what the arguments say, unless another run uses the same checkout: both would write the same report."""
     options = arguments()
+    if options.list:
+        return run(options)
+    lock = ROOT / "build" / "test.lock"
+    with turn(lock, time.monotonic(), threading.Event(), lambda: None) as descriptor:
+        if descriptor is not None:
+            return run(options)
+    print(f"Another run of the tests uses this checkout ({lock} is locked). Wait for its end, or take another clone.", file=sys.stderr)
+    return 2
+
+
+def run(options: argparse.Namespace) -> int:
     tree = history.tree(ROOT)
     every_phase = phases(tree, other_cores(ROOT))
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -198,6 +199,15 @@ def test_what_a_killed_runner_left_behind_keeps_its_lab_until_it_is_over(tmp_pat
     assert not outcome.passed and outcome.interrupted and "another run uses its lab" in outcome.text
     assert runner.run(Phase("x", (("true",),), ("molecule/node/",))).passed
     assert left_behind.wait() == 0
+
+
+def test_a_second_run_in_the_same_checkout_is_refused() -> None:
+    """Whether the first is this test's, or the one that this test is part of."""
+    script = Path(__file__).resolve().parents[2] / "tools/test.py"
+    with turn(script.parents[1] / "build" / "test.lock", time.monotonic(), threading.Event(), lambda: None):
+        second = subprocess.run([sys.executable, script, "lint"], check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert second.returncode == 2 and not second.stdout
+    assert second.stderr.startswith("Another run of the tests uses this checkout")
 
 
 def test_the_junit_file_of_a_phase_holds_what_pytest_wrote(tmp_path: Path) -> None:
