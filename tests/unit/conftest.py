@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets the unit tests import the collection under its real name from a plain clone, and the tools, and take the time they need."""
+"""Lets the unit tests import the collection under its real name from a plain clone, and the tools."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pytest
 import timing
-from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tools")]
-
-# How long an example takes says more about the machine's other work than about the code.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
 
 
 @pytest.fixture(name="growth")
