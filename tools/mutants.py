@@ -30,6 +30,7 @@ from testing.phases import Lane, Phase, phases
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
 UNIT = "tests/unit"
+FIRST = ("pytest", "-x", "--hypothesis-profile=first")
 WHO = ["-c", "user.name=mutants", "-c", "user.email=mutants@example.net", "-c", "commit.gpgsign=false"]
 
 
@@ -159,8 +160,8 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     order = ranked([phase for phase in known if path in inputs_of[phase.name]], inputs_of, history.changes(folder))
     labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE and drill.phase.name != "mutants"]
     unit = next(phase for phase in known if phase.name == "unit")
-    near = replace(unit, name="near unit tests", commands=(("pytest", "-x", *_near(tree, path)),))
-    return [near, replace(unit, commands=tuple((*command, "-x") for command in unit.commands)), *labs]
+    near = replace(unit, name="near unit tests", commands=((*FIRST, *_near(tree, path)),))
+    return [near, replace(unit, commands=((*FIRST, UNIT, "tests/tools"),)), *labs]
 
 
 def _near(tree: Tree, path: str) -> List[str]:
