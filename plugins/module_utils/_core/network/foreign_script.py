@@ -43,6 +43,7 @@ addresses() {
         $3 == "inet" || $3 == "inet6" {
             gsub(/\\/, " "); n = split($0, w)
             ip = w[4]; sub("/.*", "", ip)
+            if (w[2] == "lo" && w[4] ~ /^(127\.0\.0\.1\/8|::1\/128)$/) next  # not every kernel says that it is its own
             if (ip in skip || /valid_lft [0-9]/ || / proto (0x)?[123] / || (ip ~ /^fe[89ab]/ && w[4] !~ /\/128$/)) next
             line = (w[3] == "inet" ? 4 : 6) " address replace " w[4]
             for (i = 5; i <= n; i++) {
@@ -112,6 +113,13 @@ busy() {
     systemctl is-active --quiet systemd-networkd.service 2>>foreign.log || return 1
     timeout 5 networkctl list --no-legend --no-pager 2>>foreign.log | awk '$5 ~ /^(pending|initialized|configuring)$/ { found = 1 } END { exit !found }'
 }
+uptime() {
+    cut -d . -f 1 /proc/uptime
+}
+missing() {
+    objects > foreign.now 2>foreign.log
+    awk 'FILENAME == "foreign.now" { there[$0]; next } !($0 in there)' foreign.now foreign.before
+}
 at_once() {
     for family in 4 6; do
         sed -n "s/^$family //p" @left@ | timeout 20 ip -force "-$family" -batch - >>foreign.log 2>&1
@@ -133,9 +141,11 @@ save)
 restore)
     [ -e foreign.before ] || exit 0
     quiet=0
+    end=$(($(uptime) + 20))
+    : > @left@
     for turn in $(seq 30); do
-        objects > foreign.now 2>foreign.log
-        awk 'FILENAME == "foreign.now" { there[$0]; next } !($0 in there)' foreign.now foreign.before > @left@
+        [ "$(uptime)" -lt $end ] || break
+        [ ! -s foreign.before ] || missing > @left@
         if [ -s @left@ ]; then
             if cmp -s @left@ foreign.last; then one_by_one; else quiet=0; at_once; fi
             cp @left@ foreign.last
@@ -152,7 +162,10 @@ exit 0
 
 
 def foreign_script(folder: str, foreign: Foreign) -> str:
-    """The script, which takes SAVE or RESTORE. What cannot be put back is tried again until nothing changes any more."""
+    """The script, which takes SAVE or RESTORE. What cannot be put back is tried again until nothing changes any more.
+
+    That is 30 times or for 20 seconds at most: on a slow host each time takes seconds, and nobody can confirm the change meanwhile.
+    """
     statics = " ".join(f"{_plain(destination)}@{table}" for destination, table in foreign.statics)
     words = {"folder": folder, "known": " ".join(foreign.known), "statics": statics, "left": LEFT}
     text = _SCRIPT
