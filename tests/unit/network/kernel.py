@@ -100,7 +100,8 @@ class Kernel:
         lower = given.get("link", "")
         if lower:
             self._link(lower)
-            if any((one.lower, one.vlan_id) == (lower, int(options["id"])) for one in self.links.values()):
+            protocol = options.get("protocol", "802.1q")
+            if any((one.lower, one.vlan_id, one.vlan_protocol) == (lower, int(options["id"]), protocol) for one in self.links.values()):
                 raise Failed("this VLAN exists")
         mtu = int(given.get("mtu", self.links[lower].mtu if lower else 1500))
         mac = given.get("address", self.links[lower].mac if lower else "02:00:00:00:00:fe")
@@ -111,6 +112,7 @@ class Kernel:
         self.links[name] = Link(
             name, kind, mac, mtu=mtu, up=False, carrier=False, lower=lower, stp=stp, mode=mode,
             vlan_id=int(options.get("id", 0)), options=options if kind in ("bond", "bridge") else {},
+            vlan_protocol=options.get("protocol", "802.1q"),
         )  # fmt: skip
         self.addresses[name] = []
         if kind == "bridge":

@@ -14,6 +14,7 @@ from ._auto import KEYS4, KEYS6, read_auto
 from ._bonds import read_bond
 from ._bridges import read_bridge
 from ._read import Place, address, boolean, choice, mac, mapping, name, number, sequence
+from .link_options import VLAN_PROTOCOL
 from .model import Address, Family, Interface
 
 TYPES = ("ethernet", "bridge", "bond", "vlan", "dummy")
@@ -157,10 +158,11 @@ def _reserved(network: Any, ip: str) -> str:
 
 
 def _vlan(value: Any, place: Place) -> Dict[str, Any]:
-    given = mapping(value, ("base-iface", "id"), "{base-iface: eth0, id: 5}", place)
+    given = mapping(value, ("base-iface", "id", "protocol"), "{base-iface: eth0, id: 5}", place)
     for key in ("base-iface", "id"):
         if key not in given:
             (place / key).note("is missing", "Write for example {base-iface: eth0, id: 5}")
     base = name(given["base-iface"], place / "base-iface") if "base-iface" in given else ""
     found = number(given.get("id"), 1, 4094, "a VLAN (IEEE 802.1Q: 0 and 4095 are reserved)", place / "id")
-    return {"base": base, "vlan_id": found or 0}
+    spoken = VLAN_PROTOCOL.read(given["protocol"], place / "protocol") if given.get("protocol") is not None else ""
+    return {"base": base, "vlan_id": found or 0, "vlan_protocol": spoken or VLAN_PROTOCOL.default}

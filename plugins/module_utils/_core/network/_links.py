@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ._draft import Draft, address_words, in_bond, joins_bond, masters, restore, set_link
 from ._link_settings import born_with
+from .link_options import VLAN_PROTOCOL
 from .model import Address, Interface, Link, Operation
 
 CARRIER = re.compile(r"sf-(up|dn)[0-9]+")
@@ -61,13 +62,19 @@ def _make(interface: Interface, draft: Draft) -> None:
     elif interface.type == "bond":
         words += ["mode", interface.mode, *born_with(interface)]
     elif interface.type == "vlan":
-        words += ["id", str(interface.vlan_id)]
+        words += vlan_words(interface)
     gone = (("link", "delete", "dev", name),)
     draft.prepare.append(Operation("add_link", name, tuple(words), gone))
     if interface.mtu is not None and interface.type != "vlan":
         draft.prepare.append(set_link(name, ["mtu", str(interface.mtu)]))  # said after, so that it stays with any port
     if not interface.ipv6.enabled and draft.observed.ipv6:
         draft.prepare.append(set_link(name, ["addrgenmode", "none"]))
+
+
+def vlan_words(interface: Interface) -> List[str]:
+    """What ip-link(8) is told of a VLAN."""
+    words = ["protocol", interface.vlan_protocol] if interface.vlan_protocol != VLAN_PROTOCOL.default else []
+    return [*words, "id", str(interface.vlan_id)]
 
 
 def _carrier(interface: Interface, draft: Draft) -> None:

@@ -11,14 +11,11 @@ from typing import Dict, Sequence, Tuple
 from ..limits import BadText, Entry
 from .link_options import BOND, BRIDGE, FILTERING, PORT, STP
 from .model import Vlan
-from .vlans import LARGEST, joined
+from .vlans import LARGEST, PROTOCOLS, joined
 
 _BOND_KEYS = {option.key: option.key for option in BOND}
 _SHOWN_AS = {**_BOND_KEYS, "lacp_rate": "ad_lacp_rate"}
 """An option of a bond by which it is set -> that by which it is shown."""
-
-_PROTOCOLS = {"[33024]": "802.1Q", "[34984]": "802.1ad"}
-"""How ``ip -N`` shows the protocol of VLANs (ETH_P_8021Q and ETH_P_8021AD in linux/if_ether.h), and how it is set."""
 
 
 def read_options(kind: str, data: Entry) -> Dict[str, str]:
@@ -28,7 +25,7 @@ def read_options(kind: str, data: Entry) -> Dict[str, str]:
         if "group_fwd_mask" in found:
             found["group_fwd_mask"] = str(_hexadecimal(data, "group_fwd_mask"))
         if "vlan_protocol" in found:
-            found["vlan_protocol"] = _PROTOCOLS.get(found["vlan_protocol"], found["vlan_protocol"])
+            found["vlan_protocol"] = PROTOCOLS.get(found["vlan_protocol"], found["vlan_protocol"])
         return found
     if kind != "bond":
         return {}

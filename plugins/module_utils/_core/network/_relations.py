@@ -118,10 +118,10 @@ def _other_way(address: Address) -> str:
 
 
 def _check_twins(written: Written) -> None:
-    seen: Dict[Tuple[str, int], str] = {}
+    seen: Dict[Tuple[str, int, str], str] = {}
     for interface, place in written:
         if interface.base and interface.vlan_id:
-            key = (interface.base, interface.vlan_id)
+            key = (interface.base, interface.vlan_id, interface.vlan_protocol)
             if key in seen:
                 (place / "vlan").note(f"VLAN {key[1]} of {key[0]} is already {seen[key]}", "Write each VLAN once")
             seen.setdefault(key, interface.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Iterator, List
 
 from ._links import CARRIER
+from .link_options import VLAN_PROTOCOL
 from .model import Desired, Interface, Observed
 from .vlans import by_default, default_pvid, filters, includes, pvid_of
 
@@ -38,8 +39,17 @@ def _bridge(interface: Interface, desired: Desired, observed: Observed) -> Itera
             f"{interface.name} has addresses, but is itself in no VLAN without a tag, so that no port reaches them. "
             "Write bridge.vlan, for example {mode: access, tag: 10}, or give the addresses to a VLAN interface on it"
         )
+    own = interface.options.get("vlan_protocol", VLAN_PROTOCOL.default).lower()
     for other in desired.interfaces:
-        if other.type == "vlan" and not other.absent and other.base == interface.name and not includes(itself, other.vlan_id):
+        if other.type != "vlan" or other.absent or other.base != interface.name:
+            continue
+        if other.vlan_protocol != own:
+            if not pvid_of(itself):
+                yield (
+                    f"{interface.name} itself is in no VLAN without a tag, in which frames of {other.name} ({other.vlan_protocol}) "
+                    f"are for a bridge of {own}. Write bridge.vlan, for example {{mode: access, tag: 10}}, or the same protocol for both"
+                )
+        elif not includes(itself, other.vlan_id):
             yield (
                 f"{interface.name} itself is not in VLAN {other.vlan_id}, which {other.name} is for. "
                 f"Write it in bridge.vlan: {{mode: trunk, trunk-tags: [{{id: {other.vlan_id}}}]}}"

@@ -146,6 +146,7 @@ def _interface(link: Link, observed: Observed, names: Set[str]) -> Interface:
         mode=link.mode,
         base=link.lower if kind == "vlan" else "",
         vlan_id=link.vlan_id,
+        vlan_protocol=link.vlan_protocol,
     )
     return _with_options(interface, observed)
 

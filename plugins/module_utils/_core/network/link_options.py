@@ -69,6 +69,8 @@ VLAN = (
     Option("vlan-default-pvid", "vlan_default_pvid", "1", 0, 4094),
     Option("vlan-protocol", "vlan_protocol", "802.1Q", words=("802.1Q", "802.1ad")),
 )
+VLAN_PROTOCOL = Option("protocol", "protocol", "802.1q", words=("802.1q", "802.1ad"))
+"""That of an interface of type vlan: whose tag its frames have."""
 BRIDGE = (
     Option("group-forward-mask", "group_fwd_mask", "0", 0, 65535),
     Option("mac-ageing-time", "ageing_time", "30000", 0, 1000000, 100),

@@ -106,10 +106,11 @@ class Interface:
 
     ``type`` is ethernet, bridge, bond, vlan or dummy. ``mac`` is empty and ``mtu`` None when nothing is asked for; ``pinned``
     fills in the MAC of bridges and bonds. ``card`` is the MAC of the card that is meant, whatever the kernel calls it; ``pinned``
-    fills in its name. ``ports`` are the names of a bridge's or a bond's members, ``base`` and ``vlan_id`` belong to a VLAN, ``mode``
-    to a bond, and ``options`` to a bond or a bridge, by the keys and values of ip-link(8): those that are asked for, to which
-    ``pinned`` adds what the kernel has. So it does with ``port_options`` and ``vlans``, which are those of each port of a bridge;
-    ``vlans`` by the name of the bridge are those of the bridge itself. ``stp`` is None when nothing is asked for.
+    fills in its name. ``ports`` are the names of a bridge's or a bond's members; ``base``, ``vlan_id`` and ``vlan_protocol``
+    (802.1q or 802.1ad) belong to a VLAN, ``mode`` to a bond, and ``options`` to a bond or a bridge, by the keys and values of
+    ip-link(8): those that are asked for, to which ``pinned`` adds what the kernel has. So it does with ``port_options`` and
+    ``vlans``, which are those of each port of a bridge; ``vlans`` by the name of the bridge are those of the bridge itself.
+    ``stp`` is None when nothing is asked for.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Interface:
     card: str = ""
     port_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     vlans: Mapping[str, Tuple[Vlan, ...]] = field(default_factory=dict)
+    vlan_protocol: str = "802.1q"
 
     @property
     def addresses(self) -> Tuple[Address, ...]:
@@ -272,7 +274,7 @@ class Link:
     administrator's flag; ``master`` the bridge or bond it is a port of; ``lower`` the interface it sits on (VLAN,
     macvlan, macvtap). ``mac`` is the present address, ``permanent_mac`` the card's own where the kernel tells it. ``options``
     are those of a bridge or a bond, ``port_options`` those of a bridge's port, as far as they are known here, by the keys by which
-    ip-link(8) sets them. ``altnames`` are further names of it.
+    ip-link(8) sets them. ``altnames`` are further names of it; ``vlan_protocol`` is that of an ``Interface``.
     """
 
     name: str
@@ -293,6 +295,7 @@ class Link:
     link_local: bool = True
     port_options: Mapping[str, str] = field(default_factory=dict)
     altnames: Tuple[str, ...] = ()
+    vlan_protocol: str = "802.1q"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from typing import Dict, FrozenSet, Iterable, Iterator, List, Mapping, Sequence,
 from ..limits import BadText, Entry, entries_of, excerpt, load_json
 from ._hops import with_hops
 from ._observe_bridges import read_options, read_port_options, read_vlans
+from .link_options import VLAN_PROTOCOL
 from .model import REJECTING, ROUTE_ATTRIBUTES, Address, Hop, Link, Observed, Route, Rule
+from .vlans import PROTOCOLS as vlan_protocols
 
 # -N: tables and protocols as numbers, since a host may have names of its own for them in /etc/iproute2
 COMMANDS: Mapping[str, Tuple[str, ...]] = {
@@ -109,7 +111,14 @@ def _link(entry: Entry) -> Link:
         port_options=read_port_options(info),
         altnames=tuple(entry.texts("altnames")),
         link_local=entry.text("inet6_addr_gen_mode", "none") != "none",
+        vlan_protocol=_vlan_protocol(data) if kind == "vlan" else VLAN_PROTOCOL.default,
     )
+
+
+def _vlan_protocol(data: Entry) -> str:
+    """As nmstate writes it."""
+    shown = data.scalar("protocol", VLAN_PROTOCOL.default)
+    return vlan_protocols.get(shown, shown).lower()
 
 
 def _lower(entry: Entry, kind: str) -> str:

@@ -98,13 +98,14 @@ def _ports(managed: Dict[str, Interface]) -> List[str]:
 
 def _unchangeable(interface: Interface, link: Optional[Link], observed: Observed) -> Iterator[str]:
     if interface.type == "vlan":
-        if link is not None and (link.lower, link.vlan_id) != (interface.base, interface.vlan_id):
+        wanted = (interface.base, interface.vlan_id, interface.vlan_protocol)
+        if link is not None and (link.lower, link.vlan_id, link.vlan_protocol) != wanted:
             yield (
-                f"is VLAN {link.vlan_id} of {link.lower}, which cannot be changed while it exists. "
+                f"is VLAN {link.vlan_id} of {link.lower} by {link.vlan_protocol}, which cannot be changed while it exists. "
                 "Give the new VLAN another name, and this one state: absent"
             )
         for other in observed.links.values():
-            same = (other.lower, other.vlan_id) == (interface.base, interface.vlan_id)
+            same = (other.lower, other.vlan_id, other.vlan_protocol) == wanted
             if other.kind == "vlan" and other.name != interface.name and same:
                 yield f"VLAN {interface.vlan_id} of {interface.base} exists already as {other.name}. Use that name"
     for key in _ONLY_WHEN_DOWN if interface.type == "bond" and link is not None else ():

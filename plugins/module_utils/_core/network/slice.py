@@ -14,7 +14,7 @@ from ._auto import auto_data, auto_from
 from ._bridges import as_vlan, as_words, read_bridge
 from ._hops import merged, split
 from ._read import Place
-from .link_options import BRIDGE, PORT, STP
+from .link_options import BRIDGE, PORT, STP, VLAN_PROTOCOL
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
 
@@ -49,7 +49,7 @@ def _interface(one: Interface) -> Dict[str, Any]:
     elif one.type == "bond":
         data["link_aggregation"] = {"mode": one.mode, "port": list(one.ports), "options": dict(one.options)}
     elif one.type == "vlan":
-        data["vlan"] = {"base_iface": one.base, "id": one.vlan_id}
+        data["vlan"] = {"base_iface": one.base, "id": one.vlan_id, "protocol": one.vlan_protocol}
     return data
 
 
@@ -166,6 +166,7 @@ def _read_interface(one: Mapping[str, Any]) -> Interface:
         base=str(vlan.get("base_iface", "")),
         vlan_id=int(vlan.get("id", 0)),
         card=card if by_mac else "",
+        vlan_protocol=_vlan_protocol(vlan.get("protocol") or VLAN_PROTOCOL.default),
         **(_read_bridge(one) if type_ == "bridge" else fields),
     )
 
@@ -177,6 +178,12 @@ def _read_bridge(one: Mapping[str, Any]) -> Dict[str, Any]:
         first = notes.problems[0]
         raise ValueError(f"{first.variable}: {first.message}. {first.remedy}")
     return fields
+
+
+def _vlan_protocol(value: Any) -> str:
+    if value not in VLAN_PROTOCOL.words:
+        raise ValueError(f"{value!r} is not a protocol of VLANs")
+    return str(value)
 
 
 def _text(value: Any) -> str:

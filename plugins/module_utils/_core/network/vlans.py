@@ -11,6 +11,8 @@ from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 from .model import Interface, Vlan
 
 LARGEST = 4094
+PROTOCOLS = {"[33024]": "802.1Q", "[34984]": "802.1ad"}
+"""How ``ip -N`` shows the protocol of VLANs (ETH_P_8021Q and ETH_P_8021AD in linux/if_ether.h), and how it is set."""
 Words = Tuple[str, ...]
 
 

@@ -19,6 +19,8 @@ from typing import Dict, Iterable, List, Mapping, Set, Tuple
 from ...limits import excerpt, split_lines
 from .._draft import address_words, route_words, rule_words
 from .._link_settings import born_with
+from .._links import vlan_words
+from ..link_options import VLAN_PROTOCOL
 from ..model import Desired, FileChange, Files, Interface
 from ..vlans import by_default, default_pvid, filters, requests
 from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
@@ -98,6 +100,8 @@ def _text(interface: Interface, desired: Desired) -> str:
     if not stanzas or not stanzas[0][0].startswith("inet "):
         stanzas.insert(0, ("inet manual", []))
     stanzas[0][1][:0] = [f"pre-up {line}" for line in _make(interface, desired)]
+    if interface.vlan_protocol != VLAN_PROTOCOL.default:
+        stanzas[0][1].append(f"vlan-protocol {interface.vlan_protocol}")  # ifupdown2 makes a VLAN with a dot in its name itself
     if not interface.ipv6.enabled:
         stanzas[0][1].append("ipv6-addrgen off")
     peers = [f"ip {' '.join(address_words('replace', interface.name, one))}" for one in interface.ipv6.addresses if one.peer]
@@ -118,7 +122,7 @@ def _make(interface: Interface, desired: Desired) -> List[str]:
     lines: List[str] = []
     card = f" address {interface.mac}" if interface.mac else ""
     if interface.type == "vlan":
-        lines.append(f"ip link add link {interface.base} name {name}{card} type vlan id {interface.vlan_id} || true")
+        lines.append(f"ip link add link {interface.base} name {name}{card} type vlan {' '.join(vlan_words(interface))} || true")
     elif interface.type == "bond":
         lines.append(f"ip link add name {name}{card} type bond mode {interface.mode} {' '.join(born_with(interface))} || true")
     elif interface.type == "bridge":

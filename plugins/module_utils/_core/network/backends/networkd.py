@@ -9,7 +9,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Dict, List, Mapping, Tuple
 
-from ..link_options import BRIDGE, FILTERING, STP, by_key
+from ..link_options import BRIDGE, FILTERING, STP, VLAN_PROTOCOL, by_key
 from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
 from ..vlans import span
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
@@ -117,7 +117,8 @@ def _netdev(interface: Interface) -> List[Section]:
     if interface.type == "dummy":
         return [("NetDev", head)]
     if interface.type == "vlan":
-        return [("NetDev", head), ("VLAN", [("Id", str(interface.vlan_id))])]
+        protocol = [("Protocol", interface.vlan_protocol)] if interface.vlan_protocol != VLAN_PROTOCOL.default else []
+        return [("NetDev", head), ("VLAN", [("Id", str(interface.vlan_id)), *protocol])]
     lines = [("Mode", interface.mode)]
     for key, value in sorted(interface.options.items()):
         if key in BOND_KEYS:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from uuid import NAMESPACE_DNS, uuid5
 
-from ..link_options import BRIDGE, FILTERING, STP, by_key
+from ..link_options import BRIDGE, FILTERING, STP, VLAN_PROTOCOL, by_key
 from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule, Vlan
 from ..vlans import span
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
@@ -145,7 +145,8 @@ def _profile(interface: Interface, desired: Desired) -> List[Section]:
         found.append(("bond", [("mode", interface.mode), *sorted(interface.options.items())]))
     elif interface.type == "vlan":
         # flag 1: the headers are reordered, as the kernel does by default
-        found.append(("vlan", [("flags", "1"), ("id", str(interface.vlan_id)), ("parent", interface.base)]))
+        protocol = [("protocol", interface.vlan_protocol)] if interface.vlan_protocol != VLAN_PROTOCOL.default else []
+        found.append(("vlan", [("flags", "1"), ("id", str(interface.vlan_id)), ("parent", interface.base), *protocol]))
     if master is not None and master.type == "bridge":
         port = _port(master, name)
         found += [("bridge-port", port)] if port else []

@@ -11,6 +11,7 @@ from typing import Iterator, List, Tuple
 
 from .._auto import settings_of
 from ..detect import TITLES
+from ..link_options import VLAN_PROTOCOL
 from ..model import ROUTE_ATTRIBUTES, Desired, Interface, Route, Rule
 from . import netplan, networkd, networkmanager
 from .base import present
@@ -33,6 +34,7 @@ def unsupported(backend: str, desired: Desired) -> List[Unsupported]:
     found: List[Unsupported] = []
     for interface in present(desired):
         found += _addresses(backend, interface)
+        found += _vlan(backend, interface)
         found += _auto(backend, interface)
     for route in desired.routes:
         found += _route(backend, route) if not route.absent else []
@@ -52,6 +54,12 @@ def _addresses(backend: str, interface: Interface) -> Iterator[Unsupported]:
             if not address.alone:
                 remedy = f"Remove peer: {address.peer}, and write a route to its network without next-hop-address"
             yield _lacks(backend, where, f"the peer of {address.ip}", remedy)
+
+
+def _vlan(backend: str, interface: Interface) -> Iterator[Unsupported]:
+    if backend == "netplan" and interface.vlan_protocol != VLAN_PROTOCOL.default:
+        remedy = f"Set network_backend to another program, or remove protocol for {VLAN_PROTOCOL.default}"
+        yield _lacks(backend, f"interfaces.{interface.name}.vlan.protocol", f"protocol: {interface.vlan_protocol}", remedy)
 
 
 def _auto(backend: str, interface: Interface) -> Iterator[Unsupported]:
