@@ -158,6 +158,14 @@ def test_a_bridge_and_a_bond_of_a_real_kernel_have_these_defaults(namespace: Nam
     assert from_kernel(namespace.run(*COMMANDS["links"]))["br7"]["ageing_time"] == "6000"
 
 
+def test_the_protocol_of_a_bridge_s_vlans_is_no_drift_where_it_is_the_default() -> None:
+    """As text, for kernels that filter VLANs: ip -N prints it as a number in brackets."""
+    for number, warned in ((33024, False), (34984, True)):
+        text = f'[{{"ifname":"br0","linkinfo":{{"info_kind":"bridge","info_data":{{"vlan_protocol":"[{number}]"}}}}}}]'
+        warnings = said("networkd", {}, DESIRED, WITH_BRIDGE, kernel=from_kernel(text))[0].warnings
+        assert ["vlan_protocol is 802.1ad now and 802.1q after the next boot" in line for line in warnings] == [True] * warned
+
+
 def test_what_ip_prints_of_a_bond_is_read_with_its_lists_and_nulls() -> None:
     data = '{"mode":"active-backup","updelay":0,"arp_validate":null,"arp_ip_target":["192.0.2.1","192.0.2.2"],"ad_select":"stable"}'
     text = f'[{{"ifname":"bond0","linkinfo":{{"info_kind":"bond","info_data":{data}}}}},{{}},{{"ifname":"eth0"}}]'

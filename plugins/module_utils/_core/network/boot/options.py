@@ -19,6 +19,7 @@ from ..backends.base import present
 from ..model import Desired, Observed
 from ..observe import Unreadable, read_entries
 from ..plan import plan
+from ..vlans import PROTOCOLS
 from .findings import Boot
 
 # net/bridge/br_device.c, br_multicast.c, br_vlan.c and drivers/net/bonding/bond_main.c of Linux 5.10 and later
@@ -195,7 +196,8 @@ def from_kernel(text: str) -> Dict[str, Dict[str, str]]:
 
 def _kernel_text(data: Entry, key: str) -> str:
     try:
-        return plain(data.scalar(key))
+        text = data.scalar(key)
+        return plain(PROTOCOLS.get(text, text))
     except BadText:
         try:
             return ",".join(data.texts(key)) or "none"  # arp_ip_target is a list
