@@ -13,7 +13,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network imp
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import manages, mentioned
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import device_name, stacked
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import device_name, stacked
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
     read_desired,
     read_known,

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings, requests
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import prepare, restore, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import restore, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     Address,
     Desired,

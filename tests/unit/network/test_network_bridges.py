@@ -19,7 +19,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.bac
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import export
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import batches, prepare, restore, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import restore, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed, Vlan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe

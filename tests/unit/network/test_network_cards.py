@@ -15,7 +15,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.bac
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import RUN_NETWORKD, prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import RUN_NETWORKD, prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan

@@ -22,24 +22,26 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     ADOPTING,
     APPLIED,
     CONFIRMED,
-    IFUPDOWN,
-    NETWORKMANAGER,
     OPEN,
     RECOVER_LINK,
     RECOVER_UNIT,
     RESTORED,
-    Change,
-    Claim,
     Source,
     Step,
     adopt,
-    batches,
     finish,
-    prepare,
     recover,
     restore,
     sources,
     switch,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import (
+    IFUPDOWN,
+    NETWORKMANAGER,
+    Change,
+    Claim,
+    prepare,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (

@@ -11,7 +11,9 @@ from typing import Sequence, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, Change, batches, prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change, prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Plan
 

@@ -16,7 +16,7 @@ from typing import Any, List, Optional, Sequence
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
     Known,
     read_desired,

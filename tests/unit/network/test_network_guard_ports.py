@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import prepare, sources, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import sources, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Link, Observed, Operation, Plan
 
 

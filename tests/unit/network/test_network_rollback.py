@@ -17,11 +17,10 @@ from typing import Dict, Iterator, List, Sequence
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
-    APPLIED,
-    RESTORED,
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import (
     Change,
-    batches,
     prepare,
     unrestorable,
 )

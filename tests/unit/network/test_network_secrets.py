@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import Work

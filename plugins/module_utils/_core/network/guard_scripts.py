@@ -10,7 +10,9 @@ from shlex import quote
 from typing import Dict, List, Sequence
 
 from .foreign_script import FOREIGN, RESTORE, SAVE, foreign_script
-from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, VLANS, Change, Step, adopt, finish, leave, recover, restore, switch
+from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, Step, adopt, finish, leave, recover, restore, switch
+from .guard_batches import VLANS
+from .guard_change import Change
 from .kernel_scripts import BEFORE, kernel_files
 
 TOO_LATE = 3

@@ -23,7 +23,7 @@ from ..._core.network.boot.interfaces5 import sources
 from ..._core.network.boot.options import from_kernel, made
 from ..._core.network.boot.review import after_changes, review
 from ..._core.network.boot.rewriters import CLOUD_CONFIG, CLOUD_OFF, PENDING, Writers
-from ..._core.network.guard import FIRST
+from ..._core.network.guard_change import FIRST
 from ..._core.network.model import Desired, Files, Observed
 from ..._core.network.observe import COMMANDS
 from ..command import CommandRunner

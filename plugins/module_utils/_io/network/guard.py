@@ -19,20 +19,9 @@ from ..._core.limits import BadText
 from ..._core.masking import masked_message
 from ..._core.network.advertisements import requests
 from ..._core.network.foreign_script import FOREIGN, LEFT, RESTORE
-from ..._core.network.guard import (
-    ADOPTING,
-    APPLIED,
-    CONFIRMED,
-    LOCK,
-    OPEN,
-    RESTORED,
-    ROLLBACK,
-    ROOT,
-    SWITCH,
-    Change,
-    batches,
-    sources,
-)
+from ..._core.network.guard import ADOPTING, APPLIED, CONFIRMED, LOCK, OPEN, RESTORED, ROLLBACK, ROOT, SWITCH, sources
+from ..._core.network.guard_batches import batches
+from ..._core.network.guard_change import Change
 from ..._core.network.guard_record import Known, is_id, read_known, write_known
 from ..._core.network.guard_scripts import HELD, TOO_LATE, scripts
 from ..._core.network.kernel_scripts import DIFFERS

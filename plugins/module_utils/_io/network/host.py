@@ -29,7 +29,7 @@ from ..._core.network.foreign import (
     statics,
 )
 from ..._core.network.foreign_script import Foreign
-from ..._core.network.guard import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable
+from ..._core.network.guard_change import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable
 from ..._core.network.guard_record import (
     read_desired,
     read_known_addresses,

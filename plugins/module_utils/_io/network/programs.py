@@ -13,7 +13,7 @@ from typing import Collection, Dict, FrozenSet, Iterable, List, Tuple
 
 from ..._core.network.backends import ifupdown, netplan
 from ..._core.network.detect import Seen
-from ..._core.network.guard import FIRST, device_name
+from ..._core.network.guard_change import FIRST, device_name
 from ..command import CommandRunner
 from .observe import active, read_files, read_text
 
