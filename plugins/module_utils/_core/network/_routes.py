@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Sequence, Set, Tuple
+from typing import List, Mapping, Sequence, Set, Tuple
 
 from ._addresses import donors, final
 from ._along import moved_routes
@@ -129,27 +129,44 @@ def note_losses(draft: Draft) -> None:
 
 def plan_rules(draft: Draft) -> None:
     """Rules are added and taken away one by one; those that are not named stay, unless another is to stand in their place:
-    beside the old rule, which is asked first, the new one would have no effect before the next boot. The kernel takes two
-    that differ in ``not`` alone for the same one (rule_exists in net/core/fib_rules.c), so of these the old one goes first.
+    beside the old rule, which is asked first, the new one would have no effect before the next boot.
+
+    A request to delete a rule takes the first one that has what it names, and perhaps more. So those of a place go in their order, and
+    before the new one is there where they could be taken for it: the kernel takes two that differ in ``not`` alone for the same one
+    (rule_exists in net/core/fib_rules.c).
     """
-    wanted = [rule for rule in draft.desired.rules if not rule.absent]
-    places = [rule.place for rule in wanted]
-    gone = [rule for rule in draft.observed.rules if rule.place in places and rule not in draft.desired.rules]
-    twins = [rule for rule in gone if replace(rule, invert=not rule.invert) in wanted]
-    draft.switch += [_rule_operation("del", rule) for rule in twins]
+    wanted = {rule.place: rule for rule in draft.desired.rules if not rule.absent}
+    gone = [rule for rule in draft.observed.rules if rule.place in wanted and rule not in draft.desired.rules]
+    places = {rule.place for rule in gone if replace(rule, invert=not rule.invert) == wanted[rule.place]} | _behind(wanted, gone, draft.observed)
+    first = [rule for rule in draft.observed.rules if rule.place in places]
+    draft.switch += [_rule_operation("del", rule) for rule in first]
     for rule in draft.desired.rules:
         there = rule in draft.observed.rules
         if rule.absent and there:
             draft.cleanup.append(_rule_operation("del", rule))
-        elif not rule.absent and not there:
+        elif not rule.absent and (not there or rule.place in places):
             draft.switch.append(_rule_operation("add", rule, [one for one in gone if one.place == rule.place]))
-    draft.switch += [_rule_operation("del", rule) for rule in gone if rule not in twins]
+    draft.switch += [_rule_operation("del", rule) for rule in gone if rule.place not in places]
+    draft.notes += [f"the rule '{rule}' is not in the inventory and goes" for rule in gone if rule.selectors]
+
+
+def _behind(wanted: Mapping[Tuple[int, int], Rule], gone: Sequence[Rule], observed: Observed) -> Set[Tuple[int, int]]:
+    """The places in which a rule that goes stands behind the wanted one."""
+    passed: Set[Tuple[int, int]] = set()
+    found: Set[Tuple[int, int]] = set()
+    for rule in observed.rules:
+        if rule == wanted.get(rule.place):
+            passed.add(rule.place)
+        elif rule in gone and rule.place in passed:
+            found.add(rule.place)
+    return found
 
 
 def _rule_operation(verb: str, rule: Rule, before: Sequence[Rule] = ()) -> Operation:
-    """``before`` were in its place. A request to delete a rule takes the first one that has what it names, and perhaps more: so it
-    is made once for each that this may be, and then they are given back.
+    """``before`` were in its place: what may be any of these is deleted once for each, and then they are given back. But those with
+    ``selectors`` only in the kernel's own words (see ``kernel_words``): without them they would be for more than they were.
     """
     kind, back = ("delete_rule", "add") if verb == "del" else ("add_rule", "del")
-    undo = (rule_words(back, rule),) * (1 + len(before)) + tuple(rule_words("add", one) for one in before)
+    lines = [(back, rule)] * (1 + len(before)) + [("add", one) for one in before]
+    undo = tuple(rule_words(word, one) for word, one in lines if word == "del" or not one.selectors)
     return Operation(kind, "", rule_words(verb, rule), undo, 6 if rule.family == 6 else 0)

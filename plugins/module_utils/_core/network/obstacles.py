@@ -211,7 +211,7 @@ def _sources(desired: Desired, observed: Observed) -> Iterator[str]:
 
 
 def _rules(desired: Desired, observed: Observed) -> Iterator[str]:
-    """A rule in the place of one that is asked for goes, and must be one that a rollback can give back."""
+    """A rule in the place of one that is asked for goes, and must not be a program's."""
     wanted = {rule.place: rule for rule in desired.rules if not rule.absent}
     for rule in observed.rules:
         asked = wanted.get(rule.place)
@@ -219,9 +219,7 @@ def _rules(desired: Desired, observed: Observed) -> Iterator[str]:
             continue
         where = f"rules.{asked.priority}: the IPv{rule.family} rule '{rule}' is there, and"
         remedy = "Give the new rule another priority, or delete that one"
-        if rule.selectors:
-            yield f"{where} its {', '.join(rule.selectors)} could not be put back. {remedy}"
-        elif rule.protocol not in ("", *_BY_HAND):
+        if rule.protocol not in ("", *_BY_HAND):
             yield f"{where} a program made it (protocol {rule.protocol}). {remedy}"
 
 
