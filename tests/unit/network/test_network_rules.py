@@ -101,7 +101,7 @@ def test_the_files_say_what_the_rule_says() -> None:
     assert "Priority=102\nTable=254\nSuppressPrefixLength=0\nFamily=ipv4\n" in text
     text = "".join(NetworkManager().files(desired).values())
     assert "routing-rule1=priority 100 not from 198.51.100.0/24 oif eth0 fwmark 5/15 type prohibit\n" in text
-    assert "routing-rule2=priority 102 from 0.0.0.0/0 suppress_prefixlength 0 table 254\n" in text
+    assert "routing-rule2=priority 102 from 0.0.0.0/0 table 254 suppress_prefixlength 0\n" in text
     text = "".join(Ifupdown().files(desired).values())
     assert "up ip -4 rule add priority 100 not from 198.51.100.0/24 oif eth0 fwmark 5/15 type prohibit || true\n" in text
     assert "up ip -4 rule add priority 102 table 254 suppress_prefixlength 0 || true\n" in text

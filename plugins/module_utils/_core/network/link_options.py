@@ -114,3 +114,7 @@ MII = ("miimon", "updelay", "downdelay")
 
 def by_key(options: Iterable[Option]) -> Dict[str, Option]:
     return {option.key: option for option in options}
+
+
+OF_A_BRIDGE = by_key((*STP, *BRIDGE, FILTERING))
+"""All that a bridge itself has."""

@@ -11,7 +11,7 @@ import re
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
-from ..link_options import BRIDGE, STP, by_key
+from ..link_options import OF_A_BRIDGE
 from . import networkd
 from .base import HEAD, Lacks, compare, dns_home, floors, oversized, present, routes_of, rules_of
 from .networkd import Networkd, earlier
@@ -59,7 +59,6 @@ LACKS = Lacks(
     port={"hairpin": ()},
     bond=networkd.LACKS.bond,
 )
-_OPTIONS = by_key(STP + BRIDGE)
 _OURS = re.compile(re.escape(f"{FOLDER}/{PREFIX}") + r"[0-9]+-(.+)\.yaml")
 _KEY = re.compile(r"(?P<indent> *)(?P<quote>[\"']?)(?P<key>[A-Za-z0-9_.*?\[\]-]+)(?P=quote):(?P<rest>.*)")
 
@@ -173,7 +172,7 @@ def _bridge(interface: Interface) -> Dict[str, Any]:
     found: Dict[str, Any] = {"stp": bool(interface.stp)}
     for key, value in sorted(interface.options.items()):
         if key in BRIDGE_KEYS:
-            found[BRIDGE_KEYS[key]] = _OPTIONS[key].value(value)
+            found[BRIDGE_KEYS[key]] = OF_A_BRIDGE[key].value(value)
     for port, options in sorted(interface.port_options.items()):
         for key, value in sorted(options.items()):
             if key in PORT_KEYS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Dict, List, Mapping, Tuple
 
-from ..link_options import BRIDGE, FILTERING, STP, VLAN_PROTOCOL, by_key
+from ..link_options import OF_A_BRIDGE, VLAN_PROTOCOL
 from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
 from ..vlans import span
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
@@ -65,7 +65,6 @@ LACKS = Lacks(
 LONGEST_PATTERN = 200
 """Characters of a pattern that is compared; interfaces have names of at most 15."""
 _MILLISECONDS = ("miimon", "updelay", "downdelay", "arp_interval")
-_OPTIONS = by_key((*STP, *BRIDGE, FILTERING))
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
@@ -129,7 +128,7 @@ def _netdev(interface: Interface) -> List[Section]:
 def _bridge_value(key: str, value: str) -> str:
     if key == "vlan_default_pvid":
         return value if value != "0" else "none"
-    option = _OPTIONS[key]
+    option = OF_A_BRIDGE[key]
     return _yes(value == "1") if option.switch else value if option.words else str(int(value) // option.scale)
 
 

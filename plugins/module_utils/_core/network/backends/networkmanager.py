@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from uuid import NAMESPACE_DNS, uuid5
 
-from ..link_options import BRIDGE, FILTERING, STP, VLAN_PROTOCOL, by_key
+from .._draft import rule_words
+from ..link_options import OF_A_BRIDGE, STP, VLAN_PROTOCOL
 from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule, Vlan
 from ..vlans import span
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
@@ -41,7 +42,6 @@ BRIDGE_KEYS = {
 PORT_KEYS = {"cost": "path-cost", "hairpin": "hairpin-mode", "priority": "priority"}
 LACKS = Lacks("NetworkManager", port={"priority": ("0",)})  # to it, no priority
 _WITHOUT_STP = Lacks("NetworkManager without STP", bridge={option.key: () for option in STP})
-_OPTIONS = by_key((*STP, *BRIDGE, FILTERING))
 _WIRED = ("ethernet", "802-3-ethernet")
 Section = Tuple[str, List[Tuple[str, str]]]
 
@@ -159,7 +159,7 @@ def _profile(interface: Interface, desired: Desired) -> List[Section]:
 def _bridge(interface: Interface) -> List[Tuple[str, str]]:
     lines = [("stp", "true" if interface.stp else "false")]
     for key, value in sorted(interface.options.items()):
-        option = _OPTIONS[key]
+        option = OF_A_BRIDGE[key]
         text = ("true" if value == "1" else "false") if option.switch else str(option.value(value))
         lines.append((BRIDGE_KEYS[key], text))
     return lines + _vlans(interface.vlans.get(interface.name, ()))
@@ -225,11 +225,6 @@ def _route(index: int, route: Route) -> List[Tuple[str, str]]:
 
 
 def _rule(rule: Rule) -> str:
-    everything = "0.0.0.0/0" if rule.family == 4 else "::/0"
-    words = ["priority", str(rule.priority), *(["not"] if rule.invert else []), "from", rule.source or everything]
-    words += ["to", rule.destination] if rule.destination else []
-    words += ["iif", rule.iif] if rule.iif else []
-    words += ["oif", rule.oif] if rule.oif else []
-    words += ["fwmark", rule.mark] if rule.mark else []
-    words += [] if rule.suppress is None else ["suppress_prefixlength", str(rule.suppress)]
-    return " ".join([*words, *(["type", rule.action] if rule.action else ["table", str(rule.table)])])
+    """In the words of ip-rule(8), but that NetworkManager wants the addresses that tell the family."""
+    source = rule.source or ("0.0.0.0/0" if rule.family == 4 else "::/0")
+    return " ".join(rule_words("add", replace(rule, source=source))[2:])
