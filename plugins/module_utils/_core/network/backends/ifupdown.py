@@ -191,7 +191,7 @@ def named(texts: Iterable[str]) -> Set[str]:
     """The interfaces that interfaces(5) files configure. An alias such as eth0:1 is an address of its interface."""
     found: Set[str] = set()
     for text in texts:
-        for words in (line.split() for line in logical_lines(text)):
+        for words in (words_of(line) for line in logical_lines(text)):
             found.update(_base(word) for word in (words[1:2] if words[:1] == ["iface"] else []))
     return found
 
@@ -202,11 +202,11 @@ def without(text: str, names: Set[str]) -> Tuple[str, List[str]]:
     problems: List[str] = []
     skipping = False
     for line in logical_lines(text):
-        words = line.split()
+        words = words_of(line)
         if words and not line.lstrip().startswith("#") and KEYWORDS.fullmatch(words[0]):
             skipping = words[0] == "iface" and len(words) > 1 and _base(words[1]) in names
             if any(_may_fit(one, names) for one in words[1:]) and (_NAMES.fullmatch(words[0]) or words[0] == "iface"):
-                problems.append(f"{excerpt(line.strip())} may be about an interface of the inventory. Name the interfaces one by one")
+                problems.append(f"{excerpt(' '.join(words))} may be about an interface of the inventory. Name the interfaces one by one")
             if _NAMES.fullmatch(words[0]) and names & {_base(one) for one in words[1:]}:
                 rest = [one for one in words[1:] if _base(one) not in names]
                 if rest:
@@ -229,11 +229,16 @@ def _base(name: str) -> str:
     return name.partition(":")[0].partition("=")[0]
 
 
+def words_of(line: str) -> List[str]:
+    """The words of a logical line, as ifupdown joins its parts: with nothing in place of the backslash."""
+    return line.replace("\\\n", "").split()
+
+
 def logical_lines(text: str) -> List[str]:
-    """The lines of a file; one that ends in a backslash goes on in the next."""
+    """The lines of a file; one that ends in a backslash goes on in the next, unless it begins as a comment."""
     found: List[List[str]] = []
     for line in split_lines(text):
-        if found and found[-1][-1].endswith("\\\n"):
+        if found and found[-1][-1].endswith("\\\n") and not found[-1][0].lstrip().startswith("#"):
             found[-1].append(line)
         else:
             found.append([line])

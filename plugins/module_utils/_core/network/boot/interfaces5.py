@@ -13,7 +13,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from ...limits import excerpt
 from ..backends.base import present
-from ..backends.ifupdown import KEYWORDS, is_ours, logical_lines
+from ..backends.ifupdown import KEYWORDS, is_ours, logical_lines, words_of
 from .findings import Boot, Findings, ip_of, kind_of, setting, word
 from .options import kept
 
@@ -54,7 +54,7 @@ def read(path: str, text: str) -> List[Stanza]:
     """Every section of a file, in order. What is before the first is ignored, as are comments."""
     found: List[Stanza] = []
     for line in logical_lines(text):
-        words = line.replace("\\\n", " ").split()
+        words = words_of(line)
         if not words or words[0].startswith("#"):
             continue
         if KEYWORDS.fullmatch(words[0]):
