@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ..fleet.values import kind, shown
-from ._read import Place, add_port, address, choice, mapping, name, sequence
+from ._read import Place, add_port, address, choice, mapping, name, sequence, unknown
 from .link_options import ARP, BOND, MII
 
 MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
@@ -67,7 +67,7 @@ def fits(key: str, mode: str) -> bool:
 
 def _option(key: str, value: Any, mode: str, ports: List[str], place: Place) -> str:
     if key not in BOND_OPTIONS:
-        place.note("no such option of a bond here", f"Use {', '.join(BOND_OPTIONS)}")
+        unknown(key, BOND_OPTIONS, place, "no such option of a bond here")
         return ""
     if not fits(key, mode):
         place.note(f"has no meaning with the mode {mode}, but with {', '.join(_MODES_OF[key])}", "Remove it, or change the mode")

@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from ..fleet.values import Notes, integer, kind, shown, truth
 
 NAME_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
-_NAME = re.compile(r"[^/:%\s\"'\\\[\]*?]+")
+_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")  # the kernel takes more, which a shell or a file of a program would not
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _RESERVED = re.compile(r"sf-(up|dn)[0-9]+")
 _NOT_NAMES = (".", "..", "all", "default")
@@ -49,8 +50,26 @@ def mapping(value: Any, known: Sequence[str], example: str, place: Place) -> Dic
         if name in known:
             found[name] = inner
         else:
-            (place / str(key)).note("no such setting", f"Use {', '.join(known)}")
+            unknown(str(key), known, place / str(key), "no such setting")
     return found
+
+
+def unknown(key: str, known: Sequence[str], place: Place, message: str) -> None:
+    """Note a key that nobody knows, with the one that was probably meant."""
+    near = difflib.get_close_matches(key[:64], known, n=1)
+    place.note(f"{message}; did you mean {near[0]}" if near else message, f"Write {near[0]}" if near else f"Use {', '.join(known)}")
+
+
+def blanks(value: Any, path: str) -> Iterator[str]:
+    """Where a key or an entry of a list has no value, however deep."""
+    if value is None:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from blanks(inner, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from blanks(inner, f"{path}[{index}]")
 
 
 def sequence(value: Any, example: str, place: Place) -> List[Any]:

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.values import Notes, is_domain, shown
 from ._address_lists import read_address_lists
 from ._interfaces import read_interfaces
-from ._read import Place, boolean, choice, mapping, number, sequence
+from ._read import Place, blanks, boolean, choice, mapping, number, sequence, unknown
 from ._relations import check_relations
 from ._routing import read_dns, read_routes
 from ._rules import read_rules
@@ -55,13 +54,29 @@ def resolve(fleet: Fleet) -> Resolution:
     return Resolution(slices, tuple(notes.problems))
 
 
-def _host(host: Host, fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
+def _host(host: Host, fleet: Fleet, all_notes: Notes) -> Optional[Dict[str, Any]]:
+    """What has no value is refused everywhere, and what only follows from that is not said."""
     given = {key: value for key, value in host.variables.items() if key.startswith("network_")}
+    blank = [path for key in sorted(given) if key not in ELSEWHERE for path in blanks(given[key], key)]
+    for path in blank:
+        all_notes.add(host.name, path, "has no value", "Write one, or remove the line")
+    notes = Notes()
+    found = _read(host, given, fleet, notes)
+    all_notes.problems += [one for one in notes.problems if not any(_within(one.variable, path) for path in blank)]
+    return found
+
+
+def _within(variable: str, path: str) -> bool:
+    """Whether something is there, in it, or around it: the place of what its absence means for the whole."""
+    variable, path = variable.replace("_", "-"), path.replace("_", "-")
+    around = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return variable in (path, around) or variable.startswith((f"{path}.", f"{path}["))
+
+
+def _read(host: Host, given: Mapping[str, Any], fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
     for key in sorted(given):
         if key not in KNOWN and key not in ELSEWHERE:
-            near = difflib.get_close_matches(key, KNOWN, n=1)
-            text = f"no such variable; did you mean {near[0]}" if near else "no such variable"
-            notes.add(host.name, key, text, f"Write {near[0]}" if near else f"Use {', '.join(KNOWN)}")
+            unknown(key, KNOWN, Place(host.name, key, notes), "no such variable")
 
     def at(variable: str) -> Place:
         return Place(host.name, variable, notes)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ..addresses import read_address, read_network
@@ -13,12 +14,14 @@ from ..fleet.values import Notes
 from ._auto import auto_data, auto_from
 from ._bridges import as_vlan, as_words, read_bridge
 from ._hops import merged, split
+from ._interfaces import TYPES
 from ._read import Place
 from .link_options import BRIDGE, PORT, STP, VLAN_PROTOCOL
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
 
 Part = TypeVar("Part")
+_WORD = re.compile(r"([A-Za-z0-9_.:][A-Za-z0-9_.:+-]*)?")
 
 
 class BadSlice(ValueError):
@@ -148,22 +151,24 @@ def _with_ports(interfaces: Tuple[Interface, ...]) -> Tuple[Interface, ...]:
 def _read_interface(one: Mapping[str, Any]) -> Interface:
     bond, vlan = (one.get(key) or {} for key in ("link_aggregation", "vlan"))
     type_ = str(one.get("type", "ethernet"))
+    if type_ not in TYPES:
+        raise ValueError(f"{type_!r} is not a type")
     by_mac = one.get("identifier") == "mac-address"
-    card = str(one.get("mac_address") or "")
+    card = _word(one.get("mac_address") or "")
     fields: Dict[str, Any] = {
-        "ports": tuple(map(str, bond.get("port") or ())),
-        "options": {str(key): _text(value) for key, value in (bond.get("options") or {}).items()},
+        "ports": tuple(map(_word, bond.get("port") or ())),
+        "options": {_word(key): _text(value) for key, value in (bond.get("options") or {}).items()},
     }
     return Interface(
-        name=str(one["name"]),
+        name=_word(one["name"]),
         type=type_,
         absent=one.get("state") == "absent",
         mac="" if by_mac else card,
         mtu=_integer(one.get("mtu")),
         ipv4=_read_family(one.get("ipv4") or {}),
         ipv6=_read_family(one.get("ipv6") or {}),
-        mode=str(bond.get("mode", "")),
-        base=str(vlan.get("base_iface", "")),
+        mode=_word(bond.get("mode", "")),
+        base=_word(vlan.get("base_iface", "")),
         vlan_id=int(vlan.get("id", 0)),
         card=card if by_mac else "",
         vlan_protocol=_vlan_protocol(vlan.get("protocol") or VLAN_PROTOCOL.default),
@@ -188,7 +193,15 @@ def _vlan_protocol(value: Any) -> str:
 
 def _text(value: Any) -> str:
     """A list is one of addresses, which the kernel takes with commas between them."""
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return ",".join(map(_word, value if isinstance(value, (list, tuple)) else str(value).split(",")))
+
+
+def _word(value: Any) -> str:
+    """A text that becomes a word of ip(8) and of files. Raises ValueError for what could be more."""
+    text = str(value)
+    if not _WORD.fullmatch(text):
+        raise ValueError(f"{text!r} is not one plain word")
+    return text
 
 
 def _integer(value: Any) -> Optional[int]:
@@ -213,7 +226,7 @@ def _read_route(one: Mapping[str, Any]) -> Tuple[Route, int]:
         raise ValueError(f"{kind!r} is not a route_type")
     route = Route(
         destination=destination,
-        interface=str(one["next_hop_interface"]) if kind == "unicast" else "",
+        interface=_word(one["next_hop_interface"]) if kind == "unicast" else "",
         gateway=str(read_address(one["next_hop_address"])) if one.get("next_hop_address") else "",
         metric=int(one.get("metric") or (METRIC_IPV6 if ":" in destination else 0)),
         table=int(one.get("table_id") or MAIN_TABLE),
@@ -236,10 +249,10 @@ def _read_rule(one: Mapping[str, Any]) -> Rule:
         table=0 if action else int(one.get("route_table") or MAIN_TABLE),
         source=str(read_network(one["ip_from"])) if one.get("ip_from") else "",
         destination=str(read_network(one["ip_to"])) if one.get("ip_to") else "",
-        iif=str(one.get("iif") or ""),
+        iif=_word(one.get("iif") or ""),
         fwmark=int(one.get("fwmark") or 0),
         absent=one.get("state") == "absent",
-        oif=str(one.get("oif") or ""),
+        oif=_word(one.get("oif") or ""),
         fwmask=int(one.get("fwmask") or 0),
         invert=bool(one.get("not")),
         suppress=_integer(one.get("suppress_prefix_length")),
@@ -248,7 +261,7 @@ def _read_rule(one: Mapping[str, Any]) -> Rule:
 
 
 def _read_dns(one: Mapping[str, Any]) -> Dns:
-    return Dns(tuple(map(str, one.get("server") or ())), tuple(map(str, one.get("search") or ())))
+    return Dns(tuple(str(read_address(entry)) for entry in one.get("server") or ()), tuple(map(_word, one.get("search") or ())))
 
 
 def _read_addresses(one: Mapping[str, Any]) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
