@@ -13,6 +13,7 @@ from ...limits import BadText, check_size
 from .._links import in_order
 from ..link_options import BOND, BRIDGE, PORT, STP, VLAN, Option
 from ..model import DEFAULT_DESTINATIONS, Desired, FileChange, Files, Interface, Route, Rule
+from ..sections import BOM
 
 HEAD = "# Written from the inventory by smallfleet.infra.\n"
 
@@ -162,14 +163,14 @@ def oversized(existing: Mapping[str, str]) -> List[str]:
 
 
 def settings(text: str, section: str, comments: str) -> Dict[str, List[str]]:
-    """Key -> its values in one section of a file of ``[section]`` and ``key=value`` lines, as systemd.syntax(7) and GKeyFile have it.
+    """Key -> its values in one section of a file of ``[section]`` and ``key=value`` lines, as GKeyFile has it.
 
     ``comments`` are the characters that begin one. Lines of no known form say nothing: the program that the file is for
     ignores them or the file. ConfigParser is not for foreign files: its error grows with the square of the bad lines.
     """
     found: Dict[str, List[str]] = {}
     here = ""
-    for line in (raw.strip() for raw in text.split("\n")):
+    for line in (raw.strip() for raw in text.lstrip(BOM).split("\n")):
         if line.startswith("["):
             here = line.strip("[]")
         elif here == section and "=" in line and not line.startswith(tuple(comments)):

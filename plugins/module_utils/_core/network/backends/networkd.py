@@ -11,8 +11,9 @@ from typing import Dict, List, Mapping, Tuple
 
 from ..link_options import OF_A_BRIDGE, VLAN_PROTOCOL
 from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
+from ..sections import last, pairs
 from ..vlans import span
-from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
+from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of
 
 FOLDER = "/etc/systemd/network"
 PREFIX = "05-smallfleet-"
@@ -262,12 +263,13 @@ def _base(path: str) -> str:
 
 def matches(name: str, text: str, section: str) -> bool:
     """Whether a file is, or may be, about the interface. One that matches by other things than names may be."""
-    keys = settings(text, section, "#;")
-    if not keys:
+    entries = [(key, value) for where, key, value in last(pairs(text)) if where == section]
+    names = [value for key, value in entries if key == "Name"]
+    if not entries:
         return False
-    if "Name" not in keys:
+    if not names:
         return section == "Match"
-    patterns = " ".join(keys["Name"]).split()
+    patterns = " ".join(names).split()
     if any(len(pattern) > LONGEST_PATTERN for pattern in patterns):
         return True
     if patterns and patterns[0].startswith("!"):

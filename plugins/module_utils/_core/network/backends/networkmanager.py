@@ -12,6 +12,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from .._draft import rule_words
 from ..link_options import OF_A_BRIDGE, STP, VLAN_PROTOCOL
+from ..macs import mac_of
 from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule, Vlan
 from ..vlans import span
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
@@ -66,7 +67,7 @@ class NetworkManager:
         problems = [*LACKS.of(desired), *_WITHOUT_STP.of(replace(desired, interfaces=silent)), *oversized(existing)]
         for path, text in () if oversized(existing) else sorted(existing.items()):
             base = path.rpartition("/")[2]
-            if path.startswith((f"{FOLDER}/{PREFIX}", SHIPPED)):
+            if path.startswith((f"{FOLDER}/{PREFIX}", SHIPPED)) or ignored(path):
                 continue
             if path.startswith(OLD):
                 if base[len("ifcfg-") :] in managed or self._old_interface(text) in managed:
@@ -82,13 +83,13 @@ class NetworkManager:
         wired = connection.get("type", [""])[-1] in _WIRED  # a VLAN may name its parent by MAC
         for section in _WIRED if wired and not name else ():
             mac = settings(text, section, "#").get("mac-address", [""])[-1]
-            name = name or self._cards.get(mac.lower(), "")
+            name = name or self._cards.get(mac_of(mac), "")
         return name
 
     def _old_interface(self, text: str) -> str:
         """That of an ifcfg file: its DEVICE, or the card with its HWADDR."""
         values = {key: value.strip("\"'") for key, _equals, value in (line.strip().partition("=") for line in text.split("\n"))}
-        return values.get("DEVICE", "") or self._cards.get(values.get("HWADDR", "").lower(), "")
+        return values.get("DEVICE", "") or self._cards.get(mac_of(values.get("HWADDR", "")), "")
 
     def claims(self, desired: Desired) -> Dict[str, str]:
         """A file of /run/NetworkManager/devices (nm-config.c): whose profile is active, and whether it made the interface."""
@@ -97,6 +98,12 @@ class NetworkManager:
             owned = str(one.virtual).lower()
             found[one.name] = f"[device]\nmanaged=true\nconnection-uuid={_uuid(one.name)}\nnm-owned={owned}\n"
         return found
+
+
+def ignored(path: str) -> bool:
+    """Whether NetworkManager takes a file for none of its profiles: hidden ones and copies of editors (nms-keyfile-utils.c)."""
+    base = path.rpartition("/")[2]
+    return base.startswith(".") or base.endswith(("~", ".swp", ".nmmeta"))
 
 
 def profile(name: str) -> str:

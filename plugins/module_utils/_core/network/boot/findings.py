@@ -18,7 +18,8 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 from ...limits import excerpt
 from ...masking import MASK, is_secret, masked
 from ..backends.base import present
-from ..model import Desired, Interface, Observed
+from ..model import MAIN_TABLE, Desired, Interface, Observed, Rule
+from ..macs import mac_of
 
 CARDS = ("", "veth")
 """The kernel's kinds of what is a card, or stands for one in a container."""
@@ -52,6 +53,23 @@ class Boot:
     def addresses(self) -> Set[str]:
         """Each address of the inventory, without its prefix length."""
         return {address.ip for one in present(self.desired) for address in one.addresses}
+
+    @property
+    def rules(self) -> List[Rule]:
+        """The rules of the inventory."""
+        return [one for one in self.desired.rules if not one.absent]
+
+    def has_rule(self, given: Mapping[str, str]) -> bool:
+        """Whether a rule of the inventory is what a file says of one: ``from`` and ``to``, and of its other fields those that it has."""
+        ends = [network(given.get(key, "")) for key in ("from", "to")]
+        ends = ["" if one.endswith("/0") else one for one in ends]
+        for rule in self.rules:
+            there = {"table": "main" if rule.table == MAIN_TABLE else str(rule.table), "priority": str(rule.priority), "mark": rule.mark}
+            there.update(iif=rule.iif, oif=rule.oif)
+            asked = {key: "main" if (key, given[key]) == ("table", str(MAIN_TABLE)) else given[key] for key in there if key in given}
+            if ends == [rule.source, rule.destination] and all(there[key] == value for key, value in asked.items()):
+                return True
+        return False
 
     def routed(self, destination: str) -> bool:
         """Whether the inventory has a route to this network."""
@@ -131,6 +149,11 @@ def network(text: str) -> str:
         return ""
 
 
+def written_networks(texts: Iterable[str]) -> Set[str]:
+    """Networks in canonical form as a file may have them: an address alone stands for itself."""
+    return {one for text in texts for one in (text, text.partition("/")[0] if text.endswith(("/32", "/128")) else text)}
+
+
 def ip_of(text: str) -> str:
     """The address in front of a prefix length, in canonical form; empty for what is none."""
     try:
@@ -142,7 +165,7 @@ def ip_of(text: str) -> str:
 def of_card(name: str, boot: Boot, mac: str) -> bool:
     """Whether an interface has this MAC, by itself or by what it is changed to."""
     link = boot.observed.links.get(name)
-    return link is not None and mac.lower() in (link.permanent_mac or link.mac, link.mac)
+    return link is not None and bool(mac_of(mac)) and mac_of(mac) in (link.permanent_mac or link.mac, link.mac)
 
 
 def kind_of(name: str, boot: Boot) -> str:

@@ -12,7 +12,7 @@ from ..backends.base import present
 from ..backends.netplan import MADE
 from ..backends.networkd import matches
 from ..model import Desired, Interface
-from .networkd import pairs
+from ..sections import pairs
 
 
 def differences(desired: Desired, made: Mapping[str, str]) -> List[str]:

@@ -161,10 +161,25 @@ def _command(key: str, value: str, said: str, boot: Boot) -> Tuple[str, bool]:
     routes = _routes(words)
     if routes and all(boot.routed(one) for one in routes) or _adds(words) & boot.addresses:
         return "", False
+    rule = _rule(words)
+    if rule and boot.has_rule(rule):
+        return "", False
     if key in ("pre-down", "down", "post-down") and any(boot.routed(one) for one in _targets(words)):
         return "", False
     carrying = any(boot.serves_management(one) for one in routes)
     return said, carrying and key in ("pre-up", "up", "post-up")
+
+
+_RULE_WORDS = {"lookup": "table", "prio": "priority", "pref": "priority", "preference": "priority", "order": "priority", "fwmark": "mark", "dev": "iif"}
+
+
+def _rule(words: List[str]) -> Dict[str, str]:
+    """What a command of ip(8) says of a rule that it adds or deletes; nothing of other commands."""
+    for index in range(len(words) - 1):
+        if words[index] in ("rule", "ru") and words[index + 1] in ("add", "a", "del", "delete", "d"):
+            rest = words[index + 2 :]
+            return {_RULE_WORDS.get(key, key): value for key, value in zip(rest[::2], rest[1::2])}
+    return {}
 
 
 def _routes(words: List[str]) -> List[str]:

@@ -15,9 +15,10 @@ from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from ...limits import BadText, integer
 from ..backends.base import present
-from ..backends.networkmanager import FOLDER, OLD, PREFIX, PRIORITY, SHIPPED
+from ..backends.networkmanager import FOLDER, OLD, PREFIX, PRIORITY, SHIPPED, ignored
+from ..macs import mac_of
+from ..sections import pairs
 from .findings import Boot, Findings, ip_of, kind_of, network, of_card, setting, word
-from .networkd import pairs
 from .options import kept, kernel_name
 
 Profile = Dict[Tuple[str, str], str]
@@ -32,11 +33,17 @@ _NEUTRAL: Mapping[str, FrozenSet[str]] = {
     "ethernet": frozenset(("mac-address", "cloned-mac-address")),
     "vlan": frozenset(("id", "parent", "flags", "interface-name")),
     "bond": frozenset(("mode",)),
-    "ipv4": frozenset(("method", "dhcp-client-id")),
-    "ipv6": frozenset(("method", "addr-gen-mode")),
+    "ipv4": frozenset(("dhcp-client-id",)),
+    "ipv6": frozenset(("addr-gen-mode",)),
+    "bridge": frozenset(("interface-name",)),
 }
+_METHODS = {"ipv4": ("auto", "manual", "disabled"), "ipv6": ("auto", "dhcp", "manual", "disabled", "ignore", "link-local")}
+_MEANING = frozenset(("may-fail", "dhcp-send-hostname", "wake-on-lan", "autoconnect-retries"))
+"""Keys of which 0 or false is not the default (nm-settings-keyfile(5)); so it is with all of [ethtool]."""
 _SECTIONS = {"802-3-ethernet": "ethernet"}
 _NOTHING = ("", "0", "-1", "false", "default", "no")
+_REFERENCES = {("vlan", "parent"): "parent", ("connection", "master"): "master", ("connection", "controller"): "controller"}
+"""Where a profile may name another by its UUID."""
 _NUMBERED = re.compile(r"(address|addresses|route|routes|routing-rule)[0-9]*(_options)?")
 
 
@@ -101,7 +108,7 @@ def review(boot: Boot) -> Findings:
     found = Findings()
     removed: Dict[str, str] = {}
     for path, text in sorted(boot.existing.items()):
-        if is_ours(path) or path.startswith(OLD):
+        if is_ours(path) or path.startswith(OLD) or ignored(path):
             continue
         profile = read(text)
         if path not in boot.after:
@@ -112,11 +119,12 @@ def review(boot: Boot) -> Findings:
         else:
             _stays(path, profile, boot, found)
     for path, text in sorted(boot.after.items()):
-        parent = read(text).get(("vlan", "parent"), "")
-        if parent and parent in removed and not is_ours(path):
-            found.problems.append(
-                f"{path}: has the profile {removed[parent]} as its parent, which the change removes. Write the name of the interface there"
-            )
+        profile = read(text) if not is_ours(path) and not ignored(path) else {}
+        for key, what in _REFERENCES.items():
+            if profile.get(key, "") in removed and profile.get(key):
+                found.problems.append(
+                    f"{path}: has the profile {removed[profile[key]]} as its {what}, which the change removes. Write the name of the interface there"
+                )
     return found
 
 
@@ -179,16 +187,20 @@ def _expressed(section: str, key: str, value: str, name: str, boot: Boot) -> boo
     neutral = _NEUTRAL.get(section, frozenset())
     if section in ("bridge", "bond") and kernel_name(section, key):
         return kept(boot, name, section, key, value)
-    if "*" in neutral or key in neutral or value.strip().lower() in _NOTHING:
+    if key == "method" and section in _METHODS:
+        return value in _METHODS[section]
+    if section == "bridge" and key == "mac-address":
+        return of_card(name, boot, value) or mac_of(value) == boot.managed[name].mac
+    if "*" in neutral or key in neutral or value.strip().lower() in _NOTHING and key not in _MEANING and section != "ethtool":
         return True
     if section in ("ipv4", "ipv6"):
-        return _in_family(key, value, boot)
+        return _in_family(key, value, 6 if section == "ipv6" else 4, boot)
     if key == "mtu":
         return value == str(boot.managed[name].mtu or 1500)
     return False
 
 
-def _in_family(key: str, value: str, boot: Boot) -> bool:
+def _in_family(key: str, value: str, family: int, boot: Boot) -> bool:
     match = _NUMBERED.fullmatch(key)
     items = [one for one in re.split(r"[;,\s]+", value) if one]
     if key == "gateway":
@@ -199,7 +211,10 @@ def _in_family(key: str, value: str, boot: Boot) -> bool:
         return False
     first: Optional[str] = items[0] if items else None
     if match[1].startswith("address"):
-        return first is not None and ip_of(first) in boot.addresses
-    if match[1].startswith("routing-rule") or match[2]:
-        return True  # rules are observed, and options belong to a route
+        gateways = [one for one in map(ip_of, items[1:]) if one not in ("", "0.0.0.0", "::")]
+        return first is not None and ip_of(first) in boot.addresses and all(map(boot.gateway, gateways))
+    if match[1].startswith("routing-rule"):
+        return any(rule.family == family and f" priority {rule.priority} " in f" {' '.join(items)} " for rule in boot.rules)
+    if match[2]:
+        return True  # options belong to a route
     return first is not None and network(first) in {route.destination for route in boot.desired.routes}

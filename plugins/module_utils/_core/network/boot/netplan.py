@@ -19,6 +19,7 @@ from ...limits import BadText
 from ..backends.base import HEAD
 from ..backends.netplan import FOLDER, MADE, SECTIONS, is_ours, without, yaml
 from ..backends.networkd import FOLDER as NETWORKD
+from ..macs import mac_of
 from ..model import Link, Observed
 from .findings import CARDS, Boot, Findings, ip_of, kind_of, network, setting, word
 from .options import kept
@@ -30,7 +31,7 @@ DEVICES = (*SECTIONS.values(), "wifis", "modems", "tunnels", "vrfs", "dummy-devi
 _MATCHED = ("ethernets", "wifis", "modems")
 _RENAMES = ("match", "set-name")
 _NEUTRAL = frozenset(
-    "match set-name interfaces id link dhcp4 dhcp6 dhcp-identifier accept-ra link-local macaddress routing-policy renderer".split()
+    "match set-name interfaces id link dhcp4 dhcp6 dhcp-identifier accept-ra link-local macaddress renderer".split()
 )
 _NOTHING = ("", "false", "no", "off", "0")
 
@@ -56,8 +57,8 @@ class Definition:
         names = _texts(match.get("name"))
         if names and not any(fnmatchcase(name, one) or len(one) > 200 for one in names):
             return False
-        mac = str(match.get("macaddress", "")).lower()
-        return not mac or mac in (link.permanent_mac or link.mac, link.mac)
+        mac = str(match.get("macaddress", ""))
+        return not mac or mac_of(mac) in (link.permanent_mac or link.mac, link.mac)
 
 
 def _texts(value: Any) -> List[str]:
@@ -216,6 +217,11 @@ def _lost(key: str, value: Any, name: str, boot: Boot) -> Iterator[str]:
             target = entry.get("to", "") if isinstance(entry, dict) else ""
             if not target or network(str(target)) not in there and not (target == "default" and there & {"0.0.0.0/0", "::/0"}):
                 yield setting("routes", f"to {target}", ": ")
+    elif key == "routing-policy":
+        for entry in value if isinstance(value, list) else ():
+            given = {str(part): str(text) for part, text in entry.items()} if isinstance(entry, dict) else {}
+            if given and not boot.has_rule(given):
+                yield setting(key, ", ".join(f"{part} {text}" for part, text in given.items()), ": ")
     elif key == "nameservers" and isinstance(value, dict):
         for part, there_too in (("addresses", desired.dns.servers), ("search", desired.dns.search)):
             for text in _texts(value.get(part)):

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
 from ..backends.base import present
 from ..backends.networkd import PREFIX, matches
-from ..model import Desired, Interface
-from .findings import MOST, Boot, Findings, ip_of, kind_of, network, of_card, setting, word
+from ..model import MAIN_TABLE, Desired, Interface
+from ..sections import Pairs, last, pairs
+from .findings import MOST, Boot, Findings, ip_of, kind_of, network, of_card, setting, word, written_networks
 from .options import kept
 
-Pairs = List[Tuple[str, str, str]]
 FOLDERS: Tuple[str, ...] = tuple(
     f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
@@ -33,29 +33,18 @@ _NEUTRAL: Mapping[str, FrozenSet[str]] = {
     ),
     "Address": frozenset(("DuplicateAddressDetection", "Broadcast")),
     "Route": frozenset("GatewayOnLink Metric Scope Table Protocol".split()),
-    "RoutingPolicyRule": frozenset(("*",)),
+    "RoutingPolicyRule": frozenset(("Family", "Type")),
     "DHCPv4": frozenset(("ClientIdentifier",)),
 }
-
-
-def pairs(text: str) -> Pairs:
-    """Section, key and value of each line of a file, in order. An empty value takes earlier ones of its key away."""
-    found: Pairs = []
-    section = ""
-    begun: List[str] = []  # the lines so far of one that goes on in the next
-    for line in (raw.strip() for raw in text.split("\n")):
-        if line.startswith(("#", ";")):
-            continue
-        begun.append(line[:-1].rstrip() if line.endswith("\\") else line)
-        if line.endswith("\\"):
-            continue
-        line, begun = " ".join(begun), []
-        if line.startswith("["):
-            section = line.strip("[]")
-        elif "=" in line:
-            key, _equals, value = line.partition("=")
-            found.append((section, key.strip(), value.strip()))
-    return found
+_RULE: Mapping[str, Callable[[Boot], Set[str]]] = {
+    "From": lambda boot: written_networks(rule.source for rule in boot.rules),
+    "To": lambda boot: written_networks(rule.destination for rule in boot.rules),
+    "Priority": lambda boot: {str(rule.priority) for rule in boot.rules},
+    "Table": lambda boot: {name for rule in boot.rules for name in (str(rule.table), "main" if rule.table == MAIN_TABLE else "")},
+    "IncomingInterface": lambda boot: {rule.iif for rule in boot.rules},
+    "OutgoingInterface": lambda boot: {rule.oif for rule in boot.rules},
+}
+"""The values that the rules of the inventory have of each key."""
 
 
 def effective(existing: Mapping[str, str], kind: str) -> Dict[str, str]:
@@ -84,8 +73,7 @@ def with_drop_ins(path: str, existing: Mapping[str, str]) -> List[str]:
 def settings_of(path: str, existing: Mapping[str, str]) -> Pairs:
     """What a file and its drop-ins say."""
     entries = [entry for one in with_drop_ins(path, existing) for entry in pairs(existing.get(one, ""))]
-    cleared = {(section, key): index for index, (section, key, value) in enumerate(entries) if not value}
-    return [entry for index, entry in enumerate(entries) if index > cleared.get(entry[:2], -1)]
+    return last(entries)
 
 
 def file_of(name: str, boot: Boot, files: Mapping[str, str], kind: str) -> Optional[str]:
@@ -109,7 +97,7 @@ def _fits(name: str, boot: Boot, path: str) -> bool:
     for section, key, value in settings_of(path, boot.existing):
         if section != "Match" or link is None:
             continue
-        if key in ("MACAddress", "PermanentMACAddress") and not any(of_card(name, boot, one.replace("-", ":")) for one in value.split()):
+        if key in ("MACAddress", "PermanentMACAddress") and not any(of_card(name, boot, one) for one in value.split()):
             return False
         if key == "Kind" and (link.kind or "none") not in value.split() and not value.startswith("!"):
             return False
@@ -168,6 +156,8 @@ def _expressed(one: Interface, section: str, key: str, value: str, boot: Boot) -
         return boot.gateway(value) or value.startswith("_")
     if (section, key) == ("Route", "Destination"):
         return network(value) in {route.destination for route in desired.routes}
+    if section == "RoutingPolicyRule" and key in _RULE:
+        return value.lower() in _RULE[key](boot)
     if (section, key) == ("Network", "DNS"):
         return set(value.split()) <= set(desired.dns.servers)
     if (section, key) == ("Network", "Domains"):

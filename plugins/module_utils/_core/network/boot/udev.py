@@ -10,9 +10,11 @@ import re
 from typing import Dict, Iterator, List, Mapping, Tuple
 
 from ..backends.base import present
+from ..macs import mac_of
 from ..model import Link
+from ..sections import pairs
 from .findings import CARDS, Boot, word
-from .networkd import FOLDERS, pairs
+from .networkd import FOLDERS
 
 LINKS: Tuple[str, ...] = tuple(f"{folder}/*.link" for folder in FOLDERS)
 RULES: Tuple[str, ...] = ("/etc/udev/rules.d/*.rules",)
@@ -49,7 +51,7 @@ def link_file(link: Link, texts: Mapping[str, str]) -> Tuple[str, Dict[str, str]
     for _base, path in sorted(bases.items()):
         entries = pairs(texts[path])
         macs = [value for section, key, value in entries if section == "Match" and key in ("MACAddress", "PermanentMACAddress")]
-        if any(one.lower().replace("-", ":") in _macs(link) for value in macs for one in value.split()):
+        if any(mac_of(one) in _macs(link) for value in macs for one in value.split()):
             return path, {key: value for section, key, value in entries if section == "Link"}
     return "", {}
 
