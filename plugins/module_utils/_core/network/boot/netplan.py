@@ -89,14 +89,17 @@ class Reader:
             return text, [str(error)]
         problems: List[str] = []
         gone: Dict[Tuple[str, str], Dict[str, Any]] = {}
+        needed: Set[str] = set()
         for one in definitions(path, document):
             covered = sorted(name for name in names if one.covers(name, self._links.get(name)))
             if covered:
                 problems += self._unclear(one, covered, names)
                 gone[one.section, one.id] = {key: value for key, value in one.body.items() if key in _RENAMES and "set-name" in one.body}
+            else:
+                needed.update(names & {*_texts(one.body.get("link"))})
         if problems or not gone:
             return text, [f"{path}: {problem}" for problem in problems]
-        target = _less(document, gone)
+        target = _less(document, gone, needed)
         if target == document:
             return text, []
         after, said = without(text, names)
@@ -131,12 +134,13 @@ class Reader:
             return False
 
 
-def _less(document: Any, gone: Mapping[Tuple[str, str], Mapping[str, Any]]) -> Any:
+def _less(document: Any, gone: Mapping[Tuple[str, str], Mapping[str, Any]], needed: Set[str]) -> Any:
+    """An entry that another one needs stays, without anything in it: netplan knows in a file only what it or an earlier one has."""
     inner: Dict[str, Any] = {}
     for section, entries in document["network"].items():
         if section in DEVICES and isinstance(entries, dict):
             rest = {name: gone.get((section, name), body) for name, body in entries.items()}
-            entries = {name: body for name, body in rest.items() if body or (section, name) not in gone}
+            entries = {name: body for name, body in rest.items() if body or name in needed or (section, name) not in gone}
             if not entries:
                 continue
         inner[section] = entries
@@ -162,12 +166,28 @@ def review(boot: Boot, load: Load) -> Findings:
     for one in after:
         if not is_ours(one.path):
             _stays(one, kept_ids, ids, boot, found)
+            _too_early(one, after, boot, found)
     return found
+
+
+def _too_early(one: Definition, after: List[Definition], boot: Boot, found: Findings) -> None:
+    """An entry that needs an interface of the inventory, which only a later file has."""
+    below = one.body.get("link")
+    files = [_base(other.path) for other in after if other.id == below]
+    if isinstance(below, str) and below in boot.managed and files and min(files) > _base(one.path):
+        found.problems.append(
+            f"{one.path}: {word(one.id)} needs {below}, which netplan would know only from a later file. "
+            f"Name {word(one.id)} in the inventory, or write '{below}: {{}}' into this file, in the section that {below} is of"
+        )
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _definitions(texts: Mapping[str, str], load: Load, found: Findings) -> List[Definition]:
     result: List[Definition] = []
-    for path, text in sorted(texts.items(), key=lambda item: item[0].rpartition("/")[2]):
+    for path, text in sorted(texts.items(), key=lambda item: _base(item[0])):
         try:
             document = load(text, path) if path.endswith(".yaml") else None
         except BadText:
