@@ -45,6 +45,8 @@ def said(variables: Dict[str, Any]) -> Tuple[Tuple[str, str, str], ...]:
             {"network_interfaces": [{"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "eth0", "vlan": None}]}}]},
             "network_interfaces[0].bridge.port[0].vlan",
         ),
+        ({"network_interfaces": [{"name": "eth0", "ipv4": {"enabled": True, "address": [{}]}}]}, "network_interfaces[0].ipv4.address[0]"),
+        (of(network_rules={"config": [{}]}), "network_rules.config[0]"),
         (of(network_routes=None), "network_routes"),
         (of(network_routes={"config": None}), "network_routes.config"),
         (of(network_routes={"config": [{**GATEWAY, "next-hop-address": None}]}), "network_routes.config[0].next-hop-address"),
@@ -121,6 +123,52 @@ def test_a_name_that_would_be_more_than_a_name_in_a_shell_or_a_file_is_refused(n
 def test_data_that_a_person_wrote_has_no_words_that_would_be_more_than_one(data: Dict[str, Any]) -> None:
     with pytest.raises(BadSlice):
         from_data(data)
+
+
+@pytest.mark.parametrize(
+    "route, key",
+    [
+        ({"destination": "0.0.0.0"}, "destination"),
+        ({"destination": "::"}, "destination"),
+        ({"next-hop-address": "192.0.2.0"}, "next-hop-address"),
+        ({"next-hop-address": "192.0.2.255"}, "next-hop-address"),
+        ({"next-hop-address": "255.255.255.255"}, "next-hop-address"),
+    ],
+)
+def test_a_route_that_the_kernel_would_not_take_or_that_means_another_is_refused(route: Dict[str, Any], key: str) -> None:
+    ((variable, _message, _remedy),) = said(of(network_routes={"config": [{**GATEWAY, **route}]}))
+    assert variable == f"network_routes.config[0].{key}"
+
+
+def test_the_ends_of_a_network_of_two_addresses_are_hosts() -> None:
+    pair = {"name": "eth0", "ipv4": static("192.0.2.11", 31)}
+    assert said({"network_interfaces": [pair], "network_routes": {"config": [{**GATEWAY, "next-hop-address": "192.0.2.10"}]}}) == ()
+
+
+@pytest.mark.parametrize("everything", ["0.0.0.0/0", "::/0"])
+def test_a_rule_for_everything_is_none_however_it_is_written(everything: str) -> None:
+    ((variable, message, _remedy),) = said(of(network_rules={"config": [{**RULE, "ip-from": everything}]}))
+    assert variable == "network_rules.config[0]" and message == "would match everything"
+    plan = planned(of(network_rules={"config": [{**RULE, "ip-from": everything, "fwmark": 5}]}))
+    (rule,) = plan.hosts["app1"]["network"]["desired"]["rules"]
+    assert (rule["ip_from"], rule["family"]) == ("", "ipv6" if ":" in everything else "ipv4")
+
+
+@pytest.mark.parametrize("more", [{"ip-from": "198.51.100.7/24"}, {"iif": "a b"}, {"ip-from": "", "suppress-prefix-length": 33}])
+def test_what_is_wrong_in_a_rule_is_said_once(more: Dict[str, Any]) -> None:
+    rule = {"priority": 100, "route-table": 77, **more}
+    ((variable, _message, _remedy),) = said(of(network_rules={"config": [rule]}))
+    assert variable == f"network_rules.config[0].{[key for key in more if more[key]][0]}"
+
+
+@pytest.mark.parametrize("key", ["iif", "oif"])
+def test_a_rule_may_be_about_the_loopback_interface(key: str) -> None:
+    assert said(of(network_rules={"config": [{"priority": 100, "route-table": 77, key: "lo"}]})) == ()
+
+
+def test_a_word_that_is_only_a_little_like_another_is_not_taken_for_it() -> None:
+    ((_variable, message, remedy),) = said(of(network_rules={"config": [{**RULE, "sport": 5}]}))
+    assert message == "no such setting" and remedy.startswith("Use ip-from, ip-to, priority")
 
 
 def test_a_sound_network_is_still_one() -> None:

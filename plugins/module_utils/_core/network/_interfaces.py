@@ -13,7 +13,7 @@ from ..fleet.values import kind
 from ._auto import KEYS4, KEYS6, read_auto
 from ._bonds import read_bond
 from ._bridges import read_bridge
-from ._read import Place, address, boolean, choice, mac, mapping, name, number, sequence
+from ._read import Place, address, boolean, choice, entry_of, mac, mapping, name, number, sequence
 from .link_options import VLAN_PROTOCOL
 from .model import Address, Family, Interface
 
@@ -125,7 +125,7 @@ def _family(value: Any, family: int, place: Place) -> Family:
 
 
 def _address(entry: Any, family: int, place: Place) -> Optional[Address]:
-    given = mapping(entry, ("ip", "prefix-length", "peer"), "{ip: 192.0.2.10, prefix-length: 24}", place)
+    given = entry_of(entry, ("ip", "prefix-length", "peer"), "{ip: 192.0.2.10, prefix-length: 24}", place)
     if not given:
         return None
     ip = address(given.get("ip"), family, place / "ip")

@@ -18,6 +18,9 @@ NAME_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")  # the kernel takes more, which a shell or a file of a program would not
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _RESERVED = re.compile(r"sf-(up|dn)[0-9]+")
+_NOBODY = (IPv4Address("255.255.255.255"),)
+_WITHOUT_LENGTH = ("0.0.0.0", "::")
+"""Meant for a default route, and not for the network of this one address."""
 _NOT_NAMES = (".", "..", "all", "default")
 
 
@@ -56,7 +59,7 @@ def mapping(value: Any, known: Sequence[str], example: str, place: Place) -> Dic
 
 def unknown(key: str, known: Sequence[str], place: Place, message: str) -> None:
     """Note a key that nobody knows, with the one that was probably meant."""
-    near = difflib.get_close_matches(key[:64], known, n=1)
+    near = difflib.get_close_matches(key[:64], known, n=1, cutoff=0.65)
     place.note(f"{message}; did you mean {near[0]}" if near else message, f"Write {near[0]}" if near else f"Use {', '.join(known)}")
 
 
@@ -70,6 +73,13 @@ def blanks(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             yield from blanks(inner, f"{path}[{index}]")
+
+
+def entry_of(value: Any, known: Sequence[str], example: str, place: Place) -> Dict[str, Any]:
+    """A dictionary in a list, which has something in it."""
+    if isinstance(value, Mapping) and not value:
+        place.note("has no value", "Write one, or remove the line")
+    return mapping(value, known, example, place)
 
 
 def sequence(value: Any, example: str, place: Place) -> List[Any]:
@@ -145,7 +155,7 @@ def address(value: Any, family: int, place: Place) -> str:
         return ""
     if family and found.version != family:
         place.note(f"{found} is IPv{found.version}, not IPv{family}", f"Write it under ipv{found.version}")
-    elif found.is_multicast or found.is_loopback or found.is_unspecified:
+    elif found.is_multicast or found.is_loopback or found.is_unspecified or found in _NOBODY:
         place.note(f"{found} is not the address of one host", f"Write for example {example}")
     else:
         return str(found)
@@ -153,9 +163,9 @@ def address(value: Any, family: int, place: Place) -> str:
 
 
 def network(value: Any, place: Place) -> str:
-    """A network in canonical form, ``default`` and ``0/0`` too; empty when it is none."""
+    """A network in canonical form; empty when it is none."""
     try:
-        if not isinstance(value, str) or "%" in value:
+        if not isinstance(value, str) or "%" in value or value in _WITHOUT_LENGTH:
             raise ValueError
         return str(ip_network(value))
     except ValueError:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..fleet.values import is_domain, shown
 from ._interfaces import MTU_IPV6
-from ._read import Place, address, boolean, choice, mapping, name, network, number, sequence
+from ._read import Place, address, boolean, choice, entry_of, mapping, name, network, number, sequence
 from ._hops import merged, route_key
-from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Dns, Interface, Route
+from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Dns, Interface, Route
 
 LARGEST = 4294967295
 LOCAL_TABLE = 255
@@ -57,7 +57,7 @@ def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> T
     alike: Dict[Any, _Found] = {}
     for index, entry in enumerate(config(value, _ROUTE, place)):
         where = place / "config" / index
-        given = mapping(entry, _ROUTE_KEYS, _ROUTE, where)
+        given = entry_of(entry, _ROUTE_KEYS, _ROUTE, where)
         route = _route(given, managed, where)
         if route is None:
             continue
@@ -183,6 +183,8 @@ def _reachable(route: Route, interface: Interface, linked: _Linked, place: Place
         return route
     elif route.gateway in [one.ip for one in mine]:
         where.note(f"{route.gateway} is an address of this host", "Write that of the router")
+    elif _of_nobody(route, mine):
+        where.note(f"{route.gateway} is the network or the broadcast address of a network of {interface.name}", "Write that of the router")
     elif route.onlink or (route.family == 6 and ip_address(route.gateway).is_link_local):
         return route
     elif any(ip_address(route.gateway) in network for network in [*(one.network for one in mine), *_networks(route, linked)]):
@@ -194,6 +196,12 @@ def _reachable(route: Route, interface: Interface, linked: _Linked, place: Place
         remedy = "Correct one of them, or write on-link: true where the router is on this link all the same"
         where.note(f"{route.gateway} is not in {networks or 'any network'} of {interface.name}", remedy)
     return route
+
+
+def _of_nobody(route: Route, mine: Sequence[Address]) -> bool:
+    """Whether the gateway is the first or the last address of an IPv4 network of the interface, which no host has."""
+    networks = [one.network for one in mine if one.family == 4 and one.prefix_length < 31]
+    return route.gateway in [str(end) for one in networks for end in (one.network_address, one.broadcast_address)]
 
 
 def _networks(route: Route, linked: _Linked) -> List[Union[IPv4Network, IPv6Network]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
-from ._read import Place, boolean, choice, mapping, name, network, number
+from ._read import Place, boolean, choice, entry_of, name, network, number
 from ._routing import LARGEST, config
 from .model import REJECTING, Rule
 
@@ -29,6 +29,7 @@ _RULE_KEYS = (
     "family",
     "state",
 )
+_SELECTORS = ("ip-from", "ip-to", "iif", "oif", "fwmark")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 
 
@@ -37,7 +38,7 @@ def read_rules(value: Any, place: Place) -> Tuple[Rule, ...]:
     known = set()
     for index, entry in enumerate(config(value, _RULE, place)):
         where = place / "config" / index
-        rule = _rule(mapping(entry, _RULE_KEYS, _RULE, where), where)
+        rule = _rule(entry_of(entry, _RULE_KEYS, _RULE, where), where)
         if rule is None:
             continue
         if (rule.priority, rule.family) in known:
@@ -60,13 +61,13 @@ def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
         (place / "route-table").note(f"is never looked at by a rule that does {action}", "Remove route-table, or action")
     source = network(given["ip-from"], place / "ip-from") if given.get("ip-from") else ""
     destination = network(given["ip-to"], place / "ip-to") if given.get("ip-to") else ""
-    iif = name(given["iif"], place / "iif") if given.get("iif") else ""
-    oif = name(given["oif"], place / "oif") if given.get("oif") else ""
+    iif, oif = (_name(given[key], place / key) if given.get(key) else "" for key in ("iif", "oif"))
     mark, mask = _mark(given, place)
     priority = number(given["priority"], 1, 32765, "a priority between the kernel's own rules", place / "priority")
     table = number(None if action else given.get("route-table"), 1, LARGEST, "a table", place / "route-table")
     absent = choice(given.get("state"), ("present", "absent"), "present", place / "state") == "absent"
     families = {6 if ":" in one else 4 for one in (source, destination) if one}
+    source, destination = ("" if one.endswith("/0") else one for one in (source, destination))  # to the kernel, no selector
     asked = choice(given.get("family"), ("ipv4", "ipv6"), "ipv6" if families == {6} else "ipv4", place / "family")
     family = 6 if asked == "ipv6" else 4
     invert = boolean(given.get("not"), False, place / "not")
@@ -74,6 +75,9 @@ def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
     if families - {family}:
         place.note("mixes IPv4 and IPv6", "Write one rule for each")
     elif not (source or destination or iif or oif or mark) and (invert or suppress is None):
+        unread = [key for key in _SELECTORS if given.get(key) and not str(given[key]).endswith("/0")]
+        if unread or given.get("suppress-prefix-length") not in (None, "") and not invert:
+            return None  # what it has was noted
         place.note(f"would match {'nothing' if invert else 'everything'}", "Write ip-from, ip-to, iif, oif or fwmark")
     elif priority is not None and (table is not None or action):
         return Rule(
@@ -81,6 +85,11 @@ def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
             oif=oif, fwmask=mask, invert=invert, suppress=suppress, action=action,
         )  # fmt: skip
     return None
+
+
+def _name(value: Any, place: Place) -> str:
+    """The name of an interface; lo too, by which the host's own packets come in."""
+    return "lo" if value == "lo" else name(value, place)
 
 
 def _mark(given: Dict[str, Any], place: Place) -> Tuple[int, int]:
