@@ -143,6 +143,15 @@ def test_an_address_that_is_there_with_two_prefix_lengths_is_named() -> None:
     assert made.left_out == ("eth0: the address 192.0.2.9/32, which 192.0.2.9/24 is too; the first run takes it away",)
 
 
+def test_every_attribute_of_a_route_is_written_as_the_plan_takes_it() -> None:
+    written = (("mtu", 1400), ("cwnd", 9), ("initcwnd", 20), ("initrwnd", 30), ("advmss", 1360), ("quickack", 1))
+    route = Route("0.0.0.0/0", "eth0", "192.0.2.1", source="192.0.2.9", attributes=written)
+    made = export(Observed({"eth0": CARD}, {"eth0": (Address("192.0.2.9", 24),)}, (route,)), ["eth0"])
+    assert "quickack: true" in made.text
+    (again,) = planned(made).routes
+    assert again == route and again.attributes == written
+
+
 def test_an_address_that_a_program_signed_is_its_own() -> None:
     virtual = Address("192.0.2.9", 32, attributes=("proto", "18"))
     made = export(Observed({"eth0": CARD}, {"eth0": (Address("192.0.2.1", 24), virtual)}), ["eth0"])

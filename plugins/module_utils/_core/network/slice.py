@@ -82,7 +82,7 @@ def _route(one: Route, weight: int) -> Dict[str, Any]:
         "state": "absent" if one.absent else "present",
         "route_type": one.type,
         "source": one.source,
-        **dict(one.attributes),
+        **{key: bool(value) if key == "quickack" else value for key, value in one.attributes},
     }
     return {**data, "weight": weight} if weight else data
 
