@@ -57,6 +57,7 @@ BAD: List[Tuple[str, Variables, List[str]]] = [
     ("a state that is not supported", interfaces({"name": "eth0", "state": "down"}), [f"{N}[0].state"]),
     ("a state that does not exist", interfaces({"name": "eth0", "state": "gone"}), [f"{N}[0].state"]),
     ("a setting that does not exist", interfaces({"name": "eth0", "mut": 1}), [f"{N}[0].mut"]),
+    ("a bridge of a type that does not exist", interfaces({"name": "br0", "type": "bridg", "bridge": {"port": []}}), [f"{N}[0].type"]),
     (
         "an absent interface with an address",
         interfaces({"name": "eth1", "state": "absent", "ipv4": static("192.0.2.11")}),
@@ -315,3 +316,41 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
     (problem,) = planned(written(first, second)).problems
     assert problem.remedy == remedy
     assert not planned(written(24, 32)).problems
+
+
+@pytest.mark.parametrize(
+    ("variables", "report"),
+    [
+        (
+            route(destination="0.0.0.0"),
+            [f"{R}.destination: 0.0.0.0 is not a network without its prefix length. Write 0.0.0.0/0 for every address"],
+        ),
+        (route(destination="::"), [f"{R}.destination: :: is not a network without its prefix length. Write ::/0 for every address"]),
+        (
+            route(destination="198.51.100.7/24"),
+            [f"{R}.destination: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24. Write 198.51.100.0/24"],
+        ),
+        (
+            rules({"from": "198.51.100.0/24", "priority": 100, "route-table": 77}),
+            ["network_rules.config[0].from: no such setting; did you mean ip-from. Write ip-from"],
+        ),
+        (
+            rules(rule(**{"ip-from": "198.51.100.7/24"})),
+            ["network_rules.config[0].ip-from: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24. Write 198.51.100.0/24"],
+        ),
+        (
+            routes({"destination": "198.51.100.0/24", "route-type": "reject"}),
+            [f"{R}.route-type: 'reject' is not accepted. Use one of unicast, blackhole, unreachable, prohibit"],
+        ),
+        (
+            interfaces({"name": "lo"}),
+            [f"{N}[0].name: the loopback interface is not managed. Remove it; an interface of type dummy can have its addresses"],
+        ),
+    ],
+)
+def test_a_mistake_is_reported_once_and_with_what_to_write(variables: Variables, report: List[str]) -> None:
+    assert [f"{problem.variable}: {problem.message}. {problem.remedy}" for problem in planned(variables).problems] == report
+
+
+def test_a_single_address_is_a_destination() -> None:
+    assert not planned(route(destination="198.51.100.7")).problems

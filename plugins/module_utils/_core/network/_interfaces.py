@@ -67,7 +67,7 @@ def _read(entry: Dict[str, Any], place: Place) -> Optional[Interface]:
                 (place / key).note("belongs to no interface that is absent", "Remove it, or the state")
         return Interface(own, type_, absent=True) if own else None
     for key, needed in _OWN.items():
-        if key in given and type_ != needed:
+        if key in given and type_ != needed and not (place / "type").noted:
             (place / key).note(f"belongs to an interface of type {needed}, not {type_}", f"Write type: {needed}")
     ipv4 = _family(given.get("ipv4"), 4, place / "ipv4")
     ipv6 = _family(given.get("ipv6"), 6, place / "ipv6")

@@ -19,9 +19,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")  # the kernel takes more, wh
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _RESERVED = re.compile(r"sf-(up|dn)[0-9]+")
 _NOBODY = (IPv4Address("255.255.255.255"),)
-_WITHOUT_LENGTH = ("0.0.0.0", "::")
-"""Meant for a default route, and not for the network of this one address."""
 _NOT_NAMES = (".", "..", "all", "default")
+LOOPBACK_REMEDY = "Remove it; an interface of type dummy can have its addresses"
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,12 @@ class Place:
 
     def note(self, message: str, remedy: str) -> None:
         self.notes.add(self.host, self.path, message, remedy)
+
+    @property
+    def noted(self) -> bool:
+        """Whether something is wrong here or below, so that what follows from it need not be noted too."""
+        here = [one.variable for one in self.notes.problems if one.host == self.host and one.variable.startswith(self.path)]
+        return any(one == self.path or one[len(self.path)] in ".[" for one in here)
 
 
 def mapping(value: Any, known: Sequence[str], example: str, place: Place) -> Dict[str, Any]:
@@ -121,7 +126,7 @@ def name(value: Any, place: Place) -> str:
     elif not _NAME.fullmatch(value) or value in _NOT_NAMES:
         place.note(f"{shown(value)} cannot be the name of an interface", "Use letters, digits, . _ and -")
     elif value == "lo":
-        place.note("is the loopback interface, which is not for this", "Remove it")
+        place.note("the loopback interface is not managed", LOOPBACK_REMEDY)
     elif _RESERVED.fullmatch(value):
         place.note(f"{value} is the name of a temporary interface", "Choose another name")
     else:
@@ -163,15 +168,21 @@ def address(value: Any, family: int, place: Place) -> str:
 
 
 def network(value: Any, place: Place) -> str:
-    """A network in canonical form; empty when it is none."""
+    """A network in canonical form; empty when it is none. An address stands for itself, but not ``0.0.0.0`` and ``::``."""
     try:
-        if not isinstance(value, str) or "%" in value or value in _WITHOUT_LENGTH:
+        if not isinstance(value, str) or "%" in value:
             raise ValueError
-        return str(ip_network(value))
+        found = ip_network(value, strict=False)
     except ValueError:
-        remedy = "Write for example 198.51.100.0/24, or 0.0.0.0/0 or ::/0 for a default route"
-        place.note(f"{shown(value)} is not a network", remedy)
+        place.note(f"{shown(value)} is not a network", "Write for example 198.51.100.0/24, or 0.0.0.0/0 or ::/0 for every address")
         return ""
+    if "/" not in value and found.network_address.is_unspecified:
+        place.note(f"{value} is not a network without its prefix length", f"Write {value}/0 for every address")
+    elif ip_address(value.split("/")[0]) != found.network_address:
+        place.note(f"{value} is not a network, but an address in {found}", f"Write {found}")
+    else:
+        return str(found)
+    return ""
 
 
 def choice(value: Any, known: Sequence[str], default: str, place: Place) -> str:

@@ -104,7 +104,8 @@ def _route(given: Dict[str, Any], managed: Mapping[str, Interface], place: Place
     rejects = kind != "unicast"
     for key in ("destination",) if rejects else ("destination", "next-hop-interface"):
         if key not in given:
-            (place / key).note("is missing", f"Write for example {_BLACKHOLE if rejects else _ROUTE}")
+            if not place.noted:
+                (place / key).note("is missing", f"Write for example {_BLACKHOLE if rejects else _ROUTE}")
             return None
     destination = network(given["destination"], place / "destination")
     interface = "" if rejects else name(given["next-hop-interface"], place / "next-hop-interface")

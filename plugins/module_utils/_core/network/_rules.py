@@ -29,7 +29,6 @@ _RULE_KEYS = (
     "family",
     "state",
 )
-_SELECTORS = ("ip-from", "ip-to", "iif", "oif", "fwmark")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 
 
@@ -75,9 +74,8 @@ def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
     if families - {family}:
         place.note("mixes IPv4 and IPv6", "Write one rule for each")
     elif not (source or destination or iif or oif or mark) and (invert or suppress is None):
-        unread = [key for key in _SELECTORS if given.get(key) and not str(given[key]).endswith("/0")]
-        if unread or given.get("suppress-prefix-length") not in (None, "") and not invert:
-            return None  # what it has was noted
+        if place.noted:
+            return None
         place.note(f"would match {'nothing' if invert else 'everything'}", "Write ip-from, ip-to, iif, oif or fwmark")
     elif priority is not None and (table is not None or action):
         return Rule(

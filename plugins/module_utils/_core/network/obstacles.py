@@ -13,6 +13,7 @@ from ._cards import by_another_name, unidentified
 from ._draft import masters
 from ._hops import route_key
 from ._links import CARRIER, in_order
+from ._read import LOOPBACK_REMEDY
 from ._routes import wanted_routes
 from ._vlan_obstacles import vlan_obstacles
 from .model import Desired, Interface, Link, Observed
@@ -51,7 +52,7 @@ def obstacles(
 def _interface(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
     link = observed.links.get(interface.name)
     if link is not None and link.loopback:
-        yield "is the loopback interface, which is not for this. Remove it"
+        yield f"the loopback interface is not managed. {LOOPBACK_REMEDY}"
         return
     if interface.absent:
         yield from _absent(interface, observed, managed)
