@@ -18,7 +18,7 @@ from .findings import Boot, Findings, ip_of, kind_of, setting, word
 from .options import kept
 
 COMMANDS = ("pre-up", "up", "post-up", "pre-down", "down", "post-down")
-_REMEDY = "Say it in the inventory, or in a unit of systemd or a script in /etc/network/if-up.d"
+_REMEDY = "Add it to the inventory, or keep it in a unit of systemd or a script in /etc/network/if-up.d"
 # What our files say in words of their own, and what only waits.
 _NEUTRAL = frozenset(
     "broadcast network netmask metric accept_ra autoconf bridge_maxwait bridge_waitport bridge_gcint bridge_hw bridge_ports bond_slaves bond_ports "
@@ -256,5 +256,5 @@ def _mentions(stanza: Stanza, boot: Boot) -> Iterator[str]:
             text = setting(key, value, " ")
             yield (
                 f"{stanza.path}: {text} of {word(stanza.label)} changes {', '.join(named)} at the next boot, which the inventory does not say. "
-                "Say it in the inventory, or remove the line"
+                "Add it to the inventory, or remove the line"
             )

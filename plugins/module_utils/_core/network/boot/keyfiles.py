@@ -180,7 +180,7 @@ def _losses(path: str, name: str, profile: Profile, boot: Boot, found: Findings)
         if section == "802-1x" and boot.carries_management(name):
             carried.append(text)
     if settings:
-        found.lost(path, name, settings, "Say it in the inventory, or set it again by nmcli afterwards", carried)
+        found.lost(path, name, settings, "Add it to the inventory, or set it again by nmcli afterwards", carried)
 
 
 def _expressed(section: str, key: str, value: str, name: str, boot: Boot) -> bool:

@@ -213,7 +213,8 @@ def _losses(one: Definition, name: str, boot: Boot, found: Findings, ours: Mappi
             settings += _lost(str(key), value, name, boot)
     carried = [text for text in settings if text.startswith("'auth")] if boot.carries_management(name) else []
     if settings:
-        found.lost(one.path, name, settings, f"Say it in the inventory, or to systemd-networkd in {NETWORKD}/{MADE}{name}.network.d/keep.conf", carried)
+        remedy = f"Add it to the inventory, or keep it for systemd-networkd in {NETWORKD}/{MADE}{name}.network.d/keep.conf"
+        found.lost(one.path, name, settings, remedy, carried)
 
 
 def _lost(key: str, value: Any, name: str, boot: Boot) -> Iterator[str]:

@@ -119,7 +119,7 @@ def review(boot: Boot) -> Findings:
                 continue
             texts = [boot.after.get(ours, ""), *(boot.existing[extra] for extra in with_drop_ins(ours, boot.existing)[1:])]
             keeping = {entry for text in texts for entry in pairs(text)}
-            remedy = f"Say it in the inventory, or in {ours}.d/keep.conf, which stays"
+            remedy = f"Add it to the inventory, or keep it in {ours}.d/keep.conf, which stays"
             settings, needed = _lost(one, settings_of(path, boot.existing), keeping, boot, found, path, ours)
             if settings:
                 found.lost(path, one.name, settings, remedy, needed)

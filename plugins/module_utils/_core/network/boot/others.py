@@ -66,7 +66,7 @@ def local_lines(text: str, boot: Boot) -> Iterator[str]:
         words = re.split(r"[\s;&|'\"]+", line.strip())
         named = sorted(names & set(words))
         if named and not line.lstrip().startswith("#") and changes_network(words, boot):
-            yield f"{LOCAL}: {setting('line', line.strip(), ' ')} changes {', '.join(named)} at the next boot. Say it in the inventory, or remove it"
+            yield f"{LOCAL}: {setting('line', line.strip(), ' ')} changes {', '.join(named)} at the next boot. Add it to the inventory, or remove it"
 
 
 def warnings(files: Files, boot: Boot, writers: Writers, refused: bool = False) -> List[str]:
