@@ -92,6 +92,12 @@ def test_only_what_was_compared_and_is_the_same_is_called_as_it_was_before(diffe
     assert ("; ".join(differs) if differs else "was not compared") in result["msg"]
 
 
+def test_a_rollback_says_what_failed_in_whole_sentences_and_what_to_do() -> None:
+    result, _clock = run(Listed(confirmed=["Make sure this host can be reached over ssh:"], observed=[RESTORED]))
+    assert "; nobody" not in result["msg"] and "was rolled back, because nobody confirmed it" in result["msg"]
+    assert "It could not be confirmed: no new connection: Make sure this host can be reached over ssh. Correct the inventory, or" in result["msg"]
+
+
 def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
     refused = {"failed": True, "reason": "expired", "msg": "The change was taken back: the kernel refused a request."}
     host = Listed(confirmed=[refused], observed=[RESTORED])

@@ -20,6 +20,7 @@ AFTER = 30.0
 """Seconds that a node gets to answer again after its time is up."""
 RESTORING = 90.0
 """Seconds more for one that answers, and is still at taking the change back."""
+REMEDY = "Correct the inventory, or what the checks need, and run again"
 
 
 class Unreachable(Exception):
@@ -84,7 +85,7 @@ class Commit:
                 if not said or answer.get("reason") in HOPELESS:
                     return answer
             except Unreachable as error:
-                said = f"no new connection: {error}"
+                said = f"no new connection: {str(error).rstrip('.: ')}"
             if said not in self.tries:
                 self.tries.append(said)
             if self.clock.monotonic() >= until:
@@ -135,13 +136,13 @@ def _told(result: Dict[str, Any], why: str, last: Dict[str, Any]) -> Dict[str, A
     """What was tried, what was restored, and why."""
     restored, differs = last["state"]["last"]["reason"], last["state"]["last"].get("differs")
     tried = "; ".join(result.get("steps", []))
-    text = f"The network of this host is as it was before: the change was taken back, for {restored}"
+    text = f"The network of this host is as it was before: the change was rolled back, because {restored}"
     if differs is None:
-        text = f"The change was taken back, for {restored}. What the kernel has now was not compared with what it had before"
+        text = f"The change was rolled back, because {restored}. What the kernel has now was not compared with what it had before"
     elif differs:
-        text = f"The change was taken back, for {restored}, but the network of this host is not as it was before: {'; '.join(differs)}"
-    more = "" if why in restored else f" What stood in the way of confirming it: {why}."
-    return {"state": last["state"], "msg": f"{text}.{more} Tried: {tried}."}
+        text = f"The change was rolled back, because {restored}, but the network of this host is not as it was before: {'; '.join(differs)}"
+    more = "" if why in restored else f" It could not be confirmed: {why}."
+    return {"state": last["state"], "msg": f"{text}.{more} {REMEDY}. Tried: {tried}."}
 
 
 def _reason(answer: Dict[str, Any]) -> str:
