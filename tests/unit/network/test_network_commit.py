@@ -98,6 +98,12 @@ def test_a_rollback_says_what_failed_in_whole_sentences_and_what_to_do() -> None
     assert "It could not be confirmed: no new connection: Make sure this host can be reached over ssh. Correct the inventory, or" in result["msg"]
 
 
+def test_what_a_host_says_of_its_own_rollback_is_not_said_twice() -> None:
+    expired = {"failed": True, "reason": "expired", "msg": "The change was taken back: nobody confirmed it within 90 s. Find out why."}
+    result, _clock = run(Listed(confirmed=[expired], observed=[RESTORED]))
+    assert result["msg"].count("nobody confirmed it") == 1 and "could not be confirmed" not in result["msg"]
+
+
 def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
     refused = {"failed": True, "reason": "expired", "msg": "The change was taken back: the kernel refused a request."}
     host = Listed(confirmed=[refused], observed=[RESTORED])

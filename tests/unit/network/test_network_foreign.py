@@ -24,6 +24,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.for
     mentioned,
     notes_on_addresses,
     notes_on_reloads,
+    notes_on_routes,
     statics,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_known_addresses, write_known_addresses
@@ -200,6 +201,18 @@ def test_a_static_route_of_a_program_stays_and_one_of_the_old_boot_configuration
     assert lines == [f"route del {one} via 192.0.2.1 dev eth0 proto static" for one in ("10.8.0.0/16", "0.0.0.0/0")]
     again = marked(there, card, frozenset((HOME4.ip, "10.8.0.0", "192.0.2.1")))
     assert statics(again) == (("10.9.0.0/16", 220),)
+
+
+def test_a_route_of_ip_route_add_that_leaves_the_boot_configuration_is_named() -> None:
+    """As a line ``up ip route add`` of ifupdown makes it, whose protocol is boot: the kernel keeps it, the next boot does not."""
+    card = Desired((Interface("eth0", ipv4=Family(True, addresses=(HOME4,))),))
+    old = Route("10.8.0.0/16", "eth0", "192.0.2.1", protocol="boot")
+    observed = Observed({"eth0": Link("eth0")}, {"eth0": (HOME4,)}, (old, replace(old, destination="10.9.0.0/16"), replace(GATEWAYS[0], interface="eth0")))
+    (note,) = notes_on_routes(card, observed, frozenset(("10.8.0.0",)))
+    assert note.startswith("the route 10.8.0.0/16") and "until the next boot" in note and "state: absent" in note
+    for absent in (False, True):
+        said = replace(card, routes=(replace(old, interface="br0", absent=absent),))
+        assert not notes_on_routes(said, observed, frozenset(("10.8.0.0",)))
 
 
 ENI = "auto eth0\niface eth0 inet static\n  address 192.0.2.10\n  netmask 255.255.255.0\n  up ip addr add 192.0.2.11/32 dev eth0\n# 192.0.2.12\n"

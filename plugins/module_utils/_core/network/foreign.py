@@ -103,10 +103,20 @@ def notes_on_addresses(desired: Desired, observed: Observed) -> List[str]:
     return found
 
 
-def notes_on_routes(desired: Desired, observed: Observed) -> List[str]:
-    """What becomes of the routes of protocol static in the main table that are a program's, as far as can be told."""
+def notes_on_routes(desired: Desired, observed: Observed, leaving: FrozenSet[str] = frozenset()) -> List[str]:
+    """What becomes of the routes of protocol static in the main table that are a program's, as far as can be told, and of those that
+    ``ip route add`` made at boot: ``leaving`` are the addresses that the change removes from the boot configuration.
+    """
     managed = {one.name for one in desired.interfaces}
-    return [
+    places = {(one.destination, one.table) for one in desired.routes}
+    kept = [
+        f"the route {one} (protocol boot) leaves the boot configuration with this change, and stays in the kernel until the next boot. "
+        "Add it to network_routes, with state: absent to delete it now"
+        for one in observed.routes
+        if one.protocol == "boot" and one.destination not in DEFAULT_DESTINATIONS and one.interface in managed
+        if (one.destination, one.table) not in places and str(ip_interface(one.destination).ip) in leaving
+    ]
+    return kept + [
         f"the route {one} (protocol static) is in neither the inventory nor the boot configuration, and stays. "
         "Name it in network_routes, with state: absent to delete it"
         for one in observed.routes

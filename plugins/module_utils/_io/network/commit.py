@@ -126,13 +126,13 @@ class Commit:
             heard = f"The host was told to confirm the change and did, but its answer was lost ({why})"
             return self._succeeded(result, {**last, "warnings": [heard]}, begun)
         if phase == RESTORED:
-            return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(result, why, last)}
+            return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(result, self.tries or [why], last)}
         text = f"The change was not confirmed ({why}), nothing watches over it any more, and the host does not say that it was taken back"
         remedy = "Look at its network, and run again: that begins with taking back what is left of it"
         return {**result, "failed": True, "reason": "unknown", "state": last["state"], "msg": f"{text}. {remedy}."}
 
 
-def _told(result: Dict[str, Any], why: str, last: Dict[str, Any]) -> Dict[str, Any]:
+def _told(result: Dict[str, Any], tries: List[str], last: Dict[str, Any]) -> Dict[str, Any]:
     """What was tried, what was restored, and why."""
     restored, differs = last["state"]["last"]["reason"], last["state"]["last"].get("differs")
     tried = "; ".join(result.get("steps", []))
@@ -141,6 +141,7 @@ def _told(result: Dict[str, Any], why: str, last: Dict[str, Any]) -> Dict[str, A
         text = f"The change was rolled back, because {restored}. What the kernel has now was not compared with what it had before"
     elif differs:
         text = f"The change was rolled back, because {restored}, but the network of this host is not as it was before: {'; '.join(differs)}"
+    why = "; ".join(one for one in tries if restored not in one)
     more = "" if why in restored else f" It could not be confirmed: {why}."
     return {"state": last["state"], "msg": f"{text}.{more} {REMEDY}. Tried: {tried}."}
 

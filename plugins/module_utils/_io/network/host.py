@@ -139,7 +139,8 @@ class HostNetwork:
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         clients = clients_to_end(name, desired, seen)
         operations, owned = plan(desired, observed), _claims(backend, desired)
-        notes = notes_on_addresses(desired, observed) + notes_on_routes(desired, observed)
+        leaving_files = mentioned(one.before or "" for one in files.changes) - mentioned(one.after or "" for one in files.changes)
+        notes = notes_on_addresses(desired, observed) + notes_on_routes(desired, observed, leaving_files)
         if shown and (operations.operations or files.changes):
             notes += notes_on_reloads(observed, desired, manages(networkd_conf()))
         operations = replace(operations, notes=(*operations.notes, *notes))
