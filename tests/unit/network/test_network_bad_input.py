@@ -328,7 +328,10 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         (route(destination="::"), [f"{R}.destination: :: is not a network without its prefix length. Write ::/0 for every address"]),
         (
             route(destination="198.51.100.7/24"),
-            [f"{R}.destination: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24. Write 198.51.100.0/24"],
+            [
+                f"{R}.destination: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24."
+                " Write 198.51.100.0/24, or 198.51.100.7 for that address alone"
+            ],
         ),
         (
             rules({"from": "198.51.100.0/24", "priority": 100, "route-table": 77}),
@@ -336,7 +339,10 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         ),
         (
             rules(rule(**{"ip-from": "198.51.100.7/24"})),
-            ["network_rules.config[0].ip-from: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24. Write 198.51.100.0/24"],
+            [
+                "network_rules.config[0].ip-from: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24."
+                " Write 198.51.100.0/24, or 198.51.100.7 for that address alone"
+            ],
         ),
         (
             routes({"destination": "198.51.100.0/24", "route-type": "reject"}),

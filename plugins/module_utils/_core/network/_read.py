@@ -179,7 +179,7 @@ def network(value: Any, place: Place) -> str:
     if "/" not in value and found.network_address.is_unspecified:
         place.note(f"{value} is not a network without its prefix length", f"Write {value}/0 for every address")
     elif ip_address(value.split("/")[0]) != found.network_address:
-        place.note(f"{value} is not a network, but an address in {found}", f"Write {found}")
+        place.note(f"{value} is not a network, but an address in {found}", f"Write {found}, or {value.split('/')[0]} for that address alone")
     else:
         return str(found)
     return ""
