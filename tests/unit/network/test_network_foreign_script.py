@@ -34,7 +34,12 @@ LIKE = {
         "route add blackhole 10.1.0.64/26 proto 80",
         "route add 10.2.0.0/24 proto 12 nexthop via 192.0.2.1 dev eth0 weight 2 nexthop via 192.0.2.2 dev eth0 weight 1",
     ),
-    "FRR": ("nexthop add id 7 via 192.0.2.1 dev eth0 proto zebra", "route add 10.8.0.0/16 nhid 7 proto bgp metric 20"),
+    "FRR": (
+        "nexthop add id 7 via 192.0.2.1 dev eth0 proto zebra",
+        "nexthop add id 8 encap ip dst 10.0.0.1 via 192.0.2.1 dev eth0 proto zebra",
+        "route add 10.8.0.0/16 nhid 7 proto bgp metric 20",
+        "route add 10.18.0.0/16 nhid 8 proto bgp metric 20",
+    ),
     "Tailscale": (
         "rule add priority 5210 fwmark 0x80000/0xff0000 lookup 254",
         "rule add priority 5250 fwmark 0x80000/0xff0000 type unreachable",
@@ -62,6 +67,10 @@ LIKE6 = {
         "route add 2001:db8:1::/64 via fe80::13 dev eth0 proto bird mtu 1400",
         "route add 2001:db8:2::/64 proto 12 nexthop via fe80::1 dev eth0 nexthop via fe80::2 dev eth0",
         "route add unreachable 2001:db8:3::/64 proto 12",
+    ),
+    "FRR": (
+        "route add 2001:db8:4::/64 encap seg6 mode encap segs fc00::1,fc00::2 dev eth0 proto bgp",
+        "route add 2001:db8:5::/64 encap seg6 mode inline segs fc00::1,fc00::2 dev eth0 proto bgp",
     ),
     "Tailscale": ("rule add priority 5270 lookup 52", "route add fd7a:115c:a1e0::/48 dev eth0 table 52"),
     "wg-quick": ("rule add not fwmark 51820 table 51820 priority 32764", "route add ::/0 dev eth0 table 51820"),

@@ -77,6 +77,8 @@ ROUTES = (
     "nexthop add id 3 group 1,5/2,2",
     "route add 10.8.0.0/16 nhid 3",
     "route add 10.10.0.0/16 nhid 1",
+    "nexthop add id 4 encap ip dst 10.0.0.1 via 192.0.2.7 dev eth0",
+    "route add 10.14.0.0/16 nhid 4",
 )
 ROUTES6 = (
     "route add default nexthop via fe80::1 dev eth0 nexthop via fe80::2 dev eth0 weight 2",
@@ -84,6 +86,7 @@ ROUTES6 = (
     "route add blackhole 2001:db8:e::/48",
     "route add prohibit 2001:db8:d::/48 metric 5",
     "route add 2001:db8:c::/48 encap seg6 mode encap segs fc00::1,fc00::2 dev eth0",
+    "route add 2001:db8:a::/48 encap seg6 mode inline segs fc00::1,fc00::2 dev eth0",
     "route add 2001:db8:b::/48 via fe80::1 dev eth0 src 2001:db8::14 table 77",
 )
 RULES = (
@@ -246,7 +249,7 @@ def test_the_vlans_of_a_port_are_those_that_it_had(host: Host) -> None:
     now = "port              vlan-id  \neth0              1 PVID Egress Untagged\n"
     for name, text in (("before", was), ("now", now)):
         lines = run(["awk", "-v", "kind=vlan", "-f", "normal.awk"], input=text, cwd=host.folder, capture_output=True, text=True, check=True)
-        (host.folder / name).write_text(links + lines.stdout, encoding="utf-8")
+        (host.folder / name).write_text(f"{links}{lines.stdout}end\n", encoding="utf-8")
     argv = ["awk", "-v", "touched=eth0 br0", "-v", "turn=1", "-f", "back.awk", "before", "part=3", "now"]
     assert run(argv, cwd=host.folder, capture_output=True, text=True, check=True).stdout.splitlines() == [
         "bridge vlan add dev eth0 vid 5 pvid untagged",

@@ -79,6 +79,14 @@ routes() {
                 if (w[i] == "nhid") hop = 1
                 if (w[i] == "nexthop") many = 1
                 if (hop && many) break
+                if (hop && w[i] == "encap") { while (i < n && w[i + 1] !~ /^(via|dev|nexthop)$/) i++; continue }
+                if (w[i] == "segs" && w[i + 2] == "[") {
+                    inserted = last ~ / mode inline$/; segments = ""
+                    for (i += 3; w[i] != "]" && i <= n; i++)
+                        if (!(inserted && w[i] == "::" && w[i + 1] == "]")) segments = segments (segments == "" ? "" : ",") w[i]
+                    last = last " segs " segments
+                    continue
+                }
                 if (hop && w[i] ~ /^(via|dev|weight)$/) { if (w[i + 1] ~ /^inet6?$/) i++; i++; continue }
                 if (w[i] == "table") table = w[i + 1]
                 if (w[i] == "proto" && !many) proto = w[i + 1]

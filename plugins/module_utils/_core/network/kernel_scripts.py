@@ -104,6 +104,7 @@ BEGIN {
     split(made, names, " ")
     for (n in names) mine[names[n]]
 }
+$1 == "end" { whole[part + 0]; next }
 $1 == "uptime" { if (!part) passed = -$2; if (part == 3) passed += $2; next }
 part == 2 && $1 == "route" && device($0) in ours && anywhere($0) in somewhere { next }  # the change has moved it itself
 part == 2 {
@@ -129,7 +130,7 @@ part == 2 {
 }
 END {
     for (name in exists) links++
-    if (!links) exit 1  # ip(8) has printed nothing
+    if (!links || !(0 in whole) || !(3 in whole)) exit 1  # what is missing was not read, or not written to a full disk
     befores = olds
     for (n = 1; n <= sinces; n++) if (!(same(since_then[n]) in known) && !(place(since_then[n]) in held)) old[++olds] = since_then[n]
     for (n = 1; n <= olds; n++) {
@@ -236,24 +237,29 @@ kernel() {{
     addresses=$(timeout 20 ip -N -d -o address show) || return 1
     printf '%s\n' "$addresses" | awk -v kind=address -f normal.awk || return 1
     {{
-        timeout 20 ip -N -d -o nexthop show | awk -v kind=nexthop -f normal.awk
+        reading ip -N -d -o nexthop show | awk -v kind=nexthop -f normal.awk || return 1
         for family in 4 6; do
-            timeout 20 ip -$family -N -d -o route show table all | awk -v kind=route -v family=$family -f normal.awk
-            timeout 20 ip -$family -N -d rule show | awk -v kind=rule -v family=$family -f normal.awk
+            reading ip -$family -N -d -o route show table all | awk -v kind=route -v family=$family -f normal.awk || return 1
+            reading ip -$family -N -d rule show | awk -v kind=rule -v family=$family -f normal.awk || return 1
         done
-        timeout 20 ip -N -o neigh show nud permanent | awk -v kind=neigh -f normal.awk
-        timeout 20 ip -N -o neigh show proxy | awk -v kind=neigh -f normal.awk
-        timeout 20 bridge vlan show | awk -v kind=vlan -f normal.awk
-        timeout 20 bridge fdb show | awk -v kind=fdb -f normal.awk
+        reading ip -N -o neigh show nud permanent | awk -v kind=neigh -f normal.awk || return 1
+        reading ip -N -o neigh show proxy | awk -v kind=neigh -f normal.awk || return 1
+        reading bridge vlan show | awk -v kind=vlan -f normal.awk || return 1
+        reading bridge fdb show | awk -v kind=fdb -f normal.awk || return 1
+        echo end
     }} 2>/dev/null
-    return 0
+}}
+# What a kernel or an ip(8) does not know may fail. What was ended before it had printed everything says so
+reading() {{
+    timeout 20 "$@"
+    case $? in 124 | 137) echo cut ;; esac
 }}
 remember() {{
     (umask 077 && kernel > {before}.new) && sync {before}.new && mv {before}.new {before} && sync .
 }}
 # What there is when the rollback begins: what programs have entered since, which the rollback may take along
 meanwhile() {{
-    [ ! -s {before} ] || [ -e {meanwhile} ] || (umask 077 && kernel > {meanwhile})
+    [ ! -s {before} ] || [ -e {meanwhile} ] || (umask 077 && kernel > {meanwhile}.new && mv {meanwhile}.new {meanwhile})
 }}
 back() {{
     since=/dev/null
@@ -281,7 +287,8 @@ compare() {{
         [ -n "$lines" ] || break
         sleep 0.5
     done
-    (umask 077 && printf '%s' "$lines" | head -n 20 > {differs})
+    # on a full disk nothing is said, for an empty file would say that all is the same
+    (umask 077 && printf '%s' "$lines" | head -n 20 > {differs}.new && mv {differs}.new {differs})
 }}
 touched={touched}
 made={made}

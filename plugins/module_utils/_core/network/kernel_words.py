@@ -39,6 +39,7 @@ BEGIN {
         "all_slaves_active min_links lp_interval packets_per_slave lacp_active lacp_rate ad_select", words)
     for (n in words) settable["bond", words[n]]
 }
+$0 == "cut" { exit 1 }
 { whole = $0 }
 kind == "link" {
     # 3: eth0@far0: <BROADCAST,UP> mtu 1500 qdisc noqueue master br0 ...\ link/[1] 22:53:.. brd ff:..\ veth \ bridge_slave state ...
@@ -143,13 +144,16 @@ kind == "route" {
         if ($n == "nhid") object = 1
         if (object && ($n == "dev" || $n == "weight" || $n == "via")) { n += ($n == "via" && $(n + 1) ~ /^inet6?$/) ? 2 : 1; continue }
         if (object && ($n == "nexthop" || $n == "onlink")) continue
+        if (object && $n == "encap") { while (n < NF && $(n + 1) !~ /^(via|dev|nexthop)$/) n++; continue }
         if ($n == "error") { n++; continue }
         if ($n in fares) continue
         if ($n == "expires") { line = line " expires " ($(n + 1) + 0); n++; continue }
         if ($n == "rto_min" && $(n + 1) == "lock") { line = line " rto_min"; n++; continue }
         if ($n == "segs" && $(n + 2) == "[") {
-            line = line " segs "
-            for (n += 3; $n != "]" && n <= NF; n++) line = line $n ($(n + 1) == "]" ? "" : ",")
+            segments = ""; inserted = line ~ / mode inline$/  # ip(8) puts the "::" behind them that stands for the destination
+            for (n += 3; $n != "]" && n <= NF; n++)
+                if (!(inserted && $n == "::" && $(n + 1) == "]")) segments = segments (segments == "" ? "" : ",") $n
+            line = line " segs " segments
             continue
         }
         line = line " " $n
