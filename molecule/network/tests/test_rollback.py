@@ -15,7 +15,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import OPEN_CHANGE, Mover, ansible  # noqa: E402
+from moving import OPEN_CHANGE, Mover, ansible, kill, start, until  # noqa: E402
 
 MOVER = Mover(SCENARIO, "molecule-network", "mover", 1)
 ON_BRIDGE = MOVER.on_bridge()
@@ -28,6 +28,12 @@ ENTERED = (
     "ip address add 2001:db8:0:77::1/64 dev br0 nodad preferred_lft 0",
     "ip rule add priority 150 not from 198.18.0.0/24 lookup main suppress_prefixlength 0",
 )
+KILL_THE_ROLLBACK = """
+for turn in $(seq 1500); do
+    if pgrep -f '^/bin/sh .*/restore[.]sh' > /dev/null; then sleep 0.2; pkill -KILL -f '^/bin/sh .*/restore[.]sh' && echo killed; exit; fi
+    sleep 0.02
+done
+"""
 REMOVED = (
     "ip rule del priority 150",
     "ip address del 2001:db8:0:77::1/64 dev br0",
@@ -63,3 +69,19 @@ def test_what_was_entered_by_hand_is_there_after_a_rollback_as_it_was():
         MOVER.on("; ".join(REMOVED))
     status, said = ansible(*MOVER.change(ON_BRIDGE))
     assert status == 0, said
+
+
+@pytest.mark.drill
+def test_a_rollback_that_is_killed_in_the_middle_is_begun_again_by_itself():
+    before = printed()
+    card, bridge = ON_BRIDGE["interfaces"]
+    four = {"enabled": True, "address": [*bridge["ipv4"]["address"], {"ip": "198.18.0.77", "prefix_length": 24}]}
+    routes = [{**ON_BRIDGE["routes"][0], "next_hop_address": "198.18.0.99"}]
+    running = start(*MOVER.change({"interfaces": [card, {**bridge, "ipv4": four}], "routes": routes}, rollback_timeout=10))
+    until(lambda: "198.18.0.77" in MOVER.on("ip -o address"), 60)
+    kill(running)
+    assert MOVER.on(KILL_THE_ROLLBACK).strip() == "killed"
+    until(lambda: not MOVER.under_way())
+    assert printed() == before and not MOVER.left()
+    status, said = ansible(*MOVER.change(ON_BRIDGE))
+    assert status == 0 and '"changed": false' in said and "nobody confirmed it within 10 s" in said, said

@@ -13,7 +13,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Callable, Iterator, List, Mapping, Optional, Tuple, TypeVar
+from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ..._core.limits import BadText
 from ..._core.masking import masked_message
@@ -34,6 +34,8 @@ Content = TypeVar("Content")
 LAST = f"{ROOT}/last"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 UPTIME = "/proc/uptime"
+KILLED = ("Restart=on-abnormal", "RestartSec=3s")
+"""What systemd does when a rollback is killed in the middle, as where memory is short (systemd.service(5)): each may run again."""
 LEAST_ROOM = 1 << 18
 """Bytes in /run without which it is called full."""
 
@@ -114,7 +116,8 @@ class Guard:
         if not name or not os.path.exists(f"{self.folder(name)}/restore.sh"):
             self._files.remove(OPEN)
             return
-        answer = self._script(name, "restore.sh", "its node was switched off before it was confirmed", HELD)
+        why = "its rollback did not end" if self._of_this_boot(name) else "its node was switched off before it was confirmed"
+        answer = self._script(name, "restore.sh", why, HELD)
         if answer.rc != 0:
             raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[1]} by hand")
 
@@ -243,15 +246,17 @@ class Guard:
             self._files.write(f"{folder}/{file}", text, 0o700)
 
     def _arm(self, name: str, timeout: int) -> None:
-        self._transient(ROLLBACK, timeout, [f"{self.folder(name)}/restore.sh", f"nobody confirmed it within {timeout} s"])
+        script = [f"{self.folder(name)}/restore.sh", f"nobody confirmed it within {timeout} s"]
+        self._transient(ROLLBACK, timeout, script, KILLED)
         if not self._armed():
             raise Refused("timer", "The timer that would take the change back did not start. Nothing was changed")
 
-    def _transient(self, unit: str, delay: float, script: List[str]) -> None:
+    def _transient(self, unit: str, delay: float, script: List[str], properties: Sequence[str] = ()) -> None:
         for left in (f"{unit}.timer", f"{unit}.service"):
             self._runner.run(["systemctl", "stop", "--", left], check=False)
             self._runner.run(["systemctl", "reset-failed", "--", left], check=False)
         argv = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={delay:g}s"]
+        argv += [f"--property={one}" for one in properties]
         argv += ["--timer-property=AccuracySec=50ms", "--service-type=oneshot", "--", "/bin/sh", *script]
         answer = self._runner.run(argv, check=False)
         if answer.rc != 0:
@@ -302,11 +307,15 @@ class Guard:
 
     def _watched(self, name: str) -> bool:
         """Whether it is taken back when its time is up. The timer does not outlive a boot, so it is of this one."""
+        return self._of_this_boot(name, True) and self._armed()
+
+    def _of_this_boot(self, name: str, unknown: bool = False) -> bool:
+        """Whether it was begun since the host started; ``unknown`` where what is known of it cannot be read."""
         try:
             known = self._read(f"{self.folder(name)}/change.json", read_known)
         except BadText:
-            return self._armed()
-        return known.boot_id == (self._files.read(BOOT_ID) or "").strip() and self._armed()
+            return unknown
+        return known.boot_id == (self._files.read(BOOT_ID) or "").strip()
 
     def _record(self, name: str) -> Record:
         folder = self.folder(name)
