@@ -16,6 +16,7 @@ from ..._core.network.backends.networkd import Networkd
 from ..._core.network.backends.networkmanager import profile
 from ..._core.network.backends.unsupported import unsupported
 from ..._core.network.boot.findings import Findings
+from ..._core.network.boot.review import after_changes
 from ..._core.network.conflicts import asking
 from ..._core.network.detect import TITLES, choose, clients_to_end, unable
 from ..._core.network.foreign import (
@@ -29,6 +30,7 @@ from ..._core.network.foreign import (
     statics,
 )
 from ..._core.network.foreign_script import Foreign
+from ..._core.network.given_up import given_up
 from ..._core.network.guard_change import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable
 from ..._core.network.guard_record import (
     read_desired,
@@ -131,6 +133,7 @@ class HostNetwork:
         backend = backends(observed)[name]
         existing = boot_files(backend)
         files = backend.changes(desired, existing)
+        desired = replace(desired, rules=(*desired.rules, *given_up(desired, observed, existing, after_changes(existing, files))))
         known = mentioned([*existing.values(), *boot_texts(name)])
         observed = marked(observed, desired, known, management)
         wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]

@@ -21,7 +21,7 @@ from .._draft import address_words, route_words, rule_words
 from .._link_settings import born_with
 from .._links import vlan_words
 from ..link_options import VLAN_PROTOCOL
-from ..model import Desired, FileChange, Files, Interface
+from ..model import Desired, FileChange, Files, Interface, Rule
 from ..vlans import by_default, default_pvid, filters, requests
 from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
 
@@ -166,9 +166,11 @@ def _filtering(interface: Interface) -> List[str]:
 
 def _routes(interface: Interface, desired: Desired) -> List[str]:
     lines = [f"ip {' '.join(route_words('replace', route))}" for route in routes_of(interface, desired)]
-    for rule in rules_of(interface, desired):
-        lines.append(f"ip -{rule.family} {' '.join(rule_words('add', rule))} || true")
-    return lines
+    return lines + [rule_line(rule) for rule in rules_of(interface, desired)]
+
+
+def rule_line(rule: Rule) -> str:
+    return f"ip -{rule.family} {' '.join(rule_words('add', rule))} || true"
 
 
 def _sourced(text: str) -> bool:

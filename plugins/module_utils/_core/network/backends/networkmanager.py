@@ -202,7 +202,7 @@ def _family(wish: Family, family: int, interface: Interface, desired: Desired) -
         for index, route in enumerate(routes, 1):
             lines += _route(index, route)
         rules = [rule for rule in rules_of(interface, desired) if rule.family == family]
-        lines += [(f"routing-rule{index}", _rule(rule)) for index, rule in enumerate(rules, 1)]
+        lines += [(f"routing-rule{index}", rule_line(rule)) for index, rule in enumerate(rules, 1)]
     if dns_home(interface, desired) and wish.enabled:
         servers = [one for one in desired.dns.servers if (":" in one) == (family == 6)]
         lines += [("dns", "".join(f"{one};" for one in servers))] if servers else []
@@ -231,7 +231,7 @@ def _route(index: int, route: Route) -> List[Tuple[str, str]]:
     return lines + ([(f"route{index}_options", ",".join(options))] if options else [])
 
 
-def _rule(rule: Rule) -> str:
+def rule_line(rule: Rule) -> str:
     """In the words of ip-rule(8), but that NetworkManager wants the addresses that tell the family."""
     source = rule.source or ("0.0.0.0/0" if rule.family == 4 else "::/0")
     return " ".join(rule_words("add", replace(rule, source=source))[2:])
