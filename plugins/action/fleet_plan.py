@@ -11,6 +11,7 @@ from typing import Any, Dict, Optional
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json, render_markdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
@@ -37,6 +38,8 @@ class ActionModule(ActionBase):
             argument_spec={
                 "scope": {"type": "str", "choices": ["host", "fleet", "files"], "default": "host"},
                 "dest": {"type": "path"},
+                "zone": {"type": "str"},
+                "variable_prefix": {"type": "str", "default": ""},
             },
         )
         variables = task_vars or {}
@@ -48,6 +51,11 @@ class ActionModule(ActionBase):
         if summary["report"]:
             return {**result, "failed": True, "msg": summary["report"]}
         result["changed"] = False
+        if options["zone"] is not None:
+            try:
+                result["zone"] = find_primary({host: store.read(f"host {host}") for host in summary["hosts"]}, options["zone"])
+            except NoPrimary as error:
+                return {**result, "failed": True, "msg": f"{options['variable_prefix']}zone: {error}"}
         if options["scope"] == "host":
             return {**result, "slice": _slice(store, summary, variables["inventory_hostname"])}
         plan = {host: store.read(f"host {host}") for host in summary["hosts"]}

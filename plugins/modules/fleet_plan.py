@@ -33,6 +33,17 @@ options:
       - By default it is C(plan) beside an inventory that is a file, and C(NAME-plan) beside an inventory that is a
         folder called C(NAME), since Ansible would take files inside that folder for inventories.
     type: path
+  zone:
+    description:
+      - The name of a zone that hosts of the fleet serve. RV(zone) says which of them is its primary.
+      - The task fails when it is not a zone of C(dns_zones), and names those that are.
+    type: str
+    version_added: 0.2.0
+  variable_prefix:
+    description: The start of the variable's name in the error about O(zone), as in C(export_zone).
+    type: str
+    default: ""
+    version_added: 0.2.0
 attributes:
   action:
     support: full
@@ -67,6 +78,12 @@ EXAMPLES = r"""
   smallfleet.infra.fleet_plan:
     scope: fleet
   register: everything
+
+- name: Find the primary of a zone
+  smallfleet.infra.fleet_plan:
+    zone: demo.example.net
+  run_once: true
+  register: of_zone
 
 - name: Write plan.json and plan.md
   smallfleet.infra.fleet_plan:
@@ -103,6 +120,11 @@ plan:
   description: The slices of all hosts by the hosts' inventory names.
   returned: with O(scope=fleet)
   type: dict
+zone:
+  description: Who serves the zone, and the file on that host with the key that its server accepts for everything.
+  returned: with O(zone)
+  type: dict
+  sample: {name: demo.example.net, primary: ns1, key_file: /etc/smallfleet/dns/demo-update.key}
 dest:
   description: The folder of the files.
   returned: with O(scope=files)
