@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from servers import OTHER, OWN, ZONE, as_configured, held, slices, zone
+from servers import OTHER, OWN, ZONE, as_configured, fleet, held, slices, zone
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve_keys
 
 
 def test_each_primary_has_an_update_key_of_its_own_by_the_same_name() -> None:
@@ -53,3 +55,19 @@ def test_the_key_that_a_certificate_needs_is_made_without_being_asked_for() -> N
         {"key": "acme-app1", "match": "name", "name": f"_acme-challenge.app1.{ZONE}.", "types": ["TXT"]}
     ]
     assert held(dns_zones=zone(), acme_certificates=certificates)["app1"] == {"acme-app1": "ns1"}
+
+
+def test_the_plan_says_from_which_home_a_host_takes_each_key_and_which_secrets_only_its_home_needs() -> None:
+    keys = {"theirs": {"external": True, "hosts": ["app1"], "grants": [{"zone": ZONE, "name": "app1", "types": ["A"]}]}}
+    found = resolve_keys(fleet(dns_zones={**zone(secondaries=["ns2"]), OTHER: {"primary": "ns2", "secondaries": ["ns1"]}}, dns_keys=keys))
+    assert found.problems == ()
+    assert {host: part["secrets"] for host, part in found.slices.items()} == {"ns1": ["theirs"], "ns2": [], "ns3": [], "app1": [], "bare": []}
+    taken = {host: {home: [key["name"] for key in part] for home, part in found.slices[host]["by_home"].items()} for host in ("ns1", "ns2", "app1", "ns3")}
+    assert taken == {
+        "ns1": {"ns1": ["demo-transfer-ns1", "demo-update", "theirs"], "ns2": ["demo-transfer-ns2"]},
+        "ns2": {"ns1": ["demo-transfer-ns1"], "ns2": ["demo-transfer-ns2", "demo-update"]},
+        "app1": {"ns1": ["theirs"]},
+        "ns3": {},
+    }
+    for part in found.slices.values():
+        assert sorted((one for keys in part["by_home"].values() for one in keys), key=lambda one: one["name"]) == part["keys"]

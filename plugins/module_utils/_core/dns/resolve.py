@@ -72,15 +72,21 @@ def resolve(fleet: Fleet) -> Resolution:
 
 
 def resolve_keys(fleet: Fleet) -> Resolution:
-    """Slices ``{keys: [{name, algorithm, file, home}]}``, where ``home`` makes the secret, for every host of a fleet with zones.
+    """Slices ``{keys: [{name, algorithm, file, home}], by_home, secrets}``, where ``home`` makes the secret, for every host of a fleet with zones.
 
-    A host whose list is empty may still hold a key that it is to give up. Of the problems only those of zones and keys are here; resolve() has the others.
+    ``by_home`` are the same keys in lists by their home, and ``secrets`` the names of those whose secrets others have made and
+    this host, as their home, needs from the inventory. A host whose list is empty may still hold a key that it is to give up.
+    Of the problems only those of zones and keys are here; resolve() has the others.
     """
     model = _model(fleet)
-    slices: Dict[str, Dict[str, Any]] = {host: {"keys": []} for host in fleet.hosts} if model.zones else {}
+    slices: Dict[str, Dict[str, Any]] = {host: {"keys": [], "by_home": {}, "secrets": []} for host in fleet.hosts} if model.zones else {}
     for key in sorted(model.keys, key=lambda one: one.name):
         for host in key.holders:
-            slices[host]["keys"].append(key.as_held())
+            held = key.as_held()
+            slices[host]["keys"].append(held)
+            slices[host]["by_home"].setdefault(held["home"], []).append(held)
+            if "external" in held and held["home"] == host:
+                slices[host]["secrets"].append(held["name"])
     return Resolution(slices, tuple(model.notes.problems))
 
 
