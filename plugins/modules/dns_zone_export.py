@@ -123,7 +123,7 @@ left_out:
   returned: success
   type: list
   elements: dict
-  sample: [{record: "@", type: NS, reason: "is made from primary, secondaries and foreign_secondaries"}]
+  sample: [{record: "@", type: NS, reason: "is made from primary, secondaries and external_secondaries"}]
 serial:
   description: The zone's serial number.
   returned: success

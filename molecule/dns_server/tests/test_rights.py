@@ -100,7 +100,7 @@ def test_the_fleets_secondaries_and_the_primary_itself_get_it_with_theirs(host):
     assert "Transfer failed" in transfer(second, "18.198.in-addr.arpa", TRANSFER_KEY)
 
 
-def test_a_foreign_secondary_gets_it_by_its_address_and_is_notified(host):
+def test_an_external_secondary_gets_it_by_its_address_and_is_notified(host):
     """A socket stands in for the server that is not ours."""
     host.check_output("ip address add 198.18.0.53/24 dev $(ip -o -4 address show to 198.18.0.21 | cut -d' ' -f2)")
     try:

@@ -82,10 +82,10 @@ done > /tmp/acknowledged 2>&1; echo end >> /tmp/acknowledged
 
 
 def change_everything(variables):
-    """A zone more, one less, another grant, another time to live, and no foreign secondary."""
+    """A zone more, one less, another grant, another time to live, and no external secondary."""
     zones = variables["dns_zones"]
     zones[ZONE]["ttl"] = 120
-    del zones["18.198.in-addr.arpa"], zones[ZONE]["foreign_secondaries"]
+    del zones["18.198.in-addr.arpa"], zones[ZONE]["external_secondaries"]
     zones["more.example.net"] = {"primary": "ns1", "secondaries": ["ns2"], "hosts": False}
     variables["dns_keys"]["client1-own"]["grants"].append({"zone": "more.example.net", "name": "@", "types": ["TXT"]})
 

@@ -28,7 +28,7 @@ NAME = "ns1.provider.example."
 
 def external(*entries: Any, **more: Any) -> List[Dict[str, Any]]:
     """What the primary is told of the external secondaries of a zone."""
-    found = slices(dns_zones=zone(foreign_secondaries=list(entries), **more), dns_keys=KEYS if "key" in str(entries) else {})
+    found = slices(dns_zones=zone(external_secondaries=list(entries), **more), dns_keys=KEYS if "key" in str(entries) else {})
     as_configured(found["ns1"])
     (served,) = found["ns1"]["zones"]
     return list(served["transfer"]["external"])
@@ -69,15 +69,15 @@ def test_an_entry_says_who_is_notified_and_who_may_transfer(what: str) -> None:
 
 
 def test_a_secondary_of_the_fleet_is_not_told_of_others() -> None:
-    found = slices(dns_zones=zone(secondaries=["ns2"], foreign_secondaries=[{"address": BOTH[0], "key": "provider"}]), dns_keys=KEYS)
+    found = slices(dns_zones=zone(secondaries=["ns2"], external_secondaries=[{"address": BOTH[0], "key": "provider"}]), dns_keys=KEYS)
     assert found["ns2"]["zones"][0]["transfer"]["external"] == []
     assert [one["name"] for one in found["ns2"]["keys"]] == ["demo-transfer-ns1"]
 
 
 def test_the_key_of_a_provider_belongs_to_the_primaries_of_its_zones_and_needs_no_grants() -> None:
     zones = {
-        **zone(foreign_secondaries=[{"key": "provider"}]),
-        OTHER: {"primary": "ns3", "foreign_secondaries": [{"address": BOTH[0], "key": "provider"}]},
+        **zone(external_secondaries=[{"key": "provider"}]),
+        OTHER: {"primary": "ns3", "external_secondaries": [{"address": BOTH[0], "key": "provider"}]},
     }
     keys = {"provider": {"hosts": ["app1"]}}
     asked = {"dns_zones": zones, "dns_keys": keys}
@@ -90,7 +90,7 @@ def test_the_key_of_a_provider_belongs_to_the_primaries_of_its_zones_and_needs_n
 
 
 def test_who_makes_a_key_is_in_the_plan_of_the_keys() -> None:
-    asked = zone(foreign_secondaries=[{"key": "ours"}, {"key": "theirs"}])
+    asked = zone(external_secondaries=[{"key": "ours"}, {"key": "theirs"}])
     keys = {"ours": {}, "theirs": {"external": True}, **OWN}
     told = {one["name"]: one for one in resolve_keys(fleet(dns_zones=asked, dns_keys=keys)).slices["ns1"]["keys"]}
     assert told["ours"]["shared"] and "external" not in told["ours"]
@@ -106,17 +106,17 @@ def named(**more: Any) -> Dict[str, Any]:
 
 
 def test_a_name_is_added_to_the_names_that_the_zone_has_anyway() -> None:
-    served = slices(dns_zones=zone(foreign_secondaries=[named()]))["ns1"]["zones"][0]
+    served = slices(dns_zones=zone(external_secondaries=[named()]))["ns1"]["zones"][0]
     assert served["nameservers"] == [f"ns1.{ZONE}.", NAME]
     records = [{"record": "@", "type": "NS", "value": [NAME, "ns9.example.org."]}]
-    found = slices(dns_zones=zone(records=records, foreign_secondaries=[named(), {"name": "ns2.provider.example.", "address": "203.0.113.1"}]))
+    found = slices(dns_zones=zone(records=records, external_secondaries=[named(), {"name": "ns2.provider.example.", "address": "203.0.113.1"}]))
     assert found["ns1"]["zones"][0]["nameservers"] == [NAME, "ns9.example.org.", "ns2.provider.example."]
     own = found["ns1"]["updates"][0]["record_sets"][0]
     assert (own["record"], own["type"]) == ("@", "NS") and "ns2.provider.example." in own["value"]
 
 
 def test_a_hidden_primary_with_named_external_secondaries_only_is_in_no_answer() -> None:
-    found = slices(dns_zones=zone(hidden_primary=True, foreign_secondaries=[named()]))["ns1"]
+    found = slices(dns_zones=zone(hidden_primary=True, external_secondaries=[named()]))["ns1"]
     (served,) = found["zones"]
     assert served["nameservers"] == [NAME] and served["soa"]["mname"] == NAME
     assert "ns1.demo" not in str((served["record_sets"], served["soa"], found["updates"]))
@@ -142,7 +142,7 @@ BROKEN: Dict[str, Tuple[Any, str, str]] = {
     "more than a provider": ({"transfer": ["203.0.0.0/15"]}, "[0].transfer[0]", "more than the addresses of one provider"),
     "more than a provider in IPv6": ({"transfer": ["2001:c00::/31"]}, "[0].transfer[0]", "more than the addresses of one provider"),
     "IPv4 within IPv6": ({"transfer": ["::ffff:0.0.0.0/97"]}, "[0].transfer[0]", "everybody"),
-    "halves that are too wide together": ({"transfer": ["203.0.0.0/16", "198.50.0.0/16"]}, "foreign_secondaries", "together, the networks without a key"),
+    "halves that are too wide together": ({"transfer": ["203.0.0.0/16", "198.50.0.0/16"]}, "external_secondaries", "together, the networks without a key"),
     "notify a word": ({"address": BOTH[0], "notify": "yes"}, "[0].notify", "not a list"),
     "neither": ({"address": BOTH[0], "notify": False, "transfer": False}, "[0]", "neither notified"),
     "an unknown key": ({"address": BOTH[0], "key": "provder"}, "[0].key", "not a key of dns_keys"),
@@ -159,23 +159,24 @@ def test_a_bad_entry_is_refused_with_its_place(what: str) -> None:
     written, place, said = BROKEN[what]
     keys = {**KEYS, **OWN}
     ours = [{"key": "provider"}]  # so that the key is one that is used
-    problems = resolve(fleet(dns_zones={**zone(foreign_secondaries=[written]), OTHER: {"primary": "ns1", "foreign_secondaries": ours}}, dns_keys=keys)).problems
+    zones = {**zone(external_secondaries=[written]), OTHER: {"primary": "ns1", "external_secondaries": ours}}
+    problems = resolve(fleet(dns_zones=zones, dns_keys=keys)).problems
     assert [str(one) for one in problems if one.variable.endswith(place) and said in one.message], problems
     assert len(problems) == 1, problems
     assert "c2VjcmV0" not in str(problems)
 
 
 def test_the_same_address_twice_is_refused_and_a_second_key_without_addresses_is_not() -> None:
-    twice = zone(foreign_secondaries=[BOTH[0], {"addresses": [BOTH[1], BOTH[0]]}])
+    twice = zone(external_secondaries=[BOTH[0], {"addresses": [BOTH[1], BOTH[0]]}])
     (problem,) = resolve(fleet(dns_zones=twice)).problems
     assert problem.variable.endswith("[1].addresses[1]")
-    while_a_key_is_replaced = zone(foreign_secondaries=[{"addresses": BOTH, "key": "old"}, {"key": "new"}])
+    while_a_key_is_replaced = zone(external_secondaries=[{"addresses": BOTH, "key": "old"}, {"key": "new"}])
     assert resolve(fleet(dns_zones=while_a_key_is_replaced, dns_keys={"old": {}, "new": {"external": True}})).problems == ()
 
 
 def test_a_key_that_is_neither_granted_nor_used_is_refused() -> None:
     (problem,) = resolve(fleet(dns_zones=zone(), dns_keys={"provider": {"external": True}})).problems
-    assert problem.variable == "dns_keys.provider.grants" and "foreign_secondaries" in problem.message
+    assert problem.variable == "dns_keys.provider.grants" and "external_secondaries" in problem.message
 
 
 values = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["192.0.2.3", *BOTH, "provider", NAME])
@@ -186,7 +187,7 @@ entries = values | st.dictionaries(
 
 @given(st.lists(entries, max_size=3) | values)
 def test_whatever_is_written_is_either_refused_or_served(written: Any) -> None:
-    found = resolve(fleet(dns_zones=zone(foreign_secondaries=written), dns_keys={"provider": {"grants": [{"zone": ZONE, "name": "a", "types": ["A"]}]}}))
+    found = resolve(fleet(dns_zones=zone(external_secondaries=written), dns_keys={"provider": {"grants": [{"zone": ZONE, "name": "a", "types": ["A"]}]}}))
     if not found.problems:
         as_configured(found.slices["ns1"])
 
@@ -234,14 +235,14 @@ def test_knot_notifies_with_port_and_key_and_gives_the_zone_to_who_has_the_key()
     text = knot.render_main(configured(KEYED, rotating=True))
     assert f'  - id: "{BOTH[0]} 5353 provider"\n    address: ["{BOTH[0]}@5353"]\n    key: "provider"\n' in text
     assert f'    notify: ["{BOTH[0]} 5353 provider", "{BOTH[1]} 5353 provider"]\n' in text
-    rule = f'  - id: "foreign 1 {ZONE}"\n    key: ["provider", "provider-2"]\n    action: ["transfer"]\n'
-    assert rule in text and f'    acl: ["update", "foreign 1 {ZONE}"' in text and f"{rule}    address" not in text
+    rule = f'  - id: "external 1 {ZONE}"\n    key: ["provider", "provider-2"]\n    action: ["transfer"]\n'
+    assert rule in text and f'    acl: ["update", "external 1 {ZONE}"' in text and f"{rule}    address" not in text
 
 
 def test_knot_asks_for_address_and_key_where_both_are_said() -> None:
     text = knot.render_main(configured(entry(transfer=["203.0.113.0/24"], key="provider"), entry(transfer=BOTH)))
-    assert f'  - id: "foreign {ZONE}"\n    action: ["transfer"]\n    address: ["{BOTH[0]}", "{BOTH[1]}"]\n' in text
-    assert f'  - id: "foreign 1 {ZONE}"\n    key: ["provider"]\n    action: ["transfer"]\n    address: ["203.0.113.0/24"]\n' in text
+    assert f'  - id: "external {ZONE}"\n    action: ["transfer"]\n    address: ["{BOTH[0]}", "{BOTH[1]}"]\n' in text
+    assert f'  - id: "external 1 {ZONE}"\n    key: ["provider"]\n    action: ["transfer"]\n    address: ["203.0.113.0/24"]\n' in text
 
 
 @pytest.mark.parametrize("bad", [{"transfer": [ANYWHERE]}, {"notify": ['1; }; zone "x']}, {"key": "unknown"}])
@@ -252,12 +253,12 @@ def test_the_module_refuses_what_would_open_the_zone_or_its_configuration(bad: D
 
 def transferring(*networks: str, **more: Any) -> Tuple[Any, ...]:
     written = [{"transfer": [network], **more} for network in networks]
-    return resolve(fleet(dns_zones=zone(foreign_secondaries=written), dns_keys=KEYS if more else {})).problems
+    return resolve(fleet(dns_zones=zone(external_secondaries=written), dns_keys=KEYS if more else {})).problems
 
 
 def test_entries_without_a_key_count_together_and_others_do_not() -> None:
     (problem,) = transferring("203.0.0.0/17", "203.0.128.0/17", "198.50.0.0/32")
-    assert problem.variable.endswith(".foreign_secondaries") and "203.0.0.0/17, 203.0.128.0/17" in problem.message and "key" in problem.remedy
+    assert problem.variable.endswith(".external_secondaries") and "203.0.0.0/17, 203.0.128.0/17" in problem.message and "key" in problem.remedy
     assert not transferring("203.0.0.0/17", "203.0.128.0/17", "2001:db8::/32", "10.0.0.0/8", "172.16.0.0/12", "fd00::/8")
     assert not transferring("0.0.0.0/0", key="provider")
 

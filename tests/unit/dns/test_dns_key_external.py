@@ -111,7 +111,7 @@ def test_a_name_of_a_key_that_is_no_text_is_refused_by_what_it_is() -> None:
 
 def plan() -> Dict[str, Any]:
     entries = [{"address": "198.51.100.53", "key": "ours"}, {"key": "theirs"}]
-    asked = {"dns_zones": zone(foreign_secondaries=entries), "dns_keys": {"ours": {}, "theirs": {"external": True}}}
+    asked = {"dns_zones": zone(external_secondaries=entries), "dns_keys": {"ours": {}, "theirs": {"external": True}}}
     server = slices(**asked)["ns1"]
     marks = {"ours": {"shared": True}, "theirs": {"external": True}}
     keys = [{**one, "home": "ns1", **marks.get(one["name"], {})} for one in server["keys"]]

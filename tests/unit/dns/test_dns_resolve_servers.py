@@ -18,7 +18,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.probl
 
 
 def test_a_secondary_knows_its_primary_and_the_primary_its_secondaries() -> None:
-    found = slices(dns_zones=zone(secondaries=["ns2", "ns3"], foreign_secondaries=["198.51.100.53"]))
+    found = slices(dns_zones=zone(secondaries=["ns2", "ns3"], external_secondaries=["198.51.100.53"]))
     primary = found["ns1"]["zones"][0]
     assert primary["role"] == "primary"
     assert primary["transfer"]["key"] == "demo-transfer-ns1"
@@ -139,19 +139,19 @@ BROKEN: Dict[str, Tuple[Dict[str, Any], str]] = {
     "secondary without address": ({"dns_zones": zone(secondaries=["bare"])}, ".secondaries[0]"),
     "secondary is the primary": ({"dns_zones": zone(secondaries=["ns2", "ns1"])}, ".secondaries[1]"),
     "secondary twice": ({"dns_zones": zone(secondaries=["ns2", "ns2"])}, ".secondaries[1]"),
-    "foreign secondary a name": ({"dns_zones": zone(foreign_secondaries=["ns.example.com"])}, "_secondaries[0]"),
-    "foreign secondary a number": ({"dns_zones": zone(foreign_secondaries=[1])}, "_secondaries[0]"),
-    "foreign secondary with interface": ({"dns_zones": zone(foreign_secondaries=["fe80::1%eth0"])}, "_secondaries[0]"),
-    "foreign secondary of the fleet": ({"dns_zones": zone(foreign_secondaries=["2001:DB8::3"])}, "_secondaries[0]"),
-    "foreign secondary twice": (
-        {"dns_zones": zone(foreign_secondaries=["2001:db8:1::3", "2001:DB8:1:0::3"])},
+    "external secondary a name": ({"dns_zones": zone(external_secondaries=["ns.example.com"])}, "_secondaries[0]"),
+    "external secondary a number": ({"dns_zones": zone(external_secondaries=[1])}, "_secondaries[0]"),
+    "external secondary with interface": ({"dns_zones": zone(external_secondaries=["fe80::1%eth0"])}, "_secondaries[0]"),
+    "external secondary of the fleet": ({"dns_zones": zone(external_secondaries=["2001:DB8::3"])}, "_secondaries[0]"),
+    "external secondary twice": (
+        {"dns_zones": zone(external_secondaries=["2001:db8:1::3", "2001:DB8:1:0::3"])},
         "_secondaries[1]",
     ),
-    "foreign secondaries a text": ({"dns_zones": zone(foreign_secondaries="192.0.2.99")}, ".foreign_secondaries"),
+    "external secondaries a text": ({"dns_zones": zone(external_secondaries="192.0.2.99")}, ".external_secondaries"),
     "hidden primary alone": ({"dns_zones": zone(hidden_primary=True)}, ".hidden_primary"),
     "hidden primary a text": ({"dns_zones": zone(hidden_primary="yes", secondaries=["ns2"])}, ".hidden_primary"),
     "hidden primary with strangers only": (
-        {"dns_zones": zone(hidden_primary=True, foreign_secondaries=["198.51.100.53"])},
+        {"dns_zones": zone(hidden_primary=True, external_secondaries=["198.51.100.53"])},
         ".hidden_primary",
     ),
     "hidden primary in the NS records": (
@@ -293,7 +293,7 @@ zones_asked = st.dictionaries(
     nearly(
         primary=words,
         secondaries=st.lists(words, max_size=3),
-        foreign_secondaries=st.lists(words, max_size=2),
+        external_secondaries=st.lists(words, max_size=2),
         hidden_primary=st.booleans(),
         dnssec=st.booleans(),
         prune=st.booleans(),

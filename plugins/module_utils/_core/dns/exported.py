@@ -24,7 +24,7 @@ from .zonefile import LeftOut
 _HOSTS = "hosts: false  # their addresses are among the records"
 MARK = "; Exported by smallfleet.infra.dns_zone_export"
 _NEWER = frozenset(("DSYNC", "RESINFO", "WALLET"))  # than BIND 9.18, which is to read the file
-_NAMESERVERS = "is made from primary, secondaries and foreign_secondaries; with nameservers: true it is taken over"
+_NAMESERVERS = "is made from primary, secondaries and external_secondaries; with nameservers: true it is taken over"
 _DNSSEC = LeftOut("@", "DNSKEY", "is made by the server that signs the zone, as are all signatures")
 
 Generic = Callable[[str, str], str]  # type and presentation form -> the form of RFC 3597

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""External secondaries: name servers of others that transfer a zone, as ``foreign_secondaries`` lists them.
+"""External secondaries: name servers of others that transfer a zone, as ``external_secondaries`` lists them.
 
 Providers publish up to two lists of addresses: where they take NOTIFY (RFC 1996), and from where they transfer. With a TSIG
 key (RFC 8945) the key is what allows a transfer, and addresses only where they are listed for that.

@@ -200,7 +200,7 @@ def _templates(config: ServerConfig) -> Iterable[str]:
 
 
 def _remotes(config: ServerConfig) -> Iterable[str]:
-    """Every server that is asked or told something: those of the fleet with a key, foreign ones by address."""
+    """Every server that is asked or told something: those of the fleet with a key, external ones by address."""
     found: Dict[str, Tuple[Sequence[str], str]] = {}
     for peers, key in [
         *((zone.transfer.peers, zone.transfer.key) for zone in config.zones),
@@ -261,9 +261,9 @@ def _transfer_rules(zone: ServedZone) -> Iterable[Tuple[str, External]]:
     allowed = [one for one in zone.transfer.external if one.transfer]
     plain_ones = [address for one in allowed if not one.key for address in one.transfer]
     if plain_ones:
-        yield f"foreign {zone.name}", External(transfer=tuple(plain_ones))
+        yield f"external {zone.name}", External(transfer=tuple(plain_ones))
     for number, one in enumerate((one for one in allowed if one.key), start=1):
-        yield f"foreign {number} {zone.name}", one
+        yield f"external {number} {zone.name}", one
 
 
 def _rules(zone: ServedZone) -> Iterable[Tuple[str, List[Grant]]]:

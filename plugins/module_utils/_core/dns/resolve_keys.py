@@ -178,7 +178,7 @@ def _key(
     transfers = tuple(zone.primary.name for zone in zones if any(one.key == name for one in zone.external))
     given = options.get("grants", () if transfers else None)
     if not isinstance(given, (list, tuple)) or not (given or transfers):
-        said = "is not a list of what the key may change, and no foreign_secondaries transfer with it, so that nobody serves it"
+        said = "is not a list of what the key may change, and no external_secondaries transfer with it, so that nobody serves it"
         notes.add(f"{path}.grants", said, EXAMPLE)
         return None
     read = [_grant(one, f"{path}.grants[{index}]", zones, notes) for index, one in enumerate(given)]

@@ -97,7 +97,7 @@ def _check_nameservers(zone: Zone, cuts: List[str], table: Table, notes: Notes) 
     """A server refuses to load a zone whose own nameservers have no address in it."""
     if zone.external and not nameservers(zone, table):
         said = "leaves no nameserver that has a name here"
-        remedy = "Give the servers in foreign_secondaries their name, or add an NS record set for the zone to its records"
+        remedy = "Give the servers in external_secondaries their name, or add an NS record set for the zone to its records"
         notes.add(f"{zone.path}.hidden_primary", said, remedy)
     if zone.hidden and fqdn(zone.primary, zone) in (*table.values_at(zone.name, "NS"), *_external_names(zone)):
         said = f"is true, and the zone's NS records name {zone.primary.name}"

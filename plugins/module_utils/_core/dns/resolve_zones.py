@@ -24,7 +24,7 @@ ZONE_OPTIONS = (
     "primary",
     "hidden_primary",
     "secondaries",
-    "foreign_secondaries",
+    "external_secondaries",
     "ttl",
     "soa",
     "hosts",
@@ -126,10 +126,10 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
     secondaries = _secondaries(fleet, options.get("secondaries"), primary, f"{path}.secondaries", notes)
     owners = {address: host.name for host in fleet.hosts.values() for address in host.addresses}
     external = read_external(
-        options.get("foreign_secondaries"), name, owners, f"{path}.foreign_secondaries", notes.add
+        options.get("external_secondaries"), name, owners, f"{path}.external_secondaries", notes.add
     )
     ignore = _ignore(options.get("ignore"), name, f"{path}.ignore", notes)
-    if truths["hidden_primary"] and not (options.get("secondaries") or options.get("foreign_secondaries")):
+    if truths["hidden_primary"] and not (options.get("secondaries") or options.get("external_secondaries")):
         remedy = "Name at least one host in secondaries, or leave hidden_primary out"
         notes.add(f"{path}.hidden_primary", "leaves nobody to answer for the zone", remedy)
     soa = read_soa(options.get("soa", {}), ttl, "ttl" in options, _at(f"{path}.soa", notes))
