@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
 from conftest import Running, free_port, program, random_secret, wait_for
 
@@ -46,12 +46,15 @@ class Rendered:
     secret: str = field(default_factory=random_secret)
     process: Optional[subprocess.Popen[bytes]] = None
 
-    def config(self) -> ServerConfig:
+    def plan(self) -> Mapping[str, Any]:
+        """The plan of the server."""
         hosts = {one.name: one for one in (self._host("ns1", 2), self._host("app1", 11))}
         found = resolve(Fleet("demo", "example.net", {}, hosts, {}, {"dns_zones": self.zones, "dns_keys": self.keys}))
         assert [str(one) for one in found.problems] == []
-        part = found.slices["ns1"]
-        config = read_config({**part, "listen": ["127.0.0.1"]})
+        return found.slices["ns1"]
+
+    def config(self) -> ServerConfig:
+        config = read_config({**self.plan(), "listen": ["127.0.0.1"]})
         return replace(config, keys=tuple(replace(one, generations=(TsigKey(one.name, one.algorithm, self.secret),)) for one in config.keys))
 
     def _host(self, name: str, number: int) -> Host:
@@ -85,9 +88,9 @@ class Rendered:
         written.write_text(text)
         return written
 
-    def reload(self) -> None:
-        """Let the server read its configuration, as it is for ``zones`` and ``keys`` now."""
-        self.write()
+    def reload(self, born: bool = False) -> None:
+        """Let the server read its configuration, as it is for ``zones`` and ``keys`` now, and if zones are born, their files."""
+        self.write(born)
         assert self.process is not None
         self.process.send_signal(signal.SIGHUP)
 

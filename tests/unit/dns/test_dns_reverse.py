@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from hypothesis import given
@@ -167,3 +167,49 @@ def test_hosts_of_a_zone_that_stands_for_no_addresses_are_refused_only_if_they_a
     assert slices(dns_zones={name: {"primary": "ns1"}})["ns1"]["updates"][0]["record_sets"][0]["type"] == "NS"
     (problem,) = resolve(fleet(dns_zones={name: {"primary": "ns1", "hosts": True}})).problems
     assert f"dns_zones.{name}.hosts: is true" in str(problem) and "Write false" in str(problem)
+
+
+PART = f"8/29.{IPV4}"
+
+
+def record_sets(zone_name: str, zones: Dict[str, Any]) -> Dict[Tuple[str, str], Dict[str, Any]]:
+    part = slices(dns_zones=zones)["ns1"]
+    as_configured(part)
+    (update,) = (one for one in part["updates"] if one["zone_name"] == zone_name)
+    return {(one["record"], one["type"]): one for one in update["record_sets"]}
+
+
+def test_the_zone_above_leads_to_the_zone_of_a_part_and_has_no_ptr_of_its_own_there() -> None:
+    zones = {PART: {"primary": "ns1", "ttl": 60}, IPV4: {"primary": "ns1"}}
+    found = record_sets(IPV4, zones)
+    aliases = {record: one["value"] for (record, kind), one in found.items() if kind == "CNAME"}
+    assert aliases == {str(number): [f"{number}.8/29.{IPV4}."] for number in range(8, 16)}
+    assert found["8/29", "NS"]["value"] == [f"ns1.{ZONE}."]
+    assert {key: one for key, one in found.items() if key[1] == "PTR"} == {
+        **{(one, "PTR"): {"record": one, "type": "PTR", "ttl": 300, "value": ALL[one]} for one in "234"},
+        ("11", "PTR"): {"record": "11", "type": "PTR", "state": "absent"},
+    }, "a PTR that was there before is deleted together with the creation of the CNAME"
+    assert record_sets(PART, zones)["11", "PTR"]["value"] == ALL["11"]
+    served = {one["name"]: one["record_sets"] for one in slices(dns_zones=zones)["ns1"]["zones"]}
+    assert not [one for one in served[IPV4] if "state" in one], "a new zone has nothing to delete"
+
+
+def test_a_record_of_the_zone_above_wins_over_the_cname_that_leads_to_a_part() -> None:
+    records = [{"record": "9", "type": "PTR", "value": ["a.example.com."]}, {"record": "11", "type": "TXT", "value": ["rack 3"]}]
+    zones = {PART: {"primary": "ns1"}, f"12.{IPV4}": {"primary": "ns1"}, IPV4: {"primary": "ns1", "records": records}}
+    found = record_sets(IPV4, zones)
+    assert [record for record, kind in found if kind == "CNAME"] == ["10", "13", "14", "15", "8"]
+    assert found["9", "PTR"]["value"] == ["a.example.com."] and found["11", "PTR"]["value"] == ALL["11"]
+
+
+def test_of_two_overlapping_parts_the_smaller_one_has_the_address_and_only_the_closest_zone_leads_there() -> None:
+    zones = {f"0-15.{IPV4}": {"primary": "ns1"}, PART: {"primary": "ns1"}, IPV4: {"primary": "ns1"}, "0.192.in-addr.arpa": {"primary": "ns1"}}
+    found = record_sets(IPV4, zones)
+    assert [found[one, "CNAME"]["value"] for one in ("7", "8", "15")] == [[f"7.0-15.{IPV4}."], [f"8.8/29.{IPV4}."], [f"15.8/29.{IPV4}."]]
+    assert not [key for key in record_sets("0.192.in-addr.arpa", zones) if key[1] == "CNAME"]
+    del zones[IPV4]
+    assert record_sets("0.192.in-addr.arpa", zones)["8.2", "CNAME"]["value"] == [f"8.8/29.{IPV4}."]
+
+
+def test_a_zone_above_without_hosts_has_only_its_records() -> None:
+    assert not [key for key in record_sets(IPV4, {PART: {"primary": "ns1"}, IPV4: {"primary": "ns1", "hosts": False}}) if key[1] == "CNAME"]

@@ -79,3 +79,16 @@ def test_the_policy_of_the_guide_is_accepted() -> None:
     example = yaml.safe_load(DNSSEC.split("## Choose a policy")[1].split("```yaml\n")[1].split("```")[0])
     variables = {**inventory(DNS), **example}
     assert planned(variables)["demo.example.net"]["signing"]["algorithm"] == "ed25519"
+
+
+def test_the_zone_of_a_part_in_the_guide_has_its_records_and_the_hosts_and_the_other_name_has_none() -> None:
+    text = ZONES.split("### A part of 256 addresses")[1]
+    part = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])["dns_zones"]
+    (name,) = part
+    found = planned({**inventory(ZONES), "fleet_networks": {"main": {"ipv4": "192.0.2.64/26"}}, "dns_zones": {name: {"primary": "ns1"}}})
+    assert [one["type"] for one in found[name]["record_sets"]] == ["PTR"] * len(HOSTS)
+    other = re.findall(r"such as\n`(\S+)`", text)[0]
+    assert reverse.network(f"{name}.") is not None and reverse.network(f"{other}.") is None
+    found = planned({**inventory(ZONES), "dns_zones": {**inventory(ZONES)["dns_zones"], **part}})
+    assert {"record": "70", "type": "CNAME", "ttl": 300, "value": [f"70.{name}."]} in found["2.0.192.in-addr.arpa"]["record_sets"]
+    assert [one["value"] for one in found[name]["record_sets"] if one["record"] == "70"] == [["mail.demo.example.net."]]

@@ -32,11 +32,15 @@ class Entry:
 
 @dataclass
 class Table:
-    """The record sets of a zone by (canonical name, type)."""
+    """The record sets of a zone by (canonical name, type).
+
+    ``replaced`` are sets that the zone may have from an inventory before, and that cannot stand beside these.
+    """
 
     zone: str
     ttl: int
     entries: Dict[Tuple[str, str], Entry] = field(default_factory=dict)
+    replaced: List[Tuple[str, str]] = field(default_factory=list)
     _kinds: Dict[str, List[str]] = field(default_factory=dict)  # by name
 
     def add(self, name: str, kind: str, ttl: int, given: Sequence[Given], source: str) -> str:

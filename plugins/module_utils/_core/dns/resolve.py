@@ -191,9 +191,10 @@ def _update(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -
     written = table.entries.get((zone.name, "NS"))
     ttl = written.ttl if written is not None else zone.ttl
     own = {"record": "@", "type": "NS", "ttl": ttl, "value": list(nameservers(zone, table))}
+    gone = [{"record": names.relative(name, zone.name), "type": kind, "state": "absent"} for name, kind in table.replaced]
     return {
         "zone_name": zone.name[:-1],
-        "record_sets": [own, *sets],
+        "record_sets": [own, *sets, *gone],
         "prune": zone.prune,
         "ignore": _ignored(zone, table, model, claims),
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Mapping, Optional, Sequence, Union
+from typing import Mapping, Optional, Sequence, Set, Union
 
 from ..fleet.model import Fleet, Host
 from . import names
@@ -89,22 +89,47 @@ def publish_pointers(fleet: Fleet, zones: Sequence[Zone], tables: Mapping[str, T
     """Put PTR records of the fleet's hosts into the tables of the reverse zones that publish hosts.
 
     A host's address has a PTR if the zone that has its name publishes this address, or is not in the inventory. Records of
-    the inventory win: where one of them takes the name, or delegates it, there is no PTR of a host.
+    the inventory win: where one of them takes the name, or delegates it, there is no PTR of a host. Addresses that a zone of the
+    fleet has by RFC 2317 have CNAME records that lead there, and no PTR.
     """
     for zone in zones:
         addresses = network(zone.name)
         if addresses is None or not zone.hosts:
             continue
         others = [one.name for one in zones if one.name != zone.name and names.within(one.name, zone.name)]
+        aliases = _add_aliases(zone, [one for one in others if _is_part(one)], others, tables[zone.name], claims)
         for host in fleet.hosts.values():
             if zone.hidden and host is zone.primary:
                 continue
             for address in (one for one in host.addresses if ip_address(one) in addresses):
                 owner = pointer_name(address, zone.name)
+                if owner in aliases:
+                    tables[zone.name].replaced.append((owner, "PTR"))
                 if owner in claims or any(names.within(owner, other) for other in others):
                     continue
                 if _is_public(host, address, tables) and not _is_taken(owner, tables[zone.name]):
                     tables[zone.name].add(owner, "PTR", zone.ttl, [names.canonical(host.fqdn)], f"host {host.name}")
+
+
+def _is_part(zone: str) -> bool:
+    """Whether a canonical name stands for a part of 256 addresses (RFC 2317)."""
+    return network(zone) is not None and _PART.fullmatch(zone.partition(".")[0]) is not None
+
+
+def _add_aliases(zone: Zone, parts: Sequence[str], below: Sequence[str], table: Table, claims: Mapping[str, str]) -> Set[str]:
+    """Put CNAME records that lead to the zones of parts of 256 addresses into the table of the zone above; answers their names.
+
+    Where two of these zones overlap, the smaller one has the address. Nothing is put beside a record of the inventory.
+    """
+    added: Set[str] = set()
+    for part, addresses in sorted(((part, network(part)) for part in parts), key=lambda one: (-one[1].prefixlen if one[1] else 0, one[0])):
+        for address in addresses or ():
+            owner = f"{address.reverse_pointer}."
+            if owner in claims or any(names.within(owner, other) for other in below) or _is_taken(owner, table):
+                continue
+            if not table.add(owner, "CNAME", zone.ttl, [pointer_name(str(address), part)], f"the zone {part[:-1]}"):
+                added.add(owner)
+    return added
 
 
 def _is_public(host: Host, address: str, tables: Mapping[str, Table]) -> bool:
