@@ -92,6 +92,21 @@ def test_a_signed_zone_with_a_record_that_lives_for_a_week_or_a_year_is_served(k
         soon(lambda: {dns.rdatatype.to_text(one.rdtype) for one in ask(made, f"long.{ZONE}", "A").answer}, {"A", "RRSIG"})
 
 
+def test_a_ttl_above_that_of_the_signing_policy_is_an_error_where_the_server_cuts_it(kind: str, tmp_path: Path) -> None:
+    """BIND answers NOERROR and writes the longest TTL that it allows; Knot writes what it gets."""
+    with rendered(kind, tmp_path, {ZONE: {"primary": "ns1", "dnssec": True}}) as made, closing(update_client(made)) as client:
+        soon(lambda: bool(values(made, ZONE, "DNSKEY")), True)
+        long, fits = (record("long", "A", "192.0.2.9", ttl=ttl) for ttl in (172800, 86400))
+        if kind == "knot":
+            assert write(client, long).changed and not write(client, long).changed
+            return
+        failure = failure_of(lambda: write(client, long))
+        assert failure.reason == "ignored" and failure.done == (f"create long.{ZONE}. A",)
+        assert f"long.{ZONE}. A has a TTL of 86400 and not 172800" in str(failure) and "Write a ttl of at most 86400" in str(failure)
+        assert str(failure_of(lambda: write(client, long))) == str(failure)
+        assert not write(client, fits).changed
+
+
 def test_records_with_escaped_names_are_written_once_and_read_back_as_they_are(server: Any) -> None:
     own = next(names)
     wanted = [

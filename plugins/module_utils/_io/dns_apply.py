@@ -259,7 +259,8 @@ def patiently(look: Callable[[], Found]) -> Found:
 def refuse_ignored(
     remaining: Wanted, before: Mapping[Key, RRset], after: Mapping[Key, RRset], done: Sequence[Step]
 ) -> None:
-    """Raises DnsFailure ``ignored``, with the steps that were done, when a set is what it was before the update."""
+    """Raises DnsFailure ``ignored``, with the steps that were done, when a set is what it was before the update, or its TTL was cut."""
+    _refuse_cut(remaining, after, done)
     left = [
         f"{key[0]} {key[1]} is still {describe(after.get(key))}"
         for key, want in remaining.items()
@@ -268,6 +269,22 @@ def refuse_ignored(
     if left:
         text = "; ".join(left[:_TOLD])
         failure = DnsFailure("ignored", f"The server answered NOERROR and did not do it: {text}.", NOERROR)
+        failure.done = texts_of(that_show(done, after))
+        raise failure
+
+
+def _refuse_cut(remaining: Wanted, after: Mapping[Key, RRset], done: Sequence[Step]) -> None:
+    """BIND answers NOERROR to a TTL above the zone's max-zone-ttl, and writes that one."""
+    cut = [
+        (want, found)
+        for want, found in ((want, after.get(key)) for key, want in remaining.items())
+        if want is not None and found is not None and found.values == want.values and found.ttl < want.ttl
+    ]
+    if cut:
+        text = "; ".join(f"{want.name} {want.type} has a TTL of {found.ttl} and not {want.ttl}" for want, found in cut[:_TOLD])
+        remedy = f"Write a ttl of at most {min(found.ttl for _want, found in cut)}, or raise that limit; of a zone in dns_zones, it is the longest TTL there"
+        cause = "It cuts TTLs that are longer than the zone may have, as BIND does above max-zone-ttl of a signed zone's dnssec-policy"
+        failure = DnsFailure("ignored", f"The server answered NOERROR and did not do all of it: {text}. {cause}. {remedy}.", NOERROR)
         failure.done = texts_of(that_show(done, after))
         raise failure
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, Iterator, Optional
 
 import pytest
@@ -125,6 +126,25 @@ def test_steps_are_those_that_the_server_did_and_not_those_it_left_out() -> None
     with pytest.raises(DnsFailure) as caught:
         converge(at, Request(ZONE, {WWW: NEW, other.key: other}))
     assert (caught.value.reason, caught.value.done) == ("ignored", ("create other.example.net. A",))
+
+
+def test_a_ttl_that_the_server_cuts_is_an_error_with_the_ttl_to_write_and_in_each_run_the_same() -> None:
+    long = RRset("long.example.net.", "A", 691200, frozenset({"192.0.2.1"}))
+    at = server(OLD)
+    real = at.send
+
+    def send_with_a_limit(zone: str, message: Any) -> int:
+        rcode = real(zone, message)
+        at.sets.update({key: replace(one, ttl=min(one.ttl, 86400)) for key, one in at.sets.items()})
+        return rcode
+
+    at.send = send_with_a_limit  # type: ignore[method-assign]
+    for done in (("create long.example.net. A",), ()):
+        with pytest.raises(DnsFailure, match="long.example.net. A has a TTL of 86400 and not 691200. .* Write a ttl of at most 86400, or") as caught:
+            converge(at, Request(ZONE, {long.key: long}))
+        assert (caught.value.reason, caught.value.done) == ("ignored", done)
+    fits = replace(long, ttl=86400)
+    assert not converge(at, Request(ZONE, {long.key: fits})).changed
 
 
 def test_steps_of_a_message_that_was_left_out_are_none_when_a_later_one_fails() -> None:
