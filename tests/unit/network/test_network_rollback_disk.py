@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED, prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import BEFORE, DIFFERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Operation, Plan
 
