@@ -33,12 +33,12 @@ class BindDaemon:
     def installed(self) -> bool:
         return self.find("named") is not None
 
+    def unread(self) -> str:
+        missing = missing_includes(self.store.read(MAIN_FILE) or "")
+        return f"{MAIN_FILE} does not include {' and '.join(missing)}; put the lines of the Debian package back" if missing else ""
+
     def check(self, candidates: Mapping[str, str]) -> None:
         main = self.store.read(MAIN_FILE)
-        missing = missing_includes(main or "")
-        if missing:
-            paths = " and ".join(missing)
-            raise ServerFailure(f"{MAIN_FILE} does not include {paths}; put the lines of the Debian package back")
         with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:
             moved = {path: os.path.join(folder, os.path.basename(path)) for path in candidates}
             for path, content in candidates.items():

@@ -49,6 +49,10 @@ class Daemon(Protocol):
         """Whether the program is on this host."""
         ...  # pylint: disable=unnecessary-ellipsis
 
+    def unread(self) -> str:
+        """Why the program would not read the files that are written, with the remedy, or "". Only reads."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
     def check(self, candidates: Mapping[str, str]) -> None:
         """Raise ServerFailure unless the program accepts its whole configuration with these files (path -> content).
 
@@ -140,6 +144,7 @@ class ServerHost:
             floors=self._floors(config),
             foreign=self._foreign(config),
             dnskeys=self.asker.dnskeys(config) if soas else {},
+            unread=self.daemon.unread(),
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:

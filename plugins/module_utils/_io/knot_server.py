@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Optional
 
-from .._core.dns.knot import MAIN_FILE, USER, ZONE_FOLDER, addresses, beside, unsigning
+from .._core.dns.knot import DATABASE, MAIN_FILE, USER, ZONE_FOLDER, addresses, beside, unsigning
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .._core.masking import masked_message
@@ -29,9 +29,19 @@ class KnotDaemon:
     runner: CommandRunner
     store: FileStore
     find: Callable[[str], Optional[str]] = field(default=shutil.which)
+    exists: Callable[[str], bool] = field(default=os.path.exists)
 
     def installed(self) -> bool:
         return self.find("knotd") is not None
+
+    def unread(self) -> str:
+        """knotd prefers a configuration database (knotd(8), --confdb), and changes that are made for a moment would go into it."""
+        if not self.exists(DATABASE):
+            return ""
+        return (
+            f"knotd reads the configuration database {DATABASE} and not {MAIN_FILE}. See with 'knotc conf-export FILE' what is in it, put what is"
+            f" needed into dns_zones, stop knot.service, and move {DATABASE} away"
+        )
 
     def check(self, candidates: Mapping[str, str]) -> None:
         with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:

@@ -26,6 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access, FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.knot_server import KnotDaemon
 
 ZONE_FILE = "/var/lib/bind/demo.example.net.zone"
 MAIN = f'include "{bind.OPTIONS_FILE}";\ninclude "{bind.ZONES_FILE}";\n'
@@ -208,11 +209,23 @@ def test_a_zone_is_checked_as_strictly_as_named_loads_it() -> None:
     assert argv[argv.index("-k") + 1] == "fail"
 
 
-def test_a_main_file_without_our_includes_is_an_error_and_not_a_silent_nothing() -> None:
+def test_a_main_file_without_our_includes_is_an_error_before_any_step_and_in_check_mode() -> None:
     host, wanted = bind_host(), config()
+    assert obstacles(wanted, host.observe(wanted)) == []
     host.store.write(bind.MAIN_FILE, f'include "{bind.OPTIONS_FILE}";\n// include "{bind.ZONES_FILE}";\n', 0o644)
-    with pytest.raises(ServerFailure, match="does not include /etc/bind/named.conf.local"):
-        apply(host, wanted)
+    (reason,) = obstacles(wanted, host.observe(wanted))
+    assert "does not include /etc/bind/named.conf.local; put the lines" in reason
+
+
+def test_a_configuration_database_that_knot_prefers_is_an_error_before_any_step() -> None:
+    """As knotd 3.2 does: "loaded configuration database '/var/lib/knot/confdb'", whatever is in knot.conf."""
+    there: List[str] = []
+    host, wanted = bind_host(), config()
+    host.daemon = KnotDaemon(host.runner, host.store, lambda name: name, there.__contains__)
+    assert host.daemon.unread() == ""
+    there.append("/var/lib/knot/confdb")
+    (reason,) = obstacles(wanted, host.observe(wanted))
+    assert "/var/lib/knot/confdb and not /etc/knot/knot.conf" in reason and "conf-export" in reason
 
 
 def test_a_server_that_does_not_take_its_configuration_is_told_again_next_time() -> None:

@@ -31,6 +31,7 @@ MAIN_FILE = "/etc/knot/knot.conf"
 KEYS_FILE = "/etc/knot/smallfleet.keys"
 UNIT_FILE = "/etc/systemd/system/knot.service.d/smallfleet.conf"
 ZONE_FOLDER = "/var/lib/knot"
+DATABASE = f"{ZONE_FOLDER}/confdb"
 DAY = 86400
 REFRESH_DAYS = 7
 LONGEST_SIGNED_TTL = 365 * DAY

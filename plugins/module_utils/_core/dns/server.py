@@ -78,7 +78,7 @@ class ServerState:
     paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
     ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``dnskeys`` are the keys
     that zones are signed with, by zone. ``floors`` are serials that a zone had and must get past, by zone: its secondaries have
-    them, and would take nothing older.
+    them, and would take nothing older. ``unread`` says why the program would not read its configuration from these files, or is "".
     """
 
     installed: bool
@@ -95,6 +95,7 @@ class ServerState:
     floors: Mapping[str, int] = field(default_factory=dict)
     foreign: Tuple[Foreign, ...] = ()
     dnskeys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,11 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
 def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
     """Why nothing can be done.
 
-    Zones that do not load and cannot be mended, or not without consent, files of others, timers that do not fit, and keys without a DS.
+    A program that reads other files, zones that do not load and cannot be mended, or not without consent, files of others, timers that do
+    not fit, and keys without a DS.
     """
+    if state.unread:
+        return [state.unread]
     foreign = () if config.replace_configuration else state.foreign
     timers = _soa_problems(config, state)
     keys = _key_problems(config, state)
