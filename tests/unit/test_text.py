@@ -120,13 +120,24 @@ def test_a_secret_in_the_place_of_a_name_is_recognized() -> None:
         assert not looks_like_secret(text)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        SECRET,
+        f"hmac-sha256:demo-update:{SECRET}",  # as nsupdate -y, dig -y and kdig -y take it
+        f"demo-update:{SECRET}",
+        f"demo-update {SECRET}",
+        f'key "demo-update" {{ algorithm hmac-sha256; secret "{SECRET}"; }};',
+        f"key:\n  - id: demo-update\n    secret: {SECRET}\n",
+    ],
+)
 def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged = []
     monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
     side = {"type": "dict", "options": {"key_name": {"type": "str"}}}
-    options = {"server": "192.0.2.53", "key_name": SECRET, "key_secret": "demo-update", "old": {"key_name": SECRET[4:]}}
+    options = {"server": "192.0.2.53", "key_name": name, "key_secret": "demo-update", "old": {"key_name": SECRET[4:]}}
     with module_arguments(options), pytest.raises(SystemExit):
         module = AnsibleModule(argument_spec={**TRANSPORT, "old": side})
         with pytest.raises(Refused) as refusal:
@@ -135,6 +146,21 @@ def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(
     printed = capsys.readouterr().out
     assert "looks like the secret of a key" in printed
     assert logged and SECRET not in printed + str(logged) and SECRET[4:] not in printed + str(logged)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"secret": "hunter2"}, {"key_secert": "hunter2"}, {"tsig_password": "hunter2"}, {"old": {"secret": "hunter2"}}, {"sides": [{"token": "hunter2"}]}],
+)
+def test_a_secret_under_a_name_that_a_module_does_not_know_is_neither_logged_nor_returned(
+    options: Dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    side = {"options": {"server": {"type": "str"}}}
+    spec = {**TRANSPORT, "old": {"type": "dict", **side}, "sides": {"type": "list", "elements": "dict", **side}}
+    with module_arguments({"server": "192.0.2.53", **options}), pytest.raises(SystemExit):
+        AnsibleModule(argument_spec=spec)
+    printed = capsys.readouterr().out
+    assert "nsupported parameters" in printed and "hunter2" not in printed
 
 
 def test_a_secret_in_a_command_is_neither_logged_nor_returned() -> None:

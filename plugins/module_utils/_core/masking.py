@@ -71,6 +71,11 @@ def looks_like_secret(text: str) -> bool:
     return len(text) >= 20 and len(text) % 4 == 0 and bool(mixed and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", text))
 
 
+def words_of_key(text: str) -> List[str]:
+    """The parts of a text that says how to sign, as programs take it in one: ``algorithm:name:secret``, or a ``key`` statement."""
+    return re.split(r"[:,;{}()\"'\s]+", text)
+
+
 def without_keys(text: str) -> str:
     """A message without the words in it that look like keys: somebody wrote one where a name belongs."""
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, Mapping
 from ansible.module_utils import basic
 
 from .._core.dns.variable_names import renamed
-from .._core.masking import looks_like_secret, secrets_in
+from .._core.masking import is_secret, looks_like_secret, secrets_in, words_of_key
 from .._core.quoting import visible_lines
 from .._core.ranges import out_of_range
 
@@ -35,6 +35,7 @@ class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]  # Ansible has n
         """The options are logged and returned as soon as they are read, so what must not be is looked for first."""
         super()._load_params()
         self.no_log_values.update(misplaced_secrets(self.params))
+        self.no_log_values.update(misspelt_secrets(self.params, self.argument_spec))
 
     def warn(self, warning: str, **more: Any) -> None:
         """As in Ansible."""
@@ -52,18 +53,33 @@ class AnsibleModule(basic.AnsibleModule):  # type: ignore[misc]  # Ansible has n
 
 
 def misplaced_secrets(options: Any) -> Iterator[str]:
-    """Values at any depth of options such as ``key_name`` and ``key_file`` that look like the secret itself, and what is named as a
-    secret in a command.
+    """Values at any depth of options such as ``key_name`` and ``key_file`` that look like the secret itself or have it in them, such as
+    ``hmac-sha256:name:secret`` and the text of a key file, and what is named as a secret in a command.
     """
     pairs = options.items() if isinstance(options, Mapping) else enumerate(options) if isinstance(options, (list, tuple)) else ()
     for name, value in pairs:
         path = name == "key_file" and isinstance(value, str) and value.startswith("/")
-        if name in NAMES_OF_KEYS and isinstance(value, str) and looks_like_secret(value) and not path:
-            yield value
+        if name in NAMES_OF_KEYS and isinstance(value, str) and not path:
+            yield from (word for word in words_of_key(value) if looks_like_secret(word))
         if name in COMMANDS:
             for command in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ():
                 yield from secrets_in(str(command))
         yield from misplaced_secrets(value)
+
+
+def misspelt_secrets(options: Any, argument_spec: Mapping[str, Any]) -> Iterator[str]:
+    """Values of options that a module does not have and that are named like a secret: Ansible returns them with what it refuses."""
+    if isinstance(options, (list, tuple)):
+        for one in options:
+            yield from misspelt_secrets(one, argument_spec)
+        return
+    known = {name: described for option, described in argument_spec.items() for name in (option, *described.get("aliases", ()))}
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        if name in known:
+            inner = known[name].get("options")
+            yield from misspelt_secrets(value, inner) if inner else ()
+        elif isinstance(value, str) and len(value) >= 4 and is_secret(str(name)) and not str(name).startswith("_ansible"):
+            yield value
 
 
 def with_visible_diff(result: Mapping[str, Any]) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Tuple, Union
 
 from .._core.dns.keyfile import BadKeyFile, TsigKey, parse
 from .._core.dns.plan import Refused
-from .._core.masking import looks_like_secret
+from .._core.masking import looks_like_secret, words_of_key
 from .dns import RCODES, DnsFailure
 from .dns_gss import ALGORITHM as GSS
 from .dns_gss import agree
@@ -53,7 +53,7 @@ def make_client(params: Mapping[str, Any], files: FileStore) -> WireClient:
     if params["key_file"]:
         key = _key_of(params["key_file"], files)
     elif params["key_name"]:
-        if looks_like_secret(params["key_name"]):
+        if any(looks_like_secret(word) for word in words_of_key(params["key_name"])):
             raise Refused([MISPLACED])
         key = TsigKey(params["key_name"], params["key_algorithm"], params["key_secret"])
     else:
