@@ -39,6 +39,23 @@ FORMATS = ("zone", "octodns", "tsv")
 OCTODNS = Limits(size=8 * MIB, depth=16, entries=500_000)
 """A set of one value has seven entries: about 70,000 of them, for which PyYAML takes 250 MB."""
 _TAG = "tag:yaml.org,2002:"
+_MISTAKEN = (
+    (
+        re.compile(r"(?:---\s*)?kind: dns#resourceRecordSet\b"),
+        "YAML of Google Cloud DNS. Export the zone as a zone file: gcloud dns record-sets export FILE --zone=ZONE --zone-file-format",
+    ),
+    (re.compile(r'\{\s*"ResourceRecordSets"\s*:'), "JSON of Route 53. Export the zone as a zone file: cli53 export ZONE"),
+    (
+        re.compile(r"(?:#[^\n]*\n|[ \t]*\n)*[.&=+@'^CZ:36][^\s:;\"]+(?::[^\s:]*){2,}[ \t]*(?:\n|\Z)"),
+        "a data file of tinydns. Allow a transfer from axfrdns, and name that server in place of the file",
+    ),
+    (
+        re.compile(r'"?(?:name|type|host|hostname|record|domain|zone|subdomain)"?[,;]"?[a-z]', re.IGNORECASE),
+        "a table (CSV). Export the zone as a zone file (BIND format)",
+    ),
+    (re.compile(r'(?:#[^\n]*\n|\s)*(?:resource|data) "[a-z0-9_]+" "'), "Terraform's language. Export the zone at the provider as a zone file (BIND format)"),
+)
+"""What other programs write, by how it begins; none of it can begin a file of one of FORMATS."""
 Read = Tuple[List[RRset], List[LeftOut]]
 
 
@@ -111,7 +128,8 @@ def _mistaken(text: str, form: str) -> str:
         return "XML, which no format is. Export the zone as a zone file (BIND format)"
     if form != "octodns" and re.match(r"[{\[]\s*[\"{\]}]", start):
         return "JSON, such as the answer of a provider's API. Export the zone as a zone file (BIND format)"
-    return ""
+    head = text[:4096].lstrip("\ufeff \t\r\n")
+    return next((what for form_of, what in _MISTAKEN if form_of.match(head)), "")
 
 
 @lru_cache(maxsize=None)

@@ -69,3 +69,36 @@ def test_a_source_that_has_nothing_of_the_zone_is_refused(text: str, says: str) 
     assert says in str(refused.value)
     sets, left = read_source(LINE, {"format": "zone", "default_ttl": 60}, ZONE, CANONICAL)
     refuse_nothing(sets, left, ZONE)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("---\nkind: dns#resourceRecordSet\nname: example.net.\nrrdatas:\n- 192.0.2.1\nttl: 300\ntype: A\n---\n", "--zone-file-format"),
+        ('{\n  "ResourceRecordSets": [{"Name": "example.net."}]}', "as a zone file"),
+        (".example.net:192.0.2.1:a:259200\n+www.example.net:192.0.2.1:300\n", "axfrdns"),
+        ("# zone\n\n=www.example.net:192.0.2.1:300\n", "axfrdns"),
+        ("Name,Type,TTL,Data\nwww,A,300,192.0.2.1\n", "a table (CSV)"),
+        ('"Host";"Type";"Data"\n', "a table (CSV)"),
+        ('resource "aws_route53_record" "www" {\n  ttl = 300\n}\n', "Terraform"),
+    ],
+)
+@pytest.mark.parametrize("form", ["zone", "octodns"])
+def test_what_other_programs_write_is_named_with_what_writes_a_zone_file(text: str, remedy: str, form: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_source(text, {"format": form, "default_ttl": 60}, ZONE, CANONICAL)
+    assert str(refused.value).startswith("The source is ") and remedy in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name 300 A 192.0.2.1\n",
+        "host.example.net. 300 IN A 192.0.2.1\n",
+        "@ 300 IN TXT a:b:c\n",
+        "+a:b:c 300 IN A 192.0.2.1\n",
+        "data 300 TXT \"x\"\n",
+    ],
+)
+def test_a_zone_file_is_not_taken_for_what_another_program_writes(text: str) -> None:
+    assert read_source(text, {"format": "zone", "default_ttl": 60}, ZONE, CANONICAL)

@@ -274,6 +274,34 @@ def test_a_record_that_a_proxy_answers_is_named() -> None:
     assert [one.kind for one in found.left_out] == ["proxied"]
 
 
+def kinds(found: Imported) -> Any:
+    return {(one.record, one.kind) for one in found.left_out if one.kind in ("proxied", "varies")}
+
+
+def test_what_exports_say_in_comments_about_how_the_provider_answers_is_named() -> None:
+    by_dnscontrol = "a 60 IN A 192.0.2.1 ; CF_PROXY_ON CF_COMMENT=\"x\"\nb 60 IN CNAME c ; CF_CNAME_FLATTEN_ON\nd 60 IN A 192.0.2.1 ; CF_TAGS=x\n"
+    assert kinds(read(by_dnscontrol)) == {("a", "proxied"), ("b", "proxied")}
+    assert kinds(read("b 60 CNAME c ; cf_tags=cf-flatten-cname,cf-proxied:false\n")) == {("b", "proxied")}
+    assert kinds(read('a 60 TXT "; CF_PROXY_ON" "AWS routing="\nb 60 TXT "cf-proxied:true"\n')) == set()
+    flattened = "b.example.net\tb\t60\tIN\tCNAME\tc.example.net.\tcloudflare_cname_flatten=on,cloudflare_comment=x\n"
+    assert kinds(read(flattened, "tsv")) == {("b", "proxied")}
+
+
+def test_what_cli53_exports_of_the_routing_of_route_53_is_named() -> None:
+    found = read(
+        'www 60 IN A 192.0.2.1 ; AWS routing="WEIGHTED" weight=1 identifier="a"\n'
+        'www 60 IN A 192.0.2.2 ; AWS routing="WEIGHTED" weight=9 identifier="b"\n'
+        'app 60 IN CNAME a.example.com. ; AWS routing="LATENCY" region="eu-west-1" identifier="a"\n'
+        'app 60 IN CNAME b.example.com. ; AWS routing="LATENCY" region="us-east-1" identifier="b"\n'
+        "@ 60 AWS ALIAS A lb.example.com. Z32O12XQLNTSW2 false\n"
+    )
+    assert by_key(found)["www", "A"]["value"] == ["192.0.2.1", "192.0.2.2"]
+    assert by_key(found)["app", "CNAME"]["value"] == ["a.example.com."]
+    assert kinds(found) == {("www", "varies"), ("app", "varies")}
+    assert any(one.record == "app" and "the first is taken over (line 4)" in one.reason for one in found.left_out)
+    assert ("@", "AWS") in left(found)
+
+
 def test_a_type_of_a_provider_that_dnscontrol_writes_as_a_comment_is_named_and_other_comments_are_not() -> None:
     lines = [
         "; www IN A 192.0.2.9 was here",

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Set
 
 from ..limits import BadText, check_size, excerpt, integer
 from . import names
-from .left_out import BY_PROXY, NOTE, PROXIED, VARIES, LeftOut, not_written
+from .left_out import BY_ADDRESSES, BY_PROXY, NOTE, PROXIED, VARIES, LeftOut, not_written
 from .values import TTL_MAX
 from .zonefile import LIMITS
 
@@ -24,6 +24,7 @@ _ESCAPE = re.compile(r"\\([0-9]{3})|\\(.)|([^\\])|(\\)", re.DOTALL)
 _QUOTED = re.compile(r'\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"\s*)+', re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PROXIED = re.compile(r"(?:^|,)cloudflare_proxy=(?:true|on|full)(?:,|$)")
+_FLATTENED = re.compile(r"(?:^|,)cloudflare_cname_flatten=on(?:,|$)")
 _METADATA = re.compile(r"(?:cloudflare|hedns)_[a-z_]+=.*", re.DOTALL)
 
 
@@ -279,6 +280,8 @@ def _without_metadata(row: _Row, left: List[LeftOut]) -> str:
         return row.content
     if _PROXIED.search(tail):
         left.append(LeftOut(row.record, row.type, f"{BY_PROXY} ({row.source})", PROXIED))
+    elif _FLATTENED.search(tail):
+        left.append(LeftOut(row.record, row.type, f"{BY_ADDRESSES} ({row.source})", PROXIED))
     return head
 
 

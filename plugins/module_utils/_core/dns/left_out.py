@@ -18,6 +18,9 @@ NOTE = "note"  # taken over, and worth a line
 KINDS = (EXPECTED, LOST, PROXIED, VARIES, NOTE)
 
 BY_PROXY = "is answered by the provider's proxy; the value here is the one behind it"
+BY_ADDRESSES = "is answered as the addresses that it leads to; the value here is the name"
+BY_ROUTING = "is one of several that the provider chooses from for each client; all of them are taken over as one set"
+BY_ROUTING_ONE = "is one of several that the provider chooses from for each client, and there can be one; the first is taken over"
 _NO_TYPE = "is no type of DNS but one of the provider's own; write what it stands for"
 _OBSOLETE = {"SPF": "is of a type that is not used any more; write it as TXT (RFC 7208)"}
 

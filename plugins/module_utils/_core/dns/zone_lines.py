@@ -19,6 +19,13 @@ LINE_LIMIT = 300_000
 
 _TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|;[^\n]*|[\n()]|[ \t]+|[^ \t\n"();\\]+|\\[^\n]', re.DOTALL)
 _COUNTER = re.compile(r"\\.|\$\$|\$\{([+-]?[0-9]{1,10})(?:,([0-9]{1,3})(?:,([doxXnN]))?)?\}|\$(\{?)", re.DOTALL)
+PROXY, FLATTENED, ROUTED = "proxy", "flattened", "routed"
+# Comments of Cloudflare's own export, of dnscontrol about Cloudflare (pkg/prettyzone), and of cli53 about Route 53 (its README).
+_ANSWERS = {
+    PROXY: re.compile(r";.*(cf-proxied:true|\bCF_PROXY_ON\b)"),
+    FLATTENED: re.compile(r";.*(cf-flatten-cname|\bCF_CNAME_FLATTEN_ON\b)"),
+    ROUTED: re.compile(r";\s*AWS routing="),
+}
 
 
 class BadZoneFile(ValueError):
@@ -29,13 +36,14 @@ class BadZoneFile(ValueError):
 class Line:
     """One logical line: ``fields`` without comments and parentheses, the first one empty when the line begins with a blank.
 
-    ``joined`` are the fields that follow the one before without a blank, as in ``alpn="h2"``.
+    ``joined`` are the fields that follow the one before without a blank, as in ``alpn="h2"``. ``answers`` is what a comment says of how the
+    provider answers: PROXY, FLATTENED, ROUTED or nothing.
     """
 
     number: int
     fields: List[str]
     joined: Set[int] = field(default_factory=set)
-    proxied: bool = False
+    answers: str = ""
 
     def rest(self, start: int) -> str:
         """The fields from this one on."""
@@ -127,7 +135,7 @@ def _tokens(text: str, position: int, line: Line) -> Tuple[int, int]:
                 raise BadZoneFile(f"Line {number}: a parenthesis closes there that was not opened.")
             if token == "\n" and depth == 0:
                 return position, number
-            line.proxied = line.proxied or "cf-proxied:true" in token
+            line.answers = line.answers or next((mark for mark, said in _ANSWERS.items() if said.search(token)), "")
             number += token == "\n"
             continue
         if token[0] == '"':

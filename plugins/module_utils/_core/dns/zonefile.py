@@ -18,10 +18,10 @@ from typing import Dict, List, Optional, Protocol, Sequence, Set, Tuple
 
 from ..limits import MIB, BadText, Limits, check_size, excerpt
 from . import names
-from .left_out import BY_PROXY, LOST, NOTE, PROXIED, LeftOut, is_obsolete, not_written
+from .left_out import BY_ADDRESSES, BY_PROXY, BY_ROUTING, BY_ROUTING_ONE, LOST, NOTE, PROXIED, VARIES, LeftOut, is_obsolete, not_written
 from .model import Key, RRset
 from .values import TTL_MAX
-from .zone_lines import BadZoneFile, Line, logical_lines, substitute
+from .zone_lines import FLATTENED, PROXY, ROUTED, BadZoneFile, Line, logical_lines, substitute
 
 __all__ = ["LIMITS", "BadZoneFile", "LeftOut", "Library", "read_zone_file"]
 LIMITS = Limits(size=16 * MIB, entries=250_000)
@@ -41,6 +41,7 @@ _FLATTENED = "is a CNAME at the zone's own name, which only this provider can an
 # A bad value of these is a mistake in the file. For the others, libraries differ in what they know and check: the set is left out.
 _STRICT = ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SRV", "TXT")
 _SINGLE = ("CNAME", "DNAME")
+_ANSWERS = {PROXY: (BY_PROXY, PROXIED), FLATTENED: (BY_ADDRESSES, PROXIED), ROUTED: (BY_ROUTING, VARIES)}
 _BESIDE_CNAME = ("CNAME", "RRSIG", "NSEC", "KEY", "SIG", "NXT")  # RFC 4034 section 2.5, RFC 2535 section 3.1
 
 
@@ -280,7 +281,11 @@ class _Reader:
         entry = self._sets.setdefault((owner, kind), _Set(line.number, TTL_MAX))
         try:
             ttl = self._ttl(record, kind, header, line.number)
-            entry.values[self._value(kind, value, line.number)] = None
+            canonical = self._value(kind, value, line.number)
+            if kind in _SINGLE and line.answers == ROUTED and entry.values and canonical not in entry.values:
+                self._leave_out(record, kind, BY_ROUTING_ONE, line.number, VARIES)
+                return
+            entry.values[canonical] = None
         except BadZoneFile as error:
             if kind in _STRICT and (owner, kind) != (self.zone, "NS"):
                 raise
@@ -290,8 +295,8 @@ class _Reader:
         entry.ttl = min(entry.ttl, ttl)
         if kind in _SINGLE and len(entry.values) > 1:
             raise BadZoneFile(f"Line {line.number}: {owner} has a second {kind}; the first is in line {entry.line}. Keep one of them.")
-        if line.proxied:
-            self._leave_out(record, kind, BY_PROXY, line.number, PROXIED)
+        if line.answers:
+            self._leave_out(record, kind, _ANSWERS[line.answers][0], line.number, _ANSWERS[line.answers][1])
 
     def _value(self, kind: str, text: str, number: int) -> str:
         try:
