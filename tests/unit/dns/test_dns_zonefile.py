@@ -274,6 +274,31 @@ def test_a_record_that_a_proxy_answers_is_named() -> None:
     assert [one.kind for one in found.left_out] == ["proxied"]
 
 
+def test_a_name_that_ends_in_the_zone_twice_is_taken_and_named() -> None:
+    found = read(
+        "www 60 CNAME example.net\nmail.example.net 60 A 192.0.2.1\nx 60 MX 10 mail.example.net\n"
+        'y 60 TXT "a.example.net.example.net."\nz 60 CNAME example.net.\nmyexample.net 60 A 192.0.2.1\n'
+    )
+    notes = {one.record: one.reason for one in found.left_out if one.kind == "note"}
+    assert list(notes) == ["www", "mail.example.net", "x"] and "write the dot" in notes["www"] and "line 3" in notes["x"]
+    assert by_key(found)["www", "CNAME"]["value"] == ["example.net.example.net."]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("octodns", "www: {type: CNAME, values: [a.example.net., b.example.net.]}\nx: {type: A, value: 192.0.2.1}\n"),
+        ("tsv", "".join(f"{one}\t60\tIN\t{rest}\n" for one, rest in [
+            ("www.example.net\twww", "CNAME\ta.example.net."), ("www.example.net\twww", "CNAME\tb.example.net."), ("x.example.net\tx", "A\t192.0.2.1"),
+        ])),
+    ],
+)  # fmt: skip
+def test_a_cname_of_two_values_is_left_out_since_no_inventory_takes_it(form: str, text: str) -> None:
+    found = read(text, form)
+    assert list(by_key(found)) == [("x", "A")]
+    assert left(found)["www", "CNAME"] == "has 2 values, a.example.net., b.example.net., and a CNAME has exactly one"
+
+
 def kinds(found: Imported) -> Any:
     return {(one.record, one.kind) for one in found.left_out if one.kind in ("proxied", "varies")}
 

@@ -23,7 +23,7 @@ from .host_names import owner_trouble, pointer_trouble, value_trouble
 from .left_out import EXPECTED, LOST, LeftOut, not_written
 from .model import Key, RRset
 from .occluded import occluded
-from .record_types import SERVER_OWNED, SIGNING, TYPES
+from .record_types import SERVER_OWNED, SIGNING, SINGLE, TYPES
 from .records import of_no_apex
 
 DEFAULT_TTL = 3600
@@ -137,6 +137,8 @@ def _entry(zone: str, one: RRset, canonical: Canonical, quoted: bool) -> Tuple[O
             return None, "has a name that an inventory would read as another"
     except names.BadName as error:
         return None, error.args[0]
+    if one.type in SINGLE and len(one.values) > 1:
+        return None, f"has {len(one.values)} values, {', '.join(sorted(one.values))}, and a {one.type} has exactly one"
     shown = txt.read_all(one.values, exact=True) if one.type == "TXT" and not quoted else sorted(one.values)
     for value, text in zip(sorted(one.values), shown):
         try:

@@ -341,8 +341,17 @@ class _Reader:
                 ttls = ", ".join(str(ttl) for ttl in sorted(entry.ttls))
                 reason = f"has values with different TTLs ({ttls}), of which the lowest is taken over"
                 self._leave_out(record, kind, reason, entry.line, NOTE)
+            self._check_dots(owner, kind, entry)
             result.append(RRset(owner, kind, entry.ttl, frozenset(entry.values)))
         return result
+
+    def _check_dots(self, owner: str, kind: str, entry: _Set) -> None:
+        """A name that ends in the zone's own name twice is one that lost its final dot, more often than not."""
+        words = (word for value in entry.values for word in value.split()) if kind not in ("TXT", *self.server_made) else ()
+        doubled = next((name for name in (owner, *words) if f".{name}".endswith(f".{self.zone}{self.zone}")), "")
+        if doubled:
+            reason = f"has the name {doubled}, since a name without a final dot is below the $ORIGIN; write the dot if that is not meant"
+            self._leave_out(names.relative(owner, self.zone), kind, reason, entry.line, NOTE)
 
     def _check_cnames(self) -> None:
         for (owner, kind), entry in self._sets.items():
