@@ -164,3 +164,30 @@ def test_a_decision_about_what_is_there_or_in_doubt_is_not_named() -> None:
     entries = [{"record": "www", "type": "A", "publish": "nothing"}, {"record": "api", "type": "A", "publish": "answer"}]
     also = {"record": "www", "type": "AAAA", "publish": "value", "value": ["2001:db8::1"]}
     assert not unused(ZONE, evidence({}, {WWW: "192.0.2.1", API: "192.0.2.2"}), decisions(*entries, also))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        ("A", r"\# 4 c0000201 ) ; x", "number of octets and their hexadecimal digits"),
+        ("A", r"\# 5 c0000201", "number of octets and their hexadecimal digits"),
+        ("TYPE65280", r"\# 2 abc", "number of octets and their hexadecimal digits"),
+        ("TYPE65280", r"\#2 abcd", "number of octets and their hexadecimal digits"),
+        ("TYPE65280", "abcd", "not in the generic form of RFC 3597"),
+        ("TYPE65280", "$INCLUDE /etc/passwd", "not in the generic form of RFC 3597"),
+        ("URI", '1 1 "a""b"', "has a quote within its target"),
+        ("CAA", '0 issue "a"b"c"', "has a quote within its value"),
+        ("URI", '1 1 "a\x00b"', "has a control character"),
+        ("HINFO", '"a" "\x1b[2J"', "has a control character"),
+    ],
+)
+def test_what_no_server_could_read_is_refused_before_it_gets_there(kind: str, value: str, says: str) -> None:
+    with pytest.raises(BadValue, match=says):
+        present(kind, value, ZONE)
+    (found,) = problems("example.net", {"record": "x", "type": kind, "value": [value]})
+    assert says in found
+
+
+@pytest.mark.parametrize("value", [r"\# 0", r"\# 2 ABCD", "\\#  2  AB\tcd", r"\# 4 abcd ef01"])
+def test_the_generic_form_is_taken_as_it_is_written(value: str) -> None:
+    assert present("TYPE65280", value, ZONE) == value

@@ -39,6 +39,10 @@ __all__ = [
 
 TTL_MAX = 2**31 - 1  # RFC 2181 section 8
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^\s"\\]|\\.)+', re.DOTALL)
+_GENERIC = re.compile(r"\\#[ \t]+([0-9]{1,5})((?:[ \t]+[0-9A-Fa-f]+)*)")
+_EXAMPLE = "such as '\\# 4 C0000201'"
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CAA_TAG = re.compile(r"^(\d+ )([A-Za-z0-9]+)")
 
 
@@ -78,15 +82,25 @@ def present(kind: str, value: Any, zone: str) -> str:
         raise BadValue("is not a text; put it in quotes")
     if "\n" in value or "\r" in value:
         raise BadValue("has a line break")
+    if _CONTROL.search(value):
+        raise BadValue("has a control character; write its octet as three digits, such as \\007, or leave it out")
     text = value.strip()
     if not text:
         raise BadValue("is empty")
     known = TYPES.get(kind)
-    if known is None or text.startswith("\\#"):
-        return text
-    if not known.fields:
-        raise BadValue("is not in the generic form of RFC 3597, such as '\\# 4 C0000201'")
+    if text.startswith("\\#"):
+        return _generic(text)
+    if known is None or not known.fields:
+        raise BadValue(f"is not in the generic form of RFC 3597, {_EXAMPLE}")
     return _read_fields(known, text, zone)
+
+
+def _generic(text: str) -> str:
+    """``\\#``, the number of octets, and those in hexadecimal digits (RFC 3597 section 5)."""
+    form = _GENERIC.fullmatch(text)
+    if form is None or len(re.sub("[ \t]", "", form[2])) != 2 * int(form[1]):
+        raise BadValue(f"is not the number of octets and their hexadecimal digits, {_EXAMPLE}")
+    return text
 
 
 def canonical_case(kind: str, presentation: str) -> str:
@@ -216,7 +230,7 @@ def _tag(value: str, field: str, zone: str) -> str:
 
 
 def _string(value: str, field: str, zone: str) -> str:
-    return value if value.startswith('"') and value.endswith('"') and len(value) > 1 else _quoted(value, field)
+    return value if _STRING.fullmatch(value) else _quoted(value, field)
 
 
 def _quoted(value: str, field: str) -> str:
