@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import pwd
+import resource
 import signal
 import stat
 import subprocess
@@ -251,3 +252,29 @@ def test_nothing_changes_files_by_path_but_where_only_root_writes():
         if not any(name.startswith(known) for known in ONLY_ROOT_WRITES):
             seen[name] = changes_by_path(path.read_text())
     assert {name: found for name, found in seen.items() if found} == {}
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """No file of this process may have more than 4 KiB, which fails as a full disk does: when data is written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_cannot_be_written_is_named_with_its_whole_path_and_leaves_what_was_there(tmp_path: Path, no_room: None) -> None:
+    files, kept, folder = SystemFiles(), tmp_path / "kept", tmp_path / "folder"
+    kept.write_text("old")
+    folder.mkdir()
+    for path, attempt in (
+        (kept, lambda: files.write(str(kept), "x" * 8192, 0o644)),
+        (folder, lambda: files.write(str(folder), "x", 0o644)),
+        (folder, lambda: files.remove(str(folder))),
+        (tmp_path / "none", lambda: files.rename(str(tmp_path / "none"), str(kept))),
+        (Path("/proc/none"), lambda: files.write("/proc/none", "x", 0o644)),
+    ):
+        with pytest.raises(OSError) as failed:
+            attempt()
+        assert failed.value.filename == str(path) and failed.value.filename2 is None
+    assert kept.read_text() == "old" and sorted(os.listdir(tmp_path)) == ["folder", "kept"]

@@ -102,7 +102,7 @@ class SystemFiles:
 
     def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
         uid, gid = user_number(owner), group_number(group)
-        with _folder(os.path.dirname(path), make=0o755) as folder:
+        with _about(path), _folder(os.path.dirname(path), make=0o755) as folder:
             beside = f".smallfleet-{secrets.token_hex(8)}"
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
             try:
@@ -120,13 +120,13 @@ class SystemFiles:
             _sync(folder)
 
     def rename(self, path: str, other: str) -> None:
-        with _folder(os.path.dirname(path)) as source, _folder(os.path.dirname(other)) as target:
+        with _about(path), _folder(os.path.dirname(path)) as source, _folder(os.path.dirname(other)) as target:
             os.rename(os.path.basename(path), os.path.basename(other), src_dir_fd=source, dst_dir_fd=target)
             _sync(target)
 
     def remove(self, path: str) -> None:
         with suppress(FileNotFoundError):
-            with _folder(os.path.dirname(path)) as folder:
+            with _about(path), _folder(os.path.dirname(path)) as folder:
                 os.unlink(os.path.basename(path), dir_fd=folder)
 
     def own_folder(self, path: str, mode: int) -> None:
@@ -216,6 +216,17 @@ def _opened(path: str) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _about(path: str) -> Iterator[None]:
+    """Errors name the whole path, and not a name within its folder, or none at all as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if "/" in str(error.filename):
+            raise
+        raise _named(error, path) from None
 
 
 @contextmanager
