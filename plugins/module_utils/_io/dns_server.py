@@ -25,6 +25,7 @@ from .._core.dns.server import (
     Trouble,
     aside,
     digest,
+    edited,
     soa_after,
     with_generations,
 )
@@ -143,6 +144,7 @@ class ServerHost:
             silence=silence,
             floors=self._floors(config),
             foreign=self._foreign(config),
+            edited=self._edited(config),
             dnskeys=self.asker.dnskeys(config) if soas else {},
             unread=self.daemon.unread(),
         )
@@ -194,6 +196,11 @@ class ServerHost:
         contents = {path: self.store.read(path) or "" for path in self.provider.files(config)}
         parts = {path: self.provider.foreign(path, content) for path, content in contents.items()}
         return tuple(Foreign(path, named, self._backups(path, contents[path])) for path, named in parts.items() if named)
+
+    def _edited(self, config: ServerConfig) -> Tuple[Foreign, ...]:
+        contents = {path: self.store.read(path) or "" for path in self.provider.files(config)}
+        parts = edited(self.provider, config, contents, (self.store.read(STAMP_FILE) or "").strip())
+        return tuple(Foreign(path, named, self._backups(path, contents[path])) for path, named in parts.items())
 
     def _backups(self, path: str, content: str) -> int:
         """How many backups of other contents there are; one of this content, from an interrupted run, is written again."""

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from served import config
+from served import zone as served_zone
 from test_dns_server_host import apply, bind_host
 
 DEBIAN_OPTIONS = """
@@ -128,3 +129,23 @@ def test_no_backup_replaces_another() -> None:
 
 def test_many_parts_are_counted() -> None:
     assert "and 3 more" in str(Foreign("/etc/bind/named.conf.local", tuple(f"zone {number}.example" for number in range(23))))
+
+
+@pytest.mark.parametrize("added", [OURS, 'include "/etc/bind/office.conf";\n'])
+def test_what_somebody_adds_to_a_file_of_the_inventory_is_kept_beside_it(added: str) -> None:
+    host, wanted = bind_host(), config()
+    apply(host, wanted)
+    changed = (host.store.read(bind.ZONES_FILE) or "") + added
+    host.store.write(bind.ZONES_FILE, changed, 0o640, "root", "bind")
+    assert "keep" in apply(host, wanted)
+    assert host.store.read(f"{bind.ZONES_FILE}.before-smallfleet") == changed
+    assert host.store.access(f"{bind.ZONES_FILE}.before-smallfleet") == Access(0o640, "root", "bind")
+    assert apply(host, wanted) == [] and added not in (host.store.read(bind.ZONES_FILE) or "")
+
+
+def test_a_comment_and_a_zone_that_leaves_the_inventory_are_not_kept() -> None:
+    host, wanted = bind_host(), config(served_zone("a.example"), served_zone("b.example"))
+    apply(host, wanted)
+    host.store.write(bind.ZONES_FILE, f"{host.store.read(bind.ZONES_FILE)}// mine\n", 0o644)
+    assert "keep" not in apply(host, wanted)
+    assert "keep" not in apply(host, config(served_zone("a.example")))

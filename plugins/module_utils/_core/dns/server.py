@@ -21,7 +21,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import file_diff
 from . import names
-from .foreign import Foreign
+from .foreign import MARK, Foreign
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
 from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
@@ -78,7 +78,8 @@ class ServerState:
     paths of zone files that exist, ``stamp`` is what the server was last told, and ``serial`` is for zones born now.
     ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``dnskeys`` are the keys
     that zones are signed with, by zone. ``floors`` are serials that a zone had and must get past, by zone: its secondaries have
-    them, and would take nothing older. ``unread`` says why the program would not read its configuration from these files, or is "".
+    them, and would take nothing older. ``edited`` are files of the inventory that others added to, which are kept. ``unread`` says
+    why the program would not read its configuration from these files, or is "".
     """
 
     installed: bool
@@ -94,6 +95,7 @@ class ServerState:
     silence: str = ""
     floors: Mapping[str, int] = field(default_factory=dict)
     foreign: Tuple[Foreign, ...] = ()
+    edited: Tuple[Foreign, ...] = ()
     dnskeys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unread: str = ""
 
@@ -125,8 +127,26 @@ class ServerStep:
 
 def digest(provider: Provider, config: ServerConfig) -> str:
     """Identifies a configuration; no secret is in it."""
-    text = "\0".join(f"{path}\0{content}" for path, content in sorted(provider.files(config).items()))
+    return digest_of(provider.files(config))
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """The same of files as they are."""
+    text = "\0".join(f"{path}\0{content}" for path, content in sorted(files.items()))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def edited(provider: Provider, config: ServerConfig, files: Mapping[str, str], stamp: str) -> Dict[str, Tuple[str, ...]]:
+    """Of files that were written from the inventory and that somebody has added to since, what would be lost, by path."""
+    if not stamp or digest_of(files) == stamp:
+        return {}
+
+    found: Dict[str, Tuple[str, ...]] = {}
+    for path, content in provider.files(config).items():
+        if MARK in files.get(path, ""):
+            desired = frozenset(provider.foreign(path, content.replace(MARK, "")))
+            found[path] = tuple(part for part in provider.foreign(path, files[path].replace(MARK, "")) if part not in desired)
+    return {path: named for path, named in found.items() if named}
 
 
 def with_kept_ttls(provider: Provider, config: ServerConfig, state: ServerState) -> ServerConfig:
@@ -149,7 +169,7 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
     told = state.stamp == digest(provider, config)
     written = [
         *_journal_steps(config, state),
-        *(ServerStep("keep", one.path, "", f"{one.backup}\n") for one in state.foreign),
+        *(ServerStep("keep", one.path, "", f"{one.backup}\n") for one in (*state.foreign, *state.edited)),
         *_zone_steps(provider, config, state),
         *_file_steps(provider, config, state),
     ]
