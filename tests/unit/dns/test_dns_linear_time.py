@@ -64,6 +64,8 @@ READERS: Dict[str, Tuple[Callable[[str], Any], Callable[[int], str], int]] = {
     "a set in TSV": (read("tsv"), lambda size: tsv(size, lambda _number: 300, address, "A"), 1000),
     "a set with many TTLs in TSV": (read("tsv"), lambda size: tsv(size, lambda number: number, address, "A"), 1000),
     "a TXT set in TSV": (read("tsv"), lambda size: tsv(size, lambda _number: 300, lambda number: f"x{number}", "TXT"), 1000),
+    "a comment of a zone file": (read("zone"), lambda size: "a 60 A 192.0.2.1 " + "; AWS routing CF_PROXY " * size + "\n", 4000),
+    "a value in the generic form": (lambda text: values.present("A", text, ZONE), lambda size: "\\# 4" + " ab" * size, 4000),
     "a set of a zone file": (read("zone"), lambda size: "$TTL 300\n" + "".join(f"a A {address(number)}\n" for number in range(size)), 500),
 }
 

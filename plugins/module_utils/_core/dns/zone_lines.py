@@ -22,9 +22,9 @@ _COUNTER = re.compile(r"\\.|\$\$|\$\{([+-]?[0-9]{1,10})(?:,([0-9]{1,3})(?:,([dox
 PROXY, FLATTENED, ROUTED = "proxy", "flattened", "routed"
 # Comments of Cloudflare's own export, of dnscontrol about Cloudflare (pkg/prettyzone), and of cli53 about Route 53 (its README).
 _ANSWERS = {
-    PROXY: re.compile(r";.*(cf-proxied:true|\bCF_PROXY_ON\b)"),
-    FLATTENED: re.compile(r";.*(cf-flatten-cname|\bCF_CNAME_FLATTEN_ON\b)"),
-    ROUTED: re.compile(r";\s*AWS routing="),
+    PROXY: re.compile(r"cf-proxied:true|\bCF_PROXY_ON\b"),
+    FLATTENED: re.compile(r"cf-flatten-cname|\bCF_CNAME_FLATTEN_ON\b"),
+    ROUTED: re.compile(r"\A;[ \t]*AWS routing="),
 }
 
 
