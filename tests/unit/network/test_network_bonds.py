@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import pytest
 import yaml
@@ -200,6 +200,15 @@ def test_a_dummy_interface_is_made_and_goes_again() -> None:
     assert "dummy0" not in kernel.links
     taken = replace(HOST, links={**HOST.links, "dummy0": Link("dummy0", "bridge")})
     assert "is a bridge on this host, not dummy" in obstacles(desired, taken)[0]
+
+
+@pytest.mark.parametrize(("ports", "mac"), [(("dummy0",), ""), (("dummy0", "eth1"), HOST.links["eth1"].mac)])
+def test_a_bridge_has_the_mac_of_a_card_and_never_what_chance_gave_to_a_dummy(ports: Sequence[str], mac: str) -> None:
+    """Else the second run would write what the first could not know."""
+    desired = read({"name": "dummy0", "type": "dummy"}, bridge("br0", *ports))
+    chance = {"dummy0": Link("dummy0", "dummy", mac="46:62:4f:8e:c9:c3"), "br0": Link("br0", "bridge", mac=mac or "ce:88:d3:0f:d0:90")}
+    made = replace(HOST, links={**HOST.links, **chance})
+    assert [pinned(desired, observed).interfaces[1].mac for observed in (HOST, made)] == [mac, mac]
 
 
 def test_every_program_makes_the_dummy_interface_at_boot() -> None:

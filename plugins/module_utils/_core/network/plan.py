@@ -31,7 +31,7 @@ from .model import Desired, Interface, Observed, Operation, Plan
 
 def pinned(desired: Desired, observed: Observed) -> Desired:
     """The same with the names of cards that are named by their MAC, with what bridges and bonds have that nobody asks for (see
-    ``with_kept``), and with the MAC of every bridge and bond that has ports: the one it has, else its first port's.
+    ``with_kept``), and with the MAC of every bridge and bond above a card: the one it has, else its first port's.
 
     So leases stay, and so does the address when other ports join (without it a bridge takes the lowest of its ports').
     Everything else here, and the files of the backends, want it so. A bond with fail_over_mac=active has that of its active port.
@@ -43,21 +43,24 @@ def pinned(desired: Desired, observed: Observed) -> Desired:
         follows = interface.options.get("fail_over_mac") == "active"
         if interface.ports and not interface.mac and not interface.absent and not follows:
             link = observed.links.get(interface.name)
-            known = [link.mac] if link is not None and link.kind == interface.type else []
-            known += [_mac(port, found, observed) for port in interface.ports]
-            interface = replace(interface, mac=next((mac for mac in known if mac), ""))
+            mac = next((mac for mac in (_mac(port, found, observed) for port in interface.ports) if mac), "")
+            interface = replace(interface, mac=link.mac if mac and link is not None and link.kind == interface.type else mac)
         found[interface.name] = interface
     return replace(desired, interfaces=tuple(found[one.name] for one in desired.interfaces))
 
 
 def _mac(name: str, found: Dict[str, Interface], observed: Observed) -> str:
-    if name in found and found[name].mac:
-        return found[name].mac
+    """Empty for what is made anew, by chance, each time it is made: a dummy, and what stands on nothing else."""
+    given = found.get(name)
+    if given is not None and given.mac:
+        return given.mac
     link = observed.links.get(name)
-    if link is not None:
-        return link.permanent_mac or link.mac
-    below = [one for one in (found[name].base, *found[name].ports) if one] if name in found else []
-    return next((mac for mac in (_mac(one, found, observed) for one in below) if mac), "")
+    own = (link.permanent_mac or link.mac) if link is not None else ""
+    if given is None or given.type == "ethernet":
+        return own
+    below = [one for one in (given.base, *given.ports) if one]
+    lower = next((mac for mac in (_mac(one, found, observed) for one in below) if mac), "")
+    return own if lower and own else lower
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
