@@ -19,7 +19,7 @@ import threading
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Sequence
 
 from testing import history, report
 from testing.choose import ranked
@@ -29,7 +29,6 @@ from testing.phases import Lane, Phase, phases
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = os.environ.get("SMALLFLEET_CACHE", "/var/cache/smallfleet")
-UNIT = "tests/unit"
 FIRST = ("pytest", "-x", "--hypothesis-profile=first")
 WHO = ["-c", "user.name=mutants", "-c", "user.email=mutants@example.net", "-c", "commit.gpgsign=false"]
 
@@ -160,13 +159,14 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     order = ranked([phase for phase in known if path in inputs_of[phase.name]], inputs_of, history.changes(folder))
     labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE and drill.phase.name != "mutants"]
     unit = next(phase for phase in known if phase.name == "unit")
-    near = replace(unit, name="near unit tests", commands=((*FIRST, *_near(tree, path)),))
-    return [near, replace(unit, commands=((*FIRST, UNIT, "tests/tools"),)), *labs]
+    (_pytest, *folders), = unit.commands
+    near = replace(unit, name="near unit tests", commands=((*FIRST, *_near(tree, folders, path)),))
+    return [near, replace(unit, commands=((*FIRST, *folders),)), *labs]
 
 
-def _near(tree: Tree, path: str) -> List[str]:
-    """The files of unit tests that depend on ``path``, those with the fewest inputs first."""
-    tests = [test for test in tree.below(UNIT) if fnmatch(test, "*/test_*.py")]
+def _near(tree: Tree, folders: Sequence[str], path: str) -> List[str]:
+    """The files of tests in the folders that depend on ``path``, those with the fewest inputs first."""
+    tests = [test for folder in folders for test in tree.below(folder) if fnmatch(test, "*/test_*.py")]
     found = {test: inputs(tree, (test,)) for test in tests}
     return sorted((test for test in tests if path in found[test]), key=lambda test: (len(found[test]), test))
 
