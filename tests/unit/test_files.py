@@ -14,6 +14,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, List
 
@@ -254,16 +255,21 @@ def test_nothing_changes_files_by_path_but_where_only_root_writes():
     assert {name: found for name, found in seen.items() if found} == {}
 
 
-@pytest.fixture
+@contextmanager
 def no_room() -> Iterator[None]:
-    """No file of this process may have more than 4 KiB, which fails as a full disk does: when data is written."""
+    """No file of this process may have more than 4 KiB, which fails as a full disk does: when data is written.
+
+    Not for longer than that: what pytest prints goes to a file as well.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_cannot_be_written_is_named_with_its_whole_path_and_leaves_what_was_there(tmp_path: Path, no_room: None) -> None:
+def test_what_cannot_be_written_is_named_with_its_whole_path_and_leaves_what_was_there(tmp_path: Path) -> None:
     files, kept, folder = SystemFiles(), tmp_path / "kept", tmp_path / "folder"
     kept.write_text("old")
     folder.mkdir()
@@ -274,7 +280,7 @@ def test_what_cannot_be_written_is_named_with_its_whole_path_and_leaves_what_was
         (tmp_path / "none", lambda: files.rename(str(tmp_path / "none"), str(kept))),
         (Path("/proc/none"), lambda: files.write("/proc/none", "x", 0o644)),
     ):
-        with pytest.raises(OSError) as failed:
+        with pytest.raises(OSError) as failed, no_room():
             attempt()
         assert failed.value.filename == str(path) and failed.value.filename2 is None
     assert kept.read_text() == "old" and sorted(os.listdir(tmp_path)) == ["folder", "kept"]
