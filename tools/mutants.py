@@ -58,8 +58,8 @@ MUTANTS = (
     Mutant(
         "Network: a change whose record cannot be read is still under way while its timer waits",
         "plugins/module_utils/_io/network/guard.py",
-        "            return self._armed()\n",
-        "            return False\n",
+        "        return self._of_this_boot(name, True) and self._armed()\n",
+        "        return self._of_this_boot(name) and self._armed()\n",
     ),
     Mutant(
         "DNS: an update carries its prerequisites",
@@ -160,11 +160,11 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE and drill.phase.name != "mutants"]
     unit = next(phase for phase in known if phase.name == "unit")
     (_pytest, *folders), = unit.commands
-    near = replace(unit, name="near unit tests", commands=((*FIRST, *_near(tree, folders, path)),))
-    return [near, replace(unit, commands=((*FIRST, *folders),)), *labs]
+    first = replace(unit, name="near unit tests", commands=((*FIRST, *near(tree, folders, path)),))
+    return [first, replace(unit, commands=((*FIRST, *folders),)), *labs]
 
 
-def _near(tree: Tree, folders: Sequence[str], path: str) -> List[str]:
+def near(tree: Tree, folders: Sequence[str], path: str) -> List[str]:
     """The files of tests in the folders that depend on ``path``, those with the fewest inputs first."""
     tests = [test for folder in folders for test in tree.below(folder) if fnmatch(test, "*/test_*.py")]
     found = {test: inputs(tree, (test,)) for test in tests}
