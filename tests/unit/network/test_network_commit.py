@@ -104,6 +104,28 @@ def test_what_a_host_says_of_its_own_rollback_is_not_said_twice() -> None:
     assert result["msg"].count("nobody confirmed it") == 1 and "could not be confirmed" not in result["msg"]
 
 
+def test_a_connection_that_stands_only_after_the_rollback_is_named_as_the_reason() -> None:
+    expired = {"failed": True, "reason": "expired", "msg": "The change was taken back: nobody confirmed it within 90 s. Find out why."}
+    clock = FakeClock()
+
+    class Slow(Listed):
+        def call(self, arguments: Dict[str, Any], fresh: bool, moved: bool = False) -> Dict[str, Any]:
+            clock.sleep(93.0 if arguments["state"] == "confirmed" else 0.0)
+            return super().call(arguments, fresh, moved)
+
+    result = Commit(Slow(confirmed=[expired], observed=[RESTORED]), clock, TOKEN, 90.0).run({"desired": {}}, {})
+    assert "nobody confirmed it within 90 s. It could not be confirmed: no new connection, for 93 s, before it was taken back." in result["msg"]
+
+
+def test_a_host_that_has_not_carried_it_out_yet_gets_all_of_the_time() -> None:
+    early = {"failed": True, "reason": "early", "msg": "The change has not been carried out yet."}
+    host = Listed(confirmed=[*[early] * 60, CONFIRMED])
+    result, clock = run(host)
+    assert not result.get("failed") and 45 < clock.now < 90
+    result, clock = run(Listed(confirmed=[early], rolled_back=[UNDONE], observed=[RESTORED]))
+    assert result["reason"] == "rolled_back" and 90 <= clock.now < 95
+
+
 def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
     refused = {"failed": True, "reason": "expired", "msg": "The change was taken back: the kernel refused a request."}
     host = Listed(confirmed=[refused], observed=[RESTORED])

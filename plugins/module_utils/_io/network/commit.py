@@ -20,6 +20,8 @@ AFTER = 30.0
 """Seconds that a node gets to answer again after its time is up."""
 RESTORING = 90.0
 """Seconds more for one that answers, and is still at taking the change back."""
+SLOW = 1.0
+"""Seconds after which the first answer over a new connection is called late, if it says that the change was taken back."""
 REMEDY = "Correct the inventory, or what the checks need, and run again"
 
 
@@ -75,20 +77,28 @@ class Commit:
             return self.host.call({"state": "observed"}, fresh=True, moved=True)
 
     def _confirm(self, checks: Dict[str, Any], result: Dict[str, Any], until: float) -> Optional[Dict[str, Any]]:
-        """Try again until it is confirmed, refused for good, or half of the time is over. None: it never answered."""
+        """Try again until it is confirmed, refused for good, or half of the time is over. None: it never answered.
+
+        A host that has not carried it out yet has nothing to take back, and gets the other half too.
+        """
         arguments = {"state": "confirmed", "token": self.token, "checks": checks, "checked_before": result["state"]["checks"]}
         answer: Optional[Dict[str, Any]] = None
         while True:
+            asked = self.clock.monotonic()
             try:
                 answer = self.host.call(arguments, fresh=True, moved=True)
                 said = "" if not answer.get("failed") else _reason(answer)
+                took = self.clock.monotonic() - asked
+                if answer.get("reason") == "expired" and not self.tries and took >= SLOW:
+                    self.tries.append(f"no new connection, for {took:.0f} s, before it was taken back")
                 if not said or answer.get("reason") in HOPELESS:
                     return answer
             except Unreachable as error:
                 said = f"no new connection: {str(error).rstrip('.: ')}"
             if said not in self.tries:
                 self.tries.append(said)
-            if self.clock.monotonic() >= until:
+            early = answer is not None and answer.get("reason") == "early"
+            if self.clock.monotonic() >= until + (self.timeout / 2 if early else 0):
                 return answer
             self.clock.sleep(self.pause)
 
