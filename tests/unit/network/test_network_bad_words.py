@@ -10,6 +10,7 @@ from typing import Any, Dict, Tuple
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import TYPES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, from_data
 
 from .test_network_resolve import planned, sound, static
@@ -123,6 +124,18 @@ def test_a_name_that_would_be_more_than_a_name_in_a_shell_or_a_file_is_refused(n
 def test_data_that_a_person_wrote_has_no_words_that_would_be_more_than_one(data: Dict[str, Any]) -> None:
     with pytest.raises(BadSlice):
         from_data(data)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("part, owner", [("bridge", "bridge"), ("link_aggregation", "bond"), ("vlan", "vlan")])
+def test_a_part_of_another_type_is_refused_and_not_left_out(type_: str, part: str, owner: str) -> None:
+    of_a_part = {"bridge": {"port": []}, "link_aggregation": {"port": []}, "vlan": {"base_iface": "eth0", "id": 5}}
+    data = {"interfaces": [{"name": "x0", "type": type_, part: of_a_part[part]}]}
+    if type_ == owner:
+        assert from_data(data).interfaces[0].type == type_
+    else:
+        with pytest.raises(BadSlice, match=f"{part} is for interfaces of the type {owner}, and 'x0' is of the type {type_}"):
+            from_data(data)
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,18 @@ def test_an_address_that_is_alone_gets_a_wider_network_while_the_primary_of_that
     assert addresses(namespace) == ["198.51.100.11/24"]
     namespace.batch(rollback(steps), force=True)
     assert addresses(namespace) == ["198.51.100.11/32", "198.51.100.12/24"]
+
+
+@pytest.mark.parametrize("there", [[], ["address add 198.51.100.11/32 dev eth0"]])
+def test_an_address_that_is_wanted_alone_too_stays_when_the_primary_of_its_network_has_gone(namespace: Namespace, there: List[str]) -> None:
+    namespace.clear(False)
+    batch(namespace, "address add 198.51.100.12/24 dev eth0", *there)
+    before = namespace.observed()
+    both = Family(True, addresses=(Address("198.51.100.11", 24), Address("198.51.100.11", 32)))
+    desired = pinned(Desired((Interface("eth0", ipv4=both, ipv6=Family(True)),)), before)
+    steps = plan(desired, before)
+    namespace.batch(steps.prepare + steps.switch + steps.cleanup)
+    assert sorted(addresses(namespace)) == ["198.51.100.11/24", "198.51.100.11/32"]
+    assert plan(desired, namespace.observed()).operations == ()
+    namespace.batch(rollback(steps), force=True)
+    assert sorted(addresses(namespace)) == sorted(["198.51.100.12/24", *(["198.51.100.11/32"] if there else [])])

@@ -77,7 +77,7 @@ def plan_removals(draft: Draft) -> None:
         if goes_down(name, draft):
             gone = []  # they went before it was let in
         heirs = _heirs(wanted[name], have)
-        alone = [Address(heir.ip, 32) for heir in heirs]
+        alone = [one for one in (Address(heir.ip, 32) for heir in heirs) if one not in wanted[name]]
         draft.switch += [_add(name, one) for one in alone if one not in have]
         for address in reversed([one for one in gone if one not in alone]):
             words = address_words("del", name, address)

@@ -21,6 +21,7 @@ from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address
 
 
 Part = TypeVar("Part")
+_PARTS = {"bridge": "bridge", "link_aggregation": "bond", "vlan": "vlan"}
 _WORD = re.compile(r"([A-Za-z0-9_.:][A-Za-z0-9_.:+-]*)?")
 
 
@@ -153,6 +154,9 @@ def _read_interface(one: Mapping[str, Any]) -> Interface:
     type_ = str(one.get("type", "ethernet"))
     if type_ not in TYPES:
         raise ValueError(f"{type_!r} is not a type")
+    for part, owner in _PARTS.items():
+        if one.get(part) and type_ != owner:
+            raise ValueError(f"{part} is for interfaces of the type {owner}, and {one['name']!r} is of the type {type_}")
     by_mac = one.get("identifier") == "mac-address"
     card = _word(one.get("mac_address") or "")
     fields: Dict[str, Any] = {
