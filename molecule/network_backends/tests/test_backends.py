@@ -64,7 +64,7 @@ CONNECTED = {
     ),
     "netplan": (NETWORKD, "br0 routable configured eth0 enslaved configured", "eth0 routable configured"),
     "networkmanager": (
-        "nmcli --terse --fields DEVICE,STATE,CONNECTION device | grep -v ^lo",
+        "nmcli --terse --fields DEVICE,STATE,CONNECTION device | sed /^lo/d",
         "br0:connected:smallfleet-br0 eth0:connected:smallfleet-eth0",
         "eth0:connected:smallfleet-eth0",
     ),
