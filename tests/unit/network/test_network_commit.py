@@ -114,7 +114,7 @@ def test_a_connection_that_stands_only_after_the_rollback_is_named_as_the_reason
             return super().call(arguments, fresh, moved)
 
     result = Commit(Slow(confirmed=[expired], observed=[RESTORED]), clock, TOKEN, 90.0).run({"desired": {}}, {})
-    assert "nobody confirmed it within 90 s. It could not be confirmed: no new connection, for 93 s, before it was taken back." in result["msg"]
+    assert "nobody confirmed it within 90 s. It could not be confirmed: no new connection, for 93 s, before it was rolled back." in result["msg"]
 
 
 def test_a_host_that_has_not_carried_it_out_yet_gets_all_of_the_time() -> None:

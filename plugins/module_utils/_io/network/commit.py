@@ -21,7 +21,7 @@ AFTER = 30.0
 RESTORING = 90.0
 """Seconds more for one that answers, and is still at taking the change back."""
 SLOW = 1.0
-"""Seconds after which the first answer over a new connection is called late, if it says that the change was taken back."""
+"""Seconds after which the first answer over a new connection is called late, if it says that the change was rolled back."""
 REMEDY = "Correct the inventory, or what the checks need, and run again"
 
 
@@ -84,13 +84,13 @@ class Commit:
         arguments = {"state": "confirmed", "token": self.token, "checks": checks, "checked_before": result["state"]["checks"]}
         answer: Optional[Dict[str, Any]] = None
         while True:
-            asked = self.clock.monotonic()
+            started = self.clock.monotonic()
             try:
                 answer = self.host.call(arguments, fresh=True, moved=True)
                 said = "" if not answer.get("failed") else _reason(answer)
-                took = self.clock.monotonic() - asked
+                took = self.clock.monotonic() - started
                 if answer.get("reason") == "expired" and not self.tries and took >= SLOW:
-                    self.tries.append(f"no new connection, for {took:.0f} s, before it was taken back")
+                    self.tries.append(f"no new connection, for {took:.0f} s, before it was rolled back")
                 if not said or answer.get("reason") in HOPELESS:
                     return answer
             except Unreachable as error:
