@@ -5,7 +5,7 @@
 """Runs the tests in phases and ends with a table of them.
 
 Without arguments the core runs, and then drills until the budget is used: those first whose inputs changed last. With --drills all
-drills run that these files have not passed yet. With names just those phases run. A phase in a lab that fails runs once more, alone.
+drills run that have not run yet with the inputs that they have now. With names just those phases run. A phase in a lab that fails runs once more, alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 from statistics import median
-from typing import List, Sequence
+from typing import AbstractSet, List, Mapping, Sequence
 
 from testing import breakdown, history, report
 from testing.choose import Drill, ranked
@@ -41,17 +41,16 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("phase", nargs="*", help="run these only; 'molecule' is the scenario of every role, 'network' all of that scenario")
     parser.add_argument("--budget", type=float, metavar="MINUTES", help="begin no drill that would end later")
-    parser.add_argument("--drills", action="store_true", help="run all drills, from where an earlier run of the same files stopped")
+    parser.add_argument("--drills", action="store_true", help="run all drills but those that ran before with the inputs that they have now")
     parser.add_argument("--list", action="store_true", help="print the phases in the order in which they would run, and why")
     parser.add_argument("--profile", action="store_true", help="run one phase at a time and print where the processors' time went")
     parser.add_argument("--repeat", type=int, metavar="N", help="run each phase N times and print how often it passed, and its times")
     return parser.parse_args()
 
 
-def drills(tree: Tree, every_phase: Sequence[Phase]) -> List[Drill]:
-    """The phases that are no part of the core, in their order."""
-    chosen = [phase for phase in every_phase if not phase.core]
-    return ranked(chosen, {phase.name: inputs(tree, phase.roots) for phase in chosen}, history.changes(ROOT))
+def drills(every_phase: Sequence[Phase], used: Mapping[str, AbstractSet[str]]) -> List[Drill]:
+    """The phases that are no part of the core, in their order. ``used`` maps them to their inputs."""
+    return ranked([phase for phase in every_phase if not phase.core], used, history.changes(ROOT))
 
 
 def show(core: Sequence[Phase], rest: Sequence[Drill]) -> None:
@@ -130,13 +129,14 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    rest = drills(tree, chosen)
+    used = {phase.name: inputs(tree, phase.roots) for phase in chosen if not phase.core}
+    rest = drills(chosen, used)
     core = [] if options.drills else [phase for phase in chosen if phase.core]
     if options.list:
         show(core, rest)
         return 0
     state = history.state(ROOT)
-    memory = Memory(Path(CACHE, "test-seconds.json"), ROOT / "build" / "drills", state)
+    memory = Memory(Path(CACHE, "test-seconds.json"), ROOT / "build" / "drills.json", history.digests(ROOT, used), state)
     shutil.rmtree(FOLDER, ignore_errors=True)
     executor = Executor(ROOT, FOLDER, CACHE, Environments(ROOT), live=len(chosen) == 1 and not options.repeat)
     for number in (signal.SIGINT, signal.SIGTERM):

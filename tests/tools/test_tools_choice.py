@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Dict, List
+from typing import AbstractSet, Dict, List, Mapping
 
 import pytest
 from testing import history
@@ -89,9 +89,15 @@ class Repository:
         self.git("commit", "-q", "-m", subject)
 
     def drills(self) -> List[Drill]:
+        chosen = [phase for phase in phases(history.tree(self.root), ["oldest"]) if not phase.core]
+        return ranked(chosen, self.inputs(), history.changes(self.root))
+
+    def inputs(self) -> Dict[str, AbstractSet[str]]:
         tree = history.tree(self.root)
-        chosen = [phase for phase in phases(tree, ["oldest"]) if not phase.core]
-        return ranked(chosen, {phase.name: inputs(tree, phase.roots) for phase in chosen}, history.changes(self.root))
+        return {phase.name: inputs(tree, phase.roots) for phase in phases(tree, ["oldest"]) if not phase.core}
+
+    def digests(self) -> Mapping[str, str]:
+        return history.digests(self.root, self.inputs())
 
     def first(self) -> List[str]:
         """The drills that the newest change touches, without those that read or run all of the collection."""
@@ -150,6 +156,16 @@ def test_the_state_names_the_commit_and_what_is_not_committed(repository: Reposi
     assert len({clean, touched, history.state(repository.root)}) == 3
     repository.git("checkout", "-q", ".")
     assert history.state(repository.root) == clean
+
+
+def test_a_digest_changes_with_an_input_of_its_phase_and_with_nothing_else(repository: Repository) -> None:
+    before = repository.digests()
+    repository.touch("plugins/module_utils/_io/lab.py")
+    after = repository.digests()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {name for name, paths in repository.inputs().items() if "plugins/module_utils/_io/lab.py" in paths} != set(before)
+    repository.git("checkout", "-q", ".")
+    assert repository.digests() == before
 
 
 def test_a_scenario_named_as_a_role_is_of_the_core_and_its_drills_are_not(repository: Repository) -> None:

@@ -133,16 +133,19 @@ def test_what_was_interrupted_is_neither_passed_nor_failed() -> None:
     assert ended(rows) == {"node": LEFT_OUT, "later": LEFT_OUT}
 
 
-def test_drills_are_remembered_for_exactly_these_files_and_the_core_is_not(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "seconds.json", tmp_path / "drills", "one")
+def test_drills_are_remembered_while_their_inputs_are_the_same_and_the_core_is_not(tmp_path: Path) -> None:
+    digests = {"kill": "k1", "move": "m1", "cut": "c1", "long": "l1"}
+    memory = Memory(tmp_path / "seconds.json", tmp_path / "drills.json", digests, "one")
     for row in (Row("node", PASSED, 20, core=True), Row("kill", FAILED, 9), Row("move", FLAKY, 8), Row("cut", PASSED, 7), Row("long", LEFT_OUT)):
         memory.keep(row)
     assert memory.seconds() == {"node": 20, "cut": 7}
     assert ended(memory.results()) == {"cut": PASSED, "kill": FAILED, "move": FLAKY}
-    other = Memory(tmp_path / "seconds.json", tmp_path / "drills", "two")
-    assert other.results() == [] and other.seconds() == memory.seconds()
-    (tmp_path / "seconds.json").write_text("half a li", encoding="utf-8")
-    assert memory.seconds() == {}
+    later = Memory(tmp_path / "seconds.json", tmp_path / "drills.json", {**digests, "kill": "k2"}, "two")
+    assert later.results() == [Row("cut", PASSED, 7, note="(at one)"), Row("move", FLAKY, 8, note="(at one)")]
+    assert later.seconds() == memory.seconds()
+    for path in tmp_path.iterdir():
+        path.write_text("half a li", encoding="utf-8")
+    assert memory.seconds() == {} and memory.results() == []
 
 
 def executor(tmp_path: Path, environment: Path) -> Executor:
@@ -224,7 +227,7 @@ def test_the_table_names_every_phase_and_the_page_is_made_of_text_only(tmp_path:
     shown = report.table(rows, 50.0).splitlines()
     assert [line.split() for line in shown[1:]] == [
         ["node", "passed", "20"], ["kill", "left", "out", "0", "abc", "<script>"], ["move", "flaky", "30", "failed", "first"],
-        ["the", "core", "20"], ["all", "50"],
+        ["the", "core", "20"], ["the", "drills,", "added", "up", "30"], ["this", "run", "50"],
     ]
     report.write(tmp_path, rows, 50.0, "abc1234")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")

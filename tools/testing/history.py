@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Dict, Mapping, Sequence
+from typing import AbstractSet, Dict, Mapping, Sequence
 
 from .inputs import Tree
 
@@ -57,6 +57,14 @@ def changes(root: Path) -> Mapping[str, Change]:
 def _uncommitted(root: Path) -> Sequence[str]:
     names = _git(root, "diff", "--name-only", "-z", "HEAD") + _git(root, "ls-files", "-z", "--others", "--exclude-standard")
     return [name for name in names.split("\0") if name]
+
+
+def digests(root: Path, inputs: Mapping[str, AbstractSet[str]]) -> Mapping[str, str]:
+    """Phase -> a digest of the names and contents of its inputs."""
+    contents: Dict[str, bytes] = {}
+    for path in {path for paths in inputs.values() for path in paths}:
+        contents[path] = sha256((root / path).read_bytes()).digest()
+    return {phase: sha256(b"".join(f"{path}\0".encode() + contents[path] for path in sorted(paths))).hexdigest() for phase, paths in inputs.items()}
 
 
 def state(root: Path) -> str:

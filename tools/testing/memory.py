@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is remembered from one run to the next: how long phases take on this machine, and which drills these files have passed."""
+"""What is remembered from one run to the next: how long phases take on this machine, and how drills ended, with the inputs they had."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
@@ -16,27 +16,38 @@ from .report import LEFT_OUT, PASSED, Row
 
 
 class Memory:
-    """``seconds_file`` is the machine's and lives in the cache; ``folder`` is the checkout's and holds a file for each state of it."""
+    """``seconds_file`` is the machine's and lives in the cache; ``results_file`` is the checkout's.
 
-    def __init__(self, seconds_file: Path, folder: Path, state: str) -> None:
+    ``digests`` maps a drill to a digest of its inputs as they are now, ``state`` names the files of the whole checkout.
+    """
+
+    def __init__(self, seconds_file: Path, results_file: Path, digests: Mapping[str, str], state: str) -> None:
         self._seconds_file = seconds_file
-        self._results_file = folder / f"{state}.json"
+        self._results_file = results_file
+        self._digests = digests
+        self._state = state
 
     def seconds(self) -> Dict[str, float]:
         """Phase -> seconds that it took when it passed last."""
         return {name: float(value) for name, value in _read(self._seconds_file).items() if isinstance(value, (int, float))}
 
     def results(self) -> List[Row]:
-        """The rows of drills that ran on exactly these files, in the order of their names."""
+        """The rows of drills that ran with exactly the inputs that they have now, in the order of their names."""
         results = _read(self._results_file)
-        return [Row(**results[name]) for name in sorted(results)]
+        return [self._row(results[name]) for name in sorted(results) if results[name].get("inputs") == self._digests.get(name)]
+
+    def _row(self, result: Mapping[str, Any]) -> Row:
+        """A row as it was kept; one of another state of the checkout names that state."""
+        row = Row(**result["row"])
+        return row if result["state"] == self._state else replace(row, note=f"{row.note} (at {result['state']})".strip())
 
     def keep(self, row: Row) -> None:
         """Remember how a phase ended. What was left out is not remembered, and the core always runs anew."""
         if row.result == PASSED:
             _write(self._seconds_file, {**_read(self._seconds_file), row.name: round(row.seconds, 1)})
-        if row.result != LEFT_OUT and not row.core:
-            _write(self._results_file, {**_read(self._results_file), row.name: asdict(row)})
+        if row.result != LEFT_OUT and row.name in self._digests:
+            result = {"inputs": self._digests[row.name], "state": self._state, "row": asdict(row)}
+            _write(self._results_file, {**_read(self._results_file), row.name: result})
 
 
 def _read(path: Path) -> Dict[str, Any]:

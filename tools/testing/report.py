@@ -41,13 +41,16 @@ def counts(rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row], total: float) -> str:
-    """The rows in the order in which they are given, with the time of the core and of all."""
+    """The rows in the order in which they are given, with the time of the core, the sum of the drills' and the run's."""
     lines = [f"{'phase':<28}{'result':<10}{'seconds':>8}  note"]
     lines += [f"{row.name:<28}{row.result:<10}{row.seconds:>8.0f}  {row.note}".rstrip() for row in rows]
     core = max((row.started + row.seconds for row in rows if row.core), default=0.0)
     if core:
         lines.append(f"{'the core':<28}{'':<10}{core:>8.0f}")
-    lines.append(f"{'all':<28}{'':<10}{total:>8.0f}")
+    drills = sum(row.seconds for row in rows if not row.core)
+    if drills:
+        lines.append(f"{'the drills, added up':<28}{'':<10}{drills:>8.0f}")
+    lines.append(f"{'this run':<28}{'':<10}{total:>8.0f}")
     return "\n".join(lines)
 
 
