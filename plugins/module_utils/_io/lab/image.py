@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import AbstractSet, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..._core.lab.layer import DISCARDED, install_argv
 from ..command import CommandFailed, CommandRunner, SystemRunner
@@ -29,7 +29,11 @@ BASE_PACKAGES = (
 # What a virtual machine needs beyond a container: a kernel of its own, and what finds and checks its disk.
 GUEST_PACKAGES = ("initramfs-tools", "kmod")
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_reap.service", "systemd-networkd-wait-online.service")
-MAX_AGE = 14 * 24 * 3600.0
+DAY = 24 * 3600.0
+MAX_AGE = 14 * DAY
+"""Seconds after which a base tree is built anew, since the mirror no longer has the packages that it lists."""
+UNUSED_AGE = MAX_AGE + DAY
+"""Seconds after which nothing new is put over a tree, also by a run that picked it just before it was too old."""
 RECIPE = "2"
 ARCHIVE_RECIPE = "2"
 LAYER_RECIPE = "2"
@@ -133,6 +137,20 @@ class Images:
         os.replace(part, done)
         return done
 
+    def prune(self, in_use: AbstractSet[str]) -> List[str]:
+        """Remove trees and packages that are too old for new nodes, except the trees ``in_use``; return their paths.
+
+        No archive or layer is older than the base tree it belongs to, so one that is too old belongs to one that is.
+        """
+        removed = []
+        for path in sorted(path for kind in ("images", "archives", "layers", "pool") for path in glob.glob(f"{self.cache}/{kind}/*")):
+            status = os.lstat(path)
+            linked = not os.path.isdir(path) and status.st_nlink > 1
+            if path not in in_use and not linked and time.time() - _built(path, status.st_mtime) > UNUSED_AGE:
+                (shutil.rmtree if os.path.isdir(path) else os.unlink)(path)
+                removed.append(path)
+        return removed
+
     def _stream(self, argv: Sequence[str]) -> None:
         """Run a long command and pass on what it says it is doing."""
 
@@ -176,6 +194,7 @@ class Images:
                 os.replace(f"{pool}/{name}.part", f"{pool}/{name}")
         for _uri, name, _digest in files:
             os.link(f"{pool}/{name}", f"{part}/var/cache/apt/archives/{name}")
+        os.utime(part)
         os.replace(part, done)
         return done
 
@@ -210,9 +229,16 @@ class Images:
                     shutil.rmtree(path)
                 else:
                     os.unlink(path)
+        os.utime(f"{part}/upper")
         os.replace(f"{part}/upper", done)
         shutil.rmtree(part)
         return done
+
+
+def _built(path: str, modified: float) -> float:
+    """When a tree was built: a base tree says it in its name, since what was installed into it may be older or newer."""
+    match = re.fullmatch(r".+\.(\d+)(\.part)?", os.path.basename(path))
+    return float(match[1]) if match and os.path.basename(os.path.dirname(path)) == "images" else modified
 
 
 def _file(line: str, variable: str) -> Tuple[str, str, str]:

@@ -21,7 +21,7 @@ from ..files import FileStore
 from . import guest, processes, proxy
 from .image import Images, Progress, StaleImage, locked
 from .network import LabNetworks, NetworkFailed
-from .node import Node
+from .node import Node, trees_in_use
 from .routes import LabRoutes
 
 
@@ -204,7 +204,13 @@ class Lab:
     def _build_image(self, backend: str) -> None:
         with locked(self.spec.cache):
             if self._images.base(backend) is None:
-                self._images.build_base(backend)
+                self._build_base(backend)
+
+    def _build_base(self, backend: str) -> str:
+        """Build a base tree, and remove from the cache what is too old for any new node and below none that exists."""
+        base = self._images.build_base(backend)
+        self._images.prune(trees_in_use(os.path.dirname(self.spec.folder)))
+        return base
 
     def _fetch_packages(self) -> None:
         for backend in sorted({node.backend for node in self.spec.nodes}):
@@ -217,14 +223,14 @@ class Lab:
     def _over_base(self, backend: str, packages: Tuple[str, ...], place: OverBase, build: OverBase) -> None:
         """Build a layer over the newest base tree unless it is there, and a newer tree first where the mirror demands it."""
         with locked(self.spec.cache):
-            base = self._images.base(backend) or self._images.build_base(backend)
+            base = self._images.base(backend) or self._build_base(backend)
             if os.path.isdir(place(base, packages)):
                 return
             try:
                 build(base, packages)
             except StaleImage:
                 self._progress("the mirror has moved on: building the image anew")
-                build(self._images.build_base(backend), packages)
+                build(self._build_base(backend), packages)
 
     def _make_keys(self) -> None:
         os.makedirs(f"{self.spec.folder}/cp", mode=0o700, exist_ok=True)
