@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
         show(core, rest)
         return 0
     state = history.state(ROOT)
-    memory = Memory(Path(CACHE, "test-seconds.json"), ROOT / "build" / "drills.json", history.digests(ROOT, used), state)
+    memory = Memory(Path(CACHE), history.digests(ROOT, used), state)
     shutil.rmtree(FOLDER, ignore_errors=True)
     executor = Executor(ROOT, FOLDER, CACHE, Environments(ROOT), live=len(chosen) == 1 and not options.repeat)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -135,15 +135,15 @@ def test_what_was_interrupted_is_neither_passed_nor_failed() -> None:
 
 def test_drills_are_remembered_while_their_inputs_are_the_same_and_the_core_is_not(tmp_path: Path) -> None:
     digests = {"kill": "k1", "move": "m1", "cut": "c1", "long": "l1"}
-    memory = Memory(tmp_path / "seconds.json", tmp_path / "drills.json", digests, "one")
+    memory = Memory(tmp_path, digests, "one")
     for row in (Row("node", PASSED, 20, core=True), Row("kill", FAILED, 9), Row("move", FLAKY, 8), Row("cut", PASSED, 7), Row("long", LEFT_OUT)):
         memory.keep(row)
     assert memory.seconds() == {"node": 20, "cut": 7}
     assert ended(memory.results()) == {"cut": PASSED, "kill": FAILED, "move": FLAKY}
-    later = Memory(tmp_path / "seconds.json", tmp_path / "drills.json", {**digests, "kill": "k2"}, "two")
+    later = Memory(tmp_path, {**digests, "kill": "k2"}, "two")
     assert later.results() == [Row("cut", PASSED, 7, note="(at one)"), Row("move", FLAKY, 8, note="(at one)")]
     assert later.seconds() == memory.seconds()
-    for path in tmp_path.iterdir():
+    for path in tmp_path.glob("*.json"):
         path.write_text("half a li", encoding="utf-8")
     assert memory.seconds() == {} and memory.results() == []
 
@@ -229,9 +229,12 @@ def test_the_table_names_every_phase_and_the_page_is_made_of_text_only(tmp_path:
         ["node", "passed", "20"], ["kill", "left", "out", "0", "abc", "<script>"], ["move", "flaky", "30", "failed", "first"],
         ["the", "core", "20"], ["the", "drills,", "added", "up", "30"], ["this", "run", "50"],
     ]
-    report.write(tmp_path, rows, 50.0, "abc1234")
+    for name in ("node", "move"):
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        (tmp_path / f"logs/{name}.log").write_text("", encoding="utf-8")
+    report.write(tmp_path, [*rows, Row("cut", PASSED, 40, note="(at one)")], 50.0, "abc1234")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<script>" not in page and "abc &lt;script&gt;" in page and page.count("class=bar") == 2
+    assert "<script>" not in page and "abc &lt;script&gt;" in page and page.count("class=bar") == page.count("<a href") == 2
     assert json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))["phases"][2]["result"] == "flaky"
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from dataclasses import asdict, replace
@@ -16,14 +17,14 @@ from .report import LEFT_OUT, PASSED, Row
 
 
 class Memory:
-    """``seconds_file`` is the machine's and lives in the cache; ``results_file`` is the checkout's.
+    """Two files in ``folder``, which all checkouts on a machine share.
 
     ``digests`` maps a drill to a digest of its inputs as they are now, ``state`` names the files of the whole checkout.
     """
 
-    def __init__(self, seconds_file: Path, results_file: Path, digests: Mapping[str, str], state: str) -> None:
-        self._seconds_file = seconds_file
-        self._results_file = results_file
+    def __init__(self, folder: Path, digests: Mapping[str, str], state: str) -> None:
+        self._seconds_file = folder / "test-seconds.json"
+        self._results_file = folder / "drills.json"
         self._digests = digests
         self._state = state
 
@@ -43,11 +44,14 @@ class Memory:
 
     def keep(self, row: Row) -> None:
         """Remember how a phase ended. What was left out is not remembered, and the core always runs anew."""
-        if row.result == PASSED:
-            _write(self._seconds_file, {**_read(self._seconds_file), row.name: round(row.seconds, 1)})
-        if row.result != LEFT_OUT and row.name in self._digests:
-            result = {"inputs": self._digests[row.name], "state": self._state, "row": asdict(row)}
-            _write(self._results_file, {**_read(self._results_file), row.name: result})
+        self._seconds_file.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._results_file.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if row.result == PASSED:
+                _write(self._seconds_file, {**_read(self._seconds_file), row.name: round(row.seconds, 1)})
+            if row.result != LEFT_OUT and row.name in self._digests:
+                result = {"inputs": self._digests[row.name], "state": self._state, "row": asdict(row)}
+                _write(self._results_file, {**_read(self._results_file), row.name: result})
 
 
 def _read(path: Path) -> Dict[str, Any]:
@@ -59,7 +63,6 @@ def _read(path: Path) -> Dict[str, Any]:
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     part.replace(path)

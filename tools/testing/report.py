@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Iterator, List, Sequence
+from typing import AbstractSet, Iterator, List, Sequence
 from xml.etree import ElementTree
 
 PASSED, FAILED, FLAKY, LEFT_OUT = "passed", "FAILED", "flaky", "left out"
@@ -62,15 +62,16 @@ def reasons(text: str) -> Iterator[str]:
 
 
 def write(folder: Path, rows: Sequence[Row], total: float, state: str) -> None:
-    """Write table.json and index.html. ``state`` names the files that were tested."""
+    """Write table.json and index.html. ``state`` names the files that were tested; a phase without a log in ``folder`` ran earlier."""
     data = {"state": state, "seconds": round(total, 1), "phases": [asdict(row) for row in rows]}
     (folder / "table.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(_page(rows, total, state), encoding="utf-8")
+    logs = {path.name for path in folder.glob("logs/*.log")}
+    (folder / "index.html").write_text(_page(rows, total, state, logs), encoding="utf-8")
 
 
-def _page(rows: Sequence[Row], total: float, state: str) -> str:
+def _page(rows: Sequence[Row], total: float, state: str, logs: AbstractSet[str]) -> str:
     scale = 100.0 / max(total, 1.0)
-    body = "".join(_bar(row, scale) for row in rows)
+    body = "".join(_bar(row, scale, logs) for row in rows)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Tests of {html.escape(state)}</title>"
         "<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse;width:100%}td,th{padding:2px 8px;text-align:left;white-space:nowrap}"
@@ -80,11 +81,12 @@ def _page(rows: Sequence[Row], total: float, state: str) -> str:
     )
 
 
-def _bar(row: Row, scale: float) -> str:
+def _bar(row: Row, scale: float, logs: AbstractSet[str]) -> str:
     style = f"margin-left:{row.started * scale:.2f}%;width:{row.seconds * scale:.2f}%;background:{COLOURS[row.result]}"
     name = html.escape(row.name)
-    linked = f'<a href="logs/{name}.log">{name}</a>' if row.seconds else name
-    drawn = f'<div class=bar style="{style}"></div>' if row.seconds else ""
+    ran_now = f"{row.name}.log" in logs
+    linked = f'<a href="logs/{name}.log">{name}</a>' if ran_now else name
+    drawn = f'<div class=bar style="{style}"></div>' if ran_now else ""
     return f"<tr><td>{linked}<td>{row.result}<td class=n>{row.seconds:.0f}<td class=time>{drawn}<td class=note>{html.escape(row.note)}</tr>"
 
 
