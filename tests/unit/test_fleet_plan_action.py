@@ -252,12 +252,12 @@ class FakeHostVariables:
 def test_only_variables_of_the_fleet_are_read_and_each_host_once() -> None:
     hostvars = FakeHostVariables(
         {
-            "a": {"fleet_name": "x", "ansible_facts": {}, "my_own": 1, "dns_api_token": 1},
+            "a": {"fleet_name": "x", "ansible_facts": {}, "my_own": 1, "dns_api_token": 1, "dsn_zones": "{{ broken }}"},
             "b": {"node_timezone": "{{ broken }}"},
         }
     )
     values, problems = collect(hostvars, ["a", "b"])
-    assert values == {"a": {"fleet_name": "x"}, "b": {}}
+    assert values == {"a": {"fleet_name": "x", "dsn_zones": ""}, "b": {}}
     assert hostvars.raw_reads == ["a", "b"]
     assert hostvars.rendered == ["node_timezone"]
     assert [(problem.host, problem.variable) for problem in problems] == [("b", "node_timezone")]

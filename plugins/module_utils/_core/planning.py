@@ -13,8 +13,9 @@ from .dns import acme
 from .dns import resolve as dns
 from .failover import resolve as failover
 from .fleet.model import Fleet, Host, Resolution
-from .fleet.problems import Problem
+from .fleet.problems import Problem, without_consequences
 from .fleet.read import read_fleet
+from .fleet.variables import FLEET_WIDE
 from .lab import resolve as lab
 from .libvirt import resolve as libvirt
 from .network import resolve as network
@@ -60,7 +61,7 @@ def plan_fleet(
         problems.extend(resolution.problems)
         resolved[capability] = resolution.slices
     if problems:
-        return Plan(problems=tuple(sorted(set(problems))))
+        return Plan(problems=tuple(sorted(set(without_consequences(problems, FLEET_WIDE)))))
     return Plan(_fleet_slice(fleet), {name: _slice(fleet, host, resolved) for name, host in fleet.hosts.items()})
 
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Proto
 
 from .._core.fleet.problems import Problem
 from .._core.fleet.values import truth
-from .._core.fleet.variables import belongs
+from .._core.fleet.variables import belongs, meant_variable
 from .._core.quoting import visible_lines
 from .files import FileStore
 
@@ -37,7 +37,8 @@ class HostVariables(Protocol):
 def collect(hostvars: HostVariables, names: Sequence[str]) -> Tuple[Dict[str, Dict[str, Any]], List[Problem]]:
     """The fleet's variables of the named hosts as plain data, and what could not be rendered.
 
-    Only variables that belong to a fleet are touched, so neither the facts nor anything else costs time or is exposed.
+    Only variables that belong to a fleet are touched, so neither the facts nor anything else costs time or is exposed. Of one whose name
+    is probably a misspelt one of these, the name is all that is taken.
     A value that Ansible Vault protects is not opened: what is planned is written to files that people share.
     What is wrong with a host that is no member of the fleet is nobody's business here.
     """
@@ -51,9 +52,9 @@ def collect(hostvars: HostVariables, names: Sequence[str]) -> Tuple[Dict[str, Di
 
 
 def _collect_host(hostvars: HostVariables, host: str) -> Tuple[Dict[str, Any], List[Problem]]:
-    found: Dict[str, Any] = {}
-    wrong: List[Problem] = []
     raw = hostvars.raw_get(host)
+    found: Dict[str, Any] = {name: "" for name in raw if not belongs(name) and meant_variable(name)}
+    wrong: List[Problem] = []
     wanted = sorted(name for name in raw if belongs(name))
     rendered = hostvars[host] if any(_needs_rendering(raw[name]) for name in wanted) else raw
     for name in wanted:

@@ -172,17 +172,17 @@ CASES: List[Case] = [
     ("a host's MTU too small for IPv6", place(mtu=1000), [("watch1", "fleet_host_networks.main.mtu")]),
     (
         "IPv6 in a network that has none",
-        on("app1", "fleet_host_networks", {"main": None, "storage": {"ipv6": "2001:db8:0:2::9"}}),
+        on("app1", "fleet_host_networks", {"main": {}, "storage": {"ipv6": "2001:db8:0:2::9"}}),
         [("app1", "fleet_host_networks.storage.ipv6")],
     ),
     (
         "one interface in two networks",
-        on("app1", "fleet_host_networks", {"main": {"interface": "eth1"}, "storage": None}),
+        on("app1", "fleet_host_networks", {"main": {"interface": "eth1"}, "storage": {}}),
         [("app1", "fleet_host_networks.storage.interface")],
     ),
     (
         "settings of a network as a number",
-        on("app1", "fleet_host_networks", {"main": None, "storage": 3}),
+        on("app1", "fleet_host_networks", {"main": {}, "storage": 3}),
         [("app1", "fleet_host_networks.storage")],
     ),
     ("no address at all", place(ipv4=False, ipv6=False), [("watch1", "fleet_host_networks.main")]),

@@ -165,15 +165,15 @@ def test_the_order_of_the_inventory_does_not_matter(hosts: List[str], groups: Li
 @given(
     st.text(alphabet="abcxyz0129", min_size=1, max_size=8).map(lambda text: f"n{text}"),
     st.integers(5, 97),
-    st.sampled_from([None, ["main"], {"main": {"interface": "eno1"}}]),
+    st.sampled_from([{}, {"fleet_host_networks": ["main"]}, {"fleet_host_networks": {"main": {"interface": "eno1"}}}]),
     st.sampled_from([{}, {"lab_memory": 256}, {"node_timezone": "Europe/Vienna"}]),
 )
 def test_a_host_that_joins_changes_no_other_but_in_the_hosts_entries(
-    name: str, number: int, places: Any, more: Dict[str, Any]
+    name: str, number: int, places: Dict[str, Any], more: Dict[str, Any]
 ) -> None:
     before = plan_fleet(sound(), GROUPS)
     inventory = sound()
-    inventory[name] = {**copy.deepcopy(COMMON), "fleet_host_number": number, "fleet_host_networks": places, **more}
+    inventory[name] = {**copy.deepcopy(COMMON), "fleet_host_number": number, **places, **more}
     after = plan_fleet(inventory, {**GROUPS, "all": [*GROUPS["all"], name]})
     assert after.problems == ()
     assert name in after.hosts

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import yaml
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import spec
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.read import CEPH_KEYS, DISK_KEYS, GUEST_KEYS, INTERFACE_KEYS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.resolve import ELSEWHERE, KNOWN
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "vm_host"
@@ -37,8 +37,9 @@ def test_a_run_has_at_most_twelve_tasks_and_three_calls_to_the_host() -> None:
 def test_every_variable_is_described_and_has_one_default() -> None:
     options = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
-    assert set(options) == {*KNOWN, *ELSEWHERE} and set(defaults) == set(ELSEWHERE)
-    assert {name: options[name]["default"] for name in ELSEWHERE} == defaults
+    of_role = {name for name in OF_ROLES if name.startswith("vm_host_")}
+    assert set(options) == {name for name in VARIABLES if name.startswith("vm_host_")} and set(defaults) == of_role
+    assert {name: options[name]["default"] for name in of_role} == defaults
     for name in options:
         assert name in (ROLE / "README.md").read_text(encoding="utf-8"), name
 

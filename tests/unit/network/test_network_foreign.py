@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._along import heir
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import (
@@ -308,6 +309,6 @@ def test_lists_of_addresses_that_contradict_are_refused_with_the_variable(variab
 def test_the_lists_are_part_of_the_plan() -> None:
     lists = {"network_ignored_addresses": ["192.0.2.100", "2001:db8:9::/64"], "network_absent_addresses": ["192.0.2.99"]}
     plan_ = planned({**HOME, **lists})
-    assert plan_.problems == () and set(lists) <= set(network.KNOWN)
+    assert plan_.problems == () and set(lists) <= set(VARIABLES)
     desired = from_data(plan_.hosts["app1"]["network"]["desired"])
     assert (desired.ignored, desired.unwanted) == (("192.0.2.100/32", "2001:db8:9::/64"), ("192.0.2.99",))

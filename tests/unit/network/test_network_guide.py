@@ -12,6 +12,7 @@ from typing import Any, Dict
 
 import yaml
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._bonds import BOND_OPTIONS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import SYNONYMS, TYPES
@@ -19,7 +20,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.lin
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolve import BACKENDS, ELSEWHERE, KNOWN
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolve import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import pvid_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
@@ -66,7 +67,8 @@ def test_the_steps_are_those_that_the_guide_shows() -> None:
 
 def test_every_word_of_the_inventory_is_in_the_guide() -> None:
     options = [option.word for option in (*STP, *BRIDGE, *PORT)]
-    for word in (*KNOWN, *ELSEWHERE, *BACKENDS, *TYPES, *SYNONYMS, *BOND_OPTIONS, *options):
+    variables = [name for name in VARIABLES if name.startswith("network_")]
+    for word in (*variables, *BACKENDS, *TYPES, *SYNONYMS, *BOND_OPTIONS, *options):
         assert f"`{word}" in GUIDE or f"{word}:" in GUIDE, word
 
 

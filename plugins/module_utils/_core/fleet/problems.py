@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Sequence, Tuple
+from typing import AbstractSet, Dict, Iterable, List, Sequence, Tuple
 
 from ..masking import without_keys
 from ..quoting import visible
 
 NAMES_SHOWN = 6
+BLANK = "has no value"
+MISSPELT = "no such variable; did you mean"
+"""Before the variable that was meant."""
 
 
 @dataclass(frozen=True, order=True)
@@ -36,6 +39,51 @@ class Problem:
 
     def __str__(self) -> str:
         return visible(f"{self.host or 'fleet'}: {self.variable}: {self.message}. {self.remedy}.")
+
+
+def without_consequences(problems: Iterable[Problem], fleet_wide: AbstractSet[str]) -> List[Problem]:
+    """The problems without those that probably follow from a place without a value, or from a variable that is misspelt.
+
+    What is wrong at a place without a value, in it, and around it follows from it. Such a place in a variable of the whole fleet may be
+    the cause of anything in any other variable, one in a variable of a host of anything in that host's other variables of that kind. A
+    misspelt variable of the whole fleet may be the cause of anything but what is wrong with the fleet itself.
+    """
+    everything = list(problems)
+    causes = [problem for problem in everything if problem.message.startswith((BLANK, MISSPELT))]
+    blanks = [problem for problem in causes if problem.message == BLANK]
+    shared = {_variable(problem) for problem in causes} & fleet_wide
+    only_misspelt = shared.isdisjoint(_variable(problem) for problem in blanks)
+    of_hosts = {_kind(problem): _variable(problem) for problem in blanks}
+
+    def follows(problem: Problem) -> bool:
+        variable = _variable(problem)
+        if any(_is_around(problem, blank) for blank in blanks):
+            return True
+        if shared and variable not in shared and not (only_misspelt and variable.startswith("fleet_")):
+            return True
+        return of_hosts.get(_kind(problem), variable) != variable
+
+    return [*causes, *(problem for problem in everything if problem not in causes and not follows(problem))]
+
+
+def _kind(problem: Problem) -> Tuple[str, str]:
+    return problem.host, _variable(problem).partition("_")[0]
+
+
+def _variable(problem: Problem) -> str:
+    """The variable that a problem is about: for a misspelt one, the one that was meant."""
+    if problem.message.startswith(MISSPELT):
+        return problem.message[len(MISSPELT) :].strip()
+    return problem.variable.partition(".")[0].partition("[")[0]
+
+
+def _is_around(problem: Problem, blank: Problem) -> bool:
+    """Whether a problem is at a place without a value, in it, or at what it is in. nmstate's keys are read with ``_`` and with ``-``. What holds for the fleet may be noted at a host, and the other way round."""
+    if problem.host and blank.host and problem.host != blank.host:
+        return False
+    variable, path = problem.variable.replace("_", "-"), blank.variable.replace("_", "-")
+    around = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return variable in (path, around) or variable.startswith((f"{path}.", f"{path}["))
 
 
 def report(problems: Iterable[Problem]) -> str:

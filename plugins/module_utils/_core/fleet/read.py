@@ -14,7 +14,7 @@ from .model import Fleet, Host
 from .networks import Networks, read_networks
 from .problems import Problem
 from .values import Notes, integer, is_domain, kind, shown, truth
-from .variables import agree, find_secrets, find_typos, plain_hosts
+from .variables import VARIABLES, agree, find_blanks, find_secrets, find_typos, plain_hosts
 
 _FLEET_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _MEMBER = "fleet_host_member"
@@ -42,7 +42,7 @@ def read_fleet(
     for host in members:
         find_typos(host, members[host], notes)
     common = agree(members, notes)
-    _search_for_secrets(members, common, notes)
+    _search_everywhere(members, common, notes)
     name = _read_name(common.get("fleet_name"), notes)
     domain = _read_domain(common.get("fleet_domain"), notes)
     networks = read_networks(common.get("fleet_networks"), notes)
@@ -69,13 +69,18 @@ def _is_member(host: str, variables: Mapping[str, Any], notes: Notes) -> bool:
     return member is not False
 
 
-def _search_for_secrets(members: Mapping[str, Mapping[str, Any]], common: Mapping[str, Any], notes: Notes) -> None:
+def _search_everywhere(members: Mapping[str, Mapping[str, Any]], common: Mapping[str, Any], notes: Notes) -> None:
+    """Note secrets, and places without a value, in what holds for the fleet and in what is each host's own."""
     for variable, value in common.items():
         find_secrets("", variable, value, notes)
+        if variable in VARIABLES:
+            find_blanks("", variable, value, notes)
     for host, variables in members.items():
         for variable, value in variables.items():
             if variable not in common:
                 find_secrets(host, variable, value, notes)
+            if variable not in common and variable in VARIABLES:
+                find_blanks(host, variable, value, notes)
 
 
 def _read_name(value: Any, notes: Notes) -> str:

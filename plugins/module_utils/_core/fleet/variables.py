@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
+from .problems import BLANK, MISSPELT
 from .values import Notes, kind
 
 PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")
@@ -42,7 +44,79 @@ FLEET_WIDE: FrozenSet[str] = frozenset(
 PER_HOST: FrozenSet[str] = frozenset(
     {"fleet_host_number", "fleet_host_networks", "fleet_host_fqdn", "fleet_host_member"}
 )
-_KNOWN = sorted(name for name in FLEET_WIDE | PER_HOST if name.startswith("fleet_"))
+PER_HOST_OR_GROUP: FrozenSet[str] = frozenset(
+    {
+        "dns_server_provider",
+        "lab_backend",
+        "lab_cpus",
+        "lab_disk",
+        "lab_disks",
+        "lab_installed_packages",
+        "lab_macvtap",
+        "lab_memory",
+        "lab_nics",
+        "network_absent_addresses",
+        "network_allow_disconnect",
+        "network_backend",
+        "network_checks",
+        "network_dns",
+        "network_ignored_addresses",
+        "network_interfaces",
+        "network_provider_mac_filter",
+        "network_rollback_timeout",
+        "network_routes",
+        "network_rules",
+        "node_administrators",
+        "node_packages",
+        "node_sysctl",
+        "node_time_servers",
+        "node_timezone",
+        "vm_host_ceph",
+        "vm_host_guests",
+        "vm_host_image_directory",
+        "vm_host_virtualization",
+    }
+)
+OF_ROLES: FrozenSet[str] = frozenset(
+    {
+        "acme_certificates_ca_file",
+        "acme_certificates_least_days",
+        "acme_certificates_packages",
+        "dns_keys_handed_over",
+        "dns_keys_packages",
+        "dns_keys_phase",
+        "dns_keys_rotate",
+        "dns_keys_rotate_packages",
+        "dns_keys_secrets",
+        "dns_rotate_handed_over",
+        "dns_rotate_key",
+        "dns_rotate_wait",
+        "dns_server_discard_journals",
+        "dns_server_packages",
+        "dns_server_replace_configuration",
+        "dns_server_responses_per_second",
+        "dns_server_verify_timeout",
+        "lab_state",
+        "network_new_address",
+        "network_verify",
+        "node_cache_valid_time",
+        "node_verify",
+        "probe_resolver_packages",
+        "standby_settle",
+        "standby_switch_retries",
+        "standby_switch_service",
+        "standby_switch_to",
+        "vm_host_cache_valid_time",
+        "vm_host_shutdown_timeout",
+        "vm_host_verify",
+    }
+)
+"""Inputs of roles and playbooks that are no part of the plan."""
+VARIABLES = sorted(FLEET_WIDE | PER_HOST | PER_HOST_OR_GROUP | OF_ROLES)
+_EXCLUSIVE = ("fleet_", "network_", "vm_host_")
+"""Prefixes of which every variable is ours. With the others, other roles may have variables too, such as ``node_exporter_port``."""
+_NEAR = 0.8
+"""How alike a name must be to count as misspelt, where it could be another role's: ``dns_servers`` is not."""
 _SECRET = re.compile(r"secret|password|passwd|passphrase|token|private_?key", re.IGNORECASE)
 _ASSIGNMENT = re.compile(
     r"(secret|password|passwd|passphrase|token|private_?key)[\"']?\s*[=:]\s*\S|-----BEGIN [A-Z ]*PRIVATE KEY",
@@ -60,14 +134,44 @@ def belongs(name: str) -> bool:
     return name.startswith(PREFIXES) and (name.startswith("fleet_") or not names_a_secret(name))
 
 
+def concerns_fleet(name: str) -> bool:
+    """Whether the name of a variable says something about the fleet: the variable belongs to it, or is meant to."""
+    return belongs(name) or meant_variable(name) != ""
+
+
 def find_typos(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
-    """Note every ``fleet_`` variable that does not exist, with the name that was probably meant."""
+    """Note every variable that does not exist, with the name that was probably meant."""
     for name in sorted(variables):
-        if name.startswith("fleet_") and name not in FLEET_WIDE and name not in PER_HOST:
-            near = difflib.get_close_matches(name, _KNOWN, n=1)
-            said = f"no such variable; did you mean {near[0]}" if near else "no such variable"
-            remedy = f"Write {near[0]}" if near else f"Remove it; the variables of a fleet are {', '.join(_KNOWN)}"
-            notes.add(host, name, said, remedy)
+        prefix = next((prefix for prefix in _EXCLUSIVE if name.startswith(prefix)), "")
+        near = "" if name in VARIABLES else meant_variable(name)
+        if near:
+            remedy = f"Write {near}" if prefix else f"Write {near}, or choose another name if it is a variable of your own"
+            notes.add(host, name, f"{MISSPELT} {near}", remedy)
+        elif prefix and name not in VARIABLES:
+            known = ", ".join(known for known in VARIABLES if known.startswith(prefix))
+            notes.add(host, name, "no such variable", f"Remove it; the variables of this kind are {known}")
+
+
+@lru_cache(maxsize=None)
+def meant_variable(name: str) -> str:
+    """The variable of which the name is probably a misspelling; empty if it is a variable, or nothing like any."""
+    if name in VARIABLES:
+        return ""
+    near = difflib.get_close_matches(name[:64], VARIABLES, n=3, cutoff=0.6 if name.startswith(_EXCLUSIVE) else _NEAR)
+    # Of two that differ in one letter, such as standby_service and standby_services, people write the one of the plan.
+    return next((other for other in near if other not in OF_ROLES and near[0] in (other, other[:-1])), near[0] if near else "")
+
+
+def find_blanks(host: str, variable: str, value: Any, notes: Notes) -> None:
+    """Note every place without a value, however deep: what a null removes, or stands for, nobody meant to say by it."""
+    if value is None:
+        notes.add(host, variable, BLANK, "Write one ({} or [] for none), or remove the line")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            find_blanks(host, f"{variable}.{key}", inner, notes)
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            find_blanks(host, f"{variable}[{index}]", inner, notes)
 
 
 def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
@@ -158,7 +262,7 @@ def plain_hosts(hosts: Any) -> Tuple[Dict[str, Dict[str, Any]], List[Tuple[str, 
         return clean, [("", f"expected a dictionary of hosts, found {kind(hosts)}")]
     for host, variables in hosts.items():
         if isinstance(variables, Mapping):
-            clean[str(host)] = {str(key): value for key, value in variables.items() if belongs(str(key))}
+            clean[str(host)] = {str(key): value for key, value in variables.items() if concerns_fleet(str(key))}
         else:
             clean[str(host)] = {}
             odd.append((str(host), f"expected a dictionary of variables, found {kind(variables)}"))

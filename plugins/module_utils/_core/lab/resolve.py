@@ -42,12 +42,11 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 def resolve(fleet: Fleet) -> Resolution:
     """Slices ``{lab: shared values, node: this host's machine}`` for every host of a fleet that asks for a lab.
 
-    A fleet asks for one by setting any ``lab_*`` variable. Its networks must lie in ranges that are never routed, so
+    A fleet asks for one by setting any variable of the lab. Its networks must lie in ranges that are never routed, so
     that a stray packet cannot reach anybody.
     """
-    asked = [name for name in fleet.variables if name.startswith("lab_")]
-    asked += [name for host in fleet.hosts.values() for name in host.variables if name.startswith("lab_")]
-    if not asked:
+    known = {*FLEET_DEFAULTS, *HOST_DEFAULTS, "lab_name"}
+    if known.isdisjoint(fleet.variables) and all(known.isdisjoint(host.variables) for host in fleet.hosts.values()):
         return Resolution()
     problems: List[Problem] = []
     shared = _shared(fleet, problems)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Dict, List, Mapping
 
 from ..fleet.model import Fleet, Host, Resolution
@@ -17,9 +16,6 @@ from .read import Around, Place, choice, path, read_ceph, read_guest
 PACKAGES = ("libvirt-clients", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils")
 RBD_PACKAGE = "qemu-block-extra"
 VIRTUALIZATION = ("auto", "kvm", "qemu")
-ELSEWHERE = ("vm_host_cache_valid_time", "vm_host_shutdown_timeout", "vm_host_verify")
-"""Inputs of the role that may be set anywhere, and are not part of the plan."""
-KNOWN = ("vm_host_guests", "vm_host_image_directory", "vm_host_virtualization", "vm_host_ceph")
 
 
 def resolve(fleet: Fleet) -> Resolution:
@@ -31,19 +27,10 @@ def resolve(fleet: Fleet) -> Resolution:
     slices: Dict[str, Dict[str, Any]] = {}
     guests: Dict[str, Dict[str, Guest]] = {}
     for name, host in sorted(fleet.hosts.items()):
-        _find_typos(host, notes)
         if host.variables.get("vm_host_guests") is not None:
             slices[name] = _slice(fleet, host, guests, notes)
     _compare(guests, notes)
     return Resolution(slices, tuple(notes.problems))
-
-
-def _find_typos(host: Host, notes: Notes) -> None:
-    for name in sorted(host.variables):
-        if name.startswith("vm_host_") and name not in (*KNOWN, *ELSEWHERE):
-            near = difflib.get_close_matches(name, KNOWN, n=1)
-            said = f"no such variable; did you mean {near[0]}" if near else "no such variable"
-            notes.add(host.name, name, said, f"Write {near[0]}" if near else f"Use {', '.join(KNOWN)}")
 
 
 def _slice(fleet: Fleet, host: Host, guests: Dict[str, Dict[str, Guest]], notes: Notes) -> Dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
+from ..fleet.problems import BLANK
 from ..fleet.values import Notes, integer, kind, shown, truth
 
 NAME_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
@@ -68,22 +69,10 @@ def unknown(key: str, known: Sequence[str], place: Place, message: str) -> None:
     place.note(f"{message}; did you mean {near[0]}" if near else message, f"Write {near[0]}" if near else f"Use {', '.join(known)}")
 
 
-def blanks(value: Any, path: str) -> Iterator[str]:
-    """Where a key or an entry of a list has no value, however deep."""
-    if value is None:
-        yield path
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from blanks(inner, f"{path}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for index, inner in enumerate(value):
-            yield from blanks(inner, f"{path}[{index}]")
-
-
 def entry_of(value: Any, known: Sequence[str], example: str, place: Place) -> Dict[str, Any]:
     """A dictionary in a list, which has something in it."""
     if isinstance(value, Mapping) and not value:
-        place.note("has no value", "Write one, or remove the line")
+        place.note(BLANK, "Write one, or remove the line")
     return mapping(value, known, example, place)
 
 

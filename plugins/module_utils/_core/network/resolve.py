@@ -12,7 +12,7 @@ from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.values import Notes, is_domain, shown
 from ._address_lists import read_address_lists
 from ._interfaces import read_interfaces
-from ._read import Place, blanks, boolean, choice, mapping, number, sequence, unknown
+from ._read import Place, boolean, choice, mapping, number, sequence
 from ._relations import check_relations
 from ._routing import read_dns, read_routes
 from ._rules import read_rules
@@ -22,21 +22,6 @@ from .slice import as_data
 
 BACKENDS = ("auto", "networkd", "ifupdown", "netplan", "networkmanager")
 TIMEOUT_DEFAULT, TIMEOUT_LEAST, TIMEOUT_MOST = 90, 20, 3600
-KNOWN = (
-    "network_interfaces",
-    "network_routes",
-    "network_rules",
-    "network_dns",
-    "network_ignored_addresses",
-    "network_absent_addresses",
-    "network_backend",
-    "network_rollback_timeout",
-    "network_allow_disconnect",
-    "network_checks",
-    "network_provider_mac_filter",
-)
-ELSEWHERE = ("network_verify", "network_new_address")
-"""Inputs of the role that may be set anywhere, and are not part of the plan."""
 
 
 def resolve(fleet: Fleet) -> Resolution:
@@ -48,35 +33,14 @@ def resolve(fleet: Fleet) -> Resolution:
     notes = Notes()
     slices: Dict[str, Dict[str, Any]] = {}
     for host in fleet.hosts.values():
-        found = _host(host, fleet, notes)
+        found = _read(host, fleet, notes)
         if found is not None:
             slices[host.name] = found
     return Resolution(slices, tuple(notes.problems))
 
 
-def _host(host: Host, fleet: Fleet, all_notes: Notes) -> Optional[Dict[str, Any]]:
-    """What has no value is refused everywhere, and what only follows from that is not said."""
+def _read(host: Host, fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
     given = {key: value for key, value in host.variables.items() if key.startswith("network_")}
-    blank = [path for key in sorted(given) if key not in ELSEWHERE for path in blanks(given[key], key)]
-    for path in blank:
-        all_notes.add(host.name, path, "has no value", "Write one, or remove the line")
-    notes = Notes()
-    found = _read(host, given, fleet, notes)
-    all_notes.problems += [one for one in notes.problems if not any(_within(one.variable, path) for path in blank)]
-    return found
-
-
-def _within(variable: str, path: str) -> bool:
-    """Whether something is there, in it, or around it: the place of what its absence means for the whole."""
-    variable, path = variable.replace("_", "-"), path.replace("_", "-")
-    around = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return variable in (path, around) or variable.startswith((f"{path}.", f"{path}["))
-
-
-def _read(host: Host, given: Mapping[str, Any], fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
-    for key in sorted(given):
-        if key not in KNOWN and key not in ELSEWHERE:
-            unknown(key, KNOWN, Place(host.name, key, notes), "no such variable")
 
     def at(variable: str) -> Place:
         return Place(host.name, variable, notes)
