@@ -89,13 +89,27 @@ def test_each_phase_gets_one_row_and_nothing_runs_beside_one_that_must_be_alone(
     assert [row.name for row in rows] == [f"p{index}" for index in range(len(core) + len(others))]
     for group in runner.together:
         assert len(group) == 1 or not any(name.startswith("alone") for name in group)
-        assert sum(name.startswith("source") for name in group) <= 1 and sum(name.startswith("lab") for name in group) <= 2
+        assert len(group) <= 3 and sum(name.startswith("lab") for name in group) <= 2
     if not runner.stopped.is_set():
         for row in rows:
             lane = (*core, *others)[int(row.name[1:])]
             times = failing.get(int(row.name[1:]), 0)
             expected = PASSED if not times else FLAKY if times == 1 and lane is not Lane.SOURCE else FAILED
             assert row.result == expected
+
+
+def test_the_whole_core_begins_before_any_drill_and_lanes_for_labs_help_with_the_source() -> None:
+    all_three = threading.Barrier(3, timeout=30)
+
+    class Meeting(Sleeper):
+        def run(self, phase: Phase, limit: float, attempt: str = "") -> Outcome:
+            if phase.core:
+                all_three.wait()
+            return super().run(phase, limit, attempt)
+
+    phases = [phase(name, Lane.SOURCE, True) for name in ("sanity", "unit", "lint")]
+    rows = Schedule(Meeting({}), phases, [drill("kill"), drill("fuzz", Lane.SOURCE)], Budget(), {}).run()
+    assert {row.result for row in rows} == {PASSED}
 
 
 def test_what_only_reads_the_source_is_never_run_again() -> None:
