@@ -25,6 +25,11 @@ options:
     elements: str
     choices: [nspawn, qemu]
     default: []
+  plan:
+    description:
+      - The plan of the whole fleet, by host. Fail when a backend of its lab cannot run here.
+      - Exclusive with O(backends).
+    type: dict
 attributes:
   check_mode:
     description: Changes nothing in any case.
@@ -73,10 +78,12 @@ def main():
             "cache": {"type": "path", "default": "/var/cache/smallfleet"},
             "release": {"type": "str", "default": "trixie"},
             "backends": {"type": "list", "elements": "str", "choices": ["nspawn", "qemu"], "default": []},
+            "plan": {"type": "dict"},
         },
+        mutually_exclusive=[("backends", "plan")],
         supports_check_mode=True,
     )
-    backends = module.params["backends"]
+    backends = module.params["backends"] or doctor.backends_of(module.params["plan"] or {})
     rows = doctor.examine(examine(module.params["cache"], module.params["release"], SystemRunner(), trial=not backends))
     result = {"changed": False, "rows": [asdict(row) for row in rows], "table": doctor.table(rows)}
     refused = doctor.refusals(rows, backends)

@@ -261,6 +261,24 @@ def summary(held: Arrangement) -> str:
     return " ".join(f"{slot}={fingerprint(held[slot])}" for slot in SLOTS if slot in held)
 
 
+def homes_to_ask(
+    asked: Mapping[str, Mapping[str, str]], missing: Iterable[str], offers: Mapping[str, Optional[Mapping[str, str]]]
+) -> List[str]:
+    """The homes that must give this host keys, in the order of ``asked``.
+
+    ``asked`` has for each home what this host holds of each of its keys, as ``summary`` puts it; ``missing`` are the homes
+    without which it lacks a key. ``offers`` has what a home holds itself, or None for a home that is not in this run: that
+    one is only asked for what is missing.
+    """
+    lacking = set(missing)
+    found = []
+    for home, held in asked.items():
+        offered = offers.get(home)
+        if home in lacking or (offered is not None and any(offered.get(name) != summed for name, summed in held.items())):
+            found.append(home)
+    return found
+
+
 def diff_texts(folder: str, steps: Sequence[KeyStep]) -> Dict[str, str]:
     """Before and after of the files that the steps write or remove, without a secret."""
     return {

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 # Command -> Debian package it comes from, and what it is for.
 TOOLS: Mapping[str, Tuple[str, str]] = {
@@ -107,6 +107,11 @@ def _kvm(facts: Facts) -> Row:
         found = "a trial guest ran" if facts.kvm else "a trial guest did not run"
     remedy = "" if facts.kvm else "None needed: guests are emulated, and boot in about a minute"
     return Row("KVM", bool(facts.kvm), found, "" if facts.kvm else "fast virtual machines", remedy)
+
+
+def backends_of(plan: Mapping[str, Mapping[str, Any]]) -> List[str]:
+    """The backends of a lab's nodes, sorted and each once. ``plan`` is the plan of the whole fleet, by host."""
+    return sorted({host_plan["lab"]["node"]["backend"] for host_plan in plan.values() if "lab" in host_plan})
 
 
 def refusals(rows: Sequence[Row], backends: Sequence[str]) -> List[Row]:
