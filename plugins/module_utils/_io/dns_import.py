@@ -15,10 +15,10 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from .._core.dns import names, values
 from .._core.dns.dumps import BadDump, Dumped, read_octodns, read_tsv
 from .._core.dns.imported import Canonical
-from .._core.dns.left_out import EXPECTED, LeftOut
+from .._core.dns.left_out import EXPECTED, NOTE, LeftOut
 from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
-from .._core.dns.record_types import SIGNING
+from .._core.dns.record_types import SERVER, SIGNING, TYPES
 from .._core.dns.zonefile import BadZoneFile, read_zone_file
 from .._core.limits import MIB, BadText, Limits, excerpt
 from .dns_wire import canonical_text, read_name, read_value
@@ -56,6 +56,7 @@ _MISTAKEN = (
     (re.compile(r'(?:#[^\n]*\n|\s)*(?:resource|data) "[a-z0-9_]+" "'), "Terraform's language. Export the zone at the provider as a zone file (BIND format)"),
 )
 """What other programs write, by how it begins; none of it can begin a file of one of FORMATS."""
+_CUT_TRANSFER = re.compile(r"^; Transfer failed\.[ \t\r]*$", re.MULTILINE)
 Read = Tuple[List[RRset], List[LeftOut]]
 
 
@@ -106,7 +107,8 @@ def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Can
         raise Refused([f"The source is {mistaken}."])
     try:
         if form == "zone":
-            return read_zone_file(text, zone, _Dnspython(), ("SOA", *SIGNING))
+            sets, left = read_zone_file(text, zone, _Dnspython(), ("SOA", *SIGNING))
+            return sets, [*left, *_automatic_ttl(sets, zone)]
         if form == "tsv":
             found, left = read_tsv(text, zone, known_type)
         else:
@@ -116,7 +118,18 @@ def read_source(text: str, options: Mapping[str, Any], zone: str, canonical: Can
         raise Refused([f"{error}."]) from None
     except (BadZoneFile, BadDump) as error:
         raise Refused([str(error)]) from None
-    return _collect(found, left, zone, canonical, absolute=form == "tsv")
+    sets, left = _collect(found, left, zone, canonical, absolute=form == "tsv")
+    return sets, [*left, *_automatic_ttl(sets, zone)]
+
+
+def _automatic_ttl(sets: Sequence[RRset], zone: str) -> List[LeftOut]:
+    """One note about all sets with the TTL 1, which nobody means as a second."""
+    short = [one for one in sets if one.ttl == 1 and one.type not in ("SOA", *SIGNING)]
+    if not short:
+        return []
+    others = f", as have {len(short) - 1} other sets" if len(short) > 1 else ""
+    reason = f"has a TTL of 1 second{others}; Cloudflare writes 1 where it chooses the TTL itself, which is 300 seconds. Write the TTL that is meant"
+    return [LeftOut(names.relative(short[0].name, zone), short[0].type, reason, NOTE)]
 
 
 def _mistaken(text: str, form: str) -> str:
@@ -128,6 +141,8 @@ def _mistaken(text: str, form: str) -> str:
         return "XML, which no format is. Export the zone as a zone file (BIND format)"
     if form != "octodns" and re.match(r"[{\[]\s*[\"{\]}]", start):
         return "JSON, such as the answer of a provider's API. Export the zone as a zone file (BIND format)"
+    if form == "zone" and _CUT_TRANSFER.search(text):
+        return "the output of dig for a transfer that failed, and may lack records. Repeat the transfer"
     head = text[:4096].lstrip("\ufeff \t\r\n")
     return next((what for form_of, what in _MISTAKEN if form_of.match(head)), "")
 
@@ -191,12 +206,14 @@ class _Dnspython:
         try:
             return values.type_of(int(dns.rdatatype.from_text(text)))
         except (dns.rdatatype.UnknownRdatatype, ValueError):
-            return ""
+            return text.upper() if text.upper() in TYPES else ""
 
     def value(self, kind: str, text: str, origin: str) -> str:
         try:
             return canonical_text(read_value(values.by_number(kind), text, _name(origin)))
         except dns.exception.DNSException as error:
+            if kind in TYPES and not TYPES[kind].fields and TYPES[kind].use != SERVER and not text.startswith("\\#"):
+                raise ValueError("only the generic form of RFC 3597 is read, such as '\\# 4 C0000201'") from None
             raise ValueError(str(error)) from None
 
 
@@ -217,7 +234,7 @@ def _collect(found: List[Dumped], left: List[LeftOut], zone: str, canonical: Can
                 continue
             shown = frozenset(canonical(one.type, _present(one.type, value, zone)) for value in one.values)
         except ValueError as error:  # BadName and BadValue are
-            left.append(LeftOut(one.record, one.type, f"({one.source}) {excerpt(str(error), 300)[1:-1]}"))
+            left.append(LeftOut(one.record, one.type, f"({one.source}) {error}"))
             continue
         if (name, one.type) in sets:
             left.append(LeftOut(one.record, one.type, "is there twice; the first was taken over"))

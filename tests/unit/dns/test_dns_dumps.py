@@ -189,6 +189,29 @@ def test_what_is_no_octodns_file_is_refused(text: str, says: str) -> None:
         read(text, "octodns")
 
 
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("value: 192.0.2.1, values: [192.0.2.2]", "has values and value, of which octoDNS takes values"),
+        ("octodns: {excluded: [a]}, value: 192.0.2.2", "is marked as excluded for octoDNS, so only some of the providers have it"),
+        ("octodns: {included: [a]}, value: 192.0.2.2", "is marked as included for octoDNS, so only some of the providers have it"),
+    ],
+)
+def test_what_octodns_would_not_do_with_the_whole_record_is_named(entry: str, says: str) -> None:
+    found = read(f"a: {{type: A, {entry}}}\n", "octodns")
+    assert shown(found)["a", "A"] == ["192.0.2.2"]
+    assert [(one.record, one.reason, one.kind) for one in found.left_out] == [("a", says, "note")]
+
+
+def test_a_type_of_a_tsv_file_may_be_in_lower_case() -> None:
+    assert list(shown(read("a.example.net\ta\t60\tIN\ta\t192.0.2.1\n", "tsv"))) == [("a", "A")]
+
+
+def test_a_ttl_of_one_second_in_a_dump_is_named() -> None:
+    rows = "".join(f"{one}.example.net\t{one}\t1\tIN\tA\t192.0.2.1\n" for one in "abc")
+    assert [one.reason[:43] for one in read(rows, "tsv").left_out] == ["has a TTL of 1 second, as have 2 other sets"]
+
+
 def test_a_value_that_dns_does_not_allow_is_left_out_with_its_place() -> None:
     found = left(read("www: {type: A, value: 192.0.2.300}\nx: {type: CNAME, value: a.b.c}\n", "octodns"))
     assert found["www", "A"] == "(www A) is not an IPv4 address"

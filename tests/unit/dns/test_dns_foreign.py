@@ -83,6 +83,7 @@ def test_what_others_have_in_named_conf_is_named(text: str, parts: Tuple[str, ..
         (DEBIAN_KNOT, ()),
         (DEBIAN_KNOT.replace("#  - domain", "  - domain"), ("zone example.com",)),
         ('zone:\n  - domain: "a.example"\nacl:\n  - id: x\n', ("zone a.example", "acl")),
+        ("zone :\n- domain : a.example\nremote :\n  - id : x\nkey :\n  - id : x\n", ("zone a.example", "key")),
     ],
 )
 def test_what_others_have_in_knot_conf_is_named(text: str, parts: Tuple[str, ...]) -> None:

@@ -145,11 +145,66 @@ def test_most_sets_have_the_ttl_that_is_returned() -> None:
         ("$GENERATE 1-2 a$ 60 A 192.0.2.$ more\n", "a value with blanks in quotes"),
         ("$GENERATE 1-2 a${1,200} 60 A 192.0.2.$\n", "^Line 1: expected \\$\\{OFFSET"),
         ("faß 60 A 192.0.2.1\n", "^Line 1: .*write its xn-- form"),
+        ("a\u202eb 60 A 192.0.2.1\n", "^Line 1: .*is too long or has characters that no internationalised name can have"),
+        ("@ 60 SOA a b 1 2 3 4 5\na 60 A 192.0.2.1\n; Transfer failed.\n", "dig for a transfer that failed, and may lack records"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_to_do(text: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
         read(text)
+
+
+def test_a_text_that_quotes_what_dig_says_is_no_failed_transfer() -> None:
+    found = read('a 60 TXT "; Transfer failed."\n; Transfer failed. (an old note)\n')
+    assert by_key(found)["a", "TXT"]["value"] == ["; Transfer failed."] and not found.left_out
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("bücher 60 A 192.0.2.1", ("xn--bcher-kva", "A"), "192.0.2.1"),
+        ('"bücher" 60 A 192.0.2.1', ("xn--bcher-kva", "A"), "192.0.2.1"),
+        ("BÜCHER 60 A 192.0.2.1", ("xn--bcher-kva", "A"), "192.0.2.1"),
+        ("a\u3002b 60 A 192.0.2.1", ("a.b", "A"), "192.0.2.1"),
+        ("\ufeffa 60 A 192.0.2.1", ("a", "A"), "192.0.2.1"),
+        ("a 60 MX 10 bücher.example.", ("a", "MX"), "10 xn--bcher-kva.example."),
+        ('a 60 NAPTR 1 2 "s" "ü" "" bücher', ("a", "NAPTR"), '1 2 "s" "\\195\\188" "" xn--bcher-kva.example.net.'),
+        ("$GENERATE 1-1 ü$ 60 A 192.0.2.$", ("xn--1-dha", "A"), "192.0.2.1"),
+    ],
+)
+def test_a_name_outside_ascii_is_taken_in_its_ascii_form_and_named(line: str, key: Any, value: str) -> None:
+    found = read(f"first 60 A 192.0.2.1\n{line}\n TXT ü\n")
+    assert by_key(found)[key]["value"] == [value]
+    (note,) = found.left_out
+    assert ((note.record, note.type), note.kind) == (key, "note") and note.reason.endswith("in its ASCII form (IDNA), where BIND takes its octets as they are (line 2)")
+
+
+@pytest.mark.parametrize("kind", ["DOA", "MB", "TALINK", "A6", "EID", "TA"])
+def test_a_type_that_only_the_generic_form_is_read_of_is_not_a_providers_own(kind: str) -> None:
+    found = read(f"a 60 {kind} some words\nb 60 TYPE65280 \\# 1 ab\n")
+    assert list(by_key(found)) == [("b", "TYPE65280")]
+    assert left(found)["a", kind].endswith(f"is not a value of type {kind}: only the generic form of RFC 3597 is read, such as '\\\\# 4 C0000201'")
+    if kind != "A6":
+        assert by_key(read(f"a 60 {kind} \\# 1 ab\n"))["a", kind]["value"] == ["\\# 1 ab"]
+
+
+def test_a_ttl_of_one_second_is_named_once_for_all_sets() -> None:
+    text = "example.net 1 SOA a b 1 2 3 4 5\na 1 A 192.0.2.1\nb 1 A 192.0.2.1 ; cf_tags=cf-proxied:false\nc 60 A 192.0.2.1\n"
+    notes = [one for one in read(text).left_out if one.kind == "note"]
+    assert [(one.record, one.type) for one in notes] == [("a", "A")]
+    assert notes[0].reason.startswith("has a TTL of 1 second, as have 1 other sets; Cloudflare writes 1 where it chooses the TTL itself")
+    assert read("c 2 A 192.0.2.1\n").left_out == ()
+
+
+def test_a_soa_that_lost_its_final_dot_is_only_what_each_server_has_of_its_own() -> None:
+    found = read("example.net 3600 SOA ns.example.com. dns.example.com. 1 2 3 4 5\na 60 A 192.0.2.1\n")
+    assert [(one.record, one.type, one.kind) for one in found.left_out] == [("example.net", "SOA", "expected")]
+
+
+def test_of_a_long_value_the_beginning_and_the_end_with_the_reason_are_shown() -> None:
+    strings = " ".join('"' + "x" * 255 + '"' for _ in range(250))
+    reason = left(read(f"a 60 TXT {strings}\n"))["a", "TXT"]
+    assert len(reason) < 2100 and reason.startswith("has a value, ") and reason.endswith("is longer than a DNS message can carry")
 
 
 def test_origin_and_owners_are_read_as_servers_write_them() -> None:
@@ -492,7 +547,7 @@ def test_a_zone_file_of_the_zone_gives_the_same_zone(zone: List[RRset], signed: 
     extra = [f"{ZONE} 60 RRSIG A 13 2 60 20300101000000 20200101000000 1 {ZONE} YWJj"] if signed else []
     found = read("\n".join([*lines, *extra]) + "\n")
     assert found.record_sets == take(ZONE, zone, CANONICAL).record_sets
-    assert [one.type for one in found.left_out] == ["RRSIG"] * signed
+    assert [one.type for one in found.left_out if not one.reason.startswith("has a TTL of 1 second")] == ["RRSIG"] * signed
 
 
 def test_an_older_dnspython_is_named_with_the_one_that_is_needed() -> None:

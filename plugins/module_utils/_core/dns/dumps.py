@@ -78,6 +78,11 @@ def _read_octodns_entry(
     for special in ("geo", "dynamic"):
         if entry.get(special):
             left.append(LeftOut(record, kind, f"has {special} answers, of which only the default is taken over", VARIES))
+    for special in ("included", "excluded"):
+        if isinstance(options, dict) and options.get(special):
+            left.append(LeftOut(record, kind, f"is marked as {special} for octoDNS, so only some of the providers have it", NOTE))
+    if "values" in entry and "value" in entry:
+        left.append(LeftOut(record, kind, "has values and value, of which octoDNS takes values", NOTE))
     provider = options.get("cloudflare") if isinstance(options, dict) else None
     if isinstance(provider, dict) and _as_bool(provider.get("proxied")):
         left.append(LeftOut(record, kind, BY_PROXY, PROXIED))
@@ -271,7 +276,7 @@ def _rows(text: str) -> Iterator[_Row]:
             ttl = _ttl(parts[2], f"Line {number}, TTL")
         except BadText as error:
             raise BadDump(f"{error}.") from None
-        yield _Row(name.rstrip(".") + ".", record, ttl, kind, parts[5], f"line {number}")
+        yield _Row(name.rstrip(".") + ".", record, ttl, kind.upper(), parts[5], f"line {number}")
 
 
 def _without_metadata(row: _Row, left: List[LeftOut]) -> str:

@@ -16,8 +16,8 @@ NOTICE = f"Written by {MARK}. Changes made here are lost at its next run."
 SHOWN = 20
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|/\*.*?(?:\*/|\Z)|//[^\n]*|#[^\n]*|[{};]|[^\s{};"#/]+|/', re.DOTALL)
 _DEBIAN_OPTIONS = frozenset(("directory", "dnssec-validation", "listen-on", "listen-on-v6", "auth-nxdomain"))
-_KNOT_SECTION = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
-_KNOT_ZONE = re.compile(r"^[ \t]*-[ \t]+domain:[ \t]*([^\s#]+)", re.MULTILINE)
+_KNOT_SECTION = re.compile(r"^([a-z][a-z-]*)[ ]*:", re.MULTILINE)
+_KNOT_ZONE = re.compile(r"^[ \t]*-[ \t]+domain[ ]*:[ \t]*([^\s#]+)", re.MULTILINE)
 _DEBIAN_SECTIONS = frozenset(("server", "log", "database", "remote", "template", "zone"))
 
 

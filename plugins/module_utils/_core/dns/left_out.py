@@ -17,6 +17,9 @@ VARIES = "varies"  # taken over, but the old servers answer clients differently
 NOTE = "note"  # taken over, and worth a line
 KINDS = (EXPECTED, LOST, PROXIED, VARIES, NOTE)
 
+LONGEST = 2000
+"""Characters of a reason. The longest name has 1,016 of them, each octet escaped."""
+
 BY_PROXY = "is answered by the provider's proxy; the value here is the one behind it"
 BY_ADDRESSES = "is answered as the addresses that it leads to; the value here is the name"
 BY_ROUTING = "is one of several that the provider chooses from for each client; all of them are taken over as one set"
@@ -29,7 +32,7 @@ _OBSOLETE = {"SPF": "is of a type that is not used any more; write it as TXT (RF
 class LeftOut:
     """A record set that was not taken over. ``record`` is relative to the zone, or absolute outside of it.
 
-    It is for people: whatever was in the file, all of it prints on one line.
+    It is for people: whatever was in the file, it prints on one line, and of a long text only the beginning and the end.
     """
 
     record: str
@@ -39,7 +42,12 @@ class LeftOut:
 
     def __post_init__(self) -> None:
         for name in ("record", "type", "reason"):
-            object.__setattr__(self, name, visible(getattr(self, name)))
+            object.__setattr__(self, name, _shortened(visible(getattr(self, name))))
+
+
+def _shortened(text: str) -> str:
+    """A value may have 65,535 octets. The end says what is wrong with it."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 def not_written(kind: str) -> str:

@@ -205,6 +205,11 @@ _OF_PROVIDERS = {
 _SPF = "is a type that is not used any more; write it as TXT (RFC 7208 section 3.1)"
 
 
+def has_names(kind: str) -> bool:
+    """Whether a value of this type has names in it."""
+    return kind in TYPES and any(how.partition("@")[0] in ("name", "host", "names", "gateway") for _field, how in TYPES[kind].fields)
+
+
 def type_of(number: int) -> str:
     """The name of a type, ``TYPE<number>`` (RFC 3597) for one that is not in the table."""
     known = _BY_NUMBER.get(number)

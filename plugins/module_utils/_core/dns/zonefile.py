@@ -20,6 +20,7 @@ from ..limits import MIB, BadText, Limits, check_size, excerpt
 from . import names
 from .left_out import BY_ADDRESSES, BY_PROXY, BY_ROUTING, BY_ROUTING_ONE, LOST, NOTE, PROXIED, VARIES, LeftOut, is_obsolete, not_written
 from .model import Key, RRset
+from .record_types import has_names
 from .values import TTL_MAX
 from .zone_lines import FLATTENED, PROXY, ROUTED, BadZoneFile, Line, logical_lines, substitute
 
@@ -190,6 +191,19 @@ class _Reader:
             self._leave_out(excerpt(written)[1:-1], header.type.upper(), "has a name that cannot be read", line.number)
             return
         self._add(self._owner, header, line.rest(header.next), line)
+        self._check_ascii(written, self._owner, header, line)
+
+    def _check_ascii(self, written: str, owner: str, header: _Header, line: Line) -> None:
+        """Names outside ASCII are taken as people mean them (RFC 3490); a server that reads the file takes their octets."""
+        odd = [text for text in line.fields[header.next :] if not text.isascii() and not text.startswith('"')]
+        if written.isascii() and not odd:
+            return
+        kind = self.library.type(header.type)
+        if (owner, kind) not in self._sets or kind in self.server_made:
+            return
+        for text in (*(() if written.isascii() else (written,)), *(odd if has_names(kind) else ())):
+            reason = f"has the name {text}, which is taken over in its ASCII form (IDNA), where BIND takes its octets as they are"
+            self._leave_out(names.relative(owner, self.zone), kind, reason, line.number, NOTE)
 
     def _check_type(self, kind: str, line: Line) -> None:
         if not re.fullmatch(r"[!#%-/:-~][!-~]{0,62}", kind):
@@ -222,6 +236,7 @@ class _Reader:
             self._generated_size += len(written) + len(text)
             self._check_generated(line.number)
             self._add(owner, header, text, line)
+            self._check_ascii(written, owner, header, line)
 
     def _check_generated(self, number: int) -> None:
         if self._generated > GENERATED.entries or self._generated_size > GENERATED.size:
@@ -347,7 +362,9 @@ class _Reader:
 
     def _check_dots(self, owner: str, kind: str, entry: _Set) -> None:
         """A name that ends in the zone's own name twice is one that lost its final dot, more often than not."""
-        words = (word for value in entry.values for word in value.split()) if kind not in ("TXT", *self.server_made) else ()
+        if kind in self.server_made:
+            return
+        words = (word for value in entry.values for word in value.split()) if kind != "TXT" else ()
         doubled = next((name for name in (owner, *words) if f".{name}".endswith(f".{self.zone}{self.zone}")), "")
         if doubled:
             reason = f"has the name {doubled}, since a name without a final dot is below the $ORIGIN; write the dot if that is not meant"
