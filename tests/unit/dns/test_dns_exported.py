@@ -67,7 +67,7 @@ def every_type() -> List[RRset]:
 
 def again(text: str) -> Dict[Key, RRset]:
     found, left = read_source(text, {"format": "zone", "default_ttl": 1}, ZONE, CANONICAL)
-    assert left == []
+    assert [one for one in left if not one.reason.startswith("has a TTL of 1 second")] == []
     return {one.key: one for one in found if one.type != "SOA"}
 
 
