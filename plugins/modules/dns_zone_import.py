@@ -64,6 +64,8 @@ options:
       - A record without a TTL has that of C($TTL), or the last one stated above it, or the last field of the SOA (RFC 2308
         section 4). A TTL counts as stated also on a line that is left out (RFC 1035 section 5.1). Of a set with several TTLs, the lowest
         is taken. In both cases, RV(left_out) says so.
+      - A name outside ASCII is taken over in its C(xn--) form, a TTL of 1 second as it is, and both are noted in RV(left_out). What C(dig)
+        writes of a transfer that failed part-way is refused.
       - At most 16 MiB and 250000 records are read, and C($GENERATE) may make 5000 of them.
       - V(octodns) is a file as C(octodns-dump) writes; it needs PyYAML. At most 8 MiB are read, about 70000 record sets.
         Names and values are read as they are written, so that C(on) is a name.
