@@ -251,6 +251,7 @@ def test_check_mode_tells_what_would_be_rotated_and_rotates_nothing(host, ns1):
     assert (store(ns1), secret(host, OWN)) == before
 
 
+@pytest.mark.drill
 def test_a_rotation_that_leaves_a_server_out_or_has_a_wrong_name_is_refused(ns1):
     before = store(ns1)
     status, said = ansible(*ROTATE, "--limit", "app1")

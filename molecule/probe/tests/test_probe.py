@@ -92,14 +92,6 @@ def inside(host, command: str) -> str:
     return host.check_output(f"nsenter --target {process} --mount -- {command}")
 
 
-def test_only_the_probe_asks_the_resolver_of_the_probes(host, measuring):
-    until(lambda: samples(host))
-    assert inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.21"
-    assert "127.0.0.73" in inside(host, "cat /etc/resolv.conf")
-    assert host.run(f"getent ahostsv4 {WWW}").rc != 0
-    assert not [sample for sample in samples(host) if sample["error"] is not None]
-
-
 def test_a_broken_configuration_never_replaces_a_good_one(host):
     before = host.file("/etc/unbound/smallfleet-resolver.conf").content_string
     arguments = json.dumps({"zones": [{"name": "bad..name", "addresses": ["198.18.0.11"]}]})
@@ -111,22 +103,37 @@ def test_a_broken_configuration_never_replaces_a_good_one(host):
     assert host.service("smallfleet-resolver").is_running
 
 
-def test_an_outage_is_seen_without_privilege_and_without_the_controller(host):
-    app1 = host.get_host(f"ssh://app1?ssh_config={SSH_CONFIG}")
-    probe("start")
-    until(lambda: len([sample for sample in samples(host) if sample["error"] is None]) > 5)
-    assert host.check_output("systemctl show --property=DynamicUser --value smallfleet-probe-web.service") == "yes"
-    app1.check_output("systemctl stop web.service")
-    try:
-        until(lambda: samples(host)[-1]["error"] is not None)
-    finally:
-        app1.check_output("systemctl start web.service")
-    until(lambda: samples(host)[-1]["error"] is None)
-    said = probe("read")
-    assert "outage: longest gap" in said and " 0 errors" not in said
-    probe("stop")
-    assert host.run("systemctl is-active smallfleet-probe-web.service").rc != 0
-    assert [sample for sample in samples(host) if sample["error"] is not None]
+class TestOneMeasurement:
+    """Of which the last test stops what the first finds started."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def started(self, host):
+        probe("start")
+        yield
+        host.run("systemctl stop smallfleet-probe-web.service")  # where a test failed before its end
+
+    def test_only_the_probe_asks_the_resolver_of_the_probes(self, host):
+        until(lambda: samples(host))
+        assert inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.21"
+        assert "127.0.0.73" in inside(host, "cat /etc/resolv.conf")
+        assert host.run(f"getent ahostsv4 {WWW}").rc != 0
+        assert not [sample for sample in samples(host) if sample["error"] is not None]
+
+    def test_an_outage_is_seen_without_privilege_and_without_the_controller(self, host):
+        app1 = host.get_host(f"ssh://app1?ssh_config={SSH_CONFIG}")
+        until(lambda: len([sample for sample in samples(host) if sample["error"] is None]) > 5)
+        assert host.check_output("systemctl show --property=DynamicUser --value smallfleet-probe-web.service") == "yes"
+        app1.check_output("systemctl stop web.service")
+        try:
+            until(lambda: samples(host)[-1]["error"] is not None)
+        finally:
+            app1.check_output("systemctl start web.service")
+        until(lambda: samples(host)[-1]["error"] is None)
+        said = probe("read")
+        assert "outage: longest gap" in said and " 0 errors" not in said
+        probe("stop")
+        assert host.run("systemctl is-active smallfleet-probe-web.service").rc != 0
+        assert [sample for sample in samples(host) if sample["error"] is not None]
 
 
 @pytest.mark.drill

@@ -22,6 +22,7 @@ PROJECT = SCENARIO.parents[1]
 LAB = Path("/var/lib/smallfleet/labs/molecule-vm-host")
 GUESTS = yaml.safe_load((SCENARIO / "inventory" / "hosts.yml").read_text())["all"]["hosts"]["hypervisor"]["vm_host_guests"]
 ADDRESSES = {"web": ("198.18.0.101", "2001:db8:0:1::101"), "bare": ("198.18.0.102", "2001:db8:0:1::102")}
+IMAGES = "/var/lib/libvirt/images"
 ASK = "import socket, sys; print(socket.create_connection((sys.argv[1], 79), timeout=3).makefile().read())"
 
 
@@ -136,35 +137,37 @@ def test_check_mode_tells_what_would_change_and_changes_nothing():
     assert world() == before
 
 
-def test_everything_that_would_stop_a_change_is_found_before_the_first_one():
-    before = world()
-    world_lacks = [
-        guest("web", memory=192),
-        {"name": "one", "memory": 64, "interfaces": [{"bridge": "br7"}], "disks": [{"file": "one.qcow2"}]},
-        {"name": "two", "memory": 64, "boot": {"kernel": "/boot/none"}, "interfaces": [{"direct": "eth7"}]},
-    ]
-    other_disk = [{"name": "three", "memory": 64, "disks": [{"file": "web.qcow2", "format": "raw"}]}]
-    lacks, disk = modules(world_lacks, other_disk)
-    assert lacks["failed"] and "Nothing was changed" in lacks["msg"]
-    for part in ("br7 is no bridge", "one.qcow2 is not there", "/boot/none is not there", "no link eth7"):
-        assert part in lacks["msg"], part
-    assert disk["failed"] and "web.qcow2 is a disk of web" in disk["msg"] and "web.qcow2 is there as qcow2" in disk["msg"]
-    assert world() == before
-
-
-def test_an_image_that_names_another_file_is_refused_and_that_file_never_opened():
-    folder = "/var/lib/libvirt/images"
-    on("hypervisor", f"qemu-img create -q -f qcow2 -F raw -b /etc/shadow {folder}/evil.qcow2")
-    on("hypervisor", f"qemu-img create -q -f qcow2 -o data_file={folder}/data.raw {folder}/split.qcow2 1M")
+@pytest.fixture(scope="module")
+def refused():
+    """What one call says of guests of which one could be changed, and all others cannot be made; nothing may come of it."""
+    on("hypervisor", f"qemu-img create -q -f qcow2 -F raw -b /etc/shadow {IMAGES}/evil.qcow2")
+    on("hypervisor", f"qemu-img create -q -f qcow2 -o data_file={IMAGES}/data.raw {IMAGES}/split.qcow2 1M")
     try:
         before = world()
-        guests = [{"name": name, "memory": 64, "disks": [{"file": f"{name}.qcow2"}]} for name in ("evil", "split")]
-        evil, split = modules(*([one] for one in guests))
-        assert evil["failed"] and f"{folder}/evil.qcow2 names a backing file" in evil["msg"] and "shadow" not in evil["msg"]
-        assert split["failed"] and f"{folder}/split.qcow2 names an external data file" in split["msg"]
-        assert world() == before
+        said = module([
+            guest("bare", memory=192),
+            {"name": "one", "memory": 64, "interfaces": [{"bridge": "br7"}], "disks": [{"file": "one.qcow2"}]},
+            {"name": "two", "memory": 64, "boot": {"kernel": "/boot/none"}, "interfaces": [{"direct": "eth7"}]},
+            {"name": "three", "memory": 64, "disks": [{"file": "web.qcow2", "format": "raw"}]},
+            *({"name": name, "memory": 64, "disks": [{"file": f"{name}.qcow2"}]} for name in ("evil", "split")),
+        ])
+        return {**said, "kept": world() == before}
     finally:
-        on("hypervisor", f"rm {folder}/evil.qcow2 {folder}/split.qcow2 {folder}/data.raw")
+        on("hypervisor", f"rm {IMAGES}/evil.qcow2 {IMAGES}/split.qcow2 {IMAGES}/data.raw")
+
+
+def test_everything_that_would_stop_a_change_is_found_before_the_first_one(refused):
+    assert refused["failed"] and "Nothing was changed" in refused["msg"]
+    lacks = ("br7 is no bridge", "one.qcow2 is not there", "/boot/none is not there", "no link eth7")
+    for part in (*lacks, "web.qcow2 is a disk of web", "web.qcow2 is there as qcow2"):
+        assert part in refused["msg"], part
+    assert refused["kept"]
+
+
+def test_an_image_that_names_another_file_is_refused_and_that_file_never_opened(refused):
+    assert f"{IMAGES}/evil.qcow2 names a backing file" in refused["msg"] and "shadow" not in refused["msg"]
+    assert f"{IMAGES}/split.qcow2 names an external data file" in refused["msg"]
+    assert refused["kept"]
 
 
 def test_a_size_that_needs_a_restart_is_written_and_reported_and_the_guest_runs_on():
