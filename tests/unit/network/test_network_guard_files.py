@@ -116,6 +116,23 @@ def test_a_second_controller_that_comes_while_the_first_begins_is_told_who_holds
     assert systemd.units == [module.ROLLBACK, module.SWITCH] and systemd.scripts == []
 
 
+def test_a_change_that_was_planned_before_another_one_was_confirmed_is_refused(root):
+    """Its way back would give the host the files from before the other one."""
+    systemd = Systemd()
+    late = Guard(systemd, SystemFiles(), FakeClock())
+    late.refuse_second()
+    record = start(systemd)
+    (root / record.id / "confirmed").touch()
+    (root / "open").unlink()
+    systemd.units, systemd.armed = [], False
+    with pytest.raises(Refused, match=f"change {record.id} of root on here was made here while this one was being planned") as refused:
+        late.start("another-token-of-somebody", "second on there", 60, 1.0, lambda folder: Change(folder, Plan()), {})
+    assert refused.value.reason == "busy" and systemd.units == [] and not (root / "open").exists()
+    late.refuse_second()
+    late.start("another-token-of-somebody", "second on there", 60, 1.0, lambda folder: Change(folder, Plan()), {})
+    assert systemd.units == [module.ROLLBACK, module.SWITCH]
+
+
 def test_a_token_is_good_for_one_change_only(root):
     start(Systemd())
     (root / "open").unlink()

@@ -82,6 +82,7 @@ class Guard:
         self._runner = runner
         self._files = files
         self._clock = clock
+        self._planned_after: Optional[str] = None
 
     def folder(self, name: str) -> str:
         return f"{ROOT}/{name}"
@@ -97,7 +98,14 @@ class Guard:
         return self._record(name) if is_id(name) else None
 
     def refuse_second(self) -> None:
-        """Raise Refused, with who holds it, if a change waits for its confirmation."""
+        """Raise Refused, with who holds it, if a change waits for its confirmation.
+
+        What is planned from here on is for the host as it is now: ``start`` refuses it after another change.
+        """
+        self._planned_after = self._text(LAST)
+        self._refuse_pending()
+
+    def _refuse_pending(self) -> None:
         busy = self.under_way()
         if busy is not None:
             left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
@@ -133,12 +141,13 @@ class Guard:
         """Write everything, arm the timer, and let the change begin in ``delay`` seconds.
 
         ``make`` gives the change for a folder; ``beside`` are further files to keep there. Raises Refused when another
-        change is under way.
+        change is under way, or has been made since ``refuse_second``.
         """
         name = change_id(token)
         with self._lock():
-            self.refuse_second()
+            self._refuse_pending()
             self._clear()
+            self._refuse_outdated()
             if os.path.exists(self.folder(name)):
                 raise Refused("token", f"The token of this change was used for {self._record(name)}. Give each change its own")
             self._claim(name)
@@ -158,6 +167,12 @@ class Guard:
             self._script(name, "restore.sh", str(refusal))  # nothing was begun: this ends the timer
             raise
         return self._record(name)
+
+    def _refuse_outdated(self) -> None:
+        """A plan from before another change would meet another network, and its way back would restore files that are not the last."""
+        if self._planned_after not in (None, self._text(LAST)):
+            text = f"{self.last() or 'Another change'} was made here while this one was being planned"
+            raise Refused("busy", f"{text}. Nothing was changed. Run again")
 
     def demand(self, token: str) -> Record:
         """The change under way, for whoever has its token. Raises Refused."""
