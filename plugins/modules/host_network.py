@@ -206,7 +206,7 @@ def main() -> None:
             confirm(module, network)
         elif state == "rolled_back":
             token = demanded(module.params["token"], module.params["state"])
-            network.guard.demand(token)
+            network.guard.demand(token, watched=False)
             if not module.check_mode:
                 network.guard.roll_back(token, module.params["because"])
             module.exit_json(changed=True, state=state_of(network.guard))

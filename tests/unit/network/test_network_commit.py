@@ -133,6 +133,14 @@ def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
     assert [state for state, _fresh, _moved in host.calls] == ["applied", "confirmed", "observed"]
 
 
+def test_a_change_whose_timer_was_stopped_is_rolled_back_at_once() -> None:
+    refused = {"failed": True, "reason": "unwatched", "msg": "The timer of the change was stopped."}
+    host = Listed(confirmed=[refused], rolled_back=[UNDONE], observed=[RESTORED])
+    result, _clock = run(host)
+    assert result["reason"] == "rolled_back" and "The timer of the change was stopped" in result["msg"]
+    assert [state for state, _fresh, _moved in host.calls] == ["applied", "confirmed", "rolled_back", "observed"]
+
+
 def test_a_host_that_confirmed_the_change_and_could_not_say_so_is_believed_when_it_can() -> None:
     heard = {**CONFIRMED, "changed": False}
     result, _clock = run(Listed(confirmed=["the connection broke"], observed=["timed out", "timed out", heard]))

@@ -304,7 +304,7 @@ def test_the_kernel_announces_a_moved_address_and_its_route_again_for_networkd()
     assert "remind-switch" not in batches(prepare("/x", Plan(switch=tuple(moved)), (), {}, Observed()))
 
 
-@pytest.mark.parametrize("name", ["switch.sh", "adopt.sh", "finish.sh", "restore.sh"])
+@pytest.mark.parametrize("name", ["switch.sh", "watch.sh", "adopt.sh", "finish.sh", "restore.sh"])
 def test_the_shell_understands_every_script(name: str) -> None:
     text = scripts(prepare("/x y", bridge_plan(), BOOT, SHOWN, Observed()), "boot", 90)[name]
     assert run(["sh", "-n"], input=text, text=True, capture_output=True, check=False).stderr == ""

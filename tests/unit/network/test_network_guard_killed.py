@@ -7,18 +7,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from subprocess import run
 from typing import Dict, List, Optional, Sequence
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_known, write_known
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import WATCH, scripts
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard, Refused
 
-from .test_network_guard_files import Systemd, root, start
+from .test_network_guard_files import TOKEN, Systemd, root, start
 
 __all__ = ["root"]
 
@@ -45,12 +49,66 @@ def test_a_rollback_that_is_killed_is_begun_again_and_the_change_is_not(root):
     assert systemd.again == {module.ROLLBACK: True, module.SWITCH: False}
 
 
-@pytest.mark.parametrize(("boot", "reason"), [("", "its rollback did not end"), ("another", "its node was switched off before it was confirmed")])
-def test_what_is_left_of_a_change_is_rolled_back_and_the_reason_says_whether_the_host_was_switched_off(root, boot, reason):
+@pytest.mark.parametrize(
+    ("begun", "boot", "reason"),
+    [
+        (False, "", "its timer was stopped, by a program or by hand"),
+        (True, "", "its rollback did not end"),
+        (True, "another", "its node was switched off before it was confirmed"),
+    ],
+)
+def test_what_is_left_of_a_change_is_rolled_back_with_the_reason_why_it_was_left(root, begun, boot, reason):
     systemd = Listening()
     known = root / start(systemd).id / "change.json"
+    if begun:
+        (known.parent / "reason").write_text("nobody confirmed it within 60 s")
     if boot:
         known.write_text(write_known(replace(read_known(known.read_text(), "change.json"), boot_id=boot)))
     systemd.armed = False
     Guard(systemd, SystemFiles(), FakeClock()).clear()
     assert systemd.reasons == [reason]
+
+
+def test_a_change_whose_timer_was_stopped_is_not_confirmed_and_whoever_began_it_can_roll_it_back(root):
+    systemd = Listening()
+    (root / start(systemd).id / "applied").touch()
+    systemd.armed = False
+    guard = Guard(systemd, SystemFiles(), FakeClock())
+    with pytest.raises(Refused, match="was stopped, by a program or by hand, so it cannot be confirmed") as refused:
+        guard.confirm(TOKEN, lambda: "")
+    assert refused.value.reason == "unwatched" and systemd.reasons == []
+    with pytest.raises(Refused, match="This is not the token"):
+        guard.roll_back("another-token-of-somebody", "a mistake")
+    guard.roll_back(TOKEN, "the controller did not confirm it")
+    assert systemd.reasons == ["the controller did not confirm it"]
+
+
+WATCHED = """
+case "$*" in *is-active*) ;; *) exit 0 ;; esac
+{states}
+"""
+
+
+@pytest.mark.parametrize(
+    ("states", "ends"),
+    [
+        ("printf 'inactive\\ninactive\\n'", ["restored: its timer was stopped, by a program or by hand"]),
+        ("printf 'inactive\\nfailed\\n'; echo 'it ran' > reason", ["restored: it ran"]),
+        ("printf 'inactive\\nactivating\\n'; touch restored", []),
+        ("echo Failed to connect to bus: inactive >&2; [ -e asked ] && touch confirmed; touch asked", []),
+        ("if [ -e asked ]; then echo active; touch restored; else echo inactive; touch asked; fi", []),
+    ],
+    ids=["stopped", "failed", "at work", "unknown for a moment", "between the timer and what it starts"],
+)
+def test_a_change_whose_timer_was_stopped_goes_back_by_itself(tmp_path, states, ends):
+    """The first answer of systemd that says nothing, or only once that nothing waits, does not count."""
+    programs, folder = tmp_path / "bin", tmp_path / "change"
+    programs.mkdir()
+    folder.mkdir()
+    (programs / "systemctl").write_text("#!/bin/sh\n" + WATCHED.format(states=states))
+    (programs / "systemctl").chmod(0o755)
+    (folder / "restore.sh").write_text('echo "restored: $1"; touch restored\n')
+    text = scripts(Change(str(folder), Plan()), "boot", 60)[WATCH]
+    (folder / WATCH).write_text(text.replace("PATH=", f"PATH={programs}:"))
+    done = run(["sh", str(folder / WATCH)], capture_output=True, text=True, timeout=20, check=False)
+    assert done.stdout.splitlines() == ends, done

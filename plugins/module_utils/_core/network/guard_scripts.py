@@ -17,6 +17,8 @@ from .kernel_scripts import BEFORE, kernel_files
 
 TOO_LATE = 3
 """Exit status of a script that found the change taken back already."""
+WATCH = "watch.sh"
+"""The script that sees to it that the timer is not stopped by anybody else."""
 HELD = "held"
 """The second word for restore.sh from a caller that has the lock, and keeps it until the script has ended."""
 _HEAD = """\
@@ -127,6 +129,25 @@ fail() {
     exec /bin/sh ./restore.sh "$1"
 }
 """
+# What systemd cannot say now, as while it is executed again (daemon-reexec), counts neither way. That nothing waits counts when it says
+# so twice: between the timer and what that starts there may be a moment
+_WATCH = f"""
+stopped=0
+while [ -e restore.sh ] && [ ! -e {CONFIRMED} ] && [ ! -e {RESTORED} ]; do
+    states=$(timeout 20 systemctl is-active {ROLLBACK}.timer {ROLLBACK}.service 2>&1)
+    if echo "$states" | grep -qxE 'active|activating|deactivating|reloading'; then
+        stopped=0
+    elif echo "$states" | grep -qxE 'inactive|failed|unknown'; then
+        stopped=$((stopped + 1))
+    fi
+    if [ $stopped -ge 2 ]; then
+        why='its timer was stopped, by a program or by hand'
+        [ -s reason ] && why=$(cat reason)
+        exec /bin/sh ./restore.sh "$why"
+    fi
+    sleep 0.5
+done
+"""
 _MAY_FAIL = ("undo", "remind", "pause", "freeze", "thaw", "end", "save-foreign", "restore-foreign")
 _WORDS = {
     "batch": "the kernel refused a request of {file}",
@@ -155,6 +176,7 @@ def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
         "adopt.sh": _adopt(change),
         "finish.sh": _finish(change),
         "restore.sh": _restore(change, boot_id, timeout),
+        WATCH: _head("Watches over the timer that takes the change back.", change) + _WATCH,
         FOREIGN: foreign_script(change.folder, change.foreign),
     }
 

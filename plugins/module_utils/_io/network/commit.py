@@ -16,6 +16,8 @@ from .guard import change_id
 
 HOPELESS = ("expired", "none", "token", "stuck", "unsettled")
 """Reasons of a refusal that another try cannot change."""
+UNWATCHED = "unwatched"
+"""Reason of a refusal after which the change is still there, and no timer takes it back."""
 AFTER = 30.0
 """Seconds that a node gets to answer again after its time is up."""
 RESTORING = 90.0
@@ -91,7 +93,7 @@ class Commit:
                 took = self.clock.monotonic() - started
                 if answer.get("reason") == "expired" and not self.tries and took >= SLOW:
                     self.tries.append(f"no new connection, for {took:.0f} s, before it was rolled back")
-                if not said or answer.get("reason") in HOPELESS:
+                if not said or answer.get("reason") in (*HOPELESS, UNWATCHED):
                     return answer
             except Unreachable as error:
                 said = f"no new connection: {str(error).rstrip('.: ')}"

@@ -23,7 +23,7 @@ from ..._core.network.guard import ADOPTING, APPLIED, CONFIRMED, LOCK, OPEN, RES
 from ..._core.network.guard_batches import batches
 from ..._core.network.guard_change import Change
 from ..._core.network.guard_record import Known, is_id, read_known, write_known
-from ..._core.network.guard_scripts import HELD, TOO_LATE, scripts
+from ..._core.network.guard_scripts import HELD, TOO_LATE, WATCH, scripts
 from ..._core.network.kernel_scripts import DIFFERS
 from ..clock import Clock
 from ..command import CommandResult, CommandRunner
@@ -36,6 +36,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 UPTIME = "/proc/uptime"
 KILLED = ("Restart=on-abnormal", "RestartSec=3s")
 """What systemd does when a rollback is killed in the middle, as where memory is short (systemd.service(5)): each may run again."""
+BEGIN = f'/bin/sh "$0/switch.sh"; exec /bin/sh "$0/{WATCH}"'
+"""Makes the change of a folder, and then watches over its timer until it is confirmed or taken back."""
 LEAST_ROOM = 1 << 18
 """Bytes in /run without which it is called full."""
 
@@ -92,6 +94,11 @@ class Guard:
         name = self._open()
         return self._record(name) if name and self._watched(name) else None
 
+    def _unfinished(self) -> Optional[Record]:
+        """The change that is neither confirmed nor taken back, whether or not anything watches over it."""
+        name = self._open()
+        return self._record(name) if name else None
+
     def last(self) -> Optional[Record]:
         """The change that was made or taken back last."""
         name = self._text(LAST).strip()
@@ -124,7 +131,9 @@ class Guard:
         if not name or not os.path.exists(f"{self.folder(name)}/restore.sh"):
             self._files.remove(OPEN)
             return
-        why = "its rollback did not end" if self._of_this_boot(name) else "its node was switched off before it was confirmed"
+        begun = os.path.exists(f"{self.folder(name)}/reason")
+        why = "its rollback did not end" if begun else "its timer was stopped, by a program or by hand"
+        why = why if self._of_this_boot(name) else "its node was switched off before it was confirmed"
         answer = self._script(name, "restore.sh", why, HELD)
         if answer.rc != 0:
             raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[1]} by hand")
@@ -162,7 +171,7 @@ class Guard:
                 raise
             self._files.write(LAST, f"{name}\n", 0o600)
         try:
-            self._transient(SWITCH, delay, [f"{self.folder(name)}/switch.sh"])
+            self._transient(SWITCH, delay, ["-c", BEGIN, self.folder(name)])
         except Refused as refusal:
             self._script(name, "restore.sh", str(refusal))  # nothing was begun: this ends the timer
             raise
@@ -174,14 +183,16 @@ class Guard:
             text = f"{self.last() or 'Another change'} was made here while this one was being planned"
             raise Refused("busy", f"{text}. Nothing was changed. Run again")
 
-    def demand(self, token: str) -> Record:
-        """The change under way, for whoever has its token. Raises Refused."""
-        record = self.under_way()
+    def demand(self, token: str, watched: bool = True) -> Record:
+        """The change under way, for whoever has its token; also without a timer, unless it is to be ``watched``. Raises Refused."""
+        record = self.under_way() if watched else self._unfinished()
         if record is None:
             mine = self._record(change_id(token)) if os.path.exists(self.folder(change_id(token))) else None
             if mine is not None and mine.phase == CONFIRMED:
                 return mine
             if mine is not None:
+                if mine.phase != RESTORED and self._of_this_boot(mine.id):
+                    raise Refused("unwatched", f"The timer of {mine} was stopped, by a program or by hand, so it cannot be confirmed")
                 why = mine.reason or "nobody watched over it any more"
                 raise Refused("expired", f"The change was taken back: {why}. Find out why, then make it again")
             raise Refused("none", "No change of the network is under way here. Make it first")
@@ -207,7 +218,7 @@ class Guard:
 
     def roll_back(self, token: str, reason: str) -> Record:
         """Take it back now. Raises Refused."""
-        record = self.demand(token)
+        record = self.demand(token, watched=False)
         if record.phase == CONFIRMED:
             raise Refused("confirmed", f"{record} was confirmed already. Change the inventory back and run again")
         answer = self._script(record.id, "restore.sh", reason)
