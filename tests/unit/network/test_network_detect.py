@@ -107,6 +107,22 @@ def test_networkmanager_with_a_connection_that_would_have_to_be_dialled_again_is
     assert unable("networkd", DESIRED, seen) == []
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ipv6_that_is_turned_off_on_an_interface_is_refused_where_it_is_asked_for(backend):
+    """A new interface gets the kernel's value for those to come; of others, and of what is to be absent, it does not matter."""
+    six = Family(True)
+    there = Seen(ALL, devices=(("br0", "/etc/systemd/network/br0.netdev"),), there=frozenset({"eth0", "br0"}))
+    bridge = Interface("br0", "bridge", ports=("eth0",), ipv6=six)
+    for seen, name in ((there, "br0"), (replace(there, there=frozenset({"eth0"}), devices=()), "default")):
+        for off in ({"all", "eth0", "br0", "default"}, {name}):
+            (said,) = unable(backend, Desired((Interface("eth0"), bridge)), replace(seen, ipv6_off=frozenset(off)))
+            assert said.startswith(f"interfaces.br0: asks for IPv6, which net.ipv6.conf.{name}.disable_ipv6=1 turns off. Set it to 0")
+        other = {"all", "eth0", "br0", "default"} - {name}
+        assert unable(backend, Desired((Interface("eth0"), bridge)), replace(seen, ipv6_off=frozenset(other))) == []
+        for desired in (Desired((Interface("eth0"), replace(bridge, ipv6=Family()))), Desired((replace(bridge, absent=True),))):
+            assert unable(backend, desired, replace(seen, ipv6_off=frozenset({name}))) == []
+
+
 def test_an_interface_that_networkd_would_make_in_the_midst_of_the_change_is_refused():
     """Its files and the kernel differ: what it was told to do, and has not done yet, it does when it is told anything."""
     devices = (("br0", "/run/systemd/network/10-netplan-br0.netdev"), ("br7", "/etc/systemd/network/br7.netdev"))

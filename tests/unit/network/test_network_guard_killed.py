@@ -83,6 +83,35 @@ def test_a_change_whose_timer_was_stopped_is_not_confirmed_and_whoever_began_it_
     assert systemd.reasons == ["the controller did not confirm it"]
 
 
+@dataclass
+class Reexecuted(Listening):
+    """Does not answer for some turns."""
+
+    silent: int = 0
+
+    def run(self, argv: Sequence[str], *, stdin: Optional[str] = None, check: bool = True) -> CommandResult:
+        answer = super().run(argv, stdin=stdin, check=check)
+        if "is-active" not in argv or not self.silent:
+            return answer
+        self.silent -= 1
+        return CommandResult(tuple(argv), 1, "", "Failed to retrieve unit state: Connection reset by peer")
+
+
+def test_a_systemd_that_does_not_answer_for_a_moment_does_not_end_the_change(root):
+    """As while it is executed again (systemctl daemon-reexec)."""
+    systemd = Reexecuted()
+    record = start(systemd)
+    systemd.silent = 3
+    guard = Guard(systemd, SystemFiles(), FakeClock())
+    assert guard.demand(TOKEN).id == record.id
+    systemd.silent = 1000
+    for attempt in (guard.clear, guard.refuse_second):
+        with pytest.raises(Refused, match="systemd does not say whether .* waits: Failed to retrieve unit state") as refused:
+            attempt()
+        assert refused.value.reason == "timer"
+    assert systemd.reasons == []
+
+
 WATCHED = """
 case "$*" in *is-active*) ;; *) exit 0 ;; esac
 {states}

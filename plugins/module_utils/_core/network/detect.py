@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
+from .advertisements import NEW
+from .backends.base import present
 from .model import Desired
 
 BACKENDS = ("ifupdown", "netplan", "networkd", "networkmanager")
@@ -30,7 +32,7 @@ class Seen:
     activated a profile on. ``stanzas``: interfaces that interfaces(5) configures. ``yaml`` are the files of netplan.
     ``clients``: interfaces with a DHCP client of ifupdown. ``devices``: interface -> file by which systemd-networkd makes
     it. ``there`` are the interfaces that the kernel has, and ``accept_ra`` what it does with router advertisements on each
-    and on those to come (see ``advertisements``).
+    and on those to come (see ``advertisements``). ``ipv6_off``: those, under the same names, on which IPv6 is turned off.
     """
 
     ready: FrozenSet[str] = frozenset()
@@ -42,6 +44,7 @@ class Seen:
     devices: Tuple[Tuple[str, str], ...] = ()
     there: FrozenSet[str] = frozenset()
     accept_ra: Mapping[str, str] = field(default_factory=dict)
+    ipv6_off: FrozenSet[str] = frozenset()
 
 
 def owners(names: Iterable[str], seen: Seen) -> Dict[str, List[str]]:
@@ -114,7 +117,7 @@ def _given(name: str, held: Mapping[str, Sequence[str]], seen: Seen) -> Tuple[st
 
 def unable(backend: str, desired: Desired, seen: Seen) -> List[str]:
     """What this program would have to interrupt, or cannot do while it runs: what, where and a remedy."""
-    found: List[str] = []
+    found = _without_ipv6(desired, seen)
     if backend == "networkmanager":
         for name, kind in seen.connections:
             if kind not in _KEPT:
@@ -126,6 +129,19 @@ def unable(backend: str, desired: Desired, seen: Seen) -> List[str]:
             found.append(
                 f"interfaces.{one.name}: ifupdown starts a DHCP client by ifup only, which makes the interface anew. "
                 "Write the address down, or let ifup start it first"
+            )
+    return found
+
+
+def _without_ipv6(desired: Desired, seen: Seen) -> List[str]:
+    """The kernel takes no address there (ip-sysctl.rst, disable_ipv6). Its name for interfaces to come is the one to change."""
+    found: List[str] = []
+    for one in present(desired):
+        name = one.name if one.name in seen.there else NEW
+        if one.ipv6.enabled and name in seen.ipv6_off:
+            found.append(
+                f"interfaces.{one.name}: asks for IPv6, which net.ipv6.conf.{name}.disable_ipv6=1 turns off. Set it to 0 "
+                f"(sysctl -w net/ipv6/conf/{name}/disable_ipv6=0), also below /etc/sysctl.d, or remove ipv6"
             )
     return found
 

@@ -289,9 +289,18 @@ class Guard:
             raise Refused("timer", f"systemd could not start {unit}: {_said(answer)}. {_remedy()}. Nothing was changed")
 
     def _armed(self) -> bool:
-        """The timer waits, or what it starts is at work."""
-        answer = self._runner.run(["systemctl", "is-active", f"{ROLLBACK}.timer", f"{ROLLBACK}.service"], check=False)
-        return any(line in ("active", "activating", "deactivating") for line in answer.stdout.split())
+        """The timer waits, or what it starts is at work. Raises Refused where systemd does not say so, as while it is executed again."""
+        ends = self._clock.monotonic() + 10
+        while True:
+            answer = self._runner.run(["systemctl", "is-active", f"{ROLLBACK}.timer", f"{ROLLBACK}.service"], check=False)
+            states = set(answer.stdout.split())
+            if states & {"active", "activating", "deactivating"}:
+                return True
+            if states & {"inactive", "failed", "unknown"}:
+                return False
+            if self._clock.monotonic() > ends:
+                raise Refused("timer", f"systemd does not say whether {ROLLBACK}.timer waits: {_said(answer)}. {_remedy()}. Try again then")
+            self._clock.sleep(0.25)
 
     def stored(self, record: Record, file: str, reader: Callable[[str, str], Content]) -> Content:
         """What the change under way keeps in a file. Raises Refused."""

@@ -51,7 +51,7 @@ from .boot import backends, boot_files, findings
 from .conflicts import Conflicts
 from .foreign import boot_texts, networkd_conf
 from .guard import Guard, Record, Refused
-from .observe import active, read_kernel
+from .observe import active, read_kernel, unwritable
 from .programs import NETWORKD, claims, connections, look
 from .programs import NETWORKMANAGER as MANAGER
 
@@ -148,6 +148,7 @@ class HostNetwork:
             notes += notes_on_reloads(observed, desired, manages(networkd_conf()))
         operations = replace(operations, notes=(*operations.notes, *notes))
         wrong += unrestorable(operations, observed)
+        wrong += unwritable([one.path for one in files.changes])
         # The others tell the kernel themselves, but not before they know an interface.
         needed = name == IFUPDOWN or bool(operations.operations or files.changes)
         heard = heedings(desired, seen.accept_ra, name == IFUPDOWN) if needed else ()

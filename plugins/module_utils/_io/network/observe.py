@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 from ..._core.limits import CONFIGURATION, check_size
 from ..._core.network.model import Observed
@@ -50,3 +50,18 @@ def read_text(path: str) -> str:
 def active(runner: CommandRunner, unit: str) -> bool:
     """Whether systemd runs a unit."""
     return runner.run(["systemctl", "is-active", "--quiet", "--", unit], check=False).rc == 0
+
+
+def unwritable(paths: Sequence[str]) -> List[str]:
+    """Why files of the boot configuration could not be replaced or removed, once for each folder: what, and a remedy."""
+    found: Dict[str, str] = {}
+    for path in paths:
+        folder = os.path.dirname(path)
+        while not os.path.exists(folder):
+            folder = os.path.dirname(folder)
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            found[folder] = f"{folder} is on a file system that is read-only, so the boot configuration could not follow. Mount it writable"
+        elif not os.access(folder, os.W_OK) or (os.path.exists(path) and not os.access(path, os.W_OK)):
+            place = path if os.path.exists(path) else folder
+            found[place] = f"{place} cannot be written, so the boot configuration could not follow. Look at its owner and at lsattr -d {place}"
+    return list(found.values())

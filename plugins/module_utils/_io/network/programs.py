@@ -22,6 +22,7 @@ NETWORKMANAGER = "NetworkManager.service"
 NETDEVS = tuple(f"{folder}/systemd/network/*.netdev" for folder in ("/etc", "/run", "/usr/lib"))
 CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
 ACCEPT_RA = "/proc/sys/net/ipv6/conf/*/accept_ra"
+DISABLE_IPV6 = "/proc/sys/net/ipv6/conf/*/disable_ipv6"
 
 
 def look(runner: CommandRunner, names: Collection[str]) -> Seen:
@@ -42,8 +43,14 @@ def look(runner: CommandRunner, names: Collection[str]) -> Seen:
         _clients(names),
         tuple(_devices()) if networkd else (),
         frozenset(names),
-        {path.rsplit("/", 2)[1]: read_text(path).strip() for path in glob.glob(ACCEPT_RA)},
+        _values(ACCEPT_RA),
+        frozenset(name for name, value in _values(DISABLE_IPV6).items() if value == "1"),
     )
+
+
+def _values(setting: str) -> Dict[str, str]:
+    """Interface -> the kernel's value."""
+    return {path.rsplit("/", 2)[1]: read_text(path).strip() for path in glob.glob(setting)}
 
 
 def _devices() -> List[Tuple[str, str]]:
