@@ -402,6 +402,20 @@ def test_a_file_that_cannot_be_written_takes_all_back(tmp_path: Path, boot: Tupl
     assert (Path(change.folder) / RESTORED).exists()
 
 
+def test_a_file_of_which_only_a_part_could_be_written_leaves_no_part(tmp_path: Path, boot: Tuple[FileChange, ...]) -> None:
+    """As where /run is full."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "cp").write_text('#!/bin/sh\nfor last; do :; done\nprintf part > "$last"\necho "No space left on device" >&2\nexit 1\n')
+    (programs / "cp").chmod(0o755)
+    change = laid_out(tmp_path, boot)
+    script(change, "switch.sh")
+    adopting = Path(change.folder) / "adopt.sh"
+    adopting.write_text(adopting.read_text().replace("PATH=", f"PATH={programs}:", 1))
+    assert "could not be written: No space left on device" in script(change, "adopt.sh")[1]
+    assert contents(boot) == ["old", "old", None] and list(tmp_path.rglob("*.smallfleet-new")) == []
+
+
 def test_nothing_is_adopted_that_was_not_carried_out(tmp_path: Path, boot: Tuple[FileChange, ...]) -> None:
     change = laid_out(tmp_path, boot)
     assert script(change, "adopt.sh")[0] == 1

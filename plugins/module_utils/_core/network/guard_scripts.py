@@ -33,7 +33,9 @@ exec 9>>../lock
 put() {{
     cmp -s "$1" "$2" && return 0
     mkdir -p "$(dirname "$2")" && cp --preserve=mode,ownership "$1" "$2.smallfleet-new" &&
-        sync "$2.smallfleet-new" && mv -f "$2.smallfleet-new" "$2" && sync "$(dirname "$2")"
+        sync "$2.smallfleet-new" && mv -f "$2.smallfleet-new" "$2" && sync "$(dirname "$2")" && return 0
+    rm -f "$2.smallfleet-new"
+    return 1
 }}
 drop() {{
     [ -e "$1" ] || [ -L "$1" ] || return 0
@@ -64,16 +66,20 @@ start_nm() {{
 claim_nm() {{
     number=$(cat "/sys/class/net/$2/ifindex" 2>&1) || return 0
     file=/run/NetworkManager/devices/$number
-    if [ -z "$1" ]; then rm -f "$file"; else mkdir -p "$(dirname "$file")" && cp "$1" "$file.new" && mv -f "$file.new" "$file"; fi
+    if [ -z "$1" ]; then rm -f "$file" && return 0; fi
+    mkdir -p "$(dirname "$file")" && cp "$1" "$file.new" && mv -f "$file.new" "$file" && return 0
+    rm -f "$file.new"
+    return 1
 }}
 # ifupdown has a line for each interface that is up, NAME=LOGICAL-NAME, and the logical name in a file for each. ifupdown2
 # has no such file: it looks at the kernel
 claim_ifupdown() {{
     state=/run/network/ifstate
     [ -e $state ] || return 0
-    awk -F= -v name="$2" '$1 != name' $state > $state.new || return 1
-    if [ -z "$1" ]; then : > "$state.$2"; else cp "$1" "$state.$2" && echo "$2=$(cat "$1")" >> $state.new; fi
-    mv -f $state.new $state
+    {{ awk -F= -v name="$2" '$1 != name' $state && {{ [ -z "$1" ] || echo "$2=$(cat "$1")"; }}; }} > $state.new &&
+        cat "${{1:-/dev/null}}" > "$state.$2" && mv -f $state.new $state && return 0
+    rm -f $state.new
+    return 1
 }}
 clients() {{
     for process in /proc/[0-9]*; do
