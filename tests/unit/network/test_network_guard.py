@@ -47,6 +47,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     Desired,
     FileChange,
+    Link,
     Observed,
     Operation,
     Plan,
@@ -302,6 +303,19 @@ def test_the_kernel_announces_a_moved_address_and_its_route_again_for_networkd()
         kinds = [step.kind for step in steps]
         assert kinds[kinds.index("remind") - 1] == after
     assert "remind-switch" not in batches(prepare("/x", Plan(switch=tuple(moved)), (), {}, Observed()))
+
+
+def test_an_interface_that_somebody_has_deleted_is_left_to_networkd_first_and_else_made_at_once() -> None:
+    """systemd-networkd takes over no bridge that it did not make."""
+    observed = Observed(links={"br0": Link("br0", "bridge", mac="02:00:00:00:00:01"), "eth1": Link("eth1", master="br0")})
+    moved = Plan(switch=(Operation("set_link", "br0", tuple("link set dev br0 mtu 1400".split())),))
+    for shown in (SHOWN, {}):
+        change = replace(prepare("/x", moved, BOOT, shown, observed), accept_ra=(("br0", "0"),))
+        assert batches(change)["remake-0"] == "link add name br0 address 02:00:00:00:00:01 type bridge\nlink set dev br0 addrgenmode none\n"
+        kinds = [step.kind for step in restore(change, True)]
+        before = ["pause", "link"] if shown else ["meanwhile"]
+        assert kinds[kinds.index("remake") - len(before) : kinds.index("remake")] == before and kinds.count("remake") == 1
+        assert Step("heed", "br0", "0") in restore(change, True)[kinds.index("remake") :]
 
 
 @pytest.mark.parametrize("name", ["switch.sh", "watch.sh", "adopt.sh", "finish.sh", "restore.sh"])

@@ -22,6 +22,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import (
     Change,
     prepare,
+    remade,
     unrestorable,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
@@ -31,6 +32,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Desired,
     Family,
     Interface,
+    Link,
+    Observed,
     Operation,
     Plan,
     Route,
@@ -379,3 +382,55 @@ def test_what_is_written_down_is_private_and_nothing_is_changed_when_it_cannot_b
     host.change(another_address())
     host.script("switch.sh")
     assert stat.S_IMODE(os.stat(host.folder / BEFORE).st_mode) == 0o600
+
+
+def test_an_interface_that_somebody_deletes_during_the_trial_is_made_again_with_all_that_it_had(host: Host) -> None:
+    """Without the old bridge, to which the addresses return, nobody could reach the host."""
+    host.change(to_the_bridge())
+    host.script("switch.sh")
+    host.enter(["link set dev br0 type bridge ageing_time 12300", "address add 198.51.100.1/24 dev br0", "route add 10.1.0.0/16 via 198.51.100.2 dev br0"])
+    host.quiet()
+    before = host.everything()
+    for left in host.folder.iterdir():
+        left.unlink() if left.is_file() else None
+    card = Interface("eth0", ipv4=Family(True, addresses=(Address("192.0.2.10", 24),)), ipv6=Family(True))
+    host.change(Desired((card, Interface("br0", "bridge", absent=True))))
+    host.script("switch.sh")
+    host.enter(["link delete dev br0"])
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert {words: numberless(lines) for words, lines in host.everything().items()} == {words: numberless(lines) for words, lines in before.items()}
+
+
+def numberless(lines: Sequence[str]) -> List[str]:
+    """The kernel has numbered the interface anew."""
+    return [re.sub(r"^[0-9]+: ", "", line) for line in lines]
+
+
+def test_interfaces_that_are_made_again_come_after_those_below_them() -> None:
+    links = (
+        Link("a.5", "vlan", mac="02:00:00:00:00:01", lower="z0", vlan_id=5, vlan_protocol="802.1ad"),
+        Link("a0", "dummy", mac="02:00:00:00:00:02"),
+        Link("eth0"),
+        Link("eth1", master="z0"),
+        Link("vx0", "vxlan", lower="z0"),
+        Link("z0", "bond", mode="active-backup", mac="02:00:00:00:00:03"),
+    )
+    observed = Observed({link.name: link for link in links})
+    assert remade([*observed.links, "new0"], observed) == (
+        ("a0", ("link add name a0 address 02:00:00:00:00:02 type dummy", "link set dev a0 addrgenmode none")),
+        (
+            "z0",
+            (
+                "link add name z0 address 02:00:00:00:00:03 type bond mode active-backup",
+                "link set dev z0 addrgenmode none",
+                "link set dev eth1 down",
+                "link set dev eth1 master z0",
+                "link set dev eth1 up",
+            ),
+        ),
+        (
+            "a.5",
+            ("link add link z0 name a.5 address 02:00:00:00:00:01 type vlan protocol 802.1ad id 5", "link set dev a.5 addrgenmode none"),
+        ),
+    )

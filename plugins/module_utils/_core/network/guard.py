@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Dict, List
 
 from .foreign_script import RESTORE, SAVE
-from .guard_batches import VLANS, batches
+from .guard_batches import REMAKE, VLANS, batches
 from .guard_change import NETWORKMANAGER, Change
 from .model import FileChange
 
@@ -57,6 +57,7 @@ class Step:
     ``remember``, ``meanwhile``, ``again`` and ``compare``: the kernel's network in its own words is written down before the change
     and before the rollback, given back where something is missing (by the lines of ``file`` where that cannot be), and compared
     with what is there.
+    ``remake``: the interface ``source``, where it is missing, is made again by the lines of ``file``.
     ``save-foreign`` and ``restore-foreign``: what programs have added is remembered, and what is missing of it put back.
     """
 
@@ -193,13 +194,17 @@ def finish(change: Change) -> List[Step]:
 def restore(change: Change, adopting: bool) -> List[Step]:
     """Take it back on the running system. ``adopting``: the boot configuration may have been touched.
 
-    The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped.
+    The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped. Interfaces that
+    somebody has deleted are left to a service that makes them itself, as systemd-networkd does, which takes over none that it did not make.
     """
-    undo = [*_batch(change, "away", "undo"), *_heed(change, "before"), Step("again", "undo")]
+    remake = [Step("remake", f"{REMAKE}{number}", name) for number, (name, _lines) in enumerate(change.remade)]
+    heed = [*_heed(change, "before"), *(Step("heed", name, value) for name, value in change.accept_ra)]
+    undo = [*_batch(change, "away", "undo"), *heed, Step("again", "undo")]
     released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
-    steps = [Step("meanwhile"), *undo, *released] + (_boot(change, new=False) if adopting else [])
+    steps = [Step("meanwhile"), *([] if change.reloads else remake), *undo, *released] + (_boot(change, new=False) if adopting else [])
     steps += [*_foreign(change, SAVE), *_end_trial(change)]
-    steps += [Step("pause"), *undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
+    steps += [Step("pause"), *(Step("link", one.source) for one in remake), *remake] if change.reloads else []
+    steps += [*undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
     steps += [*_claims(change, "before"), *_service(change, "acquire"), *_foreign(change, RESTORE), *_clients(change, "thaw")]
     return [*steps, Step("compare"), Step("mark", RESTORED), *leave()]
 

@@ -12,6 +12,8 @@ from .guard_change import Change
 from .model import Operation, Plan
 from .plan import rollback
 
+REMAKE = "remake-"
+"""What the names of the files begin with that make an interface again which somebody has deleted; its number in the change follows."""
 VLANS = "-vlan"
 """What the names of the files end with that are for bridge(8)."""
 
@@ -35,6 +37,8 @@ def batches(change: Change) -> Dict[str, str]:
         lines = [one.line for one in operations if one.by_bridge]
         if lines:
             found[f"{name}{VLANS}"] = "".join(f"{line}\n" for line in lines)
+    for number, (_name, made) in enumerate(change.remade):
+        found[f"{REMAKE}{number}"] = "".join(f"{line}\n" for line in made)
     for name in ("switch", "undo") if change.reloads else ():
         lines = _remind(parts[name])
         if lines:

@@ -12,12 +12,14 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 from ._links import CARRIER
 from .advertisements import Heeding
 from .foreign_script import Foreign
-from .model import FileChange, Observed, Plan
+from .link_options import VLAN_PROTOCOL
+from .model import FileChange, Link, Observed, Plan
 
 RUN_NETWORKD = "/run/systemd/network/"
 IFUPDOWN, NETWORKMANAGER = "ifupdown", "networkmanager"
 # Sorts before what people call their files: networkd takes the first file that matches, in the order of the names.
 FIRST = "00-0-smallfleet-trial-"
+_MADE = ("bridge", "bond", "vlan", "dummy")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Change:
     ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
     ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more. ``heedings``: what the
     kernel does with router advertisements. ``touched``: the interfaces whose state may change with it.
-    ``foreign``: what tells apart what programs have added.
+    ``foreign``: what tells apart what programs have added. ``remade``: interface -> lines for ip(8) that make it again, lower ones
+    first, should somebody delete it during the trial; ``accept_ra``: what the kernel does with router advertisements on each of them.
     """
 
     folder: str
@@ -60,6 +63,8 @@ class Change:
     heedings: Tuple[Heeding, ...] = ()
     touched: Tuple[str, ...] = ()
     foreign: Foreign = Foreign()
+    remade: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
+    accept_ra: Tuple[Tuple[str, str], ...] = ()
 
     @property
     def made_addresses(self) -> Tuple[str, ...]:
@@ -113,6 +118,7 @@ def prepare(
         bool(shown),
         bool(shown) and netplan,
         touched=touched(operations, observed),
+        remade=remade(touched(operations, observed), observed),
     )
 
 
@@ -125,6 +131,33 @@ def touched(operations: Plan, observed: Observed) -> Tuple[str, ...]:
         if not above:
             return tuple(sorted(name for name in found if not CARRIER.fullmatch(name)))
         found |= above
+
+
+def remade(names: Sequence[str], observed: Observed) -> Tuple[Tuple[str, Tuple[str, ...]], ...]:
+    """How to make those of the interfaces again that are no hardware, lower ones first. What they have besides, a rollback gives back in
+    the kernel's words; but a bond takes only ports that are down.
+    """
+    links = {name: observed.links[name] for name in names if name in observed.links and observed.links[name].kind in _MADE}
+    found: Dict[str, Tuple[str, ...]] = {}
+    while len(found) < len(links):
+        ready = [link for name, link in links.items() if name not in found and link.lower not in set(links) - set(found)]
+        if not ready:
+            break
+        found.update({link.name: _make(link, observed) for link in ready})
+    return tuple(found.items())
+
+
+def _make(link: Link, observed: Observed) -> Tuple[str, ...]:
+    start = f"link add name {link.name}{f' address {link.mac}' if link.mac else ''}"
+    quiet = f"link set dev {link.name} addrgenmode none"
+    if link.kind == "vlan":
+        protocol = f"protocol {link.vlan_protocol} " if link.vlan_protocol != VLAN_PROTOCOL.default else ""
+        return (f"link add link {link.lower} {start[9:]} type vlan {protocol}id {link.vlan_id}", quiet)
+    if link.kind != "bond":
+        return (f"{start} type {link.kind}", quiet)
+    ports = sorted(one.name for one in observed.links.values() if one.master == link.name)
+    down = [f"link set dev {port} {words}" for port in ports for words in ("down", f"master {link.name}", "up")]
+    return (f"{start} type bond{f' mode {link.mode}' if link.mode else ''}", quiet, *down)
 
 
 def unrestorable(operations: Plan, observed: Observed) -> List[str]:

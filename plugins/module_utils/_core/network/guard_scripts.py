@@ -111,6 +111,10 @@ undo() {{
     [ -s {before} ] && [ -e "$1" ] || return 0
     timeout 20 ${{2:-ip}} -force -batch "$1"
 }}
+# What somebody has deleted during the trial
+remake() {{
+    [ -e "/sys/class/net/$1" ] || timeout 20 ip -force -batch "$2"
+}}
 wait_for() {{
     for turn in $(seq 100); do
         [ "$(cat "/sys/class/net/$1/$2" 2>&1)" = "$3" ] && return 0
@@ -215,6 +219,7 @@ def command(step: Step) -> str:
         "freeze": f"clients STOP {quote(step.file)}",
         "thaw": f"clients CONT {quote(step.file)}",
         "end": f"clients KILL {quote(step.file)}",
+        "remake": f"remake {quote(step.source)} {quote(step.file)} >remake.log 2>&1",
         "remember": "remember",
         "meanwhile": "meanwhile >again.log 2>&1",
         "again": f"{{ again || {{ undo {quote(step.file)}; undo {quote(step.file)}6 'ip -6'; undo {quote(step.file)}{VLANS} bridge; }}; }} >again.log 2>&1",

@@ -52,7 +52,7 @@ from .conflicts import Conflicts
 from .foreign import boot_texts, networkd_conf
 from .guard import Guard, Record, Refused
 from .observe import active, read_kernel, unwritable
-from .programs import NETWORKD, claims, connections, look
+from .programs import ACCEPT_RA, NETWORKD, claims, connections, kernel_values, look
 from .programs import NETWORKMANAGER as MANAGER
 
 SHOWN = ("networkd", "netplan")
@@ -172,7 +172,9 @@ class HostNetwork:
             program = work.backend if work.backend in (IFUPDOWN, NETWORKMANAGER) else ""
             foreign = Foreign(tuple(sorted(work.known)), statics(work.observed))
             change = replace(change, program=program, foreign=foreign)
-            return replace(change, claims=work.claims, clients=work.clients, heedings=work.heedings)
+            values = kernel_values(ACCEPT_RA)
+            accept_ra = tuple((name, values[name]) for name, _lines in change.remade if name in values)
+            return replace(change, claims=work.claims, clients=work.clients, heedings=work.heedings, accept_ra=accept_ra)
 
         late = asking(pinned(from_data(data), work.observed), work.observed).late
         beside = {"desired.json": write_desired(data), "late.json": write_late(late), "backend": work.backend}

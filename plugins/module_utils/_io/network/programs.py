@@ -43,12 +43,12 @@ def look(runner: CommandRunner, names: Collection[str]) -> Seen:
         _clients(names),
         tuple(_devices()) if networkd else (),
         frozenset(names),
-        _values(ACCEPT_RA),
-        frozenset(name for name, value in _values(DISABLE_IPV6).items() if value == "1"),
+        kernel_values(ACCEPT_RA),
+        frozenset(name for name, value in kernel_values(DISABLE_IPV6).items() if value == "1"),
     )
 
 
-def _values(setting: str) -> Dict[str, str]:
+def kernel_values(setting: str) -> Dict[str, str]:
     """Interface -> the kernel's value."""
     return {path.rsplit("/", 2)[1]: read_text(path).strip() for path in glob.glob(setting)}
 
