@@ -26,6 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.for
     notes_on_addresses,
     notes_on_reloads,
     notes_on_routes,
+    notes_on_tunnels,
     statics,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_known_addresses, write_known_addresses
@@ -312,3 +313,14 @@ def test_the_lists_are_part_of_the_plan() -> None:
     assert plan_.problems == () and set(lists) <= set(VARIABLES)
     desired = from_data(plan_.hosts["app1"]["network"]["desired"])
     assert (desired.ignored, desired.unwanted) == (("192.0.2.100/32", "2001:db8:9::/64"), ("192.0.2.99",))
+
+
+def test_a_tunnel_that_sends_by_what_becomes_a_port_is_named() -> None:
+    """A VLAN of the port, a tunnel by another interface, and one whose interface is a port already, are as they were."""
+    links = (Link("eth0"), Link("eth1"), Link("eth0.5", "vlan", lower="eth0"), Link("vx0", "vxlan", lower="eth0"), Link("vx1", "vxlan", lower="eth1"))
+    desired = Desired((Interface("eth0"), Interface("br0", "bridge", ports=("eth0",))))
+    observed = Observed(links={link.name: link for link in links})
+    (said,) = notes_on_tunnels(desired, observed)
+    assert said.startswith("vx0 (vxlan) sends by eth0, which becomes a port of br0") and "with dev br0 after the change" in said
+    joined = {**observed.links, "eth0": Link("eth0", master="br0"), "br0": Link("br0", "bridge")}
+    assert notes_on_tunnels(desired, Observed(links=joined)) == []

@@ -18,6 +18,7 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
 from ._address_lists import is_ignored
 from ._along import heir
+from ._draft import masters
 from .backends.base import settings
 from .model import DEFAULT_DESTINATIONS, MAIN_TABLE, Address, Desired, Observed, Route, Rule
 
@@ -121,6 +122,17 @@ def notes_on_routes(desired: Desired, observed: Observed, leaving: FrozenSet[str
         "Name it in network_routes, with state: absent to delete it"
         for one in observed.routes
         if one.foreign and one.table == MAIN_TABLE and one.interface in managed and one not in desired.routes
+    ]
+
+
+def notes_on_tunnels(desired: Desired, observed: Observed) -> List[str]:
+    """What sends by an interface that becomes a port, and has neither address nor route any more. VLANs and their like are no tunnels."""
+    return [
+        f"{link.name} ({link.kind}) sends by {link.lower}, which becomes a port of {master} and has no address then, so it reaches nobody. "
+        f"Let its program create it again with dev {master} after the change"
+        for port, master in masters(desired).items()
+        for link in sorted(observed.links.values(), key=lambda one: one.name)
+        if link.kind == "vxlan" and link.lower == port and observed.links[port].master != master
     ]
 
 

@@ -27,6 +27,7 @@ from ..._core.network.foreign import (
     notes_on_addresses,
     notes_on_reloads,
     notes_on_routes,
+    notes_on_tunnels,
     statics,
 )
 from ..._core.network.foreign_script import Foreign
@@ -144,6 +145,7 @@ class HostNetwork:
         operations, owned = plan(desired, observed), _claims(backend, desired)
         leaving_files = mentioned(one.before or "" for one in files.changes) - mentioned(one.after or "" for one in files.changes)
         notes = notes_on_addresses(desired, observed) + notes_on_routes(desired, observed, leaving_files)
+        notes += notes_on_tunnels(desired, observed)
         if shown and (operations.operations or files.changes):
             notes += notes_on_reloads(observed, desired, manages(networkd_conf()))
         operations = replace(operations, notes=(*operations.notes, *notes))
