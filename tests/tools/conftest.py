@@ -9,4 +9,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from testing import history  # noqa: E402  pylint: disable=wrong-import-position
+from testing.inputs import Tree  # noqa: E402  pylint: disable=wrong-import-position
+
+
+@pytest.fixture(name="here", scope="session")
+def fixture_here() -> Tree:
+    """The files of this repository, each read once."""
+    return history.tree(ROOT)

@@ -53,7 +53,7 @@ def run(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize(("target", "words"), [("crash", "KeyError at planted.py:10:"), ("slow", "slow: no end after"), ("large", "large: takes 4")])
 def test_a_planted_fault_is_found_and_can_be_repeated(tmp_path: Path, target: str, words: str) -> None:
     pytest.importorskip("atheris")
-    found = run(tmp_path, "--seconds", "4", target)
+    found = run(tmp_path, "--seconds", "1", target)
     assert found.returncode == 1 and words in found.stdout, found.stdout + found.stderr
     path = found.stdout.split("--repeat ")[1].split()[0]
     again = run(tmp_path, "--repeat", path, target)
@@ -63,7 +63,7 @@ def test_a_planted_fault_is_found_and_can_be_repeated(tmp_path: Path, target: st
 
 def test_a_target_without_a_fault_passes_and_its_inputs_are_counted(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
-    found = run(tmp_path, "--seconds", "2", "good")
+    found = run(tmp_path, "--seconds", "1", "good")
     assert found.returncode == 0, found.stdout + found.stderr
     name, inputs, _edges, _seconds, _megabytes, failures = found.stdout.splitlines()[-1].split()
     assert (name, failures) == ("good", "0") and int(inputs) > 10

@@ -55,7 +55,7 @@ SCENARIOS = {
     "network_backends": ("network_interfaces: []", "network", "from moving import Mover\npytestmark = pytest.mark.alone\n"),
     "lab": ("fleet_name: lab", "lab", ""),
 }
-WHOLE = {"mutants", "unit:oldest", "sanity:oldest", "site:oldest", "perf", "perf:dns", "dns"}
+WHOLE = {"mutants", "unit:oldest", "properties", "sanity:oldest", "sanity:whole", "site:oldest", "perf", "perf:dns", "dns"}
 
 
 class Repository:
@@ -232,15 +232,14 @@ def test_a_drill_starts_when_it_fits_and_leaves_time_for_those_before_it_that_ru
 
 
 @pytest.fixture(name="found", scope="module")
-def fixture_found() -> Dict[str, frozenset]:
+def fixture_found(here: Tree) -> Dict[str, frozenset]:
     """The inputs of all phases of this repository."""
-    tree = history.tree(ROOT)
-    return {phase.name: inputs(tree, phase.roots) for phase in phases(tree, ["oldest"])}
+    return {phase.name: inputs(here, phase.roots) for phase in phases(here, ["oldest"])}
 
 
-def test_here_every_module_playbook_and_role_is_an_input_of_a_phase_that_runs_it(found: Dict[str, frozenset]) -> None:
-    run = frozenset().union(*(paths for name, paths in found.items() if not name.startswith(("unit", "sanity", "lint", "mutants"))))
-    code = {path for path in history.tree(ROOT).paths if path.startswith(("plugins/", "playbooks/", "roles/")) and path.endswith((".py", ".yml"))}
+def test_here_every_module_playbook_and_role_is_an_input_of_a_phase_that_runs_it(found: Dict[str, frozenset], here: Tree) -> None:
+    run = frozenset().union(*(paths for name, paths in found.items() if not name.startswith(("unit", "properties", "sanity", "lint", "mutants"))))
+    code = {path for path in here.paths if path.startswith(("plugins/", "playbooks/", "roles/")) and path.endswith((".py", ".yml"))}
     other = {path for path in code if "/doc_fragments/" in path or path.endswith("/__init__.py") or (ROOT / path).is_symlink()}
     # The model of a playbook: unit tests hold the two to the same order.
     assert code - other - run == {f"{CORE}/failover/switch_over.py"}

@@ -81,6 +81,8 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
         all_phases.append(Phase(f"unit:{purpose}", (("pytest", "-m", "not hypothesis", "tests/unit"),), ALL, Lane.SOURCE, purpose=purpose))
         all_phases.append(Phase(f"sanity:{purpose}", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, purpose=purpose))
         all_phases.append(_site(purpose, core=False))
+    all_phases.append(Phase("properties", (("pytest", "-m", "hypothesis", "--hypothesis-profile=long", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE))
+    all_phases.append(Phase("sanity:whole", (("tools/sanity.sh", "{environment}", "--whole"),), ALL, Lane.SOURCE))
     all_phases.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
     all_phases.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
     all_phases.append(Phase("dns:oldest", (("pytest", "tests/dns_real"),), ("tests/dns_real/",), purpose="oldest"))
