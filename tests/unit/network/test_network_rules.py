@@ -55,7 +55,7 @@ def desired_of(*rules: Dict[str, Any]) -> Desired:
 
 
 def there(namespace: Namespace) -> List[Rule]:
-    return [rule for rule in namespace.observed().rules if rule.priority == 100]
+    return [rule for rule in namespace.rules() if rule.priority == 100]
 
 
 @pytest.mark.parametrize("place", [RULES, SIX])
