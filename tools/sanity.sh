@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Runs ansible-test sanity on a copy of the tree, since it insists on a folder named ansible_collections/NAMESPACE/NAME.
-# Usage: tools/sanity.sh ENVIRONMENT [arguments of ansible-test sanity]
+# Runs ansible-test sanity on a copy of what the collection ships and of the integration targets, or with --whole of all files:
+# it insists on a folder named ansible_collections/NAMESPACE/NAME.
+# Usage: tools/sanity.sh ENVIRONMENT [--whole] [arguments of ansible-test sanity]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=${1:?say which Python environment}
 shift
+# Files that galaxy.yml keeps out of the collection; those of tests/ that ansible-test reads are copied.
+files=(':!molecule' ':!inventories' ':!requirements' ':!tools' ':!tests/*.py')
+if [ "${1:-}" = --whole ]; then
+    files=()
+    shift
+fi
 cache=${SMALLFLEET_CACHE:-/var/cache/smallfleet}
 work=$cache/sanity/$(basename "$environment")
 tree=$work/ansible_collections/smallfleet/infra
@@ -14,8 +21,10 @@ mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
 rm -rf "$tree" "${work:?}/bin"
-mkdir -p "$tree" "$work/bin" "$work/home/.ansible/test/cache"
-git ls-files -z --cached --others --exclude-standard ':!collections' | tar -c --null --ignore-failed-read -T - | tar -x -C "$tree"
+mkdir -p "$tree/tests/output/.tmp" "$work/bin" "$work/delegation" "$work/home/.ansible/test/cache"
+# The environment that ansible-test runs itself in; those of its tests are in the home folder.
+ln -s "$work/delegation" "$tree/tests/output/.tmp/delegation"
+git ls-files -z --cached --others --exclude-standard ':!collections' "${files[@]}" | tar -c --null --ignore-failed-read -T - | tar -x -C "$tree"
 git -C "$tree" init -q
 git -C "$tree" add -A
 tools/pythons.sh | while read -r version path; do ln -sf "$path" "$work/bin/python$version"; done
