@@ -46,6 +46,9 @@ FILES = {
     "molecule/create.yml": "- import_playbook: smallfleet.infra.lab_up\n",
     "molecule/destroy.yml": "- import_playbook: smallfleet.infra.lab_up\n",
     "molecule/support/moving.py": "",
+    "molecule/support/guest/tasks.yml": "- command: sh\n",
+    "molecule/support/guest/init": "",
+    "molecule/network_backends/prepare.yml": "- import_tasks: ../support/guest/tasks.yml\n",
     "tests/lab/test_lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import lab\n",
 }
 SCENARIOS = {
@@ -117,6 +120,7 @@ def fixture_repository(tmp_path: Path) -> Repository:
         (f"{CORE}/dns/zones.py", ["molecule:dns_move", "drills:dns_server"]),
         (f"{CORE}/network/backends/ifupdown.py", ["molecule:network_backends"]),
         ("molecule/support/moving.py", ["molecule:network_backends"]),
+        ("molecule/support/guest/init", ["molecule:network_backends"]),
         ("molecule/dns_move/inventory/all.yml", ["molecule:dns_move"]),
         ("plugins/module_utils/_io/lab.py", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),
         ("requirements/lock.txt", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),

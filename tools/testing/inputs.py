@@ -30,6 +30,8 @@ DOCUMENTED = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 TARGETS = "tests/integration/targets/"
 FOLDERS = ("inventories/", "molecule/", "roles/", "tests/")
 """Where a path to a folder stands for all files in it, except the folder of integration targets, whose plays name those they run."""
+SUPPORT = "molecule/support/"
+"""What scenarios share. A file in a folder of it brings the others along, which are parts of the same thing."""
 TESTS = ("tests/", "molecule/", "inventories/", ".config/", "tools/mutants.py")
 """Where paths are read. What plugins and roles say of a path or of each other is for people, apart from the name of a plugin or role."""
 _NAME = re.compile(r"smallfleet\.infra\.([a-z0-9_]+)")
@@ -110,7 +112,9 @@ class Tree:
         files: Set[str] = set()
         for base in (posixpath.dirname(path), *([""] if "/" in text else [])):
             place = posixpath.normpath(posixpath.join(base, text.lstrip("/")))
-            if place in self.paths:
+            if place in self.paths and place.startswith(SUPPORT) and posixpath.dirname(place) != SUPPORT.rstrip("/"):
+                files |= self.below(posixpath.dirname(place))
+            elif place in self.paths:
                 files.add(place)
             elif place.count("/") and place.startswith(FOLDERS) and not TARGETS.startswith(f"{place}/"):
                 files |= self.below(place)
