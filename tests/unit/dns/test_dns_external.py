@@ -122,7 +122,11 @@ def test_a_hidden_primary_with_named_external_secondaries_only_is_in_no_answer()
     assert "ns1.demo" not in str((served["record_sets"], served["soa"], found["updates"]))
 
 
+NO_SERVERS = ("0.0.0.0", "::", "127.0.0.1", "::1", "224.0.0.1", "ff02::1", "255.255.255.255", "fe80::1", "169.254.1.1", "::ffff:192.0.2.2")
 BROKEN: Dict[str, Tuple[Any, str, str]] = {
+    **{address: (address, "[0]", "so that no server has it") for address in NO_SERVERS},
+    "notified at no server": ({"notify": ["127.0.0.1"], "transfer": BOTH}, "[0].notify[0]", "is for loopback"),
+    "transferred from no server": ({"notify": BOTH, "transfer": ["fe80::1"]}, "[0].transfer[0]", "is link-local"),
     "a number": (1, "[0]", "not an address"),
     "nothing": ({}, "[0]", "neither notified"),
     "a name only": ({"name": NAME}, "[0]", "neither notified"),

@@ -11,10 +11,11 @@ key (RFC 8945) the key is what allows a transfer, and addresses only where they 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..addresses import read_network
+from ..fleet.networks import unusable
 from ..fleet.values import integer, shown
 from . import names
 from .breadth import LIMIT, is_too_wide
@@ -26,6 +27,8 @@ EXAMPLE = "Write for example 192.0.2.53, or {addresses: [192.0.2.53], key: provi
 DNS_PORT = 53
 _WIDE = "would let everybody there transfer the zone without a key, and is more than the addresses of one provider"
 _NARROWER = f"Name the provider's own networks, {LIMIT}, or a key of dns_keys with which transfers are signed"
+
+_BROADCAST = IPv4Address("255.255.255.255")
 
 Note = Callable[[str, str, str], None]  # variable, message, remedy
 
@@ -62,6 +65,16 @@ def read_external(given: Any, zone: str, owners: Mapping[str, str], path: str, n
     if is_too_wide(unsigned):
         note(path, f"together, the networks without a key, {shown(', '.join(unsigned))}, {_WIDE}", _NARROWER)
     return tuple(found)
+
+
+def _is_no_server(address: str) -> str:
+    """Why no server elsewhere can have an address, or ""."""
+    network = read_network(address)
+    if network.is_link_local:
+        return "is link-local"
+    if network.network_address == _BROADCAST:
+        return "is for broadcasts"
+    return unusable(network)
 
 
 @dataclass
@@ -113,6 +126,9 @@ class _Reader:
             self.note(path, f"{shown(given)} is not an address", "Write the IPv4 or IPv6 address of the server")
         elif address in self.owners:
             self.note(path, f"{address} is an address of {self.owners[address]}", "Name that host in secondaries instead")
+            return ""
+        elif _is_no_server(address):
+            self.note(path, f"{address} {_is_no_server(address)}, so that no server has it", "Write the IPv4 or IPv6 address of the server")
             return ""
         return address
 

@@ -144,8 +144,8 @@ def _read_prefix(value: Any, family: int, where: str, notes: Notes) -> Optional[
             f"Write it as ipv{network.version}, or give an IPv{family} network such as {example}",
         )
         return None
-    if _unusable(network):
-        notes.add("", where, f"{network} {_unusable(network)}", f"Give a network for hosts, such as {example}")
+    if unusable(network):
+        notes.add("", where, f"{network} {unusable(network)}", f"Give a network for hosts, such as {example}")
         return None
     return network
 
@@ -161,7 +161,7 @@ def _host_bits(value: Any) -> str:
     return f": that is an address in {network}" if "/" in value else " without its prefix"
 
 
-def _unusable(network: Union[IPv4Network, IPv6Network]) -> str:
+def unusable(network: Union[IPv4Network, IPv6Network]) -> str:
     """Why the network's addresses cannot be given to hosts; empty when they can."""
     if network.is_multicast:
         return "is for multicast"
