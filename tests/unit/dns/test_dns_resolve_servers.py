@@ -239,6 +239,10 @@ BROKEN: Dict[str, Tuple[Dict[str, Any], str]] = {
     "grant of types in a text": ({"dns_zones": zone(), **key(types="A")}, "grants[0].types"),
     "grant with an unknown match": ({"dns_zones": zone(), **key(match="zonesub")}, "grants[0].match"),
     "catalog a word": ({"dns_zones": zone(), "dns_catalog": "perhaps"}, "dns_catalog"),
+    "zone named as a catalog": (
+        {"dns_zones": {**zone(secondaries=["ns2"]), "ns1.catalog.demo.invalid": {"primary": "ns3"}}, "dns_catalog": True},
+        "dns_zones.ns1.catalog.demo.invalid",
+    ),
     "catalog with several sets of secondaries": (
         {
             "dns_zones": {**zone(secondaries=["ns2"]), OTHER: {"primary": "ns1", "secondaries": ["ns3"]}},

@@ -262,7 +262,11 @@ def _add_catalogs(model: Model, slices: Mapping[str, Dict[str, Any]]) -> None:
             remedy = "Give all zones of one primary the same secondaries, or set dns_catalog to false"
             model.notes.add(f"{zone.path}.secondaries", said, remedy)
     for primary, group in groups.items():
-        _add_catalog(model, group, slices, f"{label(primary)}.catalog.{model.fleet.name}.invalid")
+        name = f"{label(primary)}.catalog.{model.fleet.name}.invalid"
+        for zone in (zone for zone in model.zones if zone.name == f"{name}."):
+            said = f"is the name of the catalog zone of {primary}, which is generated because dns_catalog is true"
+            model.notes.add(zone.path, said, "Choose another name, or set dns_catalog to false")
+        _add_catalog(model, group, slices, name)
 
 
 def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[str, Any]], name: str) -> None:
