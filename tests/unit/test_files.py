@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List
 
 import pytest
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import MOST_BYTES, SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import MOST_BYTES, NewFile, SystemFiles
 
 COLLECTION = Path(__file__).resolve().parents[2]
 NOBODY = pwd.getpwnam("nobody")
@@ -284,3 +284,38 @@ def test_what_cannot_be_written_is_named_with_its_whole_path_and_leaves_what_was
             attempt()
         assert failed.value.filename == str(path) and failed.value.filename2 is None
     assert kept.read_text() == "old" and sorted(os.listdir(tmp_path)) == ["folder", "kept"]
+
+
+@pytest.mark.parametrize("size", [1, 8192], ids=["name taken", "disk full"])
+def test_of_several_files_all_are_replaced_or_none(tmp_path: Path, size: int) -> None:
+    """The last one cannot be replaced: its content does not fit on the disk, or a folder has its name."""
+    first, second, last = (tmp_path / name for name in ("first", "second", "last"))
+    first.write_text("old")
+    first.chmod(0o640)
+    last.mkdir()
+    before = first.stat()
+    files = [NewFile(str(first), "new", 0o600), NewFile(str(second), "new", 0o600), NewFile(str(last), "x" * size, 0o600)]
+    with pytest.raises(OSError) as failed, no_room():
+        SystemFiles().write_all(files)
+    assert failed.value.filename == str(last)
+    assert first.read_text() == "old" and (first.stat().st_ino, first.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["first", "last"]
+    SystemFiles().write_all(files[:2])
+    assert (first.read_text(), second.read_text()) == ("new", "new") and sorted(os.listdir(tmp_path)) == ["first", "last", "second"]
+
+
+def test_when_the_last_of_several_files_cannot_get_its_name_the_others_are_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, last = (tmp_path / name for name in ("first", "second", "last"))
+    first.write_text("old")
+    rename = os.rename
+
+    def refusing(source: str, target: str, **folders: int) -> None:
+        if target == "last":
+            raise OSError(16, "Device or resource busy")
+        rename(source, target, **folders)
+
+    monkeypatch.setattr(os, "rename", refusing)
+    with pytest.raises(OSError, match="busy") as failed:
+        SystemFiles().write_all([NewFile(str(path), "new", 0o600) for path in (first, second, last)])
+    assert failed.value.filename == str(last)
+    assert first.read_text() == "old" and os.listdir(tmp_path) == ["first"]

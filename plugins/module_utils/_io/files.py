@@ -19,12 +19,16 @@ import os
 import pwd
 import secrets
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 MOST_BYTES = 256 << 20
 """The largest file that is read."""
+LOOK = "See with df whether the disk is full, with findmnt whether it is read-only, and with lsattr whether the file is immutable; then run this again."
+"""What to do about a file that cannot be written."""
+STAGED = ".smallfleet-"
+"""What the names of files begin with that have not got their own yet; a process that was killed leaves them."""
 _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,6 +40,16 @@ class Access(NamedTuple):
     mode: int
     owner: str
     group: str
+
+
+class NewFile(NamedTuple):
+    """A file as it is to be. No user and no group means those of this process."""
+
+    path: str
+    content: str
+    mode: int
+    owner: str = ""
+    group: str = ""
 
 
 class NotText(OSError):
@@ -61,6 +75,12 @@ class FileStore(Protocol):
         """Replace the file as one atomic step; a reader sees the old content or the new, never a part.
 
         No user and no group means those of this process. The file is never readable by more than shall read it.
+        """
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def write_all(self, files: Sequence[NewFile]) -> None:
+        """Replace files in this order, or none of them: nothing is replaced before the last one is on the disk under a name of its own,
+        and when one cannot be replaced, those before it are put back. Only a process that is killed leaves a part.
         """
         ...  # pylint: disable=unnecessary-ellipsis
 
@@ -101,23 +121,21 @@ class SystemFiles:
         return Access(stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
 
     def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
-        uid, gid = user_number(owner), group_number(group)
-        with _about(path), _folder(os.path.dirname(path), make=0o755) as folder:
-            beside = f".smallfleet-{secrets.token_hex(8)}"
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                    os.fchown(handle, uid, gid)
-                    os.fchmod(handle, mode)
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(handle)
-                os.rename(beside, os.path.basename(path), src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with suppress(FileNotFoundError):  # who owns the folder may have removed it
-                    os.unlink(beside, dir_fd=folder)
-                raise
-            _sync(folder)
+        with _staged(NewFile(path, content, mode, owner, group)) as staged:
+            staged.place()
+
+    def write_all(self, files: Sequence[NewFile]) -> None:
+        with ExitStack() as stack:
+            staged = [stack.enter_context(_staged(one)) for one in files]
+            for one in staged:
+                one.keep()
+            for number, one in enumerate(staged):
+                try:
+                    one.place()
+                except BaseException:
+                    for before in reversed(staged[:number]):
+                        before.put_back()
+                    raise
 
     def rename(self, path: str, other: str) -> None:
         with _about(path), _folder(os.path.dirname(path)) as source, _folder(os.path.dirname(other)) as target:
@@ -142,6 +160,63 @@ class SystemFiles:
             os.fchmod(handle, mode)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def _staged(file: NewFile) -> Iterator[_Staged]:
+    """The file on the disk, under a name of its own beside the one that it is to have."""
+    uid, gid = user_number(file.owner), group_number(file.group)
+    with _about(file.path), _folder(os.path.dirname(file.path), make=0o755) as folder:
+        staged = _Staged(file.path, folder)
+        try:
+            handle = os.open(staged.new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, file.mode)
+                stream.write(file.content)
+                stream.flush()
+                os.fsync(handle)
+            yield staged
+        finally:
+            for name in (staged.new, staged.old):
+                with suppress(FileNotFoundError):  # it has its name, or who owns the folder has removed it
+                    os.unlink(name, dir_fd=folder)
+
+
+class _Staged:
+    """``new`` is the name of the new file in its folder until that is placed, ``old`` another name of the one that it replaces."""
+
+    def __init__(self, path: str, folder: int) -> None:
+        self._path, self._folder, self._name = path, folder, os.path.basename(path)
+        self._kept = False
+        self.new, self.old = (f"{STAGED}{secrets.token_hex(8)}" for _each in range(2))
+
+    def keep(self) -> None:
+        """Have a second name for what is there. It fails for what cannot be replaced either, before anything is."""
+        with _about(self._path), suppress(FileNotFoundError):
+            try:
+                os.link(self._name, self.old, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+            except OSError as error:
+                if error.errno == errno.EXDEV:
+                    raise OSError(errno.EBUSY, "Something is mounted in the place of this file", self._path) from None
+                raise _named(error, self._path) from None
+            self._kept = True
+
+    def place(self) -> None:
+        """Give the new file its name, in one step."""
+        self._rename(self.new)
+
+    def put_back(self) -> None:
+        """What was there before keep(), if anything was."""
+        if self._kept:
+            self._rename(self.old)
+        else:
+            os.unlink(self._name, dir_fd=self._folder)
+
+    def _rename(self, name: str) -> None:
+        with _about(self._path):
+            os.rename(name, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            _sync(self._folder)
 
 
 def read_head(path: str, most: int) -> Tuple[bytes, int]:
@@ -356,6 +431,10 @@ class FakeFiles:
     def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
         self.files[path] = (content, mode)
         self.owners[path] = (owner or "root", group or "root")
+
+    def write_all(self, files: Sequence[NewFile]) -> None:
+        for one in files:
+            self.write(*one)
 
     def rename(self, path: str, other: str) -> None:
         self.files[other] = self.files.pop(path)
