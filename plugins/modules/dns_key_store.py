@@ -234,7 +234,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import Job, run_job
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import LOOK, SystemFiles
 
 ALGORITHMS = ["hmac-sha256", "hmac-sha384", "hmac-sha512"]
 
@@ -277,8 +277,12 @@ def main() -> None:
         done = run_job(host, Job.read(module.params, module.check_mode))
     except KeyFailure as failure:
         module.fail_json(msg=f"{failure}", reason=failure.reason, steps=[])
-    except (CommandFailed, OSError) as failure:
+    except CommandFailed as failure:
         module.fail_json(msg=f"{failure}", reason="system", steps=[])
+    except OSError as failure:
+        where = failure.filename or module.params["folder"]
+        kept = "Every other key is whole, as it was or as it is to be"
+        module.fail_json(msg=f"{where}: {failure.strerror or failure}. {kept}. {LOOK}", reason="system", steps=[])
     for note in done.pop("notes"):
         module.warn(note)
     module.exit_json(**done)

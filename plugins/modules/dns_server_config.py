@@ -163,18 +163,26 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     plan_server,
     with_kept_ttls,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, ServerConfig, read_config
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS, server_host
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
 
 
 def run(module: AnsibleModule) -> None:
     """Look, plan, and outside check mode do it."""
-    provider, _daemon, package = PROVIDERS[module.params["provider"]]
     host = server_host(module.params["provider"])
-    config = host.complete(read_config(module.params))
+    asked = read_config(module.params)
+    with host.alone(asked):
+        done = converge(module, host, asked)
+    module.exit_json(**done)
+
+
+def converge(module: AnsibleModule, host: ServerHost, asked: ServerConfig) -> dict:
+    """The result."""
+    provider, _daemon, package = PROVIDERS[module.params["provider"]]
+    config = host.complete(asked)
     wrong = provider.problems(config)
     if wrong:
         raise BadConfig(" ".join(wrong))
@@ -186,14 +194,16 @@ def run(module: AnsibleModule) -> None:
     if blocked:
         raise ServerFailure(" ".join(blocked))
     steps = plan_server(provider, config, state)
-    if not module.check_mode:
-        host.apply(config, steps)
-    module.exit_json(
-        changed=bool(steps),
-        steps=[str(step) for step in steps],
-        diff=diff_texts(steps),
-        state={"serving": not module.check_mode or can_take_updates(provider, config, state)},
-    )
+    if module.check_mode:
+        host.check(config, steps)
+    else:
+        steps += host.apply(config, steps)
+    return {
+        "changed": bool(steps),
+        "steps": [str(step) for step in steps],
+        "diff": diff_texts(steps),
+        "state": {"serving": not module.check_mode or can_take_updates(provider, config, state)},
+    }
 
 
 def main() -> None:

@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import tempfile
 from dataclasses import dataclass, field
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence
 
-from .._core.dns.bind import MAIN_FILE, USER, beside, missing_includes, zone_file
+from .._core.dns.bind import MAIN_FILE, USER, ZONE_FOLDER, beside, missing_includes, zone_file
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .._core.masking import masked_message
 from .command import CommandResult, CommandRunner, as_user
-from .dns_server import ServerFailure
+from .dns_server import ServerFailure, scratch_folder
 from .files import FileStore
+
+_PRIVATE = re.compile(r"K(.+)\.\+[0-9]{3}\+([0-9]{5})\.private")
 
 
 @dataclass
@@ -29,6 +31,7 @@ class BindDaemon:
     store: FileStore
     find: Callable[[str], Optional[str]] = field(default=shutil.which)
     exists: Callable[[str], bool] = field(default=os.path.exists)
+    names: Callable[[str], List[str]] = field(default=os.listdir)
 
     def installed(self) -> bool:
         return self.find("named") is not None
@@ -39,7 +42,7 @@ class BindDaemon:
 
     def check(self, candidates: Mapping[str, str]) -> None:
         main = self.store.read(MAIN_FILE)
-        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:
+        with scratch_folder() as folder:
             moved = {path: os.path.join(folder, os.path.basename(path)) for path in candidates}
             for path, content in candidates.items():
                 self.store.write(moved[path], beside(content, moved), 0o600)
@@ -68,6 +71,17 @@ class BindDaemon:
     def zone_ready(self, zone: ServedZone) -> bool:
         return self._status(zone).rc == 0 or (zone.role != PRIMARY and self._unloaded(zone))
 
+    def copy_of(self, zone: ServedZone) -> Optional[str]:
+        told = self._told(zone)
+        return told.get("files", "").split(",")[0] if told.get("type") == "secondary" else None
+
+    def is_primary(self, zone: ServedZone) -> bool:
+        return self._told(zone).get("type") == "primary"
+
+    def key_tags(self, zone: ServedZone) -> FrozenSet[int]:
+        names = (_PRIVATE.fullmatch(name) for name in self.names(ZONE_FOLDER))
+        return frozenset(int(name[2]) for name in names if name and name[1] == zone.name)
+
     def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
         """Its tools load the zone as named would, with its journal, and once more without."""
         if active and not self._unloaded(zone):
@@ -86,6 +100,9 @@ class BindDaemon:
         lost = tuple(line for line in printed.stdout.splitlines() if line.startswith(("add ", "del ")))
         serials = [line.split()[7] for line in lost if line.startswith("add ") and line.split()[4:5] == ["SOA"]]
         return Trouble(zone.name, _words(together), journal, lost, int(serials[-1]) if serials else 0)
+
+    def _told(self, zone: ServedZone) -> Dict[str, str]:
+        return dict(line.split(": ", 1) for line in self._status(zone).stdout.splitlines() if ": " in line)
 
     def _status(self, zone: ServedZone) -> CommandResult:
         return self.runner.run(["rndc", "zonestatus", zone.name], check=False)

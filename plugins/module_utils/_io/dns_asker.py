@@ -10,9 +10,12 @@ from contextlib import closing, suppress
 from typing import Dict, Optional, Tuple
 
 from .._core.dns.model import Change, Group, Message, Prerequisite, RRset
+from .._core.dns.server import later
 from .._core.dns.serving import PRIMARY, KnownKey, ServedZone, ServerConfig
 from .dns import NOERROR, DnsFailure
 from .dns_contents import held
+from .dns_reading import serial_of, soa_of
+from .dns_transfer import transfer
 from .dns_wire import DNSPYTHON_ERROR, Server, WireClient, make_key
 
 TIMEOUT = 5.0
@@ -52,6 +55,27 @@ class WireAsker:
                 seen = client.read(owner[0], [owner]).get(owner)
                 found[zone.name] = tuple(sorted(seen.values)) if seen is not None else ()
         return found
+
+    def dnskeys_of(self, config: ServerConfig, zone: ServedZone) -> Tuple[str, ...]:
+        owner = (f"{zone.name}.", "DNSKEY")
+        with closing(WireClient(Server(config.listen[0], timeout=TIMEOUT))) as client, suppress(DnsFailure):
+            seen = client.read(owner[0], [owner]).get(owner)
+            return tuple(sorted(seen.values)) if seen is not None else ()
+        return ()
+
+    def behind(self, config: ServerConfig, zone: ServedZone) -> str:
+        """Secondaries allow no transfer, so that a server that sends the zone is its primary."""
+        key, peer = _key_for(config, zone), zone.transfer.peers[0]
+        if key is None:
+            return f"The key for {zone.name} is not on this host."
+        made = key.generations[0]
+        try:
+            with closing(WireClient(Server(config.listen[0], timeout=TIMEOUT))) as client:
+                own = serial_of(soa_of(client, f"{zone.name}."))
+            serial = transfer(Server(peer.addresses[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm), f"{zone.name}.").serial
+        except DnsFailure as failure:
+            return f"{peer.host} is not its primary yet ({failure.reason})."
+        return f"{peer.host} has serial {serial} and lacks what was changed here since, up to {own}." if later(own, serial) else ""
 
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
         key = next(key for key in config.keys if key.name == config.update_key)

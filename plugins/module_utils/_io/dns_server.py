@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import os
+import re
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Tuple
+from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Protocol, Tuple
 
 from .._core.dns.foreign import Foreign, backup
 from .._core.dns.keyfile import generation_files
@@ -19,6 +22,7 @@ from .._core.dns.model import RRset
 from .._core.dns.server import (
     SECRETS_MODE,
     STAMP_FILE,
+    Copy,
     FileState,
     ServerState,
     ServerStep,
@@ -26,21 +30,35 @@ from .._core.dns.server import (
     aside,
     digest,
     edited,
+    secrets_of_both,
     soa_after,
+    soa_steps,
     with_generations,
 )
 from .._core.dns.serving import PRIMARY, Provider, ServedZone, ServerConfig
 from .clock import Clock
 from .command import CommandRunner
-from .files import FileStore
+from .files import LOOK, STAGED, FileStore, NewFile
 
+RUN_FOLDER = "/run"  # in memory: what a process that was killed leaves there, keys among it, is on no disk
 LOAD_TIMEOUT = 20.0  # seconds for the server to load its zones
 ANSWER_TIMEOUT = 5.0  # seconds for it to answer at its address
+HANDOVER_TIMEOUT = 30.0  # seconds for another server, which is configured in the same run, to become the primary of a zone
 SOA_TRIES = 5
+PLACED = ("create_zone", "write_keys", "configure")  # together
+_LEFTOVER = re.compile(re.escape(STAGED) + "[0-9a-f]{16}")
 
 
 class ServerFailure(Exception):
     """A step that could not be done. The message says what stayed as it was and what to do."""
+
+
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder that only this user may look into, for candidates of files to be checked."""
+    place = RUN_FOLDER if os.access(RUN_FOLDER, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="smallfleet-", dir=place) as folder:
+        yield folder
 
 
 class Daemon(Protocol):
@@ -73,6 +91,18 @@ class Daemon(Protocol):
         """Whether the running program serves a primary zone, or knows of a secondary one."""
         ...  # pylint: disable=unnecessary-ellipsis
 
+    def copy_of(self, zone: ServedZone) -> Optional[str]:
+        """None unless the running program has the zone from another primary; else the file of that copy, or "" if it needs none."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def is_primary(self, zone: ServedZone) -> bool:
+        """Whether the running program is the primary of the zone."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def key_tags(self, zone: ServedZone) -> FrozenSet[int]:
+        """The key tags of the private keys of a zone that are on this host. Only reads."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
     def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
         """Why a primary zone, whose file is there, does not load, or would not at the next start. Only reads."""
         ...  # pylint: disable=unnecessary-ellipsis
@@ -90,6 +120,14 @@ class Asker(Protocol):
 
     def dnskeys(self, config: ServerConfig) -> Dict[str, Tuple[str, ...]]:
         """The DNSKEY values of each primary zone that is to be signed; of a zone that is not answered, none."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def dnskeys_of(self, config: ServerConfig, zone: ServedZone) -> Tuple[str, ...]:
+        """The DNSKEY values that are answered for a zone, to a question that is not signed."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def behind(self, config: ServerConfig, zone: ServedZone) -> str:
+        """Why the server that a zone is to be taken from is not its primary yet with all that this server has, or ""."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
@@ -111,6 +149,20 @@ class ServerHost:
     now: Callable[[], float] = field(default=time.time)
     find: Callable[[str], List[str]] = field(default=glob.glob)
 
+    @contextmanager
+    def alone(self, config: ServerConfig) -> Iterator[None]:
+        """Wait for other runs on this host, whose files would be mixed with those of this one."""
+        try:
+            handle = os.open(os.path.dirname(self.provider.secrets(config)[0]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield  # the program is not installed
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
     def complete(self, config: ServerConfig) -> ServerConfig:
         """The configuration with the generations of its keys that are in the key store. Only reads."""
         keys = []
@@ -126,6 +178,7 @@ class ServerHost:
         unit = self._unit()
         path, _content = self.provider.secrets(config)
         active = unit.get("ActiveState") in ("active", "reloading")
+        stamp = (self.store.read(STAMP_FILE) or "").strip()
         files = {self.provider.zone_file(zone.name): zone for zone in config.primaries}
         there = tuple(path for path in files if self.exists(path))
         troubles = [self.daemon.trouble(files[path], active) for path in there]
@@ -137,7 +190,7 @@ class ServerHost:
             secrets=self._secrets(path),
             config={path: self.store.read(path) or "" for path in self.provider.files(config)},
             zone_files=there,
-            stamp=(self.store.read(STAMP_FILE) or "").strip(),
+            stamp=stamp,
             serial=int(self.now()),
             troubles=tuple(one for one in troubles if one is not None),
             soas=soas,
@@ -147,32 +200,46 @@ class ServerHost:
             edited=self._edited(config),
             dnskeys=self.asker.dnskeys(config) if soas else {},
             unread=self.daemon.unread(),
+            leftovers=self._leftovers(config),
+            copies=tuple(self._copies(config)) if active and stamp != digest(self.provider, config) else (),
         )
 
-    def apply(self, config: ServerConfig, steps: List[ServerStep]) -> None:
-        """Do the steps. Raises ServerFailure, CommandFailed or OSError; what is done stays done, in any case valid."""
+    def apply(self, config: ServerConfig, steps: List[ServerStep]) -> List[ServerStep]:
+        """Do the steps; return those that showed only then. Raises ServerFailure or CommandFailed; what is done stays done, and is valid."""
         if config.missing:
             names = ", ".join(key.file for key in config.missing)
             raise ServerFailure(
                 f"These keys are not on this host: {names}. Run the role dns_keys first, which makes or fetches them."
             )
+        self.check(config, steps)
+        self._await_successors(config if steps else replace(config, zones=(), catalogs=()))
         placed = False
         for step in steps:
-            if step.action not in ("write_keys", "configure"):
-                self._do(config, step)
-            elif not placed:  # all files are checked together, with their last word, and then put in place
-                self._place(config, steps)
-                placed = True
+            try:
+                if step.action not in PLACED:
+                    self._do(config, step)
+                elif not placed:
+                    self._place(config, steps)
+                    placed = True
+            except OSError as error:
+                raise ServerFailure(_undone(step, error)) from error
         self._await_answers(config)
-        for name in self._floors(config) if any(step.action == "set_aside" for step in steps) else ():
-            self._set_soa(config, name)  # its SOA could not be seen when the steps were planned
+        return self._late_soas(config, steps)
+
+    def _late_soas(self, config: ServerConfig, steps: List[ServerStep]) -> List[ServerStep]:
+        """Change SOA records that could not be seen when the steps were planned: of zones that did not load, or had another primary."""
+        seen = self.asker.ask(config)[0] if steps else {}
+        late = soa_steps(config, ServerState(True, soas=seen, floors=self._floors(config)))
+        for step in late:
+            self._do(config, step)
+        return late
 
     def _do(self, config: ServerConfig, step: ServerStep) -> None:
         actions: Mapping[str, Callable[[], object]] = {
             "unstamp": lambda: self.store.remove(STAMP_FILE),
             "set_aside": lambda: self.store.rename(step.subject, step.after.strip()),
             "keep": lambda: self._keep(step.subject, step.after.strip()),
-            "create_zone": lambda: self._create_zone(config, step),
+            "sweep": lambda: self.store.remove(step.subject),
             "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
             "start": lambda: self._start(config),
             "reload": lambda: self._reload(config),
@@ -209,6 +276,21 @@ class ServerHost:
             number += 1
         return number
 
+    def _leftovers(self, config: ServerConfig) -> Tuple[str, ...]:
+        """Unfinished files of a run that was killed, in folders where nobody else writes such."""
+        paths = [self.provider.secrets(config)[0], *self.provider.files(config), self.provider.zone_file("zone")]
+        folders = sorted({os.path.dirname(path) for path in paths})
+        found = [path for folder in folders for path in sorted(self.find(f"{glob.escape(folder)}/{STAGED}*"))]
+        return tuple(path for path in found if _LEFTOVER.fullmatch(os.path.basename(path)))
+
+    def _copies(self, config: ServerConfig) -> Iterator[Copy]:
+        for zone in config.primaries:
+            path = self.daemon.copy_of(zone)
+            if path is not None:
+                keys = self.asker.dnskeys_of(config, zone) if zone.dnssec else ()
+                other = path if path != self.provider.zone_file(zone.name) else ""
+                yield Copy(zone.name, other, keys, self.daemon.key_tags(zone) if keys else frozenset())
+
     def _keep(self, path: str, other: str) -> None:
         """A copy with the same rights: keys may be in it."""
         content, access = self.store.read(path), self.store.access(path)
@@ -224,23 +306,55 @@ class ServerHost:
         said = self.runner.run(asked, check=False)
         return dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
 
-    def _create_zone(self, config: ServerConfig, step: ServerStep) -> None:
+    def check(self, config: ServerConfig, steps: List[ServerStep]) -> None:
+        """Raise ServerFailure unless the program accepts all new files as they would be together, and each new zone.
+
+        Without the program, or with keys that are still to be made, nothing can be known.
+        """
+        if config.missing or not self.daemon.installed():
+            return
+        if any(step.action in ("write_keys", "configure") for step in steps):
+            self.daemon.check(dict([self.provider.secrets(config), *self.provider.files(config).items()]))
+        for step in (step for step in steps if step.action == "create_zone"):
+            with scratch_folder() as folder:
+                candidate = os.path.join(folder, "zone")
+                self.store.write(candidate, step.after, 0o600)
+                self.daemon.check_zone(self._zone_of(config, step), candidate)
+
+    def _zone_of(self, config: ServerConfig, step: ServerStep) -> ServedZone:
         (zone,) = (zone for zone in config.primaries if self.provider.zone_file(zone.name) == step.subject)
-        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:  # nobody else may write what is checked
-            candidate = os.path.join(folder, "zone")
-            self.store.write(candidate, step.after, 0o600)
-            self.daemon.check_zone(zone, candidate)
-        self.store.write(step.subject, step.after, 0o644, self.provider.group, self.provider.group)
+        return zone
 
     def _place(self, config: ServerConfig, steps: List[ServerStep]) -> None:
-        """Check all new files as they would be together, then put them in place, the keys first."""
+        """Put all new files in place. At every moment in between the server can be started: all keys and zones that a file names are there."""
         path, content = self.provider.secrets(config)
-        changed = {step.subject: step.after for step in steps if step.action == "configure"}
-        self.daemon.check({path: content, **self.provider.files(config)})
+        keys = NewFile(path, content, SECRETS_MODE, "root", self.provider.group)
+        both = keys._replace(content=secrets_of_both(self.provider, config, self.store.read(path) or ""))
+        files = [NewFile(step.subject, step.after, 0o644) for step in steps if step.action == "configure"]
+        if len(files) > 1:
+            changed = {one.path: one.content for one in files}
+            fitting = {other: text for other, text in self.provider.between(config).items() if text != changed.get(other, text)}
+            files = [NewFile(other, text, 0o644) for other, text in fitting.items()] + sorted(files, key=lambda one: one.path in fitting)
         if any(step.action == "write_keys" for step in steps):
-            self.store.write(path, content, SECRETS_MODE, "root", self.provider.group)
-        for changed_path, changed_content in changed.items():
-            self.store.write(changed_path, changed_content, 0o644)
+            files = [both, *files, keys] if files and both != keys else [keys, *files]
+        user = self.provider.group
+        zones = [NewFile(step.subject, step.after, 0o644, user, user) for step in steps if step.action == "create_zone"]
+        self.store.write_all([*zones, *files])
+
+    def _await_successors(self, config: ServerConfig) -> None:
+        """A primary hands a zone over only when the next one has it: at no moment is there nobody to change and sign it."""
+        end = self.clock.monotonic() + HANDOVER_TIMEOUT
+        for zone in (zone for zone in config.copies if self.daemon.is_primary(zone)):
+            while True:
+                reason = self.asker.behind(config, zone)
+                if not reason:
+                    break
+                if self.clock.monotonic() >= end:
+                    raise ServerFailure(
+                        f"This host stays the primary of the zone {zone.name}, and nothing was changed: {reason} Run the role on"
+                        f" {zone.transfer.peers[0].host} first, or on both at once; move zones in one direction at a time."
+                    )
+                self.clock.sleep(0.5)
 
     def _start(self, config: ServerConfig) -> None:
         unit = self.provider.unit
@@ -290,3 +404,9 @@ class ServerHost:
                 raise ServerFailure(f"The server does not serve the zone {waiting[0].name}; see 'journalctl -u {unit}'")
             else:
                 self.clock.sleep(0.1)
+
+
+def _undone(step: ServerStep, error: OSError) -> str:
+    what = f"write {error.filename or step.subject}" if step.action in PLACED else str(step)
+    kept = " No file of the configuration was replaced, and no zone created." if step.action in PLACED else ""
+    return f"Could not {what}: {error.strerror or error}.{kept} The server goes on with the configuration and the zones that it had. {LOOK}"

@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass, field
-from typing import Callable, Mapping, Optional
+from typing import Callable, FrozenSet, Mapping, Optional
 
-from .._core.dns.knot import DATABASE, MAIN_FILE, USER, ZONE_FOLDER, addresses, beside, unsigning
+from .._core.dns.knot import DATABASE, MAIN_FILE, USER, ZONE_FOLDER, addresses, beside, unsigning, zone_file
 from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .._core.masking import masked_message
 from .command import CommandResult, CommandRunner, as_user
-from .dns_server import ServerFailure
+from .dns_server import ServerFailure, scratch_folder
 from .files import FileStore
 
 
@@ -44,7 +43,7 @@ class KnotDaemon:
         )
 
     def check(self, candidates: Mapping[str, str]) -> None:
-        with tempfile.TemporaryDirectory(prefix="smallfleet-") as folder:
+        with scratch_folder() as folder:
             moved = {path: os.path.join(folder, os.path.basename(path)) for path in candidates}
             for path, content in candidates.items():
                 self.store.write(moved[path], beside(content, moved), 0o600)
@@ -60,6 +59,7 @@ class KnotDaemon:
     def reload(self, config: ServerConfig) -> None:
         """Updates go on while it reads its configuration. Only to listen elsewhere it has to be started again."""
         self.runner.run(["systemctl", "daemon-reload"])
+        self._knotc("conf-abort")  # a run that was killed may have left a transaction open, which every reload would fail with
         if self._knotc("conf-read", "server.listen").stdout.split()[2:] == list(addresses(config)):
             self._must("reload")
         else:
@@ -84,6 +84,20 @@ class KnotDaemon:
             self._bear(zone)
         return False
 
+    def copy_of(self, zone: ServedZone) -> Optional[str]:
+        """Its journal is the same in both roles."""
+        return zone_file(zone.name) if "role: slave" in self._role(zone) else None
+
+    def is_primary(self, zone: ServedZone) -> bool:
+        return "role: master" in self._role(zone)
+
+    def key_tags(self, zone: ServedZone) -> FrozenSet[int]:
+        if not self.exists(f"{ZONE_FOLDER}/keys"):
+            return frozenset()
+        said = self.runner.run(as_user(USER, ["keymgr", zone.name, "list"]), check=False)
+        words = [line.split() for line in said.stdout.splitlines()]
+        return frozenset(int(one[1]) for one in words if len(one) > 2 and one[1].isdigit() and "public-only" not in one)
+
     def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
         """None: the journal is a database that a crash leaves whole, and no file is read that might not fit it."""
         return None
@@ -92,10 +106,13 @@ class KnotDaemon:
         """Let the server read the file once: by a setting that it forgets when it reads its configuration again."""
         self._knotc("conf-abort")
         self._must("conf-begin")
-        self._must("conf-set", f"zone[{zone.name}].zonefile-load", "difference")
-        self._must("conf-commit")
-        self._must("--blocking", "zone-reload", zone.name)
-        self._must("reload")
+        try:
+            self._must("conf-set", f"zone[{zone.name}].zonefile-load", "difference")
+            self._must("conf-commit")
+            self._must("--blocking", "zone-reload", zone.name)
+        finally:
+            self._knotc("conf-abort")
+            self._must("reload")
 
     def _unsign(self, zone: ServedZone, config: ServerConfig) -> None:
         """Take away what Knot leaves in a zone that it signed; by updates, since a transaction would block them."""
@@ -107,6 +124,9 @@ class KnotDaemon:
             done = self.runner.run(["knsupdate", "-v"], stdin=script, check=False)
             if done.rc != 0:
                 raise ServerFailure(f"The records of DNSSEC could not be taken out of {zone.name}: {_words(done)}")
+
+    def _role(self, zone: ServedZone) -> str:
+        return self._knotc("zone-status", zone.name, "+role").stdout
 
     def _knotc(self, *arguments: str) -> CommandResult:
         return self.runner.run(["knotc", *arguments], check=False)

@@ -216,6 +216,7 @@ class FakeKnot:
     loaded: Set[str] = field(default_factory=set)
     journals: Set[str] = field(default_factory=set)
     unsigned: Set[str] = field(default_factory=set)
+    transaction: bool = False
     listen: str = "127.0.0.1@53 ::1@53 192.0.2.2@53 2001:db8::2@53"
     reading: Optional[str] = None
     calls: List[str] = field(default_factory=list)
@@ -243,7 +244,11 @@ class FakeKnot:
             self.loaded.add(command[2])
             self.journals.add(command[2])
         elif command[0] == "reload":
+            if self.transaction:
+                return 1, "error: (too many transactions)"
             self.reading = None
+        elif command[0].startswith("conf-"):
+            self.transaction = command[0] == "conf-begin"
         return 0, ""
 
 
@@ -257,6 +262,21 @@ def test_a_new_zone_is_read_from_its_file_once() -> None:
     assert daemon(fake).zone_ready(primary())
     assert fake.reading is None, "the server must not read the file again"
     assert sum("zone-reload" in call for call in fake.calls) == 1
+
+
+def test_a_transaction_that_a_killed_run_has_left_open_does_not_stop_the_next_run() -> None:
+    """As knotd 3.4 answers a reload then."""
+    fake = FakeKnot(transaction=True)
+    daemon(fake).reload(config(primary()))
+    assert "knotc reload" in fake.calls and not fake.transaction
+
+
+@pytest.mark.parametrize("refused", ["conf-set", "conf-commit", "zone-reload"])
+def test_a_zone_that_is_not_read_leaves_no_setting_behind(refused: str) -> None:
+    fake = FakeKnot(refuse=refused)
+    with pytest.raises(ServerFailure):
+        daemon(fake).zone_ready(primary())
+    assert fake.reading is None and not fake.transaction
 
 
 def test_a_zone_with_a_journal_is_never_taken_from_its_file() -> None:

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
-from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa
+from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import read_dnskey
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
@@ -20,12 +22,12 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     obstacles,
     plan_server,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone, ServerConfig
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.bind_server import BindDaemon
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access, FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access, FakeFiles, NewFile
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.knot_server import KnotDaemon
 
 ZONE_FILE = "/var/lib/bind/demo.example.net.zone"
@@ -54,6 +56,13 @@ class FakeAsker:
     serial: int = BORN
     replaced: List[str] = field(default_factory=list)
     keys: Dict[str, Any] = field(default_factory=dict)
+    missing: List[str] = field(default_factory=list)
+
+    def behind(self, wanted: ServerConfig, one: ServedZone) -> str:
+        return self.missing.pop() if self.missing else ""
+
+    def dnskeys_of(self, wanted: ServerConfig, one: ServedZone) -> Any:
+        return self.keys.get(one.name, ())
 
     def dnskeys(self, wanted: ServerConfig) -> Any:
         return self.keys
@@ -236,3 +245,144 @@ def test_a_server_that_does_not_take_its_configuration_is_told_again_next_time()
     complete = host.complete(wanted)
     again = plan_server(BIND, complete, host.observe(complete))
     assert [step.action for step in again] == ["reload", "stamp"]
+
+
+class Stopping(FakeFiles):
+    """Shows every state that the files are in while they are replaced."""
+
+    states: List[Dict[str, str]] = []
+
+    def write_all(self, files: Sequence[NewFile]) -> None:
+        for one in files:
+            self.write(*one)
+            self.states.append({path: content for path, (content, _mode) in self.files.items() if path.startswith("/etc/bind")})
+
+
+def test_a_server_that_is_started_at_any_moment_of_a_change_knows_all_keys_and_catalogs_that_its_files_name() -> None:
+    """named does not start with a key that it lacks, nor with a catalog that is not among its zones."""
+    key = {"algorithm": "hmac-sha256"}
+    before = {"name": "before", "file": "/etc/smallfleet/dns/before.key", **key}
+    after = {"name": "after", "file": "/etc/smallfleet/dns/after.key", **key}
+    peers = [{"host": "ns2", "addresses": ["192.0.2.3"]}]
+
+    def wanted(one: Dict[str, str]) -> ServerConfig:
+        taken = {"name": f"{one['name']}.invalid", "role": "secondary", "transfer": {"key": one["name"], "peers": peers}}
+        catalog = {"name": f"{one['name']}.invalid", "role": "consume", "key": one["name"], "peers": peers, "members": []}
+        return config(zone(), taken, keys=[one], catalogs=[catalog])
+
+    host = bind_host()
+    store = Stopping(host.store.files)  # type: ignore[attr-defined]
+    host.store = host.daemon.store = store  # type: ignore[attr-defined]
+    for one in (before, after):
+        store.write(one["file"], render(TsigKey(one["name"], "hmac-sha256", SECRET)), 0o600)
+    apply(host, wanted(before))
+    store.states.clear()
+    apply(host, wanted(after))
+    assert len(store.states) >= 4
+    for files in store.states:
+        named = set(re.findall(r'key "([^"]+)";', files[bind.ZONES_FILE] + files[bind.OPTIONS_FILE]))
+        assert named <= {found.name for found in BIND.keys_in(files[bind.KEYS_FILE])}, files
+        catalogs = re.findall(r'^        zone "([^"]+)"', files[bind.OPTIONS_FILE], re.MULTILINE)
+        assert all(f'zone "{catalog}" {{' in files[bind.ZONES_FILE] for catalog in catalogs), files
+    assert {found.name for found in BIND.keys_in(store.states[-1][bind.KEYS_FILE])} == {"after", "demo-update"}
+
+
+class Status(Accepting):
+    """rndc tells of one zone what it is."""
+
+    told = ""
+
+    def run(self, argv: Any, *, stdin: Optional[str] = None, check: bool = True) -> Any:
+        if argv[:2] == ["rndc", "zonestatus"]:
+            self.answer(argv, stdout=self.told)
+            return FakeRunner.run(self, argv, stdin=stdin, check=check)
+        return super().run(argv, stdin=stdin, check=check)
+
+
+def told_host(told: str) -> ServerHost:
+    host, runner = bind_host(), Status()
+    runner.told = told
+    host.runner = host.daemon.runner = runner  # type: ignore[attr-defined]
+    return host
+
+
+def test_a_copy_that_a_primary_would_not_read_stops_the_move_before_any_step() -> None:
+    host = told_host("name: demo.example.net\ntype: secondary\nfiles: /var/lib/bind/__catz__1.db\n")
+    (reason,) = obstacles(config(), host.observe(host.complete(config())))
+    assert "/var/lib/bind/__catz__1.db, which a primary does not read" in reason and "set dns_catalog to false" in reason
+    host.runner.told = f"type: secondary\nfiles: {ZONE_FILE}\n"  # type: ignore[attr-defined]
+    assert obstacles(config(), host.observe(host.complete(config()))) == []
+
+
+def test_a_signed_zone_moves_only_to_a_host_that_has_its_key() -> None:
+    host, signed = told_host(f"type: secondary\nfiles: {ZONE_FILE}\n"), config(zone(dnssec=True))
+    host.asker.keys = {"demo.example.net": ("257 3 13 aGFsbG8=",)}  # type: ignore[attr-defined]
+    there: List[str] = ["Kdemo.example.net.+013+00001.private", "Kother.example.net.+013+42211.private"]
+    host.daemon.names = lambda folder: there  # type: ignore[attr-defined]
+    (reason,) = obstacles(signed, host.observe(host.complete(signed)))
+    tag = read_dnskey("257 3 13 aGFsbG8=").tag
+    assert f"the key {tag}, which is not on this host" in reason and "docs/dnssec.md" in reason
+    there.append(f"Kdemo.example.net.+013+{tag:05}.private")
+    assert obstacles(signed, host.observe(host.complete(signed))) == []
+
+
+def test_a_primary_gives_a_zone_away_only_when_the_next_one_has_it() -> None:
+    peers = [{"host": "ns2", "addresses": ["192.0.2.3"]}]
+    key = {"name": "theirs", "algorithm": "hmac-sha256", "file": "/etc/smallfleet/dns/theirs.key"}
+    given_away = config({"name": "demo.example.net", "role": "secondary", "transfer": {"key": "theirs", "peers": peers}}, update_key=None, keys=[key])
+    host = told_host("type: primary\n")
+    host.store.write(key["file"], render(TsigKey("theirs", "hmac-sha256", SECRET)), 0o600)
+    host.store.write(bind.ZONES_FILE, "old", 0o644)
+    host.asker.missing = ["ns2 is not its primary yet (refused)."] * 1000  # type: ignore[attr-defined]
+    with pytest.raises(ServerFailure, match="stays the primary of the zone demo.example.net, and nothing was changed: ns2 is not") as failed:
+        apply(host, given_away)
+    assert "Run the role on ns2 first" in str(failed.value) and host.store.read(bind.ZONES_FILE) == "old"
+    host.asker.missing = ["ns2 has serial 1 and lacks what was changed here since, up to 2."] * 3  # type: ignore[attr-defined]
+    assert "configure" in apply(host, given_away)
+
+
+def test_the_soa_of_a_zone_that_had_another_primary_is_changed_in_the_same_run() -> None:
+    host = bind_host()
+    apply(host, config())
+    host.store.remove(STAMP_FILE)
+    host.asker.ttl = 60  # type: ignore[attr-defined]
+    complete = host.complete(config())
+    steps = plan_server(BIND, complete, replace(host.observe(complete), soas={}))
+    assert [step.action for step in steps] == ["reload", "stamp"]
+    assert [step.action for step in host.apply(complete, steps)] == ["set_soa"]
+    assert len(host.asker.replaced) == 1  # type: ignore[attr-defined]
+
+
+def test_what_a_killed_run_has_left_beside_the_keys_is_removed_and_nothing_else() -> None:
+    host = bind_host()
+    apply(host, config())
+    left = "/etc/bind/.smallfleet-0123456789abcdef"
+    for path in (left, "/var/lib/bind/.smallfleet-fedcba9876543210", "/var/lib/bind/.smallfleet-notes"):
+        host.store.write(path, SECRET, 0o640)
+    assert apply(host, config()) == ["sweep", "sweep"]
+    assert host.store.read(left) is None and host.store.read("/var/lib/bind/.smallfleet-notes") == SECRET
+    assert apply(host, config()) == []
+
+
+def test_what_cannot_be_written_is_named_with_what_stays_and_what_to_look_at() -> None:
+    class Full(FakeFiles):
+        """No room for anything."""
+
+        def write_all(self, files: Sequence[NewFile]) -> None:
+            raise OSError(28, "No space left on device", files[0].path)
+
+    host = bind_host()
+    host.store = Full(host.store.files)  # type: ignore[attr-defined]
+    with pytest.raises(ServerFailure, match=f"Could not write {ZONE_FILE}: No space left on device. No file") as failed:
+        apply(host, config())
+    assert "See with df" in str(failed.value)
+
+
+def test_check_mode_says_what_the_programs_would_refuse_and_writes_nothing() -> None:
+    host = bind_host("named-checkconf")
+    complete = host.complete(config())
+    before = dict(host.store.files)  # type: ignore[attr-defined]
+    with pytest.raises(ServerFailure, match="named-checkconf refuses"):
+        host.check(complete, plan_server(BIND, complete, host.observe(complete)))
+    assert {path for path in host.store.files if not path.startswith("/run/")} == set(before)  # type: ignore[attr-defined]
+    host.check(config(), plan_server(BIND, config(), host.observe(config())))  # keys are still to be made: nothing is known

@@ -11,11 +11,12 @@ Sources: named.conf(5), the BIND 9 Administrator Reference Manual (chapters "Con
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .external import ANYWHERE, DNS_PORT, External
 from .foreign import NOTICE, named_conf
-from .keyfile import render
+from .keyfile import TsigKey, render
 from .names import configuration_word
 from .serving import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
 from .signing_policy import SigningPolicy
@@ -29,6 +30,7 @@ UNIT_FILE = "/etc/systemd/system/named.service.d/smallfleet.conf"
 KEYS_FILE = "/etc/bind/smallfleet.keys"
 ZONE_FOLDER = "/var/lib/bind"
 LONGEST_TTL = 86400
+_KEY = re.compile(r'^key "([^"\n]+)" \{\n    algorithm ([a-z0-9-]+);\n    secret "([^"\n]+)";\n\};$', re.MULTILINE)
 
 
 class Bind:
@@ -48,6 +50,13 @@ class Bind:
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         keys = [key for known in config.keys for key in known.generations]
         return KEYS_FILE, f"// {NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name))
+
+    def between(self, config: ServerConfig) -> Dict[str, str]:
+        """named does not start with a catalog that is not among its zones."""
+        return {OPTIONS_FILE: render_options(replace(config, catalogs=()))}
+
+    def keys_in(self, secrets: str) -> Tuple[TsigKey, ...]:
+        return tuple(TsigKey(*found) for found in _KEY.findall(secrets))
 
     def foreign(self, path: str, content: str) -> Tuple[str, ...]:
         return named_conf(content) if path in (OPTIONS_FILE, ZONES_FILE) else ()

@@ -48,6 +48,7 @@ _KEPT = (
     "    zonefile-load: none",
     "    zonefile-sync: -1",
 )
+_KEY = re.compile(r'^  - id: "([^"\n]+)"\n    algorithm: ([a-z0-9-]+)\n    secret: "([^"\n]+)"$', re.MULTILINE)
 _SIGNING = ("RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY")
 _AT_ONCE = 200  # deletions in one message of at most 64 KiB, each of a name of at most 255 bytes
 _MATCHES: Mapping[str, str] = {"name": "equal", "subdomain": "sub-or-equal"}
@@ -65,6 +66,12 @@ class Knot:
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         return KEYS_FILE, render_keys(config)
+
+    def between(self, config: ServerConfig) -> Dict[str, str]:
+        return {}
+
+    def keys_in(self, secrets: str) -> Tuple[TsigKey, ...]:
+        return tuple(TsigKey(*found) for found in _KEY.findall(secrets))
 
     def foreign(self, path: str, content: str) -> Tuple[str, ...]:
         return knot_conf(content) if path == MAIN_FILE else ()

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import file_diff
 from . import names
+from .ds import read_dnskey
 from .foreign import MARK, Foreign
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
@@ -71,6 +72,20 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A zone that this host is to be the primary of, and that the running server has from another primary.
+
+    ``file`` is the path of the copy where the server would not read it as a primary, else "". ``dnskeys`` are the DNSKEY values of a
+    zone that is to be signed, and ``tags`` the key tags of the private keys that are here.
+    """
+
+    zone: str
+    file: str = ""
+    dnskeys: Tuple[str, ...] = ()
+    tags: FrozenSet[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class ServerState:
     """A server as it is.
 
@@ -79,7 +94,8 @@ class ServerState:
     ``soas`` are the answers at the server's own address, by zone, and ``silence`` says why one is missing. ``dnskeys`` are the keys
     that zones are signed with, by zone. ``floors`` are serials that a zone had and must get past, by zone: its secondaries have
     them, and would take nothing older. ``edited`` are files of the inventory that others added to, which are kept. ``unread`` says
-    why the program would not read its configuration from these files, or is "".
+    why the program would not read its configuration from these files, or is "". ``leftovers`` are the paths of unfinished files that a
+    run that was killed has left. ``copies`` are zones that have another primary up to now.
     """
 
     installed: bool
@@ -98,6 +114,8 @@ class ServerState:
     edited: Tuple[Foreign, ...] = ()
     dnskeys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unread: str = ""
+    leftovers: Tuple[str, ...] = ()
+    copies: Tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,7 @@ class ServerStep:
         return {
             "unstamp": "note that the server is to be told",
             "set_aside": f"set {self.subject} aside",
+            "sweep": f"remove {self.subject}, which an interrupted run has left",
             "keep": f"keep {self.subject} as {self.after.strip()}",
             "write_keys": f"write {self.subject}",
             "create_zone": f"create {self.subject}",
@@ -173,7 +192,8 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
         *_zone_steps(provider, config, state),
         *_file_steps(provider, config, state),
     ]
-    steps = [ServerStep("unstamp", STAMP_FILE)] if written and state.stamp else []
+    steps = [ServerStep("sweep", path) for path in state.leftovers]
+    steps.extend([ServerStep("unstamp", STAMP_FILE)] if written and state.stamp else [])
     steps.extend(written)
     if not state.enabled:
         steps.append(ServerStep("enable", provider.unit))
@@ -181,7 +201,7 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
         steps.append(ServerStep("start", provider.unit))
     elif written or not told:
         steps.append(ServerStep("reload", provider.unit))
-    steps.extend(_soa_steps(config, state))
+    steps.extend(soa_steps(config, state))
     if written or not told:
         steps.append(ServerStep("stamp", STAMP_FILE))
     return steps
@@ -191,14 +211,15 @@ def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
     """Why nothing can be done.
 
     A program that reads other files, zones that do not load and cannot be mended, or not without consent, files of others, timers that do
-    not fit, and keys without a DS.
+    not fit, keys without a DS, and zones of another primary that would lose records or keys.
     """
     if state.unread:
         return [state.unread]
     foreign = () if config.replace_configuration else state.foreign
     timers = _soa_problems(config, state)
     keys = _key_problems(config, state)
-    return [*map(str, foreign), *timers, *keys, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
+    copies = [problem for one in state.copies for problem in _copy_problems(one)]
+    return [*map(str, foreign), *timers, *keys, *copies, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
 
 
 def can_take_updates(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
@@ -223,6 +244,13 @@ def with_generations(key: KnownKey, contents: Sequence[str]) -> KnownKey:
     return KnownKey(key.name, key.algorithm, key.file, tuple(found))
 
 
+def secrets_of_both(provider: Provider, config: ServerConfig, before: str) -> str:
+    """The file with the secrets, with those of ``before`` too whose names the configuration does not have any more."""
+    names_now = {name for key in config.keys for name in key.names}
+    kept = tuple(key for key in provider.keys_in(before) if key.name not in names_now)
+    return provider.secrets(replace(config, keys=(*config.keys, KnownKey("", "", "", kept))))[1]
+
+
 def aside(journal: str) -> str:
     """What the paths of a zone's journals begin with that were set aside; the serial they end with follows."""
     return f"{journal}.set-aside-"
@@ -243,13 +271,14 @@ def _journal_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]
     ]
 
 
-def _soa_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
+def soa_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]:
+    """The SOA records to change, among those of ``state``."""
     steps = []
     for zone in config.primaries:
         seen, floor = state.soas.get(zone.name), state.floors.get(zone.name)
         if seen is None:
             continue
-        behind = floor is not None and not _later(int(_soa_fields(seen)[2]), floor)
+        behind = floor is not None and not later(int(_soa_fields(seen)[2]), floor)
         if behind or _desired_soa(zone, seen) != _observed_soa(seen):
             steps.append(ServerStep("set_soa", zone.name, f"{seen}\n", f"{soa_after(zone, seen, floor)}\n"))
     return steps
@@ -293,8 +322,24 @@ def _key_problems(config: ServerConfig, state: ServerState) -> Iterable[str]:
             yield f"The zone {zone.name} is left as it is: {reason}. {remedy.format(zone.name)}."
 
 
-def _later(serial: int, other: int) -> bool:
-    """RFC 1982."""
+def _copy_problems(copy: Copy) -> Iterable[str]:
+    """A zone that moves here from another primary goes on with the records and the keys that it has, or does not move."""
+    if copy.file:
+        yield (
+            f"The zone {copy.zone} is left as it is: this host has it by a catalog, in {copy.file}, which a primary does not read, so that records"
+            " of others would be lost. Name the primary that it had, set dns_catalog to false, and run the role on all servers; then move the zone."
+        )
+    unknown = sorted({key.tag for key in map(read_dnskey, copy.dnskeys) if key.is_entry} - copy.tags)
+    if unknown:
+        yield (
+            f"The zone {copy.zone} is left as it is: its primary has signed it with the key {', '.join(map(str, unknown))}, which is not on this host."
+            " It would be signed with a new one, and the DS at the parent would no longer fit. Copy the key to this host, or stop signing"
+            " at the primary that it has first, as docs/dnssec.md says of both."
+        )
+
+
+def later(serial: int, other: int) -> bool:
+    """Whether a serial is after another one (RFC 1982)."""
     return 0 < (serial - other) % 2**32 < 2**31
 
 
@@ -302,7 +347,7 @@ def soa_after(zone: ServedZone, seen: RRset, floor: Optional[int] = None) -> RRs
     """The SOA that replaces ``seen``: as asked for, with a serial after that one and ``floor``. 0 is not used."""
     serial = int(_soa_fields(seen)[2])
     desired = _desired_soa(zone, seen)
-    if floor is not None and _later(floor, serial):
+    if floor is not None and later(floor, serial):
         serial = floor
     mname, rname, *timers = (desired[one] for one in FIELDS[:-1])
     value = " ".join([mname, rname, str((serial + 1) % 2**32 or 1), *timers])

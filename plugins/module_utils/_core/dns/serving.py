@@ -140,6 +140,13 @@ class ServerConfig:
         """The keys that are not in the host's key store."""
         return tuple(key for key in self.keys if not key.generations)
 
+    @property
+    def copies(self) -> Tuple[ServedZone, ...]:
+        """The zones that are taken from another server, those that a catalog lists among them."""
+        listed = [(name, one) for one in self.catalogs if one.role == CONSUME for name in one.members]
+        members = [ServedZone(name, SECONDARY, transfer=Transfer(one.key, one.peers)) for name, one in listed]
+        return (*(zone for zone in self.zones if zone.role != PRIMARY), *members)
+
     def key_names(self, name: str) -> Tuple[str, ...]:
         """The TSIG names of all generations of a key, the one to sign with first."""
         for key in self.keys:
@@ -176,6 +183,14 @@ class Provider(Protocol):
 
     def secrets(self, config: ServerConfig) -> Tuple[str, str]:
         """Path and content of the one file that has all generations of all keys."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def between(self, config: ServerConfig) -> Dict[str, str]:
+        """Some of files() as they fit the others both before and after a change of those, by path."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+    def keys_in(self, secrets: str) -> Tuple[TsigKey, ...]:
+        """The keys in a file as secrets() returns it; of any other text, none."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def allowed_ttls(self, files: Mapping[str, str]) -> Dict[str, int]:

@@ -1,0 +1,1 @@
+../../dns_bind_knot/tests/test_changes_of_primary.py
