@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
@@ -19,6 +20,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.command impor
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import Job, run_job
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.modules import dns_key_store
+from test_text import module_arguments
 
 KEYS = [{"name": "app1-own", "algorithm": "hmac-sha256", "home": "ns1", "file": None}]
 
@@ -228,3 +231,17 @@ def test_a_host_without_openssl_is_told_so(home: KeyHost, holder: KeyHost) -> No
     home.find = lambda name: None
     with pytest.raises(KeyFailure, match="Install the Debian package openssl"):
         exchange(home, holder)
+
+
+def test_a_store_without_room_is_named_with_what_stays_and_what_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device", f"{tmp_path}/app1-own.key")
+
+    monkeypatch.setattr(dns_key_store, "run_job", full)
+    with module_arguments({"host": "ns1", "keys": [{"name": "app1-own", "home": "ns1"}], "folder": str(tmp_path)}), pytest.raises(SystemExit):
+        dns_key_store.main()
+    said = json.loads(capsys.readouterr().out)
+    assert said["reason"] == "system" and said["msg"].startswith(f"{tmp_path}/app1-own.key: No space left on device. Every other key is whole")
+    assert "See with df" in said["msg"]
