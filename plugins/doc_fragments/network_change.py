@@ -32,7 +32,7 @@ options:
     default: auto
   rollback_timeout:
     description:
-      - Seconds after which the host takes back what nobody confirmed.
+      - Seconds after which the host rolls back what nobody confirmed.
     type: int
     default: 90
   management:
@@ -75,7 +75,7 @@ options:
         default: []
   holder:
     description:
-      - Who makes the change, for those who find it under way. The user and the controller where it is not given.
+      - Who makes the change, for those who find it pending. The user and the controller where it is not given.
     type: str
     default: somebody
   token:

@@ -14,16 +14,16 @@ description:
     in an order that interrupts nothing, and in the configuration that is read at boot. What is not named is not touched.
   - Addresses in neither O(desired) nor the boot configuration, such as those of keepalived, stay, and a warning names them. Routes
     and rules of other programs, which systemd-networkd deletes when it reloads, are put back.
-  - The change confirms itself or goes away. Before anything is touched, the host writes a script that takes the change
+  - The change confirms itself or goes away. Before anything is touched, the host writes a script that rolls the change
     back, and starts a timer for it. Then the controller opens a I(new) connection, has the checks made, and confirms the
     change with a token that nobody else has. Only then the boot configuration is replaced.
-  - When no confirmation comes within O(rollback_timeout), the host takes the change back by itself, also when the
+  - When no confirmation comes within O(rollback_timeout), the host rolls it back by itself, also when the
     controller is gone. A host that is switched off or loses its power before boots with the old configuration.
   - An address that another host has already is refused. Before the change it is asked for on the links (RFC 5227, RFC 4862),
     and on a VLAN that is new before the change is confirmed.
   - The boot configuration of others is compared with O(desired) before the change. What only they say is a warning; what would undo the
     change at the next boot, such as an entry that cloud-init writes again, is refused, with the file and a remedy.
-  - Only one change can be under way; a second one is refused and told whose the first one is.
+  - Only one change can be pending; a second one is refused with the name of who began the first.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 options:
@@ -31,8 +31,8 @@ options:
     description:
       - V(present) does everything, with the controller's half. The others are its parts, for programs of their own.
       - V(applied) begins the change and returns at once; it is carried out O(delay) seconds later.
-      - V(confirmed) makes the checks and then makes the change final. V(rolled_back) takes it back. Both need O(token).
-      - V(observed) changes nothing and says what is under way and what was last.
+      - V(confirmed) makes the checks and then makes the change final. V(rolled_back) rolls it back. Both need O(token).
+      - V(observed) changes nothing and says what is pending and what was last.
     type: str
     choices: [present, applied, confirmed, rolled_back, observed]
     default: present
@@ -48,7 +48,7 @@ options:
     default: {}
   because:
     description:
-      - Why it is taken back, for O(state=rolled_back).
+      - Why it is rolled back, for O(state=rolled_back).
     type: str
     default: somebody asked for it
 attributes:
@@ -97,13 +97,13 @@ diff:
   elements: dict
 reason:
   description:
-    - One word for why it failed. V(rolled_back) says that the change was taken back, and the message whether the host is as it was
-      before; V(lost) says that it does not answer, and V(unknown) that it neither says that the change was confirmed nor that it was taken back.
+    - One word for why it failed. V(rolled_back) says that the change was rolled back, and the message whether the host is as it was
+      before; V(lost) says that it does not answer, and V(unknown) that it neither says that the change was confirmed nor that it was rolled back.
   returned: failure
   type: str
   sample: busy
 state:
-  description: What is under way and what was last.
+  description: What is pending and what was last.
   returned: success
   type: dict
   contains:
@@ -115,7 +115,7 @@ state:
       type: dict
     last:
       description:
-        - The change that was made last, with C(id), C(holder), C(phase), and when it was taken back C(reason) and C(differs), a list of
+        - The change that was made last, with C(id), C(holder), C(phase), and when it was rolled back C(reason) and C(differs), a list of
           what the kernel lacks or has in addition, in the words of C(ip(8\)). It is empty when the kernel's network is as it was before,
           and V(none) when that was not compared, as after a boot.
       type: dict
@@ -179,7 +179,7 @@ def apply(module: AnsibleModule, network: HostNetwork) -> None:
 
 
 def confirm(module: AnsibleModule, network: HostNetwork) -> None:
-    """The checks come first: what fails them stays under way and may be tried again."""
+    """The checks come first: what fails them stays pending and may be tried again."""
     token = demanded(module.params["token"], module.params["state"])
     checks = run_checks(network, module.params["checks"], afterwards=True, going=network.going(token))
     before = module.params["checked_before"]

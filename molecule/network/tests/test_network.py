@@ -154,12 +154,12 @@ def test_a_card_by_its_mac_is_found_and_another_of_its_names_is_answered_with_th
 
 
 @pytest.mark.drill
-def test_a_wrong_gateway_is_found_by_the_check_and_taken_back_at_once():
+def test_a_wrong_gateway_is_found_by_the_check_and_rolled_back_at_once():
     wrong = {**ON_BRIDGE, "routes": [{**ON_BRIDGE["routes"][0], "next_hop_address": "198.18.0.99"}]}
     status, said = ansible(*MOVER.change(wrong, rollback_timeout=10))
     assert status != 0
     assert "the gateway 198.18.0.99 does not answer on br0" in said
-    assert "is as it was before" in said and "Tried: ip route replace 0.0.0.0/0 via 198.18.0.99" in said
+    assert "is as it was before" in said and said.count("ip route replace 0.0.0.0/0 via 198.18.0.99") == 1
     as_before()
 
 
@@ -221,7 +221,7 @@ def test_a_killed_controller_leaves_a_host_that_goes_back_and_the_next_run_works
     second = start(*MOVER.change(OTHER_CARD))
     foreign = start(*MOVER.change({}, state="confirmed", token="not-the-token-of-this-change"))
     refused, disowned = (" ".join(one.communicate(timeout=60)[0].split()) for one in (second, foreign))
-    assert '"reason": "busy"' in refused and f"of {_me()} is under way here" in refused
+    assert '"reason": "busy"' in refused and f"of {_me()} is pending here" in refused
     assert '"reason": "token"' in disowned
     until(lambda: not MOVER.under_way())
     as_before()

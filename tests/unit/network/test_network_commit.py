@@ -69,7 +69,7 @@ def test_a_check_that_fails_for_half_of_the_time_has_the_change_taken_back_at_on
     host = Listed(confirmed=[CHECK], rolled_back=[UNDONE], observed=[RESTORED])
     result, clock = run(host)
     assert result["failed"] and result["reason"] == "rolled_back"
-    assert "the gateway does not answer" in result["msg"] and "ip link set dev eth0 master br0" in result["msg"]
+    assert "the gateway does not answer" in result["msg"] and " is as it was before" in result["msg"]
     assert 45 <= clock.now < 50
 
 
@@ -80,6 +80,13 @@ def test_a_host_that_is_cut_off_is_waited_for_until_it_has_gone_back_by_itself()
     assert "nobody confirmed it within 90 s" in result["msg"] and "no new connection: timed out" in result["msg"]
     assert not any(state == "rolled_back" for state, _fresh, _moved in host.calls)
     assert [call for call in host.calls if call[0] == "observed"][0] == ("observed", True, False)
+
+
+def test_the_steps_of_a_change_that_was_rolled_back_are_in_the_result_once() -> None:
+    for answers in ({"confirmed": [CHECK], "rolled_back": [UNDONE], "observed": [RESTORED]}, {"confirmed": ["timed out"], "observed": [RESTORED]}):
+        result, _clock = run(Listed(**answers))
+        assert result["reason"] == "rolled_back" and result["steps"] == BEGUN["steps"]
+        assert all(str(result).count(step) == 1 for step in result["steps"])
 
 
 @pytest.mark.parametrize("differs", [["missing: route 4 unicast default via 192.0.2.1 dev eth0", "added: address 4 192.0.2.9/24 dev eth0"], None])
@@ -99,13 +106,13 @@ def test_a_rollback_says_what_failed_in_whole_sentences_and_what_to_do() -> None
 
 
 def test_what_a_host_says_of_its_own_rollback_is_not_said_twice() -> None:
-    expired = {"failed": True, "reason": "expired", "msg": "The change was taken back: nobody confirmed it within 90 s. Find out why."}
+    expired = {"failed": True, "reason": "expired", "msg": "The change was rolled back: nobody confirmed it within 90 s. Find out why."}
     result, _clock = run(Listed(confirmed=[expired], observed=[RESTORED]))
     assert result["msg"].count("nobody confirmed it") == 1 and "could not be confirmed" not in result["msg"]
 
 
 def test_a_connection_that_stands_only_after_the_rollback_is_named_as_the_reason() -> None:
-    expired = {"failed": True, "reason": "expired", "msg": "The change was taken back: nobody confirmed it within 90 s. Find out why."}
+    expired = {"failed": True, "reason": "expired", "msg": "The change was rolled back: nobody confirmed it within 90 s. Find out why."}
     clock = FakeClock()
 
     class Slow(Listed):
@@ -127,7 +134,7 @@ def test_a_host_that_has_not_carried_it_out_yet_gets_all_of_the_time() -> None:
 
 
 def test_a_refusal_that_no_other_try_can_change_is_not_tried_again() -> None:
-    refused = {"failed": True, "reason": "expired", "msg": "The change was taken back: the kernel refused a request."}
+    refused = {"failed": True, "reason": "expired", "msg": "The change was rolled back: the kernel refused a request."}
     host = Listed(confirmed=[refused], observed=[RESTORED])
     assert run(host)[0]["reason"] == "rolled_back"
     assert [state for state, _fresh, _moved in host.calls] == ["applied", "confirmed", "observed"]
@@ -176,11 +183,11 @@ def test_a_host_that_never_answers_again_is_called_lost() -> None:
 
 
 def test_a_slow_host_that_is_still_at_taking_it_back_is_given_more_time() -> None:
-    expired = {"failed": True, "reason": "expired", "msg": "The change was taken back: nobody confirmed it within 90 s."}
+    expired = {"failed": True, "reason": "expired", "msg": "The change was rolled back: nobody confirmed it within 90 s."}
     slow: List[Answer] = [WAITING] * 150
     result, clock = run(Listed(confirmed=[expired], observed=[*slow, RESTORED]))
     assert result["reason"] == "rolled_back" and "as it was before" in result["msg"]
     assert clock.monotonic() > 90.0 + AFTER
     result, clock = run(Listed(confirmed=[expired], observed=[WAITING]))
-    assert result["reason"] == "lost" and "still at taking it back" in result["msg"]
+    assert result["reason"] == "lost" and "still rolling it back" in result["msg"]
     assert clock.monotonic() <= 90.0 + AFTER + RESTORING + 3

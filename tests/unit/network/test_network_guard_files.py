@@ -82,7 +82,7 @@ def test_a_power_cut_that_took_the_name_of_the_change_leaves_a_host_that_can_be_
 def test_a_change_that_is_under_way_keeps_the_next_one_out(root):
     systemd = Systemd()
     record = start(systemd)
-    with pytest.raises(Refused, match=f"change {record.id} of root on here is under way") as refused:
+    with pytest.raises(Refused, match=f"change {record.id} of root on here is pending") as refused:
         start(systemd, "another-token-of-somebody")
     assert refused.value.reason == "busy"
 
@@ -111,7 +111,7 @@ def test_a_second_controller_that_comes_while_the_first_begins_is_told_who_holds
     systemd, rival = Slow(), Thread(target=second)
     record = start(systemd)
     rival.join(20)
-    assert len(said) == 1 and said[0].startswith(f"busy: change {record.id} of root on here is under way here")
+    assert len(said) == 1 and said[0].startswith(f"busy: change {record.id} of root on here is pending here")
     assert (root / "open").read_text() == f"{record.id}\n"
     assert systemd.units == [module.ROLLBACK, module.SWITCH] and systemd.scripts == []
 
@@ -250,10 +250,10 @@ def test_a_change_whose_record_cannot_be_read_is_taken_back_and_never_confirmed(
     guard = Guard(systemd, SystemFiles(), FakeClock())
     assert guard.under_way().id == guard.last().id == record.id
     for ask in (lambda: guard.confirm(TOKEN, lambda: ""), lambda: guard.roll_back(TOKEN, "x")):
-        with pytest.raises(Refused, match=f"^{root}/{record.id}/change.json.* is taken back when its time is up") as refused:
+        with pytest.raises(Refused, match=f"^{root}/{record.id}/change.json.* is rolled back when its time is up") as refused:
             ask()
         assert refused.value.reason == "unreadable"
-    with pytest.raises(Refused, match="is under way here"):
+    with pytest.raises(Refused, match="is pending here"):
         start(systemd, "another-token-of-somebody")
     assert systemd.scripts == []
     systemd.armed = False  # after a boot no timer is left

@@ -149,7 +149,7 @@ def _foreign(change: Change, verb: str) -> List[Step]:
 
 
 def leave() -> List[Step]:
-    """Nothing is under way any more."""
+    """No change is pending any more."""
     return [Step("disarm"), Step("drop", RECOVER_LINK), Step("drop", RECOVER_UNIT), Step("drop", OPEN)]
 
 
@@ -172,7 +172,7 @@ def switch(change: Change) -> List[Step]:
 
 
 def adopt(change: Change) -> List[Step]:
-    """Make it the boot configuration. It still can be taken back, by ``restore`` and by ``recover`` at a boot.
+    """Make it the boot configuration. It still can be rolled back, by ``restore`` and by ``recover`` at a boot.
 
     The reminder comes once more: systemd-networkd gives a card that went down to join a bond its addresses again, and takes
     them away when it reads its files, and with their routes forgets those of the others.
@@ -192,7 +192,7 @@ def finish(change: Change) -> List[Step]:
 
 
 def restore(change: Change, adopting: bool) -> List[Step]:
-    """Take it back on the running system. ``adopting``: the boot configuration may have been touched.
+    """Roll it back on the running system. ``adopting``: the boot configuration may have been touched.
 
     The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped. Interfaces that
     somebody has deleted are left to a service that makes them itself, as systemd-networkd does, which takes over none that it did not make.
@@ -210,7 +210,7 @@ def restore(change: Change, adopting: bool) -> List[Step]:
 
 
 def recover(change: Change, adopting: bool) -> List[Step]:
-    """Take it back at a boot: the kernel and /run know nothing of it any more."""
+    """Roll it back at a boot: the kernel and /run know nothing of it any more."""
     return [*(_boot(change, new=False) if adopting else []), Step("mark", RESTORED), *leave()]
 
 
@@ -218,7 +218,7 @@ def recover_unit(change: Change) -> str:
     """The unit that is enabled while the boot configuration is between old and new."""
     return (
         "[Unit]\n"
-        "Description=Take back a change of the network that nobody confirmed\n"
+        "Description=Roll back a change of the network that nobody confirmed\n"
         "DefaultDependencies=no\n"
         f"RequiresMountsFor={ROOT} /etc\n"
         "After=local-fs.target\n"

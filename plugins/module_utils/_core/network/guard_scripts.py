@@ -16,7 +16,7 @@ from .guard_change import Change
 from .kernel_scripts import BEFORE, kernel_files
 
 TOO_LATE = 3
-"""Exit status of a script that found the change taken back already."""
+"""Exit status of a script that found the change rolled back already."""
 WATCH = "watch.sh"
 """The script that sees to it that the timer is not stopped by anybody else."""
 HELD = "held"
@@ -232,7 +232,7 @@ def command(step: Step) -> str:
 
 
 def _strict(steps: Sequence[Step]) -> str:
-    """Every step must succeed; what it said goes into the reason why the change was taken back."""
+    """Every step must succeed; what it said goes into the reason why the change was rolled back."""
     found: List[str] = []
     for step in steps:
         if step.kind in _MAY_FAIL:
@@ -274,7 +274,7 @@ def _finish(change: Change) -> str:
 def _restore(change: Change, boot_id: str, timeout: int) -> str:
     given = quote(f"nobody confirmed it within {timeout} s")
     return (
-        _head("Takes the change back, unless it was confirmed.", change, kernel=True)
+        _head("Rolls the change back, unless it was confirmed.", change, kernel=True)
         + f"\n[ \"${{2-}}\" = {HELD} ] || flock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n"
         + _lenient(finish(change), "    ")
         + f"    exit 0\nfi\nif [ -e {RESTORED} ]; then\n"

@@ -352,7 +352,7 @@ class Plan:
 
     ``prepare`` makes new interfaces and does not touch what serves. ``switch`` is given to the kernel in one go, once
     each link of ``carriers`` is operationally up. ``cleanup`` follows at once and takes away what helped. ``retire``
-    takes away what nobody wants any more; it is for the time when the change is confirmed, and not taken back.
+    takes away what nobody wants any more; it is for the time when the change is confirmed, and not rolled back.
     ``notes`` say what a person should know before it is done.
     """
 

@@ -21,7 +21,7 @@ UNWATCHED = "unwatched"
 AFTER = 30.0
 """Seconds that a node gets to answer again after its time is up."""
 RESTORING = 90.0
-"""Seconds more for one that answers, and is still at taking the change back."""
+"""Seconds more for one that answers, and is still rolling the change back."""
 SLOW = 1.0
 """Seconds after which the first answer over a new connection is called late, if it says that the change was rolled back."""
 REMEDY = "Correct the inventory, or what the checks need, and run again"
@@ -81,7 +81,7 @@ class Commit:
     def _confirm(self, checks: Dict[str, Any], result: Dict[str, Any], until: float) -> Optional[Dict[str, Any]]:
         """Try again until it is confirmed, refused for good, or half of the time is over. None: it never answered.
 
-        A host that has not carried it out yet has nothing to take back, and gets the other half too.
+        A host that has not carried it out yet has nothing to roll back, and gets the other half too.
         """
         arguments = {"state": "confirmed", "token": self.token, "checks": checks, "checked_before": result["state"]["checks"]}
         answer: Optional[Dict[str, Any]] = None
@@ -105,7 +105,7 @@ class Commit:
             self.clock.sleep(self.pause)
 
     def _failed(self, result: Dict[str, Any], answer: Optional[Dict[str, Any]], begun: float) -> Dict[str, Any]:
-        """Have it taken back at once where the node answers, else wait until it has done so by itself."""
+        """Have it rolled back at once where the node answers, else wait until it has done so by itself."""
         why = "; ".join(self.tries) or _reason(answer or {})
         last: Dict[str, Any] = {}
         ends = begun + self.delay + self.timeout + AFTER
@@ -124,30 +124,29 @@ class Commit:
             asked = True
             self.clock.sleep(self.pause)
         if "state" in last:
-            now = f"{AFTER + RESTORING:g} s after its time was up the host is still at taking it back"
+            now = f"{AFTER + RESTORING:g} s after its time was up the host is still rolling it back"
         else:
             now = f"the host does not answer {AFTER:g} s after its time was up: {last.get('msg', 'no reason')}"
         remedy = "Look at its console: journalctl --unit=smallfleet-network-rollback.service says what it did"
         return {**result, "failed": True, "reason": "lost", "msg": f"The change was not confirmed ({why}), and {now}. {remedy}."}
 
     def _ended(self, result: Dict[str, Any], why: str, last: Dict[str, Any], begun: float) -> Dict[str, Any]:
-        """Nothing is under way any more: what became of it is what the host says, which may have heard what it could not answer."""
+        """No change is pending any more: what became of it is what the host says, which may have heard what it could not answer."""
         known = last["state"].get("last") or {}
         phase = known.get("phase") if known.get("id") == change_id(self.token) else ""
         if phase == CONFIRMED:
             heard = f"The host was told to confirm the change and did, but its answer was lost ({why})"
             return self._succeeded(result, {**last, "warnings": [heard]}, begun)
         if phase == RESTORED:
-            return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(result, self.tries or [why], last)}
-        text = f"The change was not confirmed ({why}), nothing watches over it any more, and the host does not say that it was taken back"
-        remedy = "Look at its network, and run again: that begins with taking back what is left of it"
+            return {**result, "changed": False, "failed": True, "reason": "rolled_back", **_told(self.tries or [why], last)}
+        text = f"The change was not confirmed ({why}), nothing watches over it any more, and the host does not say that it was rolled back"
+        remedy = "Look at its network, and run again: that begins by rolling back what is left of it"
         return {**result, "failed": True, "reason": "unknown", "state": last["state"], "msg": f"{text}. {remedy}."}
 
 
-def _told(result: Dict[str, Any], tries: List[str], last: Dict[str, Any]) -> Dict[str, Any]:
-    """What was tried, what was restored, and why."""
+def _told(tries: List[str], last: Dict[str, Any]) -> Dict[str, Any]:
+    """What was restored, and why. What was tried is in ``steps``: Ansible prints a message of a failure twice, and the result too."""
     restored, differs = last["state"]["last"]["reason"], last["state"]["last"].get("differs")
-    tried = "; ".join(result.get("steps", []))
     text = f"The network of this host is as it was before: the change was rolled back, because {restored}"
     if differs is None:
         text = f"The change was rolled back, because {restored}. What the kernel has now was not compared with what it had before"
@@ -155,7 +154,7 @@ def _told(result: Dict[str, Any], tries: List[str], last: Dict[str, Any]) -> Dic
         text = f"The change was rolled back, because {restored}, but the network of this host is not as it was before: {'; '.join(differs)}"
     why = "; ".join(one for one in tries if restored not in one)
     more = "" if why in restored else f" It could not be confirmed: {why}."
-    return {"state": last["state"], "msg": f"{text}.{more} {REMEDY}. Tried: {tried}."}
+    return {"state": last["state"], "msg": f"{text}.{more} {REMEDY}. The steps that were tried are in the result."}
 
 
 def _reason(answer: Dict[str, Any]) -> str:

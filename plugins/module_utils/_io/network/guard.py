@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starting, confirming and taking back a guarded change of this host's network."""
+"""Starting, confirming and rolling back a guarded change of this host's network."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Record:
     """What is known of a change. ``phase`` is started, applied, adopting, confirmed or restored. ``differs`` is what the kernel
-    has, after it was taken back, that it had not before, or lacks; None when that was not compared, as after a boot.
+    has, after it was rolled back, that it had not before, or lacks; None when that was not compared, as after a boot.
     """
 
     id: str
@@ -78,7 +78,7 @@ def _digest(token: str) -> str:
 
 
 class Guard:
-    """One change at a time. ``folder(id)`` holds all that a change needs; the file OPEN names the one under way."""
+    """One change at a time. ``folder(id)`` holds all that a change needs; the file OPEN names the pending one."""
 
     def __init__(self, runner: CommandRunner, files: FileStore, clock: Clock) -> None:
         self._runner = runner
@@ -95,12 +95,12 @@ class Guard:
         return self._record(name) if name and self._watched(name) else None
 
     def _unfinished(self) -> Optional[Record]:
-        """The change that is neither confirmed nor taken back, whether or not anything watches over it."""
+        """The change that is neither confirmed nor rolled back, whether or not anything watches over it."""
         name = self._open()
         return self._record(name) if name else None
 
     def last(self) -> Optional[Record]:
-        """The change that was made or taken back last."""
+        """The change that was made or rolled back last."""
         name = self._text(LAST).strip()
         return self._record(name) if is_id(name) else None
 
@@ -115,11 +115,11 @@ class Guard:
     def _refuse_pending(self) -> None:
         busy = self.under_way()
         if busy is not None:
-            left = f"It is taken back in {busy.seconds_left:.0f} s unless it is confirmed"
-            raise Refused("busy", f"{busy} is under way here. {left}; wait for that")
+            left = f"It is rolled back in {busy.seconds_left:.0f} s unless it is confirmed"
+            raise Refused("busy", f"{busy} is pending here. {left}; wait for that")
 
     def clear(self) -> None:
-        """Take back what somebody began and nothing watches over any more, as after a power cut. Raises Refused."""
+        """Roll back what somebody began and nothing watches over any more, as after a power cut. Raises Refused."""
         with self._lock():
             self._clear()
 
@@ -136,7 +136,7 @@ class Guard:
         why = why if self._of_this_boot(name) else "its node was switched off before it was confirmed"
         answer = self._script(name, "restore.sh", why, HELD)
         if answer.rc != 0:
-            raise Refused("stuck", f"change {name} could not be taken back: {_said(answer)}. Run {answer.argv[1]} by hand")
+            raise Refused("stuck", f"change {name} could not be rolled back: {_said(answer)}. Run {answer.argv[1]} by hand")
 
     def start(
         self,
@@ -150,7 +150,7 @@ class Guard:
         """Write everything, arm the timer, and let the change begin in ``delay`` seconds.
 
         ``make`` gives the change for a folder; ``beside`` are further files to keep there. Raises Refused when another
-        change is under way, or has been made since ``refuse_second``.
+        change is pending, or has been made since ``refuse_second``.
         """
         name = change_id(token)
         with self._lock():
@@ -184,7 +184,7 @@ class Guard:
             raise Refused("busy", f"{text}. Nothing was changed. Run again")
 
     def demand(self, token: str, watched: bool = True) -> Record:
-        """The change under way, for whoever has its token; also without a timer, unless it is to be ``watched``. Raises Refused."""
+        """The pending change, for whoever has its token; also without a timer, unless it is to be ``watched``. Raises Refused."""
         record = self.under_way() if watched else self._unfinished()
         if record is None:
             mine = self._record(change_id(token)) if os.path.exists(self.folder(change_id(token))) else None
@@ -194,11 +194,11 @@ class Guard:
                 if mine.phase != RESTORED and self._of_this_boot(mine.id):
                     raise Refused("unwatched", f"The timer of {mine} was stopped, by a program or by hand, so it cannot be confirmed")
                 why = mine.reason or "nobody watched over it any more"
-                raise Refused("expired", f"The change was taken back: {why}. Find out why, then make it again")
-            raise Refused("none", "No change of the network is under way here. Make it first")
+                raise Refused("expired", f"The change was rolled back: {why}. Find out why, then make it again")
+            raise Refused("none", "No change of the network is pending here. Make it first")
         known = self.stored(record, "change.json", read_known)
         if not hmac.compare_digest(known.token.encode(), _digest(token).encode()):
-            raise Refused("token", f"This is not the token of {record}. Only who began it can confirm it or take it back")
+            raise Refused("token", f"This is not the token of {record}. Only who began it can confirm it or roll it back")
         return record
 
     def confirm(self, token: str, settled: Callable[[], str]) -> Record:
@@ -212,18 +212,18 @@ class Guard:
         wrong = settled()
         if wrong:
             self.roll_back(token, f"with the new boot configuration {wrong}")
-            raise Refused("unsettled", f"The change was taken back, for with the new boot configuration {wrong}")
+            raise Refused("unsettled", f"The change was rolled back, because with the new boot configuration {wrong}")
         self._final(record, self._script(record.id, "finish.sh"))
         return self._record(record.id)
 
     def roll_back(self, token: str, reason: str) -> Record:
-        """Take it back now. Raises Refused."""
+        """Roll it back now. Raises Refused."""
         record = self.demand(token, watched=False)
         if record.phase == CONFIRMED:
             raise Refused("confirmed", f"{record} was confirmed already. Change the inventory back and run again")
         answer = self._script(record.id, "restore.sh", reason)
         if answer.rc != 0:
-            raise Refused("stuck", f"{record} could not be taken back: {_said(answer)}")
+            raise Refused("stuck", f"{record} could not be rolled back: {_said(answer)}")
         return self._record(record.id)
 
     def restore_foreign(self, record: Record) -> List[str]:
@@ -237,8 +237,8 @@ class Guard:
             return
         if answer.rc == TOO_LATE or now.phase == RESTORED:
             why = now.reason or _said(answer)
-            raise Refused("expired", f"The change was taken back: {why}. Find out why, then make it again")
-        raise Refused("stuck", f"{record} could not be confirmed: {_said(answer)}. It is taken back when its time is up")
+            raise Refused("expired", f"The change was rolled back: {why}. Find out why, then make it again")
+        raise Refused("stuck", f"{record} could not be confirmed: {_said(answer)}. It is rolled back when its time is up")
 
     def _script(self, name: str, script: str, *words: str) -> CommandResult:
         return self._runner.run(["/bin/sh", f"{self.folder(name)}/{script}", *words], check=False)
@@ -275,7 +275,7 @@ class Guard:
         script = [f"{self.folder(name)}/restore.sh", f"nobody confirmed it within {timeout} s"]
         self._transient(ROLLBACK, timeout, script, KILLED)
         if not self._armed():
-            raise Refused("timer", "The timer that would take the change back did not start. Nothing was changed")
+            raise Refused("timer", "The timer that would roll the change back did not start. Nothing was changed")
 
     def _transient(self, unit: str, delay: float, script: List[str], properties: Sequence[str] = ()) -> None:
         for left in (f"{unit}.timer", f"{unit}.service"):
@@ -303,12 +303,12 @@ class Guard:
             self._clock.sleep(0.25)
 
     def stored(self, record: Record, file: str, reader: Callable[[str, str], Content]) -> Content:
-        """What the change under way keeps in a file. Raises Refused."""
+        """What the pending change keeps in a file. Raises Refused."""
         path = f"{self.folder(record.id)}/{file}"
         try:
             return self._read(path, reader)
         except BadText as error:
-            remedy = "The change cannot be confirmed, and is taken back when its time is up. Then make it again"
+            remedy = "The change cannot be confirmed, and is rolled back when its time is up. Then make it again"
             raise Refused("unreadable", f"{error}. {remedy}") from error
 
     def _read(self, path: str, reader: Callable[[str, str], Content]) -> Content:
@@ -341,7 +341,7 @@ class Guard:
         return left[0] if left else ""
 
     def _watched(self, name: str) -> bool:
-        """Whether it is taken back when its time is up. The timer does not outlive a boot, so it is of this one."""
+        """Whether it is rolled back when its time is up. The timer does not outlive a boot, so it is of this one."""
         return self._of_this_boot(name, True) and self._armed()
 
     def _of_this_boot(self, name: str, unknown: bool = False) -> bool:

@@ -184,7 +184,7 @@ class HostNetwork:
         return self.guard.start(token, holder, timeout, delay, make, beside)
 
     def confirm(self, token: str) -> List[str]:
-        """Make the change that is under way final; what of programs' it has cost, for a warning. Raises Refused."""
+        """Make the pending change final; what of programs' it has cost, for a warning. Raises Refused."""
         record = self.guard.demand(token)
         late = self.guard.stored(record, "late.json", read_late)
         taken = Conflicts(self._runner, self._clock).taken_late(late, self.observe())
@@ -204,7 +204,7 @@ class HostNetwork:
         return lost
 
     def going(self, token: str) -> List[str]:
-        """The interfaces that go when the change that is under way is confirmed. Raises Refused."""
+        """The interfaces that go when the pending change is confirmed. Raises Refused."""
         return [one.name for one in self._desired(self.guard.demand(token)).interfaces if one.absent]
 
     def _desired(self, record: Record) -> Desired:

@@ -43,7 +43,7 @@ def plain(record: Optional[Record]) -> Optional[Dict[str, Any]]:
 
 
 def state_of(guard: Guard) -> Dict[str, Any]:
-    """What is under way and what was last."""
+    """What is pending and what was last."""
     return {"under_way": plain(guard.under_way()), "last": plain(guard.last())}
 
 
@@ -55,7 +55,7 @@ def demanded(token: Optional[str], state: str) -> str:
 
 
 def vacant(guard: Guard, timeout: int, check_mode: bool) -> None:
-    """Make room for a change, and take back what somebody left behind. Raises Refused."""
+    """Make room for a change, and roll back what somebody left behind. Raises Refused."""
     if timeout < 5:
         raise Refused("timeout", "rollback_timeout is too short for anybody to confirm. Give at least 5 seconds")
     if check_mode:
