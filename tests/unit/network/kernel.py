@@ -343,7 +343,7 @@ class Kernel:
             suppress=int(pairs["suppress_prefixlength"]) if "suppress_prefixlength" in pairs else None,
         )  # fmt: skip
         if verb == "add":
-            if any(replace(one, invert=rule.invert) == rule for one in self.rules):
+            if any(_covers(rule, one) for one in self.rules):
                 raise Failed("EEXIST")
             self.rules.append(rule)
             return
@@ -353,6 +353,12 @@ class Kernel:
         if not alike:
             raise Failed("no such rule")
         self.rules.remove(alike[0])
+
+
+def _covers(rule: Rule, one: Rule) -> bool:
+    """As rule_exists in net/core/fib_rules.c: what is not said of the addresses is a wildcard, and ``not`` does not count."""
+    source, destination = one.source if rule.source else "", one.destination if rule.destination else ""
+    return replace(one, invert=rule.invert, source=source, destination=destination) == rule
 
 
 def read_route(words: Sequence[str]) -> Route:

@@ -14,6 +14,7 @@ from ._along import moved_routes
 from ._auto import LEASED, refused, taken
 from ._draft import Draft, goes_down, route_words, rule_words
 from ._hops import route_key, split
+from ._rule_removal import Removal, removals
 from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
 
 
@@ -132,22 +133,39 @@ def plan_rules(draft: Draft) -> None:
     beside the old rule, which is asked first, the new one would have no effect before the next boot.
 
     A request to delete a rule takes the first one that has what it names, and perhaps more. So those of a place go in their order, and
-    before the new one is there where they could be taken for it: the kernel takes two that differ in ``not`` alone for the same one
-    (rule_exists in net/core/fib_rules.c).
+    before the new one is there where they could be taken for it (``_in_the_way``).
     """
     wanted = {rule.place: rule for rule in draft.desired.rules if not rule.absent}
-    gone = [rule for rule in draft.observed.rules if rule.place in wanted and rule not in draft.desired.rules]
-    places = {rule.place for rule in gone if replace(rule, invert=not rule.invert) == wanted[rule.place]} | _behind(wanted, gone, draft.observed)
+    present = [rule for rule in draft.desired.rules if not rule.absent]
+    gone = [rule for rule in draft.observed.rules if rule.place in wanted and rule not in present]
+    places = {rule.place for rule in gone if _in_the_way(rule, wanted[rule.place])} | _behind(wanted, gone, draft.observed)
     first = [rule for rule in draft.observed.rules if rule.place in places]
     draft.switch += [_rule_operation("del", rule) for rule in first]
     for rule in draft.desired.rules:
-        there = rule in draft.observed.rules
-        if rule.absent and there:
-            draft.cleanup.append(_rule_operation("del", rule))
-        elif not rule.absent and (not there or rule.place in places):
+        if not rule.absent and (rule not in draft.observed.rules or rule.place in places):
             draft.switch.append(_rule_operation("add", rule, [one for one in gone if one.place == rule.place]))
     draft.switch += [_rule_operation("del", rule) for rule in gone if rule.place not in places]
+    for one in removals(draft.desired, draft.observed):
+        draft.cleanup += _removed(one)
     draft.notes += [f"the rule '{rule}' is not in the inventory and goes" for rule in gone if rule.selectors]
+
+
+def _removed(removal: Removal) -> List[Operation]:
+    """The undo of the first request comes last, and gives back all in their order, as far as there are words for them."""
+    back = tuple(rule_words(verb, rule) for verb in ("del", "add") for rule in removal.before)
+    found = [_rule_operation("del", rule) for rule in removal.deleted]
+    if not any(rule.selectors for rule in removal.before):
+        found = [replace(one, undo=() if index else back) for index, one in enumerate(found)]
+    return found + [replace(_rule_operation("add", rule), undo=()) for rule in removal.restored]
+
+
+def _in_the_way(rule: Rule, wanted: Rule) -> bool:
+    """Whether the kernel takes the wanted rule for this one (EEXIST): to rule_exists, an address or a tos that is not named is a
+    wildcard, and ``not`` says nothing.
+    """
+    source, destination = rule.source if wanted.source else "", rule.destination if wanted.destination else ""
+    selectors = tuple(name for name in rule.selectors if name not in ("tos", "dscp"))
+    return replace(rule, invert=wanted.invert, source=source, destination=destination, selectors=selectors) == wanted
 
 
 def _behind(wanted: Mapping[Tuple[int, int], Rule], gone: Sequence[Rule], observed: Observed) -> Set[Tuple[int, int]]:

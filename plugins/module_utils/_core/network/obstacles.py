@@ -15,6 +15,7 @@ from ._hops import route_key
 from ._links import CARRIER, in_order
 from ._read import LOOPBACK_REMEDY
 from ._routes import wanted_routes
+from ._rule_removal import removals
 from ._vlan_obstacles import vlan_obstacles
 from .model import Desired, Interface, Link, Observed
 
@@ -222,6 +223,14 @@ def _rules(desired: Desired, observed: Observed) -> Iterator[str]:
         remedy = "Give the new rule another priority, or delete that one"
         if rule.protocol not in ("", *_BY_HAND):
             yield f"{where} a program made it (protocol {rule.protocol}). {remedy}"
+    for removal in removals(desired, observed):
+        absent = next(rule for rule in reversed(removal.deleted) if rule not in removal.restored)
+        unknown = next((rule for rule in removal.restored if rule.selectors), None)
+        if unknown is not None:
+            yield (
+                f"rules.{absent.priority}: the IPv{absent.family} rule '{absent}' leaves, but the kernel cannot delete it without the rule "
+                f"'{unknown}', which network_rules cannot describe, so that it could not be restored. Give that rule another priority"
+            )
 
 
 def _disconnects(desired: Desired, observed: Observed, management: Sequence[str]) -> Iterator[str]:
