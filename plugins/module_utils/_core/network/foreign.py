@@ -19,6 +19,7 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 from ._address_lists import is_ignored
 from ._along import heir
 from ._draft import masters
+from ._hops import route_key
 from .backends.base import settings
 from .model import DEFAULT_DESTINATIONS, MAIN_TABLE, Address, Desired, Observed, Route, Rule
 
@@ -109,13 +110,13 @@ def notes_on_routes(desired: Desired, observed: Observed, leaving: FrozenSet[str
     ``ip route add`` made at boot: ``leaving`` are the addresses that the change removes from the boot configuration.
     """
     managed = {one.name for one in desired.interfaces}
-    places = {(one.destination, one.table) for one in desired.routes}
+    keys = {route_key(one) for one in desired.routes}
     kept = [
         f"the route {one} (protocol boot) leaves the boot configuration with this change, and stays in the kernel until the next boot. "
         "Add it to network_routes, with state: absent to delete it now"
         for one in observed.routes
         if one.protocol == "boot" and one.destination not in DEFAULT_DESTINATIONS and one.interface in managed
-        if (one.destination, one.table) not in places and str(ip_interface(one.destination).ip) in leaving
+        if route_key(one) not in keys and str(ip_interface(one.destination).ip) in leaving
     ]
     return kept + [
         f"the route {one} (protocol static) is in neither the inventory nor the boot configuration, and stays. "

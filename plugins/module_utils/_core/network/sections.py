@@ -15,7 +15,12 @@ BOM = "\ufeff"
 
 def pairs(text: str) -> Pairs:
     """Section, key and value of each line of a file, in order. An empty value takes earlier ones of its key away."""
-    found: Pairs = []
+    return [entry for block in blocks(text) for entry in block]
+
+
+def blocks(text: str) -> List[Pairs]:
+    """The same, with the lines below each header by themselves: there may be several sections of one name, each of a thing of its own."""
+    found: List[Pairs] = [[]]
     section = ""
     begun: List[str] = []  # the lines so far of one that goes on in the next
     for line in (raw.strip() for raw in text.lstrip(BOM).split("\n")):
@@ -27,9 +32,10 @@ def pairs(text: str) -> Pairs:
         line, begun = " ".join(begun), []
         if line.startswith("["):
             section = line.strip("[]")
+            found.append([])
         elif "=" in line:
             key, _equals, value = line.partition("=")
-            found.append((section, key.strip(), value.strip()))
+            found[-1].append((section, key.strip(), value.strip()))
     return found
 
 

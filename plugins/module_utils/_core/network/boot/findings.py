@@ -71,10 +71,6 @@ class Boot:
                 return True
         return False
 
-    def routed(self, destination: str) -> bool:
-        """Whether the inventory has a route to this network."""
-        return network(destination) in {one.destination for one in self.desired.routes if not one.absent}
-
     def gateway(self, address: str) -> bool:
         """Whether a route of the inventory has this next hop."""
         hops = {hop.gateway for one in self.desired.routes if not one.absent for hop in one.hops}

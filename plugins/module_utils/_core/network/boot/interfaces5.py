@@ -14,8 +14,10 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Set, Tuple
 from ...limits import excerpt
 from ..backends.base import present
 from ..backends.ifupdown import KEYWORDS, is_ours, logical_lines, words_of
-from .findings import Boot, Findings, ip_of, kind_of, setting, word
+from ..model import ROUTE_ATTRIBUTES
+from .findings import Boot, Findings, ip_of, kind_of, network, setting, word
 from .options import kept
+from .routes import Written, compare
 
 COMMANDS = ("pre-up", "up", "post-up", "pre-down", "down", "post-down")
 _REMEDY = "Add it to the inventory, or keep it in a unit of systemd or a script in /etc/network/if-up.d"
@@ -159,18 +161,25 @@ def _command(key: str, value: str, said: str, boot: Boot) -> Tuple[str, bool]:
     """A command: what it does may be in the inventory, and the host may be managed by it."""
     words = value.split()
     routes = _routes(words)
-    if routes and all(boot.routed(one) for one in routes) or _adds(words) & boot.addresses:
+    if routes and not _other_routes(words, boot) or _adds(words) & boot.addresses:
         return "", False
     rule = _rule(words)
     if rule and boot.has_rule(rule):
         return "", False
-    if key in ("pre-down", "down", "post-down") and any(boot.routed(one) for one in _targets(words)):
+    there = {one.destination for one in boot.desired.routes if not one.absent}
+    if key in ("pre-down", "down", "post-down") and there & set(map(network, _targets(words))):
         return "", False
     carrying = any(boot.serves_management(one) for one in routes)
     return said, carrying and key in ("pre-up", "up", "post-up")
 
 
 _RULE_WORDS = {"lookup": "table", "prio": "priority", "pref": "priority", "preference": "priority", "order": "priority", "fwmark": "mark", "dev": "iif"}
+
+
+_ROUTE_WORDS = {
+    "via": "gateway", "gw": "gateway", "src": "source", "tos": "tos", "dsfield": "tos", "scope": "scope", "nhid": "nhid",
+    **{key: key for key in ("metric", "table", *ROUTE_ATTRIBUTES)},
+}  # fmt: skip
 
 
 def _rule(words: List[str]) -> Dict[str, str]:
@@ -185,6 +194,13 @@ def _rule(words: List[str]) -> Dict[str, str]:
 def _routes(words: List[str]) -> List[str]:
     """The networks to which a command adds a route: of ip(8) and route(8)."""
     return _targets(words) if {"add", "replace", "append"} & set(words) else []
+
+
+def _other_routes(words: List[str], boot: Boot) -> List[str]:
+    """Those of them that the inventory does not have, or has in another table or with other attributes."""
+    plain = [word for word in words if word != "lock"]
+    fields = {_ROUTE_WORDS[key]: value for key, value in zip(plain, plain[1:]) if key in _ROUTE_WORDS}
+    return [one for one in _routes(words) if compare([Written(one, fields)], boot.desired.routes) != [[]]]
 
 
 def _targets(words: List[str]) -> List[str]:
@@ -210,7 +226,7 @@ def _adds(words: List[str]) -> Set[str]:
 
 def changes_network(words: List[str], boot: Boot) -> bool:
     """Whether a command adds an address or a route that is not in the inventory."""
-    return bool(_adds(words) - boot.addresses or [one for one in _routes(words) if not boot.routed(one)])
+    return bool(_adds(words) - boot.addresses or _other_routes(words, boot))
 
 
 def _fits(pattern: str, names: Iterable[str]) -> bool:

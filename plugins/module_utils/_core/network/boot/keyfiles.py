@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Tuple
 
 from ...limits import BadText, integer
 from ..backends.base import present
 from ..backends.networkmanager import FOLDER, OLD, PREFIX, PRIORITY, SHIPPED, ignored
 from ..macs import mac_of
 from ..sections import pairs
-from .findings import Boot, Findings, ip_of, kind_of, network, of_card, setting, word
+from .findings import Boot, Findings, ip_of, kind_of, of_card, setting, word
 from .options import kept, kernel_name
+from .routes import Written, compare
 
 Profile = Dict[Tuple[str, str], str]
 LONGEST = 200
@@ -44,6 +45,8 @@ _SECTIONS = {"802-3-ethernet": "ethernet"}
 _NOTHING = ("", "0", "-1", "false", "default", "no")
 _REFERENCES = {("vlan", "parent"): "parent", ("connection", "master"): "master", ("connection", "controller"): "controller"}
 """Where a profile may name another by its UUID."""
+_ROUTE = {"src": "source"}
+"""The options of a route that ``routes.Written`` has by another name."""
 _NUMBERED = re.compile(r"(address|addresses|route|routes|routing-rule)[0-9]*(_options)?")
 
 
@@ -172,8 +175,13 @@ def _losses(path: str, name: str, profile: Profile, boot: Boot, found: Findings)
     settings: List[str] = []
     carried: List[str] = []
     ours = read(boot.after.get(f"{FOLDER}/{PREFIX}{name}.nmconnection", ""))
+    routes = _lost_routes(profile, boot)
     for (section, key), value in sorted(profile.items()):
-        if ours.get((section, key)) == value or _expressed(section, key, value, name, boot):
+        if (section, key) in routes:
+            value = routes[section, key]
+            if not value:
+                continue
+        elif ours.get((section, key)) == value or _expressed(section, key, value, name, boot):
             continue
         text = setting(f"[{section}] {key}", value)
         settings.append(text)
@@ -209,12 +217,45 @@ def _in_family(key: str, value: str, family: int, boot: Boot) -> bool:
         return set(items) <= set(boot.desired.dns.servers if key == "dns" else boot.desired.dns.search)
     if match is None:
         return False
-    first: Optional[str] = items[0] if items else None
-    if match[1].startswith("address"):
+    if match[1].startswith("address") and not match[2]:
         gateways = [one for one in map(ip_of, items[1:]) if one not in ("", "0.0.0.0", "::")]
-        return first is not None and ip_of(first) in boot.addresses and all(map(boot.gateway, gateways))
-    if match[1].startswith("routing-rule"):
+        return bool(items) and ip_of(items[0]) in boot.addresses and all(map(boot.gateway, gateways))
+    if match[1].startswith("routing-rule") and not match[2]:
         return any(rule.family == family and f" priority {rule.priority} " in f" {' '.join(items)} " for rule in boot.rules)
-    if match[2]:
-        return True  # options belong to a route
-    return first is not None and network(first) in {route.destination for route in boot.desired.routes}
+    return bool(match[2])  # options of what is not a route
+
+
+def _lost_routes(profile: Profile, boot: Boot) -> Dict[Tuple[str, str], str]:
+    """Each key of a route, and of its value what the inventory does not have."""
+    found: Dict[Tuple[str, str], str] = {}
+    keys: List[Tuple[str, str]] = []
+    routes: List[Written] = []
+    for section, key in sorted(profile):
+        match = _NUMBERED.fullmatch(key) if section in ("ipv4", "ipv6") else None
+        if match is not None and match[1] in ("route", "routes") and not match[2]:
+            keys.append((section, key))
+            routes.append(_written(profile[section, key], profile.get((section, f"{key}_options"), "")))
+    for (section, key), one, lacking in zip(keys, routes, compare(routes, boot.desired.routes)):
+        options = profile.get((section, f"{key}_options"), "")
+        kept = [text for text in _options(options) if lacking is None or _ROUTE.get(text.partition("=")[0], text.partition("=")[0]) in lacking]
+        found[section, key] = profile[section, key] if lacking is None or "metric" in lacking else ""
+        found[section, f"{key}_options"] = ",".join(kept)
+    return found
+
+
+def _written(value: str, options: str) -> Written:
+    """A route is ``destination,gateway,metric`` with options of its own, such as ``mtu=1400,table=7`` (nm-settings-keyfile(5))."""
+    items = [one for one in re.split(r"[;,\s]+", value) if one]
+    gateway = ip_of(items[1]) if len(items) > 1 else ""
+    fields = {} if gateway in ("", "0.0.0.0", "::") else {"gateway": gateway}
+    metric = items[2] if len(items) > 2 else "" if gateway or len(items) < 2 else items[1]
+    fields.update({"metric": metric} if metric else {})
+    for option in _options(options):
+        key, _equals, text = option.partition("=")
+        if not key.startswith("lock-"):
+            fields[_ROUTE.get(key, key)] = text
+    return Written(items[0] if items else "", fields)
+
+
+def _options(text: str) -> List[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]

@@ -17,12 +17,13 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, 
 
 from ...limits import BadText
 from ..backends.base import HEAD
-from ..backends.netplan import FOLDER, MADE, SECTIONS, is_ours, without, yaml
+from ..backends.netplan import FOLDER, MADE, ROUTE_KEYS, SECTIONS, is_ours, without, yaml
 from ..backends.networkd import FOLDER as NETWORKD
 from ..macs import mac_of
-from ..model import Link, Observed
+from ..model import Desired, Link, Observed
 from .findings import CARDS, Boot, Findings, ip_of, kind_of, network, setting, word
 from .options import kept
+from .routes import Written, compare
 
 Load = Callable[[str, str], Any]
 """A YAML text and its path -> its value, all scalars as strings. Raises BadText."""
@@ -34,6 +35,8 @@ _NEUTRAL = frozenset(
     "match set-name interfaces id link dhcp4 dhcp6 dhcp-identifier accept-ra link-local macaddress renderer".split()
 )
 _NOTHING = ("", "false", "no", "off", "0")
+_ROUTE = {"via": "gateway", "from": "source", "on-link": "onlink", **{key: name for name, key in ROUTE_KEYS.items()}}
+"""The keys of a route, as ``routes.Written`` has them."""
 
 
 @dataclass(frozen=True)
@@ -233,11 +236,7 @@ def _lost(key: str, value: Any, name: str, boot: Boot) -> Iterator[str]:
         if not boot.gateway(str(value)):
             yield setting(key, str(value), ": ")
     elif key == "routes":
-        for entry in value if isinstance(value, list) else ():
-            there = {route.destination for route in desired.routes}
-            target = entry.get("to", "") if isinstance(entry, dict) else ""
-            if not target or network(str(target)) not in there and not (target == "default" and there & {"0.0.0.0/0", "::/0"}):
-                yield setting("routes", f"to {target}", ": ")
+        yield from _lost_routes(value if isinstance(value, list) else [], desired)
     elif key == "routing-policy":
         for entry in value if isinstance(value, list) else ():
             given = {str(part): str(text) for part, text in entry.items()} if isinstance(entry, dict) else {}
@@ -261,6 +260,19 @@ def _lost(key: str, value: Any, name: str, boot: Boot) -> Iterator[str]:
             yield setting(f"{key}.{inner}", text if isinstance(text, str) else _short(text), ": ")
     else:
         yield setting(key, value if isinstance(value, str) else _short(value), ": ")
+
+
+def _lost_routes(entries: List[Any], desired: Desired) -> Iterator[str]:
+    bodies = [{str(key): str(text) for key, text in entry.items()} if isinstance(entry, dict) else {} for entry in entries]
+    routes = [Written(body.get("to", ""), {_ROUTE.get(key, key): text for key, text in body.items() if key != "to"}) for body in bodies]
+    for body, one, lacking in zip(bodies, routes, compare(routes, desired.routes)):
+        target = body.get("to", "")
+        if not target or lacking is None:
+            words = [f"{key} {text}" for key, text in body.items() if key in ("via", "metric", "table")]
+            yield setting("routes", ", ".join([f"to {target}", *words]), ": ")
+        elif lacking:
+            words = [f"{key} {text}" for key, text in body.items() if _ROUTE.get(key, key) in lacking]
+            yield setting("routes", ", ".join([f"to {target}", *words]), ": ")
 
 
 def _short(value: Any) -> str:

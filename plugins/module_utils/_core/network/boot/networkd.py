@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..backends.base import present
-from ..backends.networkd import PREFIX, matches
+from ..backends.networkd import PREFIX, ROUTE_KEYS, matches
 from ..model import MAIN_TABLE, Desired, Interface
-from ..sections import Pairs, last, pairs
+from ..sections import Pairs, blocks, last, pairs
 from .findings import MOST, Boot, Findings, ip_of, kind_of, network, of_card, setting, word, written_networks
 from .options import kept
+from .routes import Written, compare
 
 FOLDERS: Tuple[str, ...] = tuple(
     f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
@@ -32,10 +33,16 @@ _NEUTRAL: Mapping[str, FrozenSet[str]] = {
         "IPv6DuplicateAddressDetection".split()
     ),
     "Address": frozenset(("DuplicateAddressDetection", "Broadcast")),
-    "Route": frozenset("GatewayOnLink Metric Scope Table Protocol".split()),
     "RoutingPolicyRule": frozenset(("Family", "Type")),
     "DHCPv4": frozenset(("ClientIdentifier",)),
 }
+_ROUTE: Mapping[str, str] = {
+    "Gateway": "gateway", "GatewayOnLink": "onlink", "GatewayOnlink": "onlink", "Metric": "metric", "PreferredSource": "source",
+    "Protocol": "protocol", "Scope": "scope", "Table": "table", "Type": "type", **{key: name for name, key in ROUTE_KEYS.items()},
+}  # fmt: skip
+"""The keys of [Route], as ``routes.Written`` has them."""
+_OF_A_LEASE = ("Destination", "Gateway", "GatewayOnLink", "GatewayOnlink", "Protocol", "Scope")
+"""What a route says by the gateway of a lease or an advertisement that the lease gives anyway."""
 _RULE: Mapping[str, Callable[[Boot], Set[str]]] = {
     "From": lambda boot: written_networks(rule.source for rule in boot.rules),
     "To": lambda boot: written_networks(rule.destination for rule in boot.rules),
@@ -120,7 +127,10 @@ def review(boot: Boot) -> Findings:
             texts = [boot.after.get(ours, ""), *(boot.existing[extra] for extra in with_drop_ins(ours, boot.existing)[1:])]
             keeping = {entry for text in texts for entry in pairs(text)}
             remedy = f"Add it to the inventory, or keep it in {ours}.d/keep.conf, which stays"
-            settings, needed = _lost(one, settings_of(path, boot.existing), keeping, boot, found, path, ours)
+            entries = [entry for entry in settings_of(path, boot.existing) if entry[0] != "Route"]
+            settings, needed = _lost(one, entries, keeping, boot, found, path, ours)
+            there = _routes_of([boot.existing[each] for each in with_drop_ins(path, boot.existing)])
+            settings += _lost_routes(there, _routes_of(texts[1:]), boot)
             if settings:
                 found.lost(path, one.name, settings, remedy, needed)
     _elsewhere(boot, networks, found)
@@ -152,10 +162,8 @@ def _expressed(one: Interface, section: str, key: str, value: str, boot: Boot) -
     desired: Desired = boot.desired
     if (section, key) in (("Network", "Address"), ("Address", "Address")):
         return ip_of(value) in boot.addresses
-    if (section, key) in (("Network", "Gateway"), ("Route", "Gateway")):
+    if (section, key) == ("Network", "Gateway"):
         return boot.gateway(value) or value.startswith("_")
-    if (section, key) == ("Route", "Destination"):
-        return network(value) in {route.destination for route in desired.routes}
     if section == "RoutingPolicyRule" and key in _RULE:
         return value.lower() in _RULE[key](boot)
     if (section, key) == ("Network", "DNS"):
@@ -167,6 +175,32 @@ def _expressed(one: Interface, section: str, key: str, value: str, boot: Boot) -
     if section in ("Bridge", "Bond") and kind_of(one.name, boot) == section.lower() and kept(boot, one.name, section.lower(), key, value):
         return True
     return "*" in neutral or key in neutral
+
+
+def _routes_of(texts: Sequence[str]) -> List[Dict[str, str]]:
+    """What each [Route] says. The last of a key counts, but there may be several next hops."""
+    found: List[Dict[str, str]] = []
+    for block in (block for text in texts for block in blocks(text) if block and block[0][0] == "Route"):
+        said: Dict[str, str] = {}
+        for _section, key, value in last(block):
+            said[key] = f"{said[key]} {value}" if key == "MultiPathRoute" and key in said else value
+        found.append({key: value for key, value in said.items() if value})
+    return found
+
+
+def _lost_routes(there: Sequence[Mapping[str, str]], kept_too: Sequence[Mapping[str, str]], boot: Boot) -> List[str]:
+    """``kept_too`` are those that drop-ins of our file have, which stay."""
+    rest = [one for one in there if one not in kept_too]
+    leased = [one for one in rest if one.get("Gateway", "").startswith("_")]
+    found = [setting(f"[Route] {key}", value) for one in leased for key, value in one.items() if key not in _OF_A_LEASE]
+    rest = [one for one in rest if one not in leased]
+    routes = [Written(one.get("Destination", ""), {_ROUTE.get(key, key): value for key, value in one.items() if key != "Destination"}) for one in rest]
+    for one, lacking in zip(rest, compare(routes, boot.desired.routes)):
+        for key, value in one.items():
+            elsewhere = key == "Gateway" and not boot.gateway(value)
+            if lacking is None or _ROUTE.get(key, key) in lacking or elsewhere:
+                found.append(setting(f"[Route] {key}", value))
+    return found
 
 
 def _elsewhere(boot: Boot, networks: Mapping[str, str], found: Findings) -> None:
