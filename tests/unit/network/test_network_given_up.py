@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rule that leaves the inventory leaves the kernel with the change, and not at the next boot only."""
+"""A rule, or a route that rejects, that leaves the inventory leaves the kernel with the change, and not at the next boot only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import Any, Dict, List, Mapping
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.review import after_changes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.given_up import given_up
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Observed, Rule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import marked, statics
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.given_up import given_up, given_up_routes
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Observed, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
@@ -29,6 +31,14 @@ from .namespace import Namespace
 from .test_network_rules import RULES, SIX, desired_of
 
 BACKENDS = [Ifupdown(), NetworkManager({})]
+ALL: List[Any] = [*BACKENDS, Networkd(), Netplan()]
+REJECTING = [
+    Route("10.0.0.0/8", "", type="unreachable"),
+    Route("10.0.0.0/8", "", type="unreachable", metric=50),
+    Route("10.0.0.0/8", "", type="blackhole", metric=50, table=77),
+    Route("2001:db8:9::/48", "", type="prohibit", metric=1024),
+    Route("0.0.0.0/0", "", type="blackhole", table=78),
+]
 OLD, NEW = Rule(111, 4, 11, source="192.0.2.11/32"), Rule(112, 4, 12, source="192.0.2.11/32")
 
 
@@ -85,6 +95,50 @@ def test_the_trial_has_the_rules_of_the_next_boot() -> None:
         namespace.close()
 
 
+def gone_routes(backend: Any, before: Desired, after: Desired, kernel: List[Route]) -> List[Route]:
+    written = backend.files(before)
+    return list(given_up_routes(Observed(routes=tuple(kernel)), written, after_changes(written, backend.changes(after, written))))
+
+
+@pytest.mark.parametrize("backend", ALL, ids=lambda backend: backend.name)
+@pytest.mark.parametrize("route", REJECTING, ids=str)
+def test_a_route_that_rejects_and_leaves_the_inventory_goes_alone(backend: Any, route: Route) -> None:
+    plain = with_rules(OLD)
+    every, others = replace(plain, routes=tuple(REJECTING)), [one for one in REJECTING if one != route]
+    assert gone_routes(backend, every, replace(every, routes=tuple(others)), REJECTING) == [route]
+    assert gone_routes(backend, replace(plain, routes=(route,)), plain, REJECTING) == [route]
+    assert gone_routes(backend, every, every, REJECTING) == []
+    assert gone_routes(backend, plain, plain, REJECTING) == []
+    assert gone_routes(backend, every, plain, [replace(route, protocol="bird"), replace(route, type="throw")]) == []
+
+
+def test_the_trial_has_no_route_that_the_next_boot_does_not_have() -> None:
+    namespace = Namespace()
+    if namespace.holder.poll() is not None:
+        pytest.skip("this user may not make a network namespace")
+    try:
+        namespace.clear(False)
+        lines = [f"route replace {one.type} {one.destination} metric {one.metric} table {one.table} proto static" for one in REJECTING]
+        namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+        observed, stays = namespace.observed(), tuple(REJECTING[1:])
+        wanted = replace(pinned(with_rules(), observed), routes=stays, given_up=(REJECTING[0],))
+        steps = plan(wanted, observed)
+        namespace.batch(steps.operations)
+        assert {one for one in namespace.observed().routes if not one.interface} == set(stays)
+        assert plan(wanted, namespace.observed()).operations == ()
+        namespace.batch(rollback(steps), force=True)
+        assert sorted(map(str, namespace.observed().routes)) == sorted(map(str, observed.routes))
+    finally:
+        namespace.close()
+
+
+def test_no_program_is_taken_for_the_owner_of_a_route_that_is_given_up() -> None:
+    """Else it would be put back after a reload of systemd-networkd."""
+    route = REJECTING[-1]
+    observed = marked(Observed(routes=(route,)), Desired(given_up=(route,)), frozenset())
+    assert statics(observed) == ()
+
+
 def test_the_steps_of_a_change_name_the_rule_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a host whose kernel and files are made up, since this machine's are not for trying."""
 
@@ -96,10 +150,11 @@ def test_the_steps_of_a_change_name_the_rule_that_goes(monkeypatch: pytest.Monke
     try:
         namespace.clear(False)
         namespace.run("ip", "rule", "add", "priority", "111", "from", "192.0.2.11/32", "lookup", "11")
+        namespace.run("ip", *"route add unreachable 10.0.0.0/8 proto static".split())
         observed = namespace.observed()
     finally:
         namespace.close()
-    monkeypatch.setattr(module, "boot_files", lambda backend: backend.files(with_rules(OLD)))
+    monkeypatch.setattr(module, "boot_files", lambda backend: backend.files(replace(with_rules(OLD), routes=tuple(REJECTING[:1]))))
     monkeypatch.setattr(module, "choose", lambda wanted, desired, seen: ("ifupdown", ""))
     monkeypatch.setattr(module, "boot_texts", lambda name: [])
     monkeypatch.setattr(module, "findings", lambda *given: module.Findings())
@@ -108,3 +163,4 @@ def test_the_steps_of_a_change_name_the_rule_that_goes(monkeypatch: pytest.Monke
     monkeypatch.setattr(network, "observe", lambda: observed)
     work = network.work({}, "ifupdown", (), True)
     assert "ip rule del priority 111 from 192.0.2.11/32 table 11" in work.steps(), (work.steps(), work.wrong)
+    assert "ip route del unreachable 10.0.0.0/8 proto static" in work.steps()

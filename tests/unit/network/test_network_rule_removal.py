@@ -85,7 +85,7 @@ def test_exactly_the_rule_that_is_absent_goes_and_all_come_back_from_everywhere(
     gone = data.draw(st.sampled_from(rules))
     assert obstacles(without(gone), namespace.observed()) == []
     steps = plan(without(gone), namespace.observed())
-    namespace.batch(steps.cleanup[: data.draw(st.integers(0, len(steps.cleanup)))])
+    namespace.batch(steps.switch[: data.draw(st.integers(0, len(steps.switch)))])
     namespace.batch(rollback(steps), force=True)
     assert there(namespace) == before
     enter(namespace, rules)
@@ -99,8 +99,8 @@ def test_rules_that_had_to_be_deleted_to_reach_one_come_back_in_their_order(name
     enter(namespace, [BY_CARD, FROM])
     before = there(namespace)
     steps = plan(without(FROM), namespace.observed())
-    assert [one.kind for one in steps.cleanup] == ["delete_rule", "delete_rule", "add_rule"]
-    namespace.batch(steps.cleanup[:count])
+    assert [one.kind for one in steps.switch] == ["delete_rule", "delete_rule", "add_rule"]
+    namespace.batch(steps.switch[:count])
     namespace.batch(rollback(steps), force=True)
     assert there(namespace) == before
 

@@ -89,11 +89,11 @@ def _replace(route: Route, observed: Observed, alike: List[int]) -> Operation:
 def _unwanted(route: Route, draft: Draft) -> bool:
     """Whether a route that is not asked for must go.
 
-    Only of interfaces that are asked for, and of these: what is asked to be absent, what was configured by a tool
+    What is given up, and else only of interfaces that are asked for, and of these: what is asked to be absent, what was configured by a tool
     (``proto static``), and a default route that nobody leases. What programs have entered is theirs.
     """
     absent = [one for one in draft.desired.routes if one.absent]
-    if all(any(_like(hop, one) for one in absent) for hop, _weight in split(route)):
+    if route in draft.desired.given_up or all(any(_like(hop, one) for one in absent) for hop, _weight in split(route)):
         return True
     managed = [draft.managed[name] for name in route.interfaces if name in draft.managed]
     if len(managed) < len(route.interfaces) or all(one.absent or goes_down(one.name, draft) for one in managed):
@@ -146,7 +146,7 @@ def plan_rules(draft: Draft) -> None:
             draft.switch.append(_rule_operation("add", rule, [one for one in gone if one.place == rule.place]))
     draft.switch += [_rule_operation("del", rule) for rule in gone if rule.place not in places]
     for one in removals(draft.desired, draft.observed):
-        draft.cleanup += _removed(one)
+        draft.switch += _removed(one)
     draft.notes += [f"the rule '{rule}' is not in the inventory and goes" for rule in gone if rule.selectors]
 
 

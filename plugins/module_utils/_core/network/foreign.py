@@ -63,7 +63,7 @@ def marked(observed: Observed, desired: Desired, known: FrozenSet[str], manageme
         name: tuple(replace(one, foreign=name in managed and _foreign(one, ours, known, desired.ignored)) for one in have)
         for name, have in observed.addresses.items()
     }
-    routes = tuple(replace(one, foreign=_unknown(one, known)) for one in observed.routes)
+    routes = tuple(replace(one, foreign=_unknown(one, known) and one not in desired.given_up) for one in observed.routes)
     return replace(observed, addresses=addresses, routes=routes)
 
 

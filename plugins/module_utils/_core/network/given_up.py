@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules that have left the inventory: the next boot will not have them, so the trial must not have them either.
+"""Rules and routes that have left the inventory: the next boot will not have them, so the trial must not have them either.
 
 systemd-networkd deletes the rules of its files itself. ifupdown and NetworkManager leave them in the kernel, where they would go on
-deciding while the change is tried, in front of those that the next boot has alone.
+deciding while the change is tried, in front of those that the next boot has alone. Routes of an interface are seen to by the plan; those
+of none (``REJECTING``) belong to whoever wrote them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Mapping, Tuple
 
-from .backends import ifupdown, networkmanager
-from .model import Desired, Observed, Rule
+from .backends import ifupdown, netplan, networkd, networkmanager
+from .model import Desired, Observed, Route, Rule
 
 _OURS = "/smallfleet-"
+_BY_HAND = ("boot", "static")
 
 
 def given_up(desired: Desired, observed: Observed, before: Mapping[str, str], after: Mapping[str, str]) -> Tuple[Rule, ...]:
@@ -26,6 +28,29 @@ def given_up(desired: Desired, observed: Observed, before: Mapping[str, str], af
     return tuple(rule for rule in there if _written(rule, before) and not _written(rule, after))
 
 
+def given_up_routes(observed: Observed, before: Mapping[str, str], after: Mapping[str, str]) -> Tuple[Route, ...]:
+    """The same of routes that reject, with every backend: what a program made is its own."""
+    there = [route for route in observed.routes if not route.interface and route.protocol in _BY_HAND]
+    return tuple(route for route in there if _has_route(route, before) and not _has_route(route, after))
+
+
 def _written(rule: Rule, files: Mapping[str, str]) -> bool:
     ends = (f" {ifupdown.rule_line(rule)}", f"={networkmanager.rule_line(rule)}")
     return any(line.endswith(ends) for path, text in files.items() if _OURS in path for line in text.splitlines())
+
+
+def _has_route(route: Route, files: Mapping[str, str]) -> bool:
+    route = replace(route, protocol="static")
+    line = f" {ifupdown.route_line(route)}"
+    for path, text in files.items():
+        if path.startswith(f"{networkd.FOLDER}/{networkd.PREFIX}"):
+            there = networkd.has_route(text, route)
+        elif netplan.is_ours(path):
+            there = netplan.has_route(text, route)
+        elif path.startswith(f"{networkmanager.FOLDER}/{networkmanager.PREFIX}"):
+            there = networkmanager.has_route(text, route)
+        else:
+            there = _OURS in path and any(one.endswith(line) for one in text.splitlines())
+        if there:
+            return True
+    return False

@@ -255,7 +255,7 @@ class Desired:
     """What is asked for of one host. Interfaces that are not named in it are nobody's business here.
 
     ``ignored`` are addresses and networks whose addresses programs may add to any interface, ``unwanted`` addresses that are
-    removed from every interface that is named.
+    removed from every interface that is named. ``given_up`` are routes of no interface that have left the inventory (see ``given_up``).
     """
 
     interfaces: Tuple[Interface, ...] = ()
@@ -264,6 +264,7 @@ class Desired:
     dns: Dns = Dns()
     ignored: Tuple[str, ...] = ()
     unwanted: Tuple[str, ...] = ()
+    given_up: Tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True)

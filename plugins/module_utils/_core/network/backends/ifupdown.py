@@ -21,7 +21,7 @@ from .._draft import address_words, route_words, rule_words
 from .._link_settings import born_with
 from .._links import vlan_words
 from ..link_options import VLAN_PROTOCOL
-from ..model import Desired, FileChange, Files, Interface, Rule
+from ..model import Desired, FileChange, Files, Interface, Route, Rule
 from ..vlans import by_default, default_pvid, filters, requests
 from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
 
@@ -165,8 +165,11 @@ def _filtering(interface: Interface) -> List[str]:
 
 
 def _routes(interface: Interface, desired: Desired) -> List[str]:
-    lines = [f"ip {' '.join(route_words('replace', route))}" for route in routes_of(interface, desired)]
-    return lines + [rule_line(rule) for rule in rules_of(interface, desired)]
+    return [route_line(route) for route in routes_of(interface, desired)] + [rule_line(rule) for rule in rules_of(interface, desired)]
+
+
+def route_line(route: Route) -> str:
+    return f"ip {' '.join(route_words('replace', route))}"
 
 
 def rule_line(rule: Rule) -> str:

@@ -212,6 +212,16 @@ def _route(route: Route) -> Dict[str, Any]:
     return one
 
 
+def has_route(text: str, route: Route) -> bool:
+    """Whether one of our files has exactly this route: the lines of ``yaml``, and none more of the same entry."""
+    lines, wanted = ([line.strip() for line in each.splitlines()] for each in (text, yaml([_route(route)])))
+    for start in (index for index, line in enumerate(lines) if line == wanted[0]):
+        following = lines[start + len(wanted) :][:1]
+        if lines[start : start + len(wanted)] == wanted and all(line.startswith("- ") or line.endswith(":") for line in following):
+            return True
+    return False
+
+
 def yaml(value: Any, indent: int = 0) -> str:
     """Dictionaries and lists in block style; JSON's scalars are YAML's. So are its strings, as keys that are more than a word."""
     space = "  " * indent

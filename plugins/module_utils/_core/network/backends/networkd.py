@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, Tuple
 
 from ..link_options import OF_A_BRIDGE, VLAN_PROTOCOL
 from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
-from ..sections import last, pairs
+from ..sections import blocks, last, pairs
 from ..vlans import span
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of
 
@@ -103,8 +103,8 @@ def _path(name: str, kind: str) -> str:
 
 
 def _text(sections: List[Section]) -> str:
-    blocks = [f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines) for name, lines in sections]
-    return HEAD + "\n".join(blocks)
+    parts = [f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines) for name, lines in sections]
+    return HEAD + "\n".join(parts)
 
 
 def _netdev(interface: Interface) -> List[Section]:
@@ -221,6 +221,12 @@ def _route(route: Route) -> List[Tuple[str, str]]:
     lines += [("PreferredSource", route.source)] if route.source else []
     lines += [(ROUTE_KEYS[key], str(value)) for key, value in route.attributes if key in ROUTE_KEYS]
     return lines
+
+
+def has_route(text: str, route: Route) -> bool:
+    """Whether one of our files has exactly this route."""
+    wanted = [("Route", key, value) for key, value in _route(route)]
+    return wanted in blocks(text)
 
 
 def _rule(rule: Rule) -> List[Tuple[str, str]]:

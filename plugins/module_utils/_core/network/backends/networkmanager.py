@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from uuid import NAMESPACE_DNS, uuid5
@@ -44,6 +45,7 @@ PORT_KEYS = {"cost": "path-cost", "hairpin": "hairpin-mode", "priority": "priori
 LACKS = Lacks("NetworkManager", port={"priority": ("0",)})  # to it, no priority
 _WITHOUT_STP = Lacks("NetworkManager without STP", bridge={option.key: () for option in STP})
 _WIRED = ("ethernet", "802-3-ethernet")
+_NUMBERED = re.compile(r"route([0-9]+)")
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
@@ -229,6 +231,14 @@ def _route(index: int, route: Route) -> List[Tuple[str, str]]:
     for key, value in route.attributes:
         options += [f"{key}={value}", *(["lock-cwnd=true"] if key == "cwnd" else [])] if key in ROUTE_KEYS else []
     return lines + ([(f"route{index}_options", ",".join(options))] if options else [])
+
+
+def has_route(text: str, route: Route) -> bool:
+    """Whether one of our profiles has exactly this route."""
+    found = settings(text, f"ipv{route.family}", "#")
+    wanted = [value for _key, value in _route(0, route)]
+    numbers = [match.group(1) for match in map(_NUMBERED.fullmatch, found) if match]
+    return any([*found[f"route{number}"], *found.get(f"route{number}_options", [])] == wanted for number in numbers)
 
 
 def rule_line(rule: Rule) -> str:
