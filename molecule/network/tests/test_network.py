@@ -154,6 +154,27 @@ def test_a_card_by_its_mac_is_found_and_another_of_its_names_is_answered_with_th
 
 
 @pytest.mark.drill
+def test_a_route_that_rejects_and_a_rule_leave_the_kernel_when_they_leave_the_inventory():
+    """By themselves: another rule of the same priority, which stands first and has more selectors, stays."""
+    rule = {"priority": 100, "ip_from": "198.18.0.77/32", "route_table": 77}
+    route = {"destination": "198.18.7.0/24", "route_type": "unreachable"}
+    status, said = ansible(*MOVER.change({**ON_BRIDGE, "routes": [*ON_BRIDGE["routes"], route], "rules": [rule]}))
+    assert status == 0, said
+    shown = MOVER.on("ip route; ip rule")
+    assert "unreachable 198.18.7.0/24" in shown and "from 198.18.0.77 lookup 77" in shown
+    MOVER.on(
+        "while ip rule del priority 100 2>/dev/null; do :; done; ip rule add priority 100 from 198.18.0.77 oif br0 lookup 77; "
+        "ip rule add priority 100 from 198.18.0.77 lookup 77 protocol static"
+    )
+    status, said = ansible(*MOVER.change({**ON_BRIDGE, "rules": [{**rule, "state": "absent"}]}))
+    shown = MOVER.on("ip route; ip rule")
+    MOVER.on("while ip rule del priority 100 2>/dev/null; do :; done")
+    assert status == 0, said
+    assert "unreachable" not in shown and "100:\tfrom 198.18.0.77 oif br0 lookup 77" in shown and shown.count("100:") == 1
+    as_before()
+
+
+@pytest.mark.drill
 def test_a_wrong_gateway_is_found_by_the_check_and_rolled_back_at_once():
     wrong = {**ON_BRIDGE, "routes": [{**ON_BRIDGE["routes"][0], "next_hop_address": "198.18.0.99"}]}
     status, said = ansible(*MOVER.change(wrong, rollback_timeout=10))

@@ -65,7 +65,7 @@ def moved_routes(desired: Desired, observed: Observed, ends: Mapping[str, Tuple[
     for route in (one for one in observed.routes if _moves(one)):
         where = {name: heir(name, desired, observed) if name in managed else name for name in route.interfaces}
         if any(name != after for name, after in where.items()):
-            hops = [(replace(hop, interface=where[hop.interface]), weight) for hop, weight in split(route)]
+            hops = [(replace(hop, interface=where[hop.interface], nhid=0), weight) for hop, weight in split(route)]  # a next hop object stays
             if all(hop.interface and _reached(hop, ends.get(hop.interface, ())) for hop, _weight in hops):
                 found += merged(hops)
     return found

@@ -90,10 +90,12 @@ def address_words(verb: str, name: str, address: Address) -> Words:
 
 def route_words(verb: str, route: Route) -> Words:
     """``ip route VERB``; the family follows from the destination, since a line of a batch cannot say ``-6``."""
-    words: Words = ("route", verb, *([] if route.interface else [route.type]), route.destination)
-    if route.gateway:
+    words: Words = ("route", verb, *([] if route.interface else [route.type]), route.destination, *route.selectors)
+    if route.nhid:
+        words += ("nhid", str(route.nhid))
+    if route.gateway and not route.nhid:
         words += ("via", route.gateway)
-    if route.interface and not route.hops:
+    if route.interface and not route.hops and not route.nhid:
         words += ("dev", route.interface)
     if route.metric:
         words += ("metric", str(route.metric))
@@ -107,9 +109,9 @@ def route_words(verb: str, route: Route) -> Words:
             words += ("expires", str(route.expires))
         for name, value in route.attributes:
             words += (name, *(["lock"] if name == "cwnd" else []), str(value))  # a clamp that is not locked does nothing
-        if route.onlink:
+        if route.onlink and not route.nhid:
             words += ("onlink",)
-    for hop in route.hops:
+    for hop in () if route.nhid else route.hops:
         words += ("nexthop", "via", hop.gateway) if hop.gateway else ("nexthop",)
         words += ("dev", hop.interface)
         if verb != "del":

@@ -11,12 +11,12 @@ from typing import Dict, Iterable, List, Sequence, Tuple
 
 from .model import Hop, Route
 
-Key = Tuple[str, int, int]
+Key = Tuple[str, int, int, Tuple[str, ...]]
 
 
 def route_key(route: Route) -> Key:
     """What the kernel goes by when it replaces a route."""
-    return (route.destination, route.metric, route.table)
+    return (route.destination, route.metric, route.table, route.selectors)
 
 
 def merged(entries: Iterable[Tuple[Route, int]]) -> Tuple[Route, ...]:

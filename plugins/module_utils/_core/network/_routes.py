@@ -29,7 +29,7 @@ def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
                 for route in observed.routes:
                     if route.interfaces != (name,) or route.family != family or not _leased(route):
                         continue
-                    moved = taken(replace(route, interface=interface.name), wish)
+                    moved = taken(replace(route, interface=interface.name, nhid=route.nhid if name == interface.name else 0), wish)
                     if (moved == route and name == interface.name) or interface.absent or refused(moved, wish):
                         continue
                     if wish.dynamic and route_key(moved) not in [route_key(one) for one in found]:
@@ -74,7 +74,7 @@ def _as_wanted(one: Route, route: Route, draft: Draft) -> bool:
             return False
     if one.protocol in LEASED:
         return route.source in ("", one.source) and set(route.attributes) <= set(one.attributes)
-    return (one.source, one.attributes) == (route.source, route.attributes)
+    return (one.source, one.attributes, one.undescribed) == (route.source, route.attributes, route.undescribed)
 
 
 def _replace(route: Route, observed: Observed, alike: List[int]) -> Operation:
@@ -95,6 +95,8 @@ def _unwanted(route: Route, draft: Draft) -> bool:
     absent = [one for one in draft.desired.routes if one.absent]
     if route in draft.desired.given_up or all(any(_like(hop, one) for one in absent) for hop, _weight in split(route)):
         return True
+    if route.undescribed and route.protocol in ("boot", "static"):
+        return False  # no inventory can have it
     managed = [draft.managed[name] for name in route.interfaces if name in draft.managed]
     if len(managed) < len(route.interfaces) or all(one.absent or goes_down(one.name, draft) for one in managed):
         return False  # not ours, or it goes with its interfaces
@@ -108,8 +110,8 @@ def _unwanted(route: Route, draft: Draft) -> bool:
 
 def _like(route: Route, absent: Route) -> bool:
     return (
-        (route.destination, route.interface, route.table, route.type)
-        == (absent.destination, absent.interface, absent.table, absent.type)
+        (route.destination, route.interface, route.table, route.type, route.selectors)
+        == (absent.destination, absent.interface, absent.table, absent.type, absent.selectors)
         and absent.gateway in ("", route.gateway)
         and absent.metric in (0, METRIC_IPV6, route.metric)
     )

@@ -218,10 +218,15 @@ def _routes(observed: Observed, interfaces: Sequence[Interface], left: List[str]
         unable = [name for name in route.interfaces if (name, route.family) not in able]
         if route.protocol not in _BY_HAND:
             left.append(f"the route {route}: a program made it (protocol {route.protocol}), and it stays")
+        elif route.undescribed:
+            what = " and ".join(route.undescribed)
+            left.append(f"the route {route}: network_routes cannot describe its {what}, and it stays as long as this host runs")
         elif unable:
             left.append(f"the route {route}: {unable[0]} is not in it, or has no IPv{route.family} address")
         else:
             found.append(replace(route, protocol="static", expires=0))
+    stays = "network_routes cannot describe it, and it stays as long as this host runs"
+    left += [f"the route {text}: {stays}" for name, text in observed.unmodelled if not name or name in named]
     return tuple(found)
 
 

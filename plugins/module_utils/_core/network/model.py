@@ -160,7 +160,9 @@ class Route:
     ``type`` is unicast or one of ``REJECTING``; such a route has no interface. ``source`` is the address
     to send from, ``attributes`` are those of ``ROUTE_ATTRIBUTES`` that are set, in that order.
 
-    A route of several ``hops`` (see ``_hops.with_hops``) has the interface of the first one, and no gateway.
+    A route of several ``hops`` (see ``_hops.with_hops``) has the interface of the first one, and no gateway. ``selectors`` are words
+    of ip-route(8) by which the kernel tells it from others to its destination (``tos``, ``from``), ``nhid`` is the number of its next
+    hop object, 0 for none, and ``beyond`` names what else the inventory cannot say. All are known of observed routes only.
     """
 
     destination: str
@@ -177,6 +179,14 @@ class Route:
     hops: Tuple[Hop, ...] = ()
     attributes: Tuple[Tuple[str, int], ...] = field(default=(), compare=False)
     foreign: bool = field(default=False, compare=False)
+    selectors: Tuple[str, ...] = ()
+    nhid: int = field(default=0, compare=False)
+    beyond: Tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def undescribed(self) -> Tuple[str, ...]:
+        """What it has that no variable can say, without which it would be another route."""
+        return (*self.selectors[::2], *(["nhid"] if self.nhid else []), *self.beyond)
 
     @property
     def family(self) -> int:
@@ -187,7 +197,8 @@ class Route:
         return tuple(hop.interface for hop in self.hops) or ((self.interface,) if self.interface else ())
 
     def __str__(self) -> str:
-        more = f" metric {self.metric}" if self.metric else ""
+        more = f" {' '.join(self.selectors)}" if self.selectors else ""
+        more += f" metric {self.metric}" if self.metric else ""
         more += f" table {self.table}" if self.table != MAIN_TABLE else ""
         if not self.interface:
             return f"{self.type} {self.destination}{more}"
@@ -304,7 +315,8 @@ class Observed:
     """The kernel's network. ``addresses`` are in the kernel's order, which decides what is primary; ``routes`` are
     those that somebody made. ``ipv6``: the kernel speaks IPv6 at all.
     ``vlans`` are those of bridges and their ports, by interface; there are none where the kernel cannot filter VLANs.
-    ``opaque``: interface and destination of each route that ip(8) prints in other words than it takes.
+    ``opaque``: interface and destination of each route that ip(8) prints in other words than it takes. ``unmodelled``: interface
+    and text of each that was entered by hand and is no ``Route``, such as ``throw`` and one with a next hop of the other family.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -314,6 +326,7 @@ class Observed:
     ipv6: bool = True
     vlans: Mapping[str, Tuple[Vlan, ...]] = field(default_factory=dict)
     opaque: Tuple[Tuple[str, str], ...] = ()
+    unmodelled: Tuple[Tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ PROTOCOLS: Mapping[str, str] = {"1": "redirect", "2": "kernel", "3": "boot", "4"
 LOCAL_TABLE = 255
 _UNICAST = "1"
 _TYPES = {_UNICAST: "unicast", "6": "blackhole", "7": "unreachable", "8": "prohibit"}
+_OTHER_TYPES = {"2": "local", "3": "broadcast", "4": "anycast", "5": "multicast", "9": "throw", "10": "nat"}
 _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _KERNEL_PROTOCOLS = (0, 1, 2, 3)  # IFAPROT_* of linux/if_addr.h, which ip(8) prints as 0x1 to 0x3
@@ -59,7 +60,9 @@ def observe(printed: Mapping[str, str]) -> Observed:
             for name in [entry.text("ifname")]
             if name in links
         }
-        opaque = sorted({pair for key in ("routes4", "routes6") for entry in entries[key] for pair in _opaque(entry)})
+        every_route = [*entries["routes4"], *entries["routes6"]]
+        opaque = sorted({pair for entry in every_route for pair in _opaque(entry)})
+        unmodelled = tuple(pair for entry in every_route for pair in _unmodelled(entry))
         rules = [*_rules(entries["rules4"], 4), *_rules(entries["rules6"], 6)]
         vlans = read_vlans(entries["vlans"])
     except Unreadable:
@@ -67,7 +70,7 @@ def observe(printed: Mapping[str, str]) -> Observed:
     except ValueError as error:  # BadText is one, and ipaddress raises it
         raise Unreadable(f"ip -json printed what this version does not know: {excerpt(str(error), 200)[1:-1]}") from None
     ipv6 = any("inet6_addr_gen_mode" in entry for entry in entries["links"])
-    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6, vlans, tuple(opaque))
+    return Observed(links, addresses, tuple(routes), tuple(rules), ipv6, vlans, tuple(opaque), unmodelled)
 
 
 def _opaque(route: Entry) -> Iterator[Tuple[str, str]]:
@@ -224,8 +227,8 @@ def _routes(entries: Sequence[Entry], family: int) -> Iterator[Route]:
         if not kind or table == LOCAL_TABLE or (protocol == "kernel" and "gateway" not in entry):
             continue  # what has a gateway was entered by somebody: ifupdown2 says that its default route is the kernel's
         ways = (entry.entries("nexthops") or [entry]) if kind == "unicast" else []
-        if any("dev" not in way or "via" in way for way in ways):
-            continue  # a next hop of the other family, or one that goes nowhere
+        if not all(map(_modelled, ways)):
+            continue
         route = Route(
             destination=_destination(entry.text("dst"), family),
             interface="",
@@ -236,8 +239,35 @@ def _routes(entries: Sequence[Entry], family: int) -> Iterator[Route]:
             expires=max(1, entry.integer("expires")) if "expires" in entry else 0,
             type=kind,
             attributes=_attributes(entry),
+            selectors=tuple(word for key in ("tos", "from") if key in entry for word in (key, entry.scalar(key))),
+            nhid=entry.integer("nhid", 0),
+            beyond=_beyond(entry, ways),
         )
         yield with_hops(route, [_hop(way) for way in ways]) if ways else route
+
+
+def _modelled(way: Entry) -> bool:
+    """Whether a next hop goes somewhere, and is of the route's own family."""
+    return "dev" in way and "via" not in way
+
+
+def _unmodelled(entry: Entry) -> Iterator[Tuple[str, str]]:
+    """Interface and text of a route that was entered by hand and is none of those of ``_routes``."""
+    kind = entry.scalar("type", _UNICAST)
+    ways = entry.entries("nexthops") or [entry]
+    if PROTOCOLS.get(entry.scalar("protocol", "")) not in ("boot", "static") or entry.integer("table", 254) == LOCAL_TABLE:
+        return
+    if kind not in _TYPES or kind == _UNICAST and not all(map(_modelled, ways)):
+        hops = "".join(f" via {way.entry('via').text('host', '')}" for way in ways if "via" in way)
+        yield ways[0].text("dev", ""), f"{'' if kind == _UNICAST else f'{_OTHER_TYPES.get(kind, kind)} '}{entry.text('dst')}{hops}"
+
+
+def _beyond(route: Entry, ways: Sequence[Entry]) -> Tuple[str, ...]:
+    """What a route has that neither the model nor its selectors say."""
+    found = ["encap"] if any("encap" in way for way in (route, *ways)) else []
+    found += ["realm"] if "flow" in route else []
+    found += ["pref"] if route.scalar("pref", "medium") != "medium" else []
+    return (*found, *(name for metrics in route.entries("metrics") for name in sorted(metrics.keys()) if name not in ROUTE_ATTRIBUTES))
 
 
 def _hop(entry: Entry) -> Hop:

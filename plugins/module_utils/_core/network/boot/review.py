@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, Mapping, Optional
 
 from ..model import Files
-from . import interfaces5, keyfiles, netplan, networkd, others, udev
+from . import interfaces5, keyfiles, netplan, networkd, others, udev, undescribed
 from .findings import Boot, Findings
 from .drift import drifted
 from .rewriters import Writers, rewritten
@@ -44,7 +44,7 @@ def review(
         found = netplan.review(boot, load)
     else:
         found = networkd.review(boot)
-    known = rewritten(files, writers)
-    problems = [*known, *found.problems, *udev.renamed(boot, names or {})]
-    warnings = [*found.warnings, *drifted(boot, kernel, names or {}), *others.warnings(files, boot, writers, bool(known))]
+    known, beyond = rewritten(files, writers), undescribed.review(boot)
+    problems = [*known, *found.problems, *beyond.problems, *udev.renamed(boot, names or {})]
+    warnings = [*beyond.warnings, *found.warnings, *drifted(boot, kernel, names or {}), *others.warnings(files, boot, writers, bool(known))]
     return Findings(list(dict.fromkeys(problems)), list(dict.fromkeys(warnings)))
