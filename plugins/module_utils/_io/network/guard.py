@@ -37,7 +37,7 @@ UPTIME = "/proc/uptime"
 KILLED = ("Restart=on-abnormal", "RestartSec=3s")
 """What systemd does when a rollback is killed in the middle, as where memory is short (systemd.service(5)): each may run again."""
 BEGIN = f'/bin/sh "$0/switch.sh"; exec /bin/sh "$0/{WATCH}"'
-"""Makes the change of a folder, and then watches over its timer until it is confirmed or taken back."""
+"""Makes the change of a folder, and then watches over its timer until it is confirmed or rolled back."""
 LEAST_ROOM = 1 << 18
 """Bytes in /run without which it is called full."""
 

@@ -52,6 +52,7 @@ from .boot import backends, boot_files, findings
 from .conflicts import Conflicts
 from .foreign import boot_texts, networkd_conf
 from .guard import Guard, Record, Refused
+from .kernel_support import lacking
 from .observe import active, read_kernel, unwritable
 from .programs import ACCEPT_RA, NETWORKD, claims, connections, kernel_values, look
 from .programs import NETWORKMANAGER as MANAGER
@@ -140,7 +141,7 @@ class HostNetwork:
         known = mentioned([*existing.values(), *boot_texts(name)])
         observed = marked(observed, desired, known, management)
         wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]
-        wrong += [str(one) for one in unsupported(name, desired)]
+        wrong += [*map(str, unsupported(name, desired)), *lacking(self._runner, desired, observed)]
         shown = Networkd().files(desired) if name in SHOWN else {}
         leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
         clients = clients_to_end(name, desired, seen)
