@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guarded change against a model of the node, cut off after every step, once more while it is taken back."""
+"""The guarded change against a model of the node, cut off after every step, once more while it is rolled back."""
 
 from __future__ import annotations
 

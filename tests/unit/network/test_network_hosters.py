@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every example of docs/network-hosters.md is planned, written for each backend, and applied to a real kernel and taken back."""
+"""Every example of docs/network-hosters.md is planned, written for each backend, and applied to a real kernel and rolled back."""
 
 from __future__ import annotations
 

@@ -21,6 +21,12 @@ _OURS = "/smallfleet-"
 _BY_HAND = ("boot", "static")
 
 
+def with_given_up(desired: Desired, observed: Observed, before: Mapping[str, str], after: Mapping[str, str]) -> Desired:
+    """The same with both, so that the plan deletes them."""
+    rules = (*desired.rules, *given_up(desired, observed, before, after))
+    return replace(desired, rules=rules, given_up=given_up_routes(observed, before, after))
+
+
 def given_up(desired: Desired, observed: Observed, before: Mapping[str, str], after: Mapping[str, str]) -> Tuple[Rule, ...]:
     """Those of the kernel that our files (path and content) have ``before`` the change and not ``after`` it, to be absent."""
     places = {rule.place for rule in desired.rules}

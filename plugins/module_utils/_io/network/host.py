@@ -31,7 +31,7 @@ from ..._core.network.foreign import (
     statics,
 )
 from ..._core.network.foreign_script import Foreign
-from ..._core.network.given_up import given_up, given_up_routes
+from ..._core.network.given_up import with_given_up
 from ..._core.network.guard_change import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable
 from ..._core.network.guard_record import (
     read_desired,
@@ -135,9 +135,7 @@ class HostNetwork:
         backend = backends(observed)[name]
         existing = boot_files(backend)
         files = backend.changes(desired, existing)
-        after = after_changes(existing, files)
-        rules = (*desired.rules, *given_up(desired, observed, existing, after))
-        desired = replace(desired, rules=rules, given_up=given_up_routes(observed, existing, after))
+        desired = with_given_up(desired, observed, existing, after_changes(existing, files))
         known = mentioned([*existing.values(), *boot_texts(name)])
         observed = marked(observed, desired, known, management)
         wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]
