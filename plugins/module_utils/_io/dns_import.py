@@ -20,7 +20,7 @@ from .._core.dns.model import Key, RRset, ZoneContents
 from .._core.dns.plan import Refused
 from .._core.dns.record_types import SERVER, SIGNING, TYPES
 from .._core.dns.zonefile import BadZoneFile, read_zone_file
-from .._core.limits import MIB, BadText, Limits, excerpt
+from .._core.limits import MIB, BadText, Limits
 from .dns_wire import canonical_text, read_name, read_value
 from .files import FileStore, NotText
 from .option_files import read_option

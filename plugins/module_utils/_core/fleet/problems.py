@@ -78,7 +78,10 @@ def _variable(problem: Problem) -> str:
 
 
 def _is_around(problem: Problem, blank: Problem) -> bool:
-    """Whether a problem is at a place without a value, in it, or at what it is in. nmstate's keys are read with ``_`` and with ``-``. What holds for the fleet may be noted at a host, and the other way round."""
+    """Whether a problem is at a place without a value, in it, or at what it is in.
+
+    nmstate's keys are read with ``_`` and with ``-``. What holds for the fleet may be noted at a host, and the other way round.
+    """
     if problem.host and blank.host and problem.host != blank.host:
         return False
     variable, path = problem.variable.replace("_", "-"), blank.variable.replace("_", "-")

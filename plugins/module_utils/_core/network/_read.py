@@ -10,7 +10,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from ..fleet.problems import BLANK
 from ..fleet.values import Notes, integer, kind, shown, truth

@@ -224,7 +224,7 @@ def _rules(desired: Desired, observed: Observed) -> Iterator[str]:
         if rule.protocol not in ("", *_BY_HAND):
             yield f"{where} a program made it (protocol {rule.protocol}). {remedy}"
     for removal in removals(desired, observed):
-        absent = next(rule for rule in reversed(removal.deleted) if rule not in removal.restored)
+        absent = [rule for rule in removal.deleted if rule not in removal.restored][-1]
         unknown = next((rule for rule in removal.restored if rule.selectors), None)
         if unknown is not None:
             yield (

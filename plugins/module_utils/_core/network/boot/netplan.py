@@ -21,7 +21,7 @@ from ..backends.netplan import FOLDER, MADE, ROUTE_KEYS, SECTIONS, is_ours, with
 from ..backends.networkd import FOLDER as NETWORKD
 from ..macs import mac_of
 from ..model import Desired, Link, Observed
-from .findings import CARDS, Boot, Findings, ip_of, kind_of, network, setting, word
+from .findings import CARDS, Boot, Findings, ip_of, kind_of, setting, word
 from .options import kept
 from .routes import Written, compare
 

@@ -12,7 +12,7 @@ from ..backends.base import present
 from ..backends.networkd import PREFIX, ROUTE_KEYS, matches
 from ..model import MAIN_TABLE, Desired, Interface
 from ..sections import Pairs, blocks, last, pairs
-from .findings import MOST, Boot, Findings, ip_of, kind_of, network, of_card, setting, word, written_networks
+from .findings import MOST, Boot, Findings, ip_of, kind_of, of_card, setting, word, written_networks
 from .options import kept
 from .routes import Written, compare
 
