@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import subprocess
+import time
 from contextlib import contextmanager
 from typing import Iterator, Sequence, Tuple
 
@@ -21,6 +22,8 @@ UNMANAGED = "eth9"
 ROOT = os.geteuid() == 0
 UNSHARE = ["unshare", "--net"] if ROOT else ["unshare", "--user", "--map-root-user", "--net"]
 CLONE_NEWNET = 0x40000000
+CARRIER_TIMEOUT = 60.0
+"""In seconds. It takes the kernel up to one, and a busy machine longer."""
 setns = ctypes.CDLL(None, use_errno=True).setns
 
 
@@ -72,7 +75,7 @@ class Namespace:
         return observe({key: self.run(*words) if key in looked else "[]" for key, words in COMMANDS.items()}).rules
 
     def clear(self, promote: bool) -> None:
-        """Only the cards, each of which is one end of a pair, and are up."""
+        """Only the cards, each of which is one end of a pair, up and with a carrier."""
         there = re.findall(r"^\d+: ([^@:]+)", self.run("ip", "-o", "link"), re.MULTILINE)
         lines = [f"link delete dev {name}" for name in there if name != "lo"]
         self.run("ip", "-force", "-batch", "-", text="".join(f"{line}\n" for line in lines), check=False)
@@ -88,6 +91,19 @@ class Namespace:
             if rule.priority in (100, 101):
                 self.run("ip", f"-{rule.family}", "rule", "del", "priority", str(rule.priority))
         self.run("sh", "-c", f"echo {int(promote)} > /proc/sys/net/ipv4/conf/all/promote_secondaries")
+        self._wait_for_carriers()
+
+    def _wait_for_carriers(self) -> None:
+        """The kernel reports a carrier some time after the link is up (net/core/link_watch.c). IPv6 gives an interface no connected
+        routes before: it needs operstate UP and a queue (addrconf_link_ready in net/ipv6/addrconf.c).
+        """
+        deadline = time.monotonic() + CARRIER_TIMEOUT
+        while True:
+            links = [line.partition(" link/")[0] for line in self.run("ip", "-o", "link", "show", "type", "veth", "up").splitlines()]
+            waiting = [line for line in links if "LOWER_UP" not in line or " state UP " not in line or " qdisc noop " in line]
+            if not waiting:
+                return
+            assert time.monotonic() < deadline, f"no carrier after {CARRIER_TIMEOUT} seconds: {waiting}"
 
     def close(self) -> None:
         self.holder.kill()
