@@ -6,7 +6,8 @@
 
 It has the habits that make a change of the network hard: secondary addresses go with their primary, routes with the
 last IPv4 address or with their source address, everything of IPv6 when an interface goes down; a bond takes no
-port that is up, a card with a macvtap joins nothing, a VLAN is not larger than what it stands on.
+port that is up, a card with a macvtap joins nothing, a VLAN is not larger than what it stands on; the MTU of a bridge follows
+its ports until somebody changes it, and that of an IPv6 route its interface.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ class Failed(Exception):
 
 
 class Kernel:
-    """``promote`` is the sysctl net.ipv4.conf.all.promote_secondaries."""
+    """``promote`` is the sysctl net.ipv4.conf.all.promote_secondaries, ``fixed`` are the bridges whose MTU does not follow their ports
+    since somebody has changed it (BROPT_MTU_SET_BY_USER), which the kernel does not tell; others are where it is not that of their ports.
+    """
 
-    def __init__(self, observed: Observed, promote: bool = False) -> None:
+    def __init__(self, observed: Observed, promote: bool = False, fixed: Iterable[str] = ()) -> None:
         self.links: Dict[str, Link] = dict(observed.links)
         self.addresses: Dict[str, List[Address]] = {name: list(observed.addresses.get(name, ())) for name in self.links}
         self.routes: List[Route] = list(observed.routes)
@@ -51,6 +54,8 @@ class Kernel:
         self.vlans: Dict[str, Tuple[Vlan, ...]] = dict(observed.vlans)
         self.pairs: Dict[str, str] = {}
         self.promote = promote
+        lowest = {one.name: self._lowest(one.name) for one in self.links.values() if one.kind == "bridge"}
+        self.fixed = {*fixed, *(name for name, mtu in lowest.items() if self.links[name].mtu != mtu)}
 
     def observed(self) -> Observed:
         addresses = {name: tuple(self.addresses.get(name, ())) for name in self.links}
@@ -126,6 +131,8 @@ class Kernel:
     def _delete_link(self, words: List[str]) -> None:
         name = words[1]
         self._link(name)
+        over = {self.links[gone].master for gone in (name, self.pairs.get(name, "")) if gone in self.links}
+        self.fixed.discard(name)
         for gone in [name, self.pairs.get(name, ""), *(one.name for one in self.links.values() if one.lower == name)]:
             if gone in self.links:
                 del self.links[gone]
@@ -135,6 +142,8 @@ class Kernel:
         for port in [one for one in self.links.values() if one.master == name]:
             self.vlans.pop(port.name, None)
             self.links[port.name] = replace(port, master="", port_options={}, up=port.up and not self._is(name, "bond"))
+        for bridge in over:
+            self._follow_ports(bridge)
 
     def _is(self, name: str, kind: str) -> bool:
         return name in self.links and self.links[name].kind == kind
@@ -154,6 +163,7 @@ class Kernel:
             bonded = self._is(link.master, "bond")
             self.links[name] = replace(link, master="", port_options={})
             self.vlans.pop(name, None)
+            self._follow_ports(link.master)
             if bonded:
                 self._down(self.links[name])
         elif verb == "mtu":
@@ -191,6 +201,8 @@ class Kernel:
         self.vlans.pop(link.name, None)
         if bridge and "vlan_default_pvid" in self.links[master].options:  # not every kernel can filter VLANs
             self.vlans[link.name] = by_default(int(self.links[master].options["vlan_default_pvid"]))
+        self._follow_ports(link.master)
+        self._follow_ports(master)
 
     def _default_pvid(self, bridge: Link, number: int) -> None:
         """As __br_vlan_set_default_pvid: who has the old one as its own loses it, and who has none gets the new one."""
@@ -222,10 +234,36 @@ class Kernel:
     def _mtu(self, link: Link, mtu: int) -> None:
         if link.kind == "vlan" and mtu > self.links[link.lower].mtu:
             raise Failed("ERANGE")
-        self.links[link.name] = replace(link, mtu=mtu)
+        if link.kind == "bridge" and link.mtu != mtu:
+            self.fixed.add(link.name)
+        self._change_mtu(link.name, mtu)
+
+    def _change_mtu(self, name: str, mtu: int) -> None:
+        link = self.links[name]
+        if link.mtu == mtu:
+            return
+        self.links[name] = replace(link, mtu=mtu)
+        self.routes = [self._with_mtu(route, link.mtu, mtu) if route.interface == name else route for route in self.routes]
         for one in list(self.links.values()):
-            if one.lower == link.name and one.kind == "vlan" and one.mtu > mtu:
-                self.links[one.name] = replace(one, mtu=mtu)
+            if one.lower == name and one.kind == "vlan" and one.mtu > mtu:
+                self._change_mtu(one.name, mtu)
+        self._follow_ports(link.master)
+
+    @staticmethod
+    def _with_mtu(route: Route, before: int, mtu: int) -> Route:
+        """As fib6_nh_mtu_change in net/ipv6/route.c, where ``before`` is the interface's net.ipv6.conf.*.mtu. IPv4 does no such thing."""
+        known = dict(route.attributes)
+        if route.family == 4 or "mtu" not in known or "lock" in route.beyond or not (known["mtu"] >= mtu or known["mtu"] == before):
+            return route
+        return replace(route, attributes=tuple((name, mtu if name == "mtu" else value) for name, value in route.attributes))
+
+    def _follow_ports(self, bridge: str) -> None:
+        """As br_mtu_auto_adjust in net/bridge/br_if.c."""
+        if self._is(bridge, "bridge") and bridge not in self.fixed:
+            self._change_mtu(bridge, self._lowest(bridge))
+
+    def _lowest(self, bridge: str) -> int:
+        return min((one.mtu for one in self.links.values() if one.master == bridge), default=1500)
 
     def _down(self, link: Link) -> None:
         self.links[link.name] = replace(link, up=False)

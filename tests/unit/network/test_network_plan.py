@@ -95,7 +95,7 @@ def layouts(draw: st.DrawFn, tagged: bool = True) -> Desired:
         made = next((one for one in found if one.name == name), Interface(name))
         if made in found:
             found.remove(made)
-        found.append(replace(made, mtu=mtu, **mine))
+        found.append(replace(made, mtu=mtu if kind in ("bond", "both") else draw(st.sampled_from([mtu, mtu, None, 1500])), **mine))
     if tagged and draw(st.booleans()):
         found.append(Interface("vlan5", "vlan", base=home, vlan_id=5, **families([Address("203.0.113.5", 24)], False)))
     routes = [replace(route, interface=home) for route in GATEWAYS]
@@ -120,6 +120,8 @@ SPECIAL = [
     Route("203.0.113.192/27", "", type="blackhole"),
     Route("203.0.113.192/27", "", type="prohibit"),
     Route("2001:db8:b::/64", "", "2001:db8::9", metric=1024, attributes=(("mtu", 1400),)),
+    Route("2001:db8:b::/64", "", "2001:db8::9", metric=1024, attributes=(("mtu", 1500),)),
+    Route("2001:db8:b::/64", "", metric=1024, attributes=(("mtu", 9000),), hops=(Hop("", "2001:db8::9"), Hop("", "2001:db8::8"))),
     Route("2001:db8:b::/64", "", metric=1024, hops=(Hop("", "2001:db8::9"), Hop("", "2001:db8::8", 2))),
     Route("2001:db8:b::/64", "", metric=1024, type="unreachable"),
 ]

@@ -66,7 +66,7 @@ def moved_routes(desired: Desired, observed: Observed, ends: Mapping[str, Tuple[
         where = {name: heir(name, desired, observed) if name in managed else name for name in route.interfaces}
         if any(name != after for name, after in where.items()):
             hops = [(replace(hop, interface=where[hop.interface], nhid=0), weight) for hop, weight in split(route)]  # a next hop object stays
-            if all(hop.interface and _reached(hop, ends.get(hop.interface, ())) for hop, _weight in hops):
+            if all(hop.interface and reached(hop, ends.get(hop.interface, ())) for hop, _weight in hops):
                 found += merged(hops)
     return found
 
@@ -77,7 +77,8 @@ def _moves(route: Route) -> bool:
     return route.foreign or route.protocol not in _NOT_MOVED
 
 
-def _reached(route: Route, addresses: Tuple[Address, ...]) -> bool:
+def reached(route: Route, addresses: Tuple[Address, ...]) -> bool:
+    """Whether the route, of a single next hop, can be entered where the interface has these addresses."""
     if route.source and route.source not in [one.ip for one in addresses]:
         return False
     if not route.gateway or route.onlink:

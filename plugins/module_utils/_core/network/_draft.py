@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from ._hops import route_key
+from ._hops import Key, route_key
 from .model import MAIN_TABLE, Address, Desired, Interface, Link, Observed, Operation, Route, Rule
 
 Words = Tuple[str, ...]
@@ -17,7 +17,9 @@ Words = Tuple[str, ...]
 
 @dataclass
 class Draft:
-    """A plan while it is written. ``managed`` are the interfaces that are asked for, by name."""
+    """A plan while it is written. ``managed`` are the interfaces that are asked for, by name, ``entered`` the routes that it enters,
+    and ``kept`` the observed ones with an MTU of their own that it leaves as they are.
+    """
 
     desired: Desired
     observed: Observed
@@ -27,6 +29,8 @@ class Draft:
     retire: List[Operation] = field(default_factory=list)
     carriers: List[str] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
+    entered: List[Route] = field(default_factory=list)
+    kept: List[Route] = field(default_factory=list)
 
     @property
     def managed(self) -> Dict[str, Interface]:
@@ -153,9 +157,35 @@ def restore_routes(observed: Observed, interfaces: Sequence[str]) -> Tuple[Words
     (fib_disable_ip), with the address they are sent from, and when the interface goes down. Those to the link are first:
     gateways of others may be reached by them.
     """
-    keys = [route_key(route) for route in observed.routes]
+    of_key = by_key(observed)
     return tuple(
-        route_words("append" if keys.count(route_key(route)) > 1 else "replace", route)
+        words
         for route in sorted(observed.routes, key=lambda route: bool(route.gateway or route.hops))
         if set(route.interfaces) & set(interfaces)
+        for words in restored(route, of_key[route_key(route)])
     )
+
+
+def by_key(observed: Observed) -> Dict[Key, List[Route]]:
+    """The routes of each place."""
+    found: Dict[Key, List[Route]] = {}
+    for route in observed.routes:
+        found.setdefault(route_key(route), []).append(route)
+    return found
+
+
+def restored(route: Route, alike: Sequence[Route]) -> Tuple[Words, ...]:
+    """The lines that give an observed route back, be it there, gone, or changed by the kernel. ``alike`` are all of its place.
+
+    A request to replace it takes the first one of its place, and one to append it changes nothing where it is there: so those that share
+    a place in which the kernel may have changed one are deleted before, each of them, which keeps their order.
+    """
+    if len(alike) == 1:
+        return (route_words("replace", route),)
+    again = (route_words("append", route),)
+    return (route_words("del", route), *again) if any(has_own_mtu(one) for one in alike) else again
+
+
+def has_own_mtu(route: Route) -> bool:
+    """Whether the kernel may change the MTU of the route (see ``_mtu``)."""
+    return route.family == 6 and "mtu" in dict(route.attributes)

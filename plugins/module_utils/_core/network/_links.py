@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ._draft import Draft, address_words, in_bond, joins_bond, masters, restore, set_link
 from ._link_settings import born_with
+from ._mtu import mtus
 from .link_options import VLAN_PROTOCOL
 from .model import Address, Interface, Link, Operation
 
@@ -95,10 +96,7 @@ def _carrier(interface: Interface, draft: Draft) -> None:
 
 def plan_mtu(draft: Draft) -> None:
     """Larger from the bottom up, smaller from the top down: what stands on another is never the larger one."""
-    present = {name: link.mtu for name, link in draft.links.items()}
-    for interface in in_order(draft.desired.interfaces):
-        born = present.get(interface.base, 1500) if interface.type == "vlan" else interface.mtu or 1500
-        present.setdefault(interface.name, born)
+    present = mtus(draft, in_order(draft.desired.interfaces))
     ordered = [one for one in in_order(draft.desired.interfaces) if not one.absent and one.mtu is not None]
     larger = [one for one in ordered if (one.mtu or 0) > present[one.name]]
     smaller = [one for one in reversed(ordered) if (one.mtu or 0) < present[one.name]]

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import List, Mapping, Sequence, Set, Tuple
 
 from ._addresses import donors, final
-from ._along import moved_routes
+from ._along import moved_routes, reached
 from ._auto import LEASED, refused, taken
-from ._draft import Draft, goes_down, route_words, rule_words
+from ._draft import Draft, goes_down, has_own_mtu, route_words, rule_words
 from ._hops import route_key, split
 from ._rule_removal import Removal, removals
-from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Desired, Observed, Operation, Route, Rule
+from .model import DEFAULT_DESTINATIONS, METRIC_IPV6, Address, Desired, Observed, Operation, Route, Rule
 
 
 def wanted_routes(desired: Desired, observed: Observed) -> Tuple[Route, ...]:
@@ -49,16 +49,22 @@ def plan_routes(draft: Draft) -> None:
     observed = draft.observed
     wanted = wanted_routes(draft.desired, observed)
     replaced: Set[int] = set()
+    ends = final(draft.desired, observed)
     for route in wanted:
         if any(_as_wanted(one, route, draft) for one in observed.routes):
             continue
+        draft.entered.append(route)
         alike = [index for index, one in enumerate(observed.routes) if route_key(one) == route_key(route)]
         replaced.update(alike[:1])
         draft.switch.append(_replace(route, observed, alike[:1]))
     for index, route in enumerate(observed.routes):
-        if index not in replaced and route not in wanted and _unwanted(route, draft):
+        if index in replaced:
+            continue
+        if route not in wanted and _unwanted(route, draft):
             undo = (route_words("append", route),)
             draft.switch.append(Operation("delete_route", route.interface, route_words("del", route), undo))
+        elif has_own_mtu(route) and (route in wanted or _stays(route, ends, draft)):
+            draft.kept.append(route)
 
 
 def _as_wanted(one: Route, route: Route, draft: Draft) -> bool:
@@ -106,6 +112,15 @@ def _unwanted(route: Route, draft: Draft) -> bool:
         return True
     dynamic = any((one.ipv4 if route.family == 4 else one.ipv6).dynamic for one in managed)
     return route.protocol == "boot" and route.destination in DEFAULT_DESTINATIONS and not dynamic
+
+
+def _stays(route: Route, ends: Mapping[str, Sequence[Address]], draft: Draft) -> bool:
+    """Whether a route that is not asked for is certain to be there in the end, and may be entered again. ``ends`` are the addresses then."""
+    for name in route.interfaces:
+        if name in draft.managed and (draft.managed[name].absent or goes_down(name, draft)):
+            return False
+    hops = [hop for hop, _weight in split(route)]
+    return all(reached(hop, tuple(ends.get(hop.interface, draft.on(hop.interface)))) for hop in hops if hop.interface)
 
 
 def _like(route: Route, absent: Route) -> bool:

@@ -11,7 +11,7 @@ from typing import Dict, List, Tuple
 
 from ._addresses import plan_addresses, plan_removals
 from ._cards import identified
-from ._draft import Draft, restore_routes
+from ._draft import Draft
 from ._kept import with_kept
 from ._link_settings import lost_by_moving, plan_settings
 from ._links import (
@@ -25,6 +25,7 @@ from ._links import (
     plan_mtu,
     plan_new,
 )
+from ._mtu import plan_followers, restore_followers
 from ._routes import note_losses, plan_routes, plan_rules
 from .model import Desired, Interface, Observed, Operation, Plan
 
@@ -87,6 +88,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     plan_settings(draft)
     plan_absent(draft)
     note_losses(draft)
+    plan_followers(draft, in_order(desired.interfaces))
     _restore_routes_at_last(draft)
     return Plan(
         tuple(draft.prepare),
@@ -105,7 +107,7 @@ def _restore_routes_at_last(draft: Draft) -> None:
     for part in (draft.prepare, draft.switch, draft.cleanup):
         for index, operation in enumerate(part):
             if operation.link:
-                lines = (*lost_by_moving(draft), *restore_routes(draft.observed, list(draft.managed)))
+                lines = (*lost_by_moving(draft), *restore_followers(draft))
                 part[index] = replace(operation, undo=operation.undo + lines)
                 return
 

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What else the kernel changes with the MTU of an interface, and how it is restored.
+
+A bridge has the lowest MTU of its ports until somebody gives it another than it has (br_mtu_auto_adjust in net/bridge/br_if.c). A VLAN
+becomes smaller with what it stands on, and not larger again (net/8021q/vlan.c). An IPv6 route whose own MTU is that of its interface, or
+is larger than the new one, gets the new one (fib6_nh_mtu_change in net/ipv6/route.c); IPv4 routes keep theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Set, Tuple
+
+from ._draft import Draft, Words, by_key, has_own_mtu, masters, restore_routes, restored, route_words, set_link
+from ._hops import route_key
+from .model import Interface, Operation
+
+
+def mtus(draft: Draft, ordered: Iterable[Interface]) -> Dict[str, int]:
+    """The MTU of each interface before any is changed, or with which it is made. ``ordered``: as by ``in_order``."""
+    present = {name: link.mtu for name, link in draft.links.items()}
+    for interface in ordered:
+        born = present.get(interface.base, 1500) if interface.type == "vlan" else interface.mtu or 1500
+        present.setdefault(interface.name, born)
+    return present
+
+
+def plan_followers(draft: Draft, ordered: List[Interface]) -> None:
+    """At the end of ``cleanup``: the MTU of bridges that followed their ports, of the VLANs on them, and of routes."""
+    again: Set[str] = set()
+    late: Set[str] = set()
+    present = mtus(draft, ordered)
+    wanted = masters(draft.desired)
+    for interface in ordered:
+        link = draft.links.get(interface.name)
+        before = [] if link is None else [("link", "set", "dev", interface.name, "mtu", str(link.mtu))]
+        if interface.absent:
+            continue
+        if interface.type == "bridge" and interface.ports:
+            lowest = min(present[port] if draft.managed[port].mtu is None else draft.managed[port].mtu or 0 for port in interface.ports)
+            left = [one.name for one in draft.links.values() if one.master == interface.name and wanted.get(one.name) != interface.name]
+            if link is None or left:
+                late.add(interface.name)
+            moved = any(port not in draft.links or draft.links[port].master != interface.name for port in interface.ports)
+            changed = any(draft.managed[port].mtu not in (None, present[port]) for port in interface.ports)
+            if interface.mtu not in (None, lowest) and (link is None or left or moved or changed):
+                again.add(interface.name)
+        if interface.type == "vlan" and interface.base in again and interface.mtu is not None:
+            again.add(interface.name)
+        if interface.name in again:
+            draft.cleanup.append(set_link(interface.name, ["mtu", str(interface.mtu)], before))
+    _plan_routes(draft, _above(draft, late | again))
+
+
+def changing(draft: Draft) -> Set[str]:
+    """The interfaces whose MTU may change in the course of the plan, be they in the inventory or not."""
+    wanted = masters(draft.desired)
+    found: Set[str] = set()
+    for interface in draft.desired.interfaces:
+        link = draft.links.get(interface.name)
+        if interface.mtu is not None and not interface.absent and (link is None or link.mtu != interface.mtu):
+            found.add(interface.name)
+        master = "" if interface.absent else wanted.get(interface.name, "")
+        there = link.master if link is not None else ""
+        if master != there:
+            found.update(one for one in (master, there) if one)
+    return _above(draft, found)
+
+
+def _above(draft: Draft, names: Set[str]) -> Set[str]:
+    """These, the bridges of which they are ports, and the VLANs on them."""
+    wanted = masters(draft.desired)
+    found, rest = set(names), list(names)
+    while rest:
+        name = rest.pop()
+        over = [one.name for one in draft.links.values() if one.lower == name and one.kind == "vlan"]
+        over += [one for one in (wanted.get(name, ""), draft.links[name].master if name in draft.links else "") if one]
+        rest += [one for one in over if one not in found]
+        found.update(over)
+    return found
+
+
+def _plan_routes(draft: Draft, late: Set[str]) -> None:
+    """Restore the MTU of routes that stay, and of those that were entered before the last changes of an MTU."""
+    changed = changing(draft)
+    for route in draft.entered:
+        if has_own_mtu(route) and late & set(route.interfaces):
+            draft.cleanup.append(Operation("replace_route", route.interface, route_words("replace", route)))
+    of_key = by_key(draft.observed)
+    for route in draft.kept:
+        if not route.beyond and changed & set(route.interfaces):
+            lines = restored(route, of_key[route_key(route)])
+            draft.cleanup += [Operation("replace_route", route.interface, words) for words in lines]
+
+
+def restore_followers(draft: Draft) -> Tuple[Words, ...]:
+    """The lines that end a rollback: VLANs get their MTU back, then routes theirs."""
+    changed = changing(draft)
+    vlans = [one for one in draft.links.values() if one.name in changed and one.kind == "vlan"]
+    lines = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in sorted(vlans, key=lambda one: -one.mtu)]
+    return (*lines, *restore_routes(draft.observed, [*draft.managed, *sorted(changed - set(draft.managed))]))
