@@ -11,14 +11,14 @@ is larger than the new one, gets the new one (fib6_nh_mtu_change in net/ipv6/rou
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Set, Tuple
+from typing import Dict, Mapping, Sequence, Set, Tuple
 
 from ._draft import Draft, Words, by_key, has_own_mtu, masters, restore_routes, restored, route_words, set_link
 from ._hops import route_key
 from .model import Interface, Operation
 
 
-def mtus(draft: Draft, ordered: Iterable[Interface]) -> Dict[str, int]:
+def mtus(draft: Draft, ordered: Sequence[Interface]) -> Dict[str, int]:
     """The MTU of each interface before any is changed, or with which it is made. ``ordered``: as by ``in_order``."""
     present = {name: link.mtu for name, link in draft.links.items()}
     for interface in ordered:
@@ -27,31 +27,35 @@ def mtus(draft: Draft, ordered: Iterable[Interface]) -> Dict[str, int]:
     return present
 
 
-def plan_followers(draft: Draft, ordered: List[Interface]) -> None:
+def plan_followers(draft: Draft, ordered: Sequence[Interface]) -> None:
     """At the end of ``cleanup``: the MTU of bridges that followed their ports, of the VLANs on them, and of routes."""
-    again: Set[str] = set()
-    late: Set[str] = set()
     present = mtus(draft, ordered)
-    wanted = masters(draft.desired)
+    reset: Set[str] = set()
+    late: Set[str] = set()
     for interface in ordered:
-        link = draft.links.get(interface.name)
-        before = [] if link is None else [("link", "set", "dev", interface.name, "mtu", str(link.mtu))]
         if interface.absent:
             continue
+        link = draft.links.get(interface.name)
         if interface.type == "bridge" and interface.ports:
-            lowest = min(present[port] if draft.managed[port].mtu is None else draft.managed[port].mtu or 0 for port in interface.ports)
-            left = [one.name for one in draft.links.values() if one.master == interface.name and wanted.get(one.name) != interface.name]
-            if link is None or left:
-                late.add(interface.name)
-            moved = any(port not in draft.links or draft.links[port].master != interface.name for port in interface.ports)
-            changed = any(draft.managed[port].mtu not in (None, present[port]) for port in interface.ports)
-            if interface.mtu not in (None, lowest) and (link is None or left or moved or changed):
-                again.add(interface.name)
-        if interface.type == "vlan" and interface.base in again and interface.mtu is not None:
-            again.add(interface.name)
-        if interface.name in again:
-            draft.cleanup.append(set_link(interface.name, ["mtu", str(interface.mtu)], before))
-    _plan_routes(draft, _above(draft, late | again))
+            if link is None or any(one.master == interface.name and one.name not in interface.ports for one in draft.links.values()):
+                late.add(interface.name)  # its temporary port goes after the routes have come, and so do ports that leave it
+            followed = interface.mtu is not None and _follows(interface, present, draft)
+        else:
+            followed = interface.type == "vlan" and interface.base in reset and interface.mtu is not None
+        if followed:
+            reset.add(interface.name)
+            undo = [] if link is None else [("link", "set", "dev", interface.name, "mtu", str(link.mtu))]
+            draft.cleanup.append(set_link(interface.name, ["mtu", str(interface.mtu)], undo))
+    _plan_routes(draft, _above(draft, late | reset))
+
+
+def _follows(bridge: Interface, present: Mapping[str, int], draft: Draft) -> bool:
+    """Whether the ports may give the bridge another MTU than it is to have: their lowest one is another, and it or they change."""
+    managed = draft.managed
+    desired = {port: present[port] if managed[port].mtu is None else managed[port].mtu for port in bridge.ports}
+    ports = {one.name for one in draft.links.values() if one.master == bridge.name}
+    changed = bridge.name not in draft.links or ports != set(bridge.ports) or any(desired[port] != present[port] for port in bridge.ports)
+    return changed and min(mtu or 0 for mtu in desired.values()) != bridge.mtu
 
 
 def changing(draft: Draft) -> Set[str]:
