@@ -195,6 +195,18 @@ def test_each_target_of_the_fuzzer_is_a_drill_and_all_of_them_together_a_phase_o
     assert fuzzing[1].roots == ("tests/fuzz/one.py", "tests/fuzz/run.py", "requirements/lock.txt")
 
 
+def test_of_drills_with_the_same_change_those_in_a_lab_come_first_and_those_that_read_everything_last(repository: Repository) -> None:
+    repository.write("tests/fuzz/run.py", "import one\n")
+    repository.write("tests/fuzz/one.py", 'TARGETS: Dict[str, Target] = {"a": Target(read, (), ())}\n')
+    repository.write("molecule/support/moving.py", "# more\n")
+    repository.commit("All of them")
+    newest = [drill.phase.name for drill in repository.drills() if drill.change.subject == "All of them"]
+    assert newest.index("molecule:network_backends") < newest.index("fuzz:a") < newest.index("unit:oldest")
+    repository.write("tests/fuzz/one.py", 'TARGETS: Dict[str, Target] = {"a": Target(read, (), ("x",))}\n')
+    repository.commit("The target alone")
+    assert repository.drills()[0].phase.name == "fuzz:a"
+
+
 def test_here_a_target_of_the_fuzzer_depends_on_the_reader_that_it_is_about(found: Dict[str, frozenset]) -> None:
     assert f"{CORE}/network/backends/netplan.py" in found["fuzz:netplan"] & found["fuzz"]
     assert f"{CORE}/libvirt/domain.py" in found["fuzz:guest_definition"] - found["fuzz:netplan"]

@@ -27,10 +27,11 @@ class Drill:
 def ranked(phases: Sequence[Phase], inputs: Mapping[str, AbstractSet[str]], changes: Mapping[str, Change]) -> List[Drill]:
     """The phases in the order in which they run: those first whose inputs changed last.
 
-    Of several with the same change the one with the fewest inputs comes first, since it says most about them. Deterministic.
+    Of several with the same change those in a lab come first, which are the real thing, and of these the one with the fewest inputs, since
+    it says most about them. Deterministic.
     """
     drills = [Drill(phase, min((changes.get(path, UNKNOWN) for path in inputs[phase.name]), default=UNKNOWN)) for phase in phases]
-    return sorted(drills, key=lambda drill: (drill.change, len(inputs[drill.phase.name]), drill.phase.name))
+    return sorted(drills, key=lambda drill: (drill.change, not drill.phase.repeatable, len(inputs[drill.phase.name]), drill.phase.name))
 
 
 def next_drill(waiting: Sequence[Drill], lane: Lane, seconds_left: float, expected: Mapping[str, float]) -> int:

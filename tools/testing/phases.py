@@ -26,7 +26,7 @@ LOCKS = {"test": "lock", "oldest": "oldest", "newest": "lock", "peers": "peers"}
 
 
 class Lane(Enum):
-    """What may run at the same time: one phase that reads the source beside two in labs, and nothing beside one that must be alone."""
+    """What may run at the same time: three phases, at most two of them in labs, and nothing beside one that must be alone."""
 
     SOURCE = "source"
     LAB = "lab"

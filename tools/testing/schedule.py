@@ -100,14 +100,18 @@ class Schedule:
             self._run(phase)
 
     def _next(self, lane: Lane) -> Optional[Phase]:
-        """What a lane starts next. One for labs without any more of the core helps with what only reads the source."""
+        """What a lane starts next. One for labs helps with what only reads the source when nothing else is left for it."""
         with self._lock:
-            for kind in (Lane.LAB, Lane.SOURCE) if lane is Lane.LAB else (lane,):
+            kinds = (Lane.LAB, Lane.SOURCE) if lane is Lane.LAB else (lane,)
+            for kind in kinds:
                 index = next((index for index, phase in enumerate(self._core) if phase.lane is kind), -1)
                 if index >= 0:
                     return self._core.pop(index)
-            index = next_drill(self._drills, lane, self._budget.seconds - self.elapsed, self._expected)
-            return None if index < 0 else self._drills.pop(index).phase
+            for kind in kinds:
+                index = next_drill(self._drills, kind, self._budget.seconds - self.elapsed, self._expected)
+                if index >= 0:
+                    return self._drills.pop(index).phase
+            return None
 
     def _run(self, phase: Phase) -> None:
         started = self.elapsed
