@@ -192,6 +192,10 @@ class Mover:
     def under_way(self) -> bool:
         return self.on(OPEN_CHANGE).strip().isalnum()
 
+    def at_work(self) -> bool:
+        """Whether a change is pending, or a module at work that may still begin one: it outlives the controller that started it."""
+        return self.on("pgrep -f '^/usr/bin/python3$' || [ ! -s /var/lib/smallfleet/network/open ] || echo pending").strip() != ""
+
     def left(self) -> str:
         """Units of a change that are at work, wait, have failed, or would be started at the next boot."""
         return self.on(UNITS_LEFT).strip()

@@ -111,7 +111,7 @@ def test_a_change_whose_controller_is_killed_ends_in_the_old_network_or_the_new_
             kill(running)
             if rival is not None:
                 ended(rival)
-            until(lambda: not mover.under_way(), 60)
+            until(lambda: not mover.at_work(), 60)
             until(lambda: any(_same(backend, side, known[backend]) for side in known[backend]), 40)
             after = next(side for side in known[backend] if _same(backend, side, known[backend]))
             assert not told or after != before, "the change was confirmed, and is gone"
