@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import AbstractSet, Dict, Iterable, List, Sequence, Tuple
 
 from ..masking import without_keys
 from ..quoting import visible
 
 NAMES_SHOWN = 6
-BLANK = "has no value"
-MISSPELT = "no such variable; did you mean"
-"""Before the variable that was meant."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,13 +22,20 @@ class Problem:
     ``host`` is the inventory name, or an empty string when the value belongs to the whole fleet.
     ``variable`` is the path to the value, such as ``standby_services.web.active``.
     ``message`` says what is wrong, ``remedy`` what to write instead. None of them shows a key that was written where something
-    else belongs.
+    else belongs. ``blank`` says that there is no value, ``meant`` names the variable that is missing because it is misspelt.
     """
 
     host: str
     variable: str
     message: str
     remedy: str
+    blank: bool = field(default=False, compare=False)
+    meant: str = field(default="", compare=False)
+
+    @property
+    def concerned(self) -> str:
+        """The variable that it is about: of a misspelt one, the one that was meant."""
+        return self.meant or self.variable.partition(".")[0].partition("[")[0]
 
     def __post_init__(self) -> None:
         for name in ("variable", "message", "remedy"):
@@ -49,32 +53,24 @@ def without_consequences(problems: Iterable[Problem], fleet_wide: AbstractSet[st
     misspelt variable of the whole fleet may be the cause of anything but what is wrong with the fleet itself.
     """
     everything = list(problems)
-    causes = [problem for problem in everything if problem.message.startswith((BLANK, MISSPELT))]
-    blanks = [problem for problem in causes if problem.message == BLANK]
-    shared = {_variable(problem) for problem in causes} & fleet_wide
-    only_misspelt = shared.isdisjoint(_variable(problem) for problem in blanks)
-    of_hosts = {_kind(problem): _variable(problem) for problem in blanks}
+    blanks = [problem for problem in everything if problem.blank]
+    shared = {problem.concerned for problem in everything if problem.blank or problem.meant} & fleet_wide
+    only_misspelt = shared.isdisjoint(problem.concerned for problem in blanks)
+    of_hosts = {_kind(problem): problem.concerned for problem in blanks}
 
     def follows(problem: Problem) -> bool:
-        variable = _variable(problem)
+        variable = problem.concerned
         if any(_is_around(problem, blank) for blank in blanks):
             return True
         if shared and variable not in shared and not (only_misspelt and variable.startswith("fleet_")):
             return True
         return of_hosts.get(_kind(problem), variable) != variable
 
-    return [*causes, *(problem for problem in everything if problem not in causes and not follows(problem))]
+    return [problem for problem in everything if problem.blank or problem.meant or not follows(problem)]
 
 
 def _kind(problem: Problem) -> Tuple[str, str]:
-    return problem.host, _variable(problem).partition("_")[0]
-
-
-def _variable(problem: Problem) -> str:
-    """The variable that a problem is about: for a misspelt one, the one that was meant."""
-    if problem.message.startswith(MISSPELT):
-        return problem.message[len(MISSPELT) :].strip()
-    return problem.variable.partition(".")[0].partition("[")[0]
+    return problem.host, problem.concerned.partition("_")[0]
 
 
 def _is_around(problem: Problem, blank: Problem) -> bool:

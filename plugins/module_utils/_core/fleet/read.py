@@ -71,15 +71,11 @@ def _is_member(host: str, variables: Mapping[str, Any], notes: Notes) -> bool:
 
 def _search_everywhere(members: Mapping[str, Mapping[str, Any]], common: Mapping[str, Any], notes: Notes) -> None:
     """Note secrets, and places without a value, in what holds for the fleet and in what is each host's own."""
-    for variable, value in common.items():
-        find_secrets("", variable, value, notes)
-        if variable in VARIABLES:
-            find_blanks("", variable, value, notes)
-    for host, variables in members.items():
+    own = {host: {name: value for name, value in variables.items() if name not in common} for host, variables in members.items()}
+    for host, variables in {"": common, **own}.items():
         for variable, value in variables.items():
-            if variable not in common:
-                find_secrets(host, variable, value, notes)
-            if variable not in common and variable in VARIABLES:
+            find_secrets(host, variable, value, notes)
+            if variable in VARIABLES:
                 find_blanks(host, variable, value, notes)
 
 

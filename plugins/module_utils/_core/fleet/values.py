@@ -22,8 +22,8 @@ class Notes:
     def __init__(self) -> None:
         self.problems: List[Problem] = []
 
-    def add(self, host: str, variable: str, message: str, remedy: str) -> None:
-        self.problems.append(Problem(host, variable, message, remedy))
+    def add(self, host: str, variable: str, message: str, remedy: str, *, blank: bool = False, meant: str = "") -> None:
+        self.problems.append(Problem(host, variable, message, remedy, blank, meant))
 
 
 def shown(value: Any) -> str:

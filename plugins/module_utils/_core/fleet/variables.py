@@ -13,7 +13,6 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
-from .problems import BLANK, MISSPELT
 from .values import Notes, kind
 
 PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")
@@ -146,7 +145,7 @@ def find_typos(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
         near = "" if name in VARIABLES else meant_variable(name)
         if near:
             remedy = f"Write {near}" if prefix else f"Write {near}, or choose another name if it is a variable of your own"
-            notes.add(host, name, f"{MISSPELT} {near}", remedy)
+            notes.add(host, name, f"no such variable; did you mean {near}", remedy, meant=near)
         elif prefix and name not in VARIABLES:
             known = ", ".join(known for known in VARIABLES if known.startswith(prefix))
             notes.add(host, name, "no such variable", f"Remove it; the variables of this kind are {known}")
@@ -165,7 +164,7 @@ def meant_variable(name: str) -> str:
 def find_blanks(host: str, variable: str, value: Any, notes: Notes) -> None:
     """Note every place without a value, however deep: what a null removes, or stands for, nobody meant to say by it."""
     if value is None:
-        notes.add(host, variable, BLANK, "Write one ({} or [] for none), or remove the line")
+        notes.add(host, variable, "has no value", "Write one ({} or [] for none), or remove the line", blank=True)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             find_blanks(host, f"{variable}.{key}", inner, notes)

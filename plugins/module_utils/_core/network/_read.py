@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from ..fleet.problems import BLANK
 from ..fleet.values import Notes, integer, kind, shown, truth
 
 NAME_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
@@ -72,7 +71,7 @@ def unknown(key: str, known: Sequence[str], place: Place, message: str) -> None:
 def entry_of(value: Any, known: Sequence[str], example: str, place: Place) -> Dict[str, Any]:
     """A dictionary in a list, which has something in it."""
     if isinstance(value, Mapping) and not value:
-        place.note(BLANK, "Write one, or remove the line")
+        place.note("has no value", "Write one, or remove the line")
     return mapping(value, known, example, place)
 
 
