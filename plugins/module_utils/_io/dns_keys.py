@@ -11,21 +11,20 @@ is encrypted and authenticated with AES-256-GCM, under a key of its own that is 
 from __future__ import annotations
 
 import base64
-import fcntl
 import os
 import secrets
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Callable, Iterator, List, Optional, Protocol, Sequence
+from typing import Callable, ContextManager, List, Optional, Protocol, Sequence
 
 from .._core.dns.key_bundle import certificate, is_certificate
 from .._core.dns.keyfile import SECRET_BYTES, SUFFIX, BadKeyFile, TsigKey, is_marked, parse, render_marked
 from .._core.dns.keys import PAIR_FILE, AskedKey, KeyStep, Store, StoredFile
 from .command import CommandRunner
 from .files import FileStore, NotText, SystemFiles
+from .locks import locked_folder
 
 FORMER_FOLDER = "/etc/bind/smallfleet"
 LEFTOVER = ".smallfleet-"
@@ -93,19 +92,9 @@ class KeyHost:
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)
     find: Callable[[str], Optional[str]] = field(default=shutil.which)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> ContextManager[None]:
         """Alone with the store. Several holders may ask a home at the same moment, and only one may make a key."""
-        try:
-            handle = os.open(self.folder, os.O_RDONLY)
-        except FileNotFoundError:
-            yield  # check mode, before there is a store
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+        return locked_folder(self.folder)
 
     def found(self) -> None:
         """Have a folder that only root can look into, so that there is something to lock."""

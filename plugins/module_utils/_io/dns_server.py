@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import re
@@ -14,7 +13,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Protocol, Tuple
+from typing import Callable, ContextManager, Dict, FrozenSet, Iterator, List, Mapping, Optional, Protocol, Tuple
 
 from .._core.dns.foreign import Foreign, backup
 from .._core.dns.keyfile import generation_files
@@ -39,6 +38,7 @@ from .._core.dns.serving import PRIMARY, Provider, ServedZone, ServerConfig
 from .clock import Clock
 from .command import CommandRunner
 from .files import LOOK, STAGED, FileStore, NewFile
+from .locks import locked_folder
 
 RUN_FOLDER = "/run"  # in memory: what a process that was killed leaves there, keys among it, is on no disk
 LOAD_TIMEOUT = 20.0  # seconds for the server to load its zones
@@ -149,19 +149,9 @@ class ServerHost:
     now: Callable[[], float] = field(default=time.time)
     find: Callable[[str], List[str]] = field(default=glob.glob)
 
-    @contextmanager
-    def alone(self, config: ServerConfig) -> Iterator[None]:
+    def alone(self, config: ServerConfig) -> ContextManager[None]:
         """Wait for other runs on this host, whose files would be mixed with those of this one."""
-        try:
-            handle = os.open(os.path.dirname(self.provider.secrets(config)[0]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            yield  # the program is not installed
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+        return locked_folder(os.path.dirname(self.provider.secrets(config)[0]))
 
     def complete(self, config: ServerConfig) -> ServerConfig:
         """The configuration with the generations of its keys that are in the key store. Only reads."""
