@@ -262,21 +262,21 @@ def summary(held: Arrangement) -> str:
 
 
 def homes_to_ask(
-    asked: Mapping[str, Mapping[str, str]], missing: Iterable[str], offers: Mapping[str, Optional[Mapping[str, str]]]
+    summaries: Mapping[str, Mapping[str, str]], missing: Iterable[str], offers: Mapping[str, Optional[Mapping[str, str]]]
 ) -> List[str]:
-    """The homes that must give this host keys, in the order of ``asked``.
+    """The homes that must give this host keys, in the order of ``summaries``.
 
-    ``asked`` has for each home what this host holds of each of its keys, as ``summary`` puts it; ``missing`` are the homes
-    without which it lacks a key. ``offers`` has what a home holds itself, or None for a home that is not in this run: that
-    one is only asked for what is missing.
+    ``summaries`` has for each home what this host has of each of its keys, as ``summary`` puts it; ``missing`` are the homes without
+    which it lacks a key. ``offers`` has what a home has itself, or None for a home that is not in this run, which must give only what
+    is missing.
     """
     lacking = set(missing)
-    found = []
-    for home, held in asked.items():
+
+    def differs(home: str) -> bool:
         offered = offers.get(home)
-        if home in lacking or (offered is not None and any(offered.get(name) != summed for name, summed in held.items())):
-            found.append(home)
-    return found
+        return offered is not None and any(offered.get(name) != summed for name, summed in summaries[home].items())
+
+    return [home for home in summaries if home in lacking or differs(home)]
 
 
 def diff_texts(folder: str, steps: Sequence[KeyStep]) -> Dict[str, str]:

@@ -17,7 +17,7 @@ Words = Tuple[str, ...]
 
 @dataclass
 class Draft:
-    """A plan while it is written. ``managed`` are the interfaces that are asked for, by name, ``entered`` the routes that it enters,
+    """A plan while it is written. ``managed`` are the desired interfaces, by name, ``entered`` the routes that it enters,
     and ``kept`` the observed ones with an MTU of their own that it leaves as they are.
     """
 

@@ -4,7 +4,7 @@
 
 """Which routes of a boot configuration the inventory has, and with which attributes.
 
-Routes are told apart as the kernel does it, by destination, table and metric: each route of the inventory stands for one of the file.
+Routes are distinguished as the kernel does it, by destination, table and metric: each route of the inventory stands for one of the file.
 """
 
 from __future__ import annotations
