@@ -23,11 +23,10 @@ from .._core.dns.key_bundle import certificate, is_certificate
 from .._core.dns.keyfile import SECRET_BYTES, SUFFIX, BadKeyFile, TsigKey, is_marked, parse, render_marked
 from .._core.dns.keys import PAIR_FILE, AskedKey, KeyStep, Store, StoredFile
 from .command import CommandRunner
-from .files import FileStore, NotText, SystemFiles
+from .files import STAGED, FileStore, NotText, SystemFiles
 from .locks import locked_folder
 
 FORMER_FOLDER = "/etc/bind/smallfleet"
-LEFTOVER = ".smallfleet-"
 OPENSSL = "openssl"
 _OAEP = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha256"]
 
@@ -108,7 +107,7 @@ class KeyHost:
         return Store(
             files=held,
             former={key.name: old for key in asked for old in [self._former(key.name)] if old is not None},
-            leftovers=tuple(name for name in names or () if name.startswith(LEFTOVER)),
+            leftovers=tuple(name for name in names or () if name.startswith(STAGED)),
             pair=bool(self.certificate()) and self.rights.private(self._path(PAIR_FILE)),
             private=names is None or self.rights.private(self.folder),
             can_seal=self.find(OPENSSL) is not None,
