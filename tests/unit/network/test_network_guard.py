@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import by_key, route_words, rule_words
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import restore as restore_addresses
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import route_words, rule_words
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
     ADOPTING,
@@ -134,15 +135,24 @@ class Node:
         for name in self.observed.addresses:
             for words in restore_addresses(name, self.observed):
                 self.request(Operation("", "", words), True)
-        for route in sorted(self.observed.routes, key=lambda one: bool(one.gateway)):
-            if route not in self.kernel.routes:
-                self.request(Operation("", "", route_words("append", route)), True)
+        self.routes_again()
         for rule in self.observed.rules:
             if rule not in self.kernel.rules:
                 self.request(Operation("", "", rule_words("add", rule), family=6 if rule.family == 6 else 0), True)
         for name, vlans in self.observed.vlans.items():
             for words in requests(name, vlans, self.kernel.vlans.get(name, ()), self.observed.links[name].kind == "bridge"):
                 self.request(Operation("", "", words), True)
+
+    def routes_again(self) -> None:
+        """All routes of a place where one is missing, in their order; another one there, which the kernel has changed, is deleted."""
+        of_key = by_key(self.observed)
+        there = [(route, route.attributes) for route in self.kernel.routes]
+        missing = {route_key(route) for route in self.observed.routes if (route, route.attributes) not in there}
+        for route in [one for one in self.kernel.routes if route_key(one) in missing]:
+            self.request(Operation("", "", route_words("del", route)), True)
+        for key in sorted(missing, key=lambda key: bool(of_key[key][0].gateway)):
+            for route in of_key[key]:
+                self.request(Operation("", "", route_words("append", route)), True)
 
     def request(self, operation: Operation, force: bool) -> None:
         try:

@@ -262,6 +262,24 @@ def test_the_vlans_of_a_port_are_those_that_it_had(host: Host) -> None:
     ]
 
 
+def test_a_route_with_the_mtu_of_its_bridge_meanwhile_has_its_own_again(host: Host) -> None:
+    """The kernel takes it for one that follows the bridge, once both have the same (fib6_nh_mtu_change in net/ipv6/route.c)."""
+    host.enter([f"address del {line.split()[2]} dev eth0" for line in BASE])
+    host.enter(["link add name br0 address 02:00:00:00:00:01 type bridge", "link set dev br0 up", "link set dev eth0 master br0"])
+    host.enter([line.replace("eth0", "br0") for line in BASE] + ["route add 2001:db8:b::/64 via 2001:db8::9 dev br0 mtu 1400"])
+    host.namespace.run("sleep", "1")
+    before = host.everything()
+    four, six = Family(True, addresses=(Address("192.0.2.10", 24),)), Family(True, addresses=(Address("2001:db8::10", 64),))
+    host.change(Desired((Interface("eth0", mtu=1400), Interface("br0", "bridge", mtu=1400, ports=("eth0",), ipv4=four, ipv6=six))))
+    host.script("switch.sh")
+    assert (host.folder / APPLIED).exists()
+    host.enter(["link set dev eth0 mtu 1500", "link set dev br0 mtu 1500"])
+    assert "mtu 1500" in host.namespace.run("ip", "-6", "route", "show", "2001:db8:b::/64")
+    host.script("restore.sh")
+    assert host.differs() == []
+    assert host.everything() == before
+
+
 def test_what_programs_do_meanwhile_is_theirs(host: Host) -> None:
     host.enter(["route add 10.12.0.0/16 via 192.0.2.5 dev eth0 proto 12", "route add 10.13.0.0/16 dev eth0 proto 17"])
     host.change(to_the_bridge(Route("0.0.0.0/0", "br0", "192.0.2.1")))
