@@ -4,7 +4,7 @@
 
 """Lets property tests take the time they need: how long an example takes says more about the machine's other work than about the code.
 
-They run with a quarter of their examples, others in each run, and with ``--hypothesis-profile=long`` with all. With
+They run with a quarter of their examples, and with ``--hypothesis-profile=long`` with all. With
 ``--hypothesis-profile=first`` they end with the first example that fails, and do not look for a smaller one.
 """
 

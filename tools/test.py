@@ -5,7 +5,9 @@
 """Runs the tests in phases and ends with a table of them.
 
 Without arguments the core runs, and then drills until the budget is used: those first whose inputs changed last. With --drills all
-drills run that have not run yet with the inputs that they have now. With names just those phases run. A phase in a lab that fails runs once more, alone.
+drills run that have not run yet with the inputs that they have now, and property tests and the fuzzer try other values than in earlier
+runs; without it they try the same ones each time, so that nothing fails by chance. With names just those phases run. A phase in a lab
+that fails runs once more, alone.
 """
 
 from __future__ import annotations
@@ -136,9 +138,12 @@ def run(options: argparse.Namespace) -> int:
         show(core, rest)
         return 0
     state = history.state(ROOT)
-    memory = Memory(Path(CACHE), history.digests(ROOT, used), state)
+    digests = history.digests(ROOT, used)
+    if options.drills:
+        digests = {phase.name: f"{digests[phase.name]} explored" if phase.seed else digests[phase.name] for phase in chosen if not phase.core}
+    memory = Memory(Path(CACHE), digests, state)
     shutil.rmtree(FOLDER, ignore_errors=True)
-    executor = Executor(ROOT, FOLDER, CACHE, Environments(ROOT), live=len(chosen) == 1 and not options.repeat)
+    executor = Executor(ROOT, FOLDER, CACHE, Environments(ROOT), live=len(chosen) == 1 and not options.repeat, explore=options.drills)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: executor.stopped.set())
     if options.repeat or options.profile:

@@ -191,7 +191,8 @@ def test_each_target_of_the_fuzzer_is_a_drill_and_all_of_them_together_a_phase_o
     assert [(phase.name, phase.core, phase.lane) for phase in fuzzing] == [
         ("fuzz", True, Lane.SOURCE), ("fuzz:a", False, Lane.SOURCE), ("fuzz:b", False, Lane.SOURCE),
     ]
-    assert [phase.commands[0][-2:] for phase in fuzzing] == [("--seed", "1"), ("300", "a"), ("300", "b")]
+    assert [phase.commands[0][-2:] for phase in fuzzing] == [("--seconds", "30"), ("300", "a"), ("300", "b")]
+    assert {phase.seed for phase in fuzzing} == {"--seed=1"}
     assert fuzzing[1].roots == ("tests/fuzz/one.py", "tests/fuzz/run.py", "requirements/lock.txt")
 
 

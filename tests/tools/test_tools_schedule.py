@@ -176,6 +176,13 @@ def test_a_phase_runs_until_a_command_fails_and_then_cleans_up(tmp_path: Path) -
     assert case is not None and case.get("name") == "x:y" and case.find("failure") is not None
 
 
+@pytest.mark.parametrize(("explore", "text"), [(False, "$ echo x --seed=1\nx --seed=1\n"), (True, "$ echo x\nx\n")])
+def test_chance_chooses_the_inputs_only_of_a_run_that_explores(tmp_path: Path, explore: bool, text: str) -> None:
+    runner = executor(tmp_path, Path("/env"))
+    runner.explore = explore
+    assert runner.run(Phase("x", (("echo", "x"),), (), seed="--seed=1")).text == text
+
+
 @pytest.mark.parametrize("how", ["limit", "stop"])
 def test_a_phase_that_is_stopped_ends_with_all_its_processes(tmp_path: Path, how: str) -> None:
     runner = executor(tmp_path, Path("/env"))

@@ -40,13 +40,19 @@ class Outcome:
 
 
 class Executor:
-    """Runs phases of the checkout ``root``. Logs and JUnit files go to ``folder``."""
+    """Runs phases of the checkout ``root``. Logs and JUnit files go to ``folder``.
 
-    def __init__(self, root: Path, folder: Path, cache: str, environment: Callable[[str], str], live: bool = False) -> None:
+    ``explore``: chance chooses the inputs of property tests and of the fuzzer. Otherwise they are the same in each run.
+    """
+
+    def __init__(
+        self, root: Path, folder: Path, cache: str, environment: Callable[[str], str], live: bool = False, explore: bool = False
+    ) -> None:
         self.root = root
         self.folder = folder
         self.cache = cache
         self.live = live
+        self.explore = explore
         self.stopped = threading.Event()
         self._environment = environment
 
@@ -79,6 +85,7 @@ class Executor:
         passed = True
         for command in phase.commands:
             argv = [word.format(environment=environment) for word in command]
+            argv += [phase.seed] if phase.seed and not self.explore else []
             passed = self._call(argv, env, log, end, kept, nice=phase.lane is Lane.SOURCE)
             if not passed:
                 break

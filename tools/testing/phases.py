@@ -21,7 +21,8 @@ ALL = ("plugins/", "roles/", "playbooks/", "tests/", "molecule/", "tools/", "inv
 SCENARIO = ("molecule/create.yml", "molecule/destroy.yml", ".config/molecule/config.yml")
 FUZZ = "tests/fuzz/"
 FUZZ_SECONDS, FUZZ_DRILL_SECONDS = "30", "300"
-"""For all targets together, the same inputs each time, since the core must not fail by chance; and for each target alone, to find new ones."""
+"""For all targets together, and for each target alone."""
+FUZZ_SEED, PROPERTIES_SEED = "--seed=1", "--hypothesis-seed=1"
 LOCKS = {"test": "lock", "oldest": "oldest", "newest": "lock", "peers": "peers"}
 
 
@@ -39,7 +40,7 @@ class Phase:
 
     ``commands`` run one after the other with the Python environment ``purpose`` first on PATH; the first that fails ends the phase.
     ``cleanup`` runs when the phase did not end well. ``roots`` are the files whose references are the inputs of the phase, ``marks``
-    the tests that pytest selects.
+    the tests that pytest selects. ``seed`` makes its commands try the same inputs in each run, where chance would choose others.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Phase:
     purpose: str = "test"
     marks: str = ""
     cleanup: Tuple[Command, ...] = ()
+    seed: str = ""
 
     @property
     def repeatable(self) -> bool:
@@ -69,9 +71,9 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
     all_phases = [
         _site("test", core=True),
         Phase("sanity", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, core=True),
-        Phase("unit", (("pytest", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE, core=True),
+        Phase("unit", (("pytest", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE, core=True, seed=PROPERTIES_SEED),
         Phase("lint", CHECKS, ALL, Lane.SOURCE, core=True),
-        Phase("fuzz", (_fuzz(FUZZ_SECONDS, "--seed", "1"),), (FUZZ,), Lane.SOURCE, core=True),
+        Phase("fuzz", (_fuzz(FUZZ_SECONDS),), (FUZZ,), Lane.SOURCE, core=True, seed=FUZZ_SEED),
     ]
     all_phases += [_scenario(tree, name, core=True) for name in roles]
     all_phases += [drill for name in roles for drill in _drills(tree, name)]
@@ -81,7 +83,8 @@ def phases(tree: Tree, others: Sequence[str]) -> List[Phase]:
         all_phases.append(Phase(f"unit:{purpose}", (("pytest", "-m", "not hypothesis", "tests/unit"),), ALL, Lane.SOURCE, purpose=purpose))
         all_phases.append(Phase(f"sanity:{purpose}", (("tools/sanity.sh", "{environment}"),), ALL, Lane.SOURCE, purpose=purpose))
         all_phases.append(_site(purpose, core=False))
-    all_phases.append(Phase("properties", (("pytest", "-m", "hypothesis", "--hypothesis-profile=long", "tests/unit", "tests/tools"),), ALL, Lane.SOURCE))
+    properties = ("pytest", "-m", "hypothesis", "--hypothesis-profile=long", "tests/unit", "tests/tools")
+    all_phases.append(Phase("properties", (properties,), ALL, Lane.SOURCE, seed=PROPERTIES_SEED))
     all_phases.append(Phase("sanity:whole", (("tools/sanity.sh", "{environment}", "--whole"),), ALL, Lane.SOURCE))
     all_phases.append(Phase("lab", (("pytest", "--durations=5", "tests/lab"),), ("tests/lab/",), _lane(tree, "tests/lab")))
     all_phases.append(Phase("dns", (("pytest", "tests/dns_real"),), ("tests/dns_real/",)))
@@ -129,7 +132,7 @@ def _fuzz_drills(tree: Tree) -> Iterator[Phase]:
     common = tuple(path for path, targets in modules.items() if not targets)
     for path, targets in modules.items():
         for target in targets:
-            yield Phase(f"fuzz:{target}", (_fuzz(FUZZ_DRILL_SECONDS, target),), (path, *common), Lane.SOURCE)
+            yield Phase(f"fuzz:{target}", (_fuzz(FUZZ_DRILL_SECONDS, target),), (path, *common), Lane.SOURCE, seed=FUZZ_SEED)
 
 
 def fuzz_targets(source: str) -> List[str]:
