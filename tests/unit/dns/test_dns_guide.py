@@ -33,7 +33,7 @@ def test_the_inventory_of_the_guide_is_accepted_and_served_by_its_primary() -> N
     plan = plan_fleet({name: {**common, **own} for name, own in hosts.items()}, {})
     assert not plan.problems
     part = plan.hosts["ns1"]["dns_server"]
-    assert [zone["name"] for zone in part["zones"]] == ["demo.example.net", "2.0.192.in-addr.arpa"]
+    assert [zone["name"] for zone in part["zones"]] == ["2.0.192.in-addr.arpa", "demo.example.net"]
     assert part["listen"][0] == "192.0.2.11"
     assert part["update_key"]["file"] in GUIDE
 

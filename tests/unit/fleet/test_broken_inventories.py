@@ -23,6 +23,7 @@ COMMON: Dict[str, Any] = {
         "main": {"ipv4": "192.0.2.0/24", "ipv6": "2001:db8:0:1::/64"},
         "storage": {"ipv4": "198.51.100.0/24", "mtu": 9000},
     },
+    "fleet_management_network": "main",
     "dns_zones": {"demo.example.net": {"primary": "ns1"}},
     "standby_services": {
         "web": {
@@ -36,6 +37,8 @@ COMMON: Dict[str, Any] = {
     },
     "probe_targets": {"web": {"from": "watch1", "url": "http://www.demo.example.net:8080/"}},
 }
+CIRCULAR: List[Any] = ["tcpdump"]
+CIRCULAR.append(CIRCULAR)
 NUMBERS = {"ns1": 1, "app1": 11, "app2": 12, "watch1": 21}
 
 
@@ -114,11 +117,13 @@ CASES: List[Case] = [
     ("IPv4 where IPv6 belongs", networks(extra={"ipv6": "203.0.113.0/24"}), [("", "fleet_networks.extra.ipv6")]),
     ("IPv4 written as IPv6", networks(extra={"ipv6": "::ffff:192.0.2.0/120"}), [("", "fleet_networks.extra.ipv6")]),
     ("a multicast network", networks(extra={"ipv4": "233.252.0.0/24"}), [("", "fleet_networks.extra.ipv4")]),
-    ("overlapping networks", networks(extra={"ipv4": "192.0.2.128/25"}), [("", "fleet_networks.extra.ipv4")]),
+    ("overlapping networks", networks(other={"ipv4": "192.0.2.128/25"}), [("", "fleet_networks.other.ipv4")]),
+    ("several networks and no management network", without("fleet_management_network"), [("", "fleet_management_network")]),
+    ("packages that contain themselves", everywhere("node_packages", CIRCULAR), [(host, "node_packages") for host in NUMBERS]),
     (
         "overlapping IPv6 networks",
-        networks(extra={"ipv6": "2001:db8::/32"}),
-        [("", "fleet_networks.extra.ipv6")],
+        networks(other={"ipv6": "2001:db8::/32"}),
+        [("", "fleet_networks.other.ipv6")],
     ),
     (
         "an MTU too small for IPv6",
@@ -254,7 +259,7 @@ CASES: List[Case] = [
                 for name in ("own", "OWN.")
             },
         ),
-        [("", "dns_keys.OWN.")],
+        [("", "dns_keys.OWN."), ("", "dns_keys.own")],
     ),
     ("an unknown DNS server", on("ns1", "dns_server_provider", "djbdns"), [("ns1", "dns_server_provider")]),
     (

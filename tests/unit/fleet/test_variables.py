@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from pathlib import Path
+from random import Random
 from typing import Any, Dict, Iterator, Tuple
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import PREFIXES, VARIABLES, belongs, names_a_secret
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 
@@ -134,6 +138,24 @@ def test_what_has_no_value_is_refused_wherever_it_is_and_nothing_is_said_of_othe
     assert {problem.variable for problem in found if problem.message == "has no value"} == {in_words(path)}
     if not in_words(path).startswith("fleet_host_number"):  # without an address of that host, much is wrong elsewhere
         assert {re.split(r"[.[]", problem.variable)[0] for problem in found} == {path[1] if path[0] == "common" else path[2]}
+
+
+def reordered(value: Any, random: Random) -> Any:
+    """A copy in which the keys of each dictionary stand in another order."""
+    if isinstance(value, dict):
+        keys = random.sample(list(value), len(value))
+        return {key: reordered(value[key], random) for key in keys}
+    return [reordered(inner, random) for inner in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=20)
+@given(st.randoms(use_true_random=False))
+def test_nothing_depends_on_the_order_of_a_dictionary(random: Random) -> None:
+    inventory = sound()
+    hosts = {name: reordered({**inventory["common"], **own}, random) for name, own in inventory["hosts"].items()}
+    plan = plan_fleet(reordered(hosts, random), {})
+    assert plan.problems == ()
+    assert json.dumps([plan.fleet, plan.hosts]) == json.dumps([planned(sound()).fleet, planned(sound()).hosts])
 
 
 @pytest.mark.parametrize("path", NAMES, ids=in_words)

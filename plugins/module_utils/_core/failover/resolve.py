@@ -52,8 +52,8 @@ def resolve_standby(fleet: Fleet) -> Resolution:
     """Give both hosts of each service in ``standby_services`` the service as a dictionary.
 
     A slice is ``{"services": [{name, unit, exec_start, exec_start_pre, active, standby, hosts, zone, record, fqdn, ttl,
-    check: {port, path}, dns: {host, server, port, key_file, key_name, key_algorithm}}]}`` in the order of the
-    variable, where ``hosts`` maps both inventory names to ``{fqdn, address, alias_of, health_url}``; ``alias_of`` is
+    check: {port, path}, dns: {host, server, port, key_file, key_name, key_algorithm}}]}`` in the order of
+    their names, where ``hosts`` maps both inventory names to ``{fqdn, address, alias_of, health_url}``; ``alias_of`` is
     the value of the CNAME that names the host. Bad input of any type becomes problems.
     """
     problems: List[Problem] = []

@@ -37,7 +37,7 @@ def read_host(
     """The host as far as it can be read; notes what is wrong with the rest. It depends on no other host."""
     number = _read_number(name, variables, notes)
     attachments: List[Attachment] = []
-    places = list(_read_places(name, variables.get(_PLACES), networks, notes))
+    places = list(_read_places(name, variables.get(_PLACES), networks, management, notes))
     for position, (network, settings, where) in enumerate(places):
         attachments.append(_attach(name, networks.usable[network], settings, where, f"eth{position}", number, notes))
     _note_shared_interfaces(name, attachments, notes)
@@ -107,9 +107,9 @@ def _read_fqdn(host: str, value: Any, domain: str, notes: Notes) -> str:
 
 
 def _read_places(
-    host: str, value: Any, networks: Networks, notes: Notes
+    host: str, value: Any, networks: Networks, management: str, notes: Notes
 ) -> Iterator[Tuple[str, Mapping[str, Any], str]]:
-    """(network, settings, path of the variable) for each network the host is in, in the fleet's order."""
+    """(network, settings, path of the variable) for each network that the host is in, the management network first, then by name."""
     chosen: Dict[str, Tuple[Mapping[str, Any], str]] = {}
     if isinstance(value, (list, tuple)):
         for index, name in enumerate(value):
@@ -128,7 +128,7 @@ def _read_places(
         chosen = {name: ({}, _PLACES) for name in networks.usable}
         if value is not None:
             notes.add(host, _PLACES, f"must be a list or a dictionary, found {kind(value)}", "Write for example [main]")
-    for name in networks.usable:
+    for name in sorted(networks.usable, key=lambda name: (name != management, name)):
         if name in chosen:
             yield name, chosen[name][0], chosen[name][1]
 

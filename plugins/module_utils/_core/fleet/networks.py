@@ -26,7 +26,7 @@ _EXAMPLE = 'Write for example main: {ipv4: 192.0.2.0/24, ipv6: "2001:db8::/64"}'
 
 @dataclass(frozen=True)
 class Networks:
-    """The names somebody declared, and the networks of them that can be used, both in the order written."""
+    """The names somebody declared, and the networks of them that can be used, both in the order of their names."""
 
     declared: Tuple[str, ...]
     usable: Mapping[str, Network]
@@ -57,7 +57,7 @@ def read_networks(value: Any, notes: Notes) -> Networks:
 
 
 def find_overlaps(networks: Mapping[str, Network], notes: Notes) -> None:
-    """Note every pair of networks that share addresses, at the one that is written later."""
+    """Note every pair of networks that share addresses, at the one whose name comes later."""
     seen: Dict[str, Network] = {}
     for name, network in networks.items():
         for earlier, other in seen.items():

@@ -29,13 +29,11 @@ def read_fleet(
     its hosts. Values may be of any type. The fleet is always returned, without the parts that could not be read, so
     that the capabilities can be checked in the same go; it must not be used when there are problems.
 
-    The result does not depend on the order of hosts or groups, and each host is read from its own variables and the
+    The result does not depend on the order of hosts, groups or keys, and each host is read from its own variables and the
     fleet's, so a host that joins changes no other.
     """
     notes = Notes()
-    clean, odd = plain_hosts(hosts)
-    for host, message in odd:
-        notes.add(host, "hosts", message, "Correct the inventory")
+    clean = plain_hosts(hosts, notes)
     members = {host: clean[host] for host in sorted(clean) if _is_member(host, clean[host], notes)}
     if not members:
         notes.add("", "hosts", "the inventory has no host of the fleet", "Add hosts to the inventory")
@@ -100,6 +98,9 @@ def _read_domain(value: Any, notes: Notes) -> str:
 def _read_management(value: Any, networks: Networks, notes: Notes) -> str:
     first = networks.declared[0] if networks.declared else ""
     if value is None:
+        if len(networks.declared) > 1:
+            message = f"is not set, and there are {len(networks.declared)} networks"
+            notes.add("", "fleet_management_network", message, f"Name the one by which hosts are reached: {' or '.join(networks.declared)}")
         return first
     if not isinstance(value, str) or value not in networks.declared:
         names = ", ".join(networks.declared) or "none so far"

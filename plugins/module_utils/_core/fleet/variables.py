@@ -11,7 +11,7 @@ import json
 import re
 from functools import lru_cache
 from ipaddress import IPv6Address
-from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence
 
 from .values import Notes, kind
 
@@ -116,6 +116,8 @@ _EXCLUSIVE = ("fleet_", "network_", "vm_host_")
 """Prefixes of which every variable is ours. With the others, other roles may have variables too, such as ``node_exporter_port``."""
 _NEAR = 0.8
 """How alike a name must be to count as misspelt, where it could be another role's: ``dns_servers`` is not."""
+DEEPEST = 32
+"""Levels of lists and dictionaries that a variable may have."""
 _SECRET = re.compile(r"secret|password|passwd|passphrase|token|private_?key", re.IGNORECASE)
 _ASSIGNMENT = re.compile(
     r"(secret|password|passwd|passphrase|token|private_?key)[\"']?\s*[=:]\s*\S|-----BEGIN [A-Z ]*PRIVATE KEY",
@@ -214,7 +216,6 @@ def agree(hosts: Mapping[str, Mapping[str, Any]], notes: Notes) -> Dict[str, Any
 
     A fleet-wide variable must have the same value on every host; when it has not, the value of most hosts is used
     to go on with, and each other host is noted. Any other variable counts as the fleet's when all hosts agree.
-    Dictionaries that differ only in the order of their keys differ: the order of ``fleet_networks`` has a meaning.
     """
     found: Dict[str, Any] = {}
     for name in sorted({name for variables in hosts.values() for name in variables} - PER_HOST):
@@ -253,16 +254,39 @@ def _note_dissent(name: str, hosts: Mapping[str, Any], majority: Sequence[str], 
         )
 
 
-def plain_hosts(hosts: Any) -> Tuple[Dict[str, Dict[str, Any]], List[Tuple[str, str]]]:
-    """The hosts' variables with string keys only, and (host, message) for what was not a dictionary."""
+def plain_hosts(hosts: Any, notes: Notes) -> Dict[str, Dict[str, Any]]:
+    """The hosts' variables that concern the fleet, each dictionary in the order of its keys; notes what cannot be read.
+
+    Programs that pass inventories on sort their keys (``ansible-inventory --export``, AWX), so the order in which a dictionary is
+    written has no meaning.
+    """
     clean: Dict[str, Dict[str, Any]] = {}
-    odd: List[Tuple[str, str]] = []
     if not isinstance(hosts, Mapping):
-        return clean, [("", f"expected a dictionary of hosts, found {kind(hosts)}")]
+        notes.add("", "hosts", f"expected a dictionary of hosts, found {kind(hosts)}", "Correct the inventory")
+        return clean
     for host, variables in hosts.items():
-        if isinstance(variables, Mapping):
-            clean[str(host)] = {str(key): value for key, value in variables.items() if concerns_fleet(str(key))}
-        else:
-            clean[str(host)] = {}
-            odd.append((str(host), f"expected a dictionary of variables, found {kind(variables)}"))
-    return clean, odd
+        own = clean[str(host)] = {}
+        if not isinstance(variables, Mapping):
+            message = f"expected a dictionary of variables, found {kind(variables)}"
+            notes.add(str(host), "hosts", message, "Correct the inventory")
+            continue
+        for name, value in variables.items():
+            if not concerns_fleet(str(name)):
+                continue
+            try:
+                own[str(name)] = sorted_by_key(value)
+            except RecursionError:
+                message = f"is nested more than {DEEPEST} levels deep, or contains itself"
+                notes.add(str(host), str(name), message, "Remove the alias (*NAME) that stands inside of what it names", blank=True)
+    return clean
+
+
+def sorted_by_key(value: Any, levels: int = DEEPEST) -> Any:
+    """A copy in which each dictionary, however deep, has its keys in the order of their text. Raise RecursionError."""
+    if not levels:
+        raise RecursionError
+    if isinstance(value, Mapping):
+        return {key: sorted_by_key(value[key], levels - 1) for key in sorted(value, key=str)}
+    if isinstance(value, (list, tuple)):
+        return [sorted_by_key(inner, levels - 1) for inner in value]
+    return value
