@@ -147,7 +147,7 @@ BROKEN: Dict[str, Tuple[Any, str, str]] = {
     "more than a provider in IPv6": ({"transfer": ["2001:c00::/31"]}, "[0].transfer[0]", "more than the addresses of one provider"),
     "IPv4 within IPv6": ({"transfer": ["::ffff:0.0.0.0/97"]}, "[0].transfer[0]", "everybody"),
     "halves that are too wide together": ({"transfer": ["203.0.0.0/16", "198.50.0.0/16"]}, "external_secondaries", "together, the networks without a key"),
-    "notify a word": ({"address": BOTH[0], "notify": "yes"}, "[0].notify", "not a list"),
+    "notify a word": ({"address": BOTH[0], "notify": "always"}, "[0].notify", "not a list"),
     "neither": ({"address": BOTH[0], "notify": False, "transfer": False}, "[0]", "neither notified"),
     "an unknown key": ({"address": BOTH[0], "key": "provder"}, "[0].key", "not a key of dns_keys"),
     "the key that may change everything": ({"address": BOTH[0], "key": "demo-update"}, "[0].key", "not a key of dns_keys"),

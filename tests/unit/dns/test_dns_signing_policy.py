@@ -60,7 +60,7 @@ def test_a_zsk_has_a_lifetime_of_90_days_unless_the_inventory_says_another() -> 
 @pytest.mark.parametrize(
     ("given_", "place", "says"),
     [
-        ("yes", "", "neither true nor false"),
+        ("signed", "", "neither true nor false"),
         (None, "", "neither true nor false"),
         (1, "", "neither true nor false"),
         ({"denial": "nsec5"}, ".denial", "expected nsec or nsec3, got 'nsec5'"),

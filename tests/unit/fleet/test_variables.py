@@ -158,6 +158,23 @@ def test_nothing_depends_on_the_order_of_a_dictionary(random: Random) -> None:
     assert json.dumps([plan.fleet, plan.hosts]) == json.dumps([planned(sound()).fleet, planned(sound()).hosts])
 
 
+def value_at(inventory: Any, path: Path_) -> Any:
+    for key in path:
+        inventory = inventory[key]
+    return inventory
+
+
+@pytest.mark.parametrize("path", [path for path in PLACES if isinstance(value_at(sound(), path), (int, float))], ids=in_words)
+def test_numbers_and_booleans_in_quotes_are_the_same_as_without(path: Path_) -> None:
+    """As an INI inventory, a survey of AWX, and a template of ansible-core 2.18 write them."""
+    inventory = sound()
+    value = value_at(inventory, path)
+    value_at(inventory, path[:-1])[path[-1]] = str(value).lower()
+    plan = planned(inventory)
+    assert plan.problems == ()
+    assert json.dumps(plan.hosts) == json.dumps(planned(sound()).hosts)
+
+
 @pytest.mark.parametrize("path", NAMES, ids=in_words)
 def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(path: Path_) -> None:
     name = path[-1]

@@ -10,7 +10,7 @@ import posixpath
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
-from ..fleet.values import Notes, shown
+from ..fleet.values import Notes, integer, shown
 
 FOLDER = "/etc/smallfleet/acme"
 OPTIONS = ("units", "action", "owner", "group", "files")
@@ -47,9 +47,9 @@ def read_check(asked: Any, path: str, notes: Notes) -> Optional[Dict[str, Any]]:
     options = _dictionary(asked, path, ("address", "port"), "{port: 443}", notes)
     if not isinstance(asked, Mapping):
         return None
-    port, address = options.get("port"), options.get("address", "localhost")
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-        notes.add("", f"{path}.port", f"{shown(port)} is no TCP port", "Write a number from 1 to 65535")
+    port, address = integer(options.get("port")), options.get("address", "localhost")
+    if port is None or not 0 < port < 65536:
+        notes.add("", f"{path}.port", f"{shown(options.get('port'))} is no TCP port", "Write a number from 1 to 65535")
         return None
     if not isinstance(address, str) or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", address):
         notes.add("", f"{path}.address", f"{shown(address)} is no address", "Write an address or a name of the host")

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..addresses import read_network
 from ..fleet.networks import unusable
-from ..fleet.values import integer, shown
+from ..fleet.values import integer, shown, truth
 from . import names
 from .breadth import LIMIT, is_too_wide
 from .host_names import is_host
@@ -149,15 +149,17 @@ class _Reader:
         return tuple(dict.fromkeys(found)) if all(found) else None
 
     def _notify(self, given: Any, addresses: Optional[Tuple[str, ...]], path: str) -> Optional[Tuple[str, ...]]:
-        if isinstance(given, bool):
-            return addresses if given else ()
+        said = truth(given)
+        if said is not None:
+            return addresses if said else ()
         return self._list(given, path, self._address)
 
     def _transfer(
         self, given: Any, addresses: Optional[Tuple[str, ...]], key: Optional[str], path: str
     ) -> Optional[Tuple[str, ...]]:
-        if isinstance(given, bool):
-            return () if not given else (ANYWHERE,) if key else addresses
+        said = truth(given)
+        if said is not None:
+            return () if not said else (ANYWHERE,) if key else addresses
         return self._list(given, path, lambda one, here: self._network(one, here, bool(key)))
 
     def _network(self, given: Any, path: str, keyed: bool) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ..fleet.problems import Problem
+from ..fleet.values import integer
 from . import names, values
 from .host_names import owner_trouble, pointer_trouble, value_trouble
 
@@ -111,14 +112,14 @@ def _read_record(
     found: List[Problem] = []
     name = _name(entry, here, table.zone, found)
     kind = _type(entry, here, found)
-    ttl = entry.get("ttl", table.ttl)
-    if not values.is_ttl(ttl):
+    ttl = integer(entry.get("ttl", table.ttl))
+    if ttl is None or not values.is_ttl(ttl):
         remedy = f"Write whole seconds from 0 to {values.TTL_MAX}"
-        found.append(Problem("", f"{here}.ttl", f"{ttl!r} is no time to live", remedy))
+        found.append(Problem("", f"{here}.ttl", f"{entry['ttl']!r} is no time to live", remedy))
     given = _values(entry, here, kind, table.zone, found) if kind else ()
     if name and kind:
         found.extend(_place(name, kind, here, cuts, claims, table.zone))
-    if not found and name and kind:
+    if not found and name and kind and ttl is not None:
         for index, value in enumerate(given):
             trouble = value_trouble(name, kind, values.present(kind, value, table.zone)) if isinstance(value, str) else ""
             if trouble:

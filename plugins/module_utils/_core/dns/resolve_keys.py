@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.model import Fleet
-from ..fleet.values import shown
+from ..fleet.values import shown, truth
 from . import names
 from .acme import challenge_keys
 from .keyfile import KEY_FOLDER, generation
@@ -172,9 +172,9 @@ def _key(
             notes.add(f"{path}.{option}", "is no option of a key", f"Use {', '.join(KEY_OPTIONS)}")
     algorithm = _algorithm(options, path, notes)
     hosts = _hosts(fleet, options.get("hosts"), f"{path}.hosts", notes)
-    external = options.get("external", False)
-    if not isinstance(external, bool):
-        notes.add(f"{path}.external", f"{shown(external)} is neither true nor false", "Write true for a key that others made")
+    external = truth(options.get("external", False))
+    if external is None:
+        notes.add(f"{path}.external", f"{shown(options['external'])} is neither true nor false", "Write true for a key that others made")
     transfers = tuple(zone.primary.name for zone in zones if any(one.key == name for one in zone.external))
     given = options.get("grants", () if transfers else None)
     if not isinstance(given, (list, tuple)) or not (given or transfers):

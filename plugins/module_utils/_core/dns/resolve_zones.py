@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host
 from ..fleet.problems import Problem
-from ..fleet.values import shown
+from ..fleet.values import integer, shown, truth
 from . import names, values
 from .external import External, read_external
 from .prune import MATCHES as IGNORE_MATCHES
@@ -114,9 +114,9 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
     for option in options:
         if option not in ZONE_OPTIONS:
             notes.add(f"{path}.{option}", "is no option of a zone", f"Use {', '.join(ZONE_OPTIONS)}")
-    ttl = options.get("ttl", DEFAULT_TTL)
-    if not values.is_ttl(ttl):
-        notes.add(f"{path}.ttl", f"{ttl!r} is no time to live", f"Write whole seconds from 0 to {values.TTL_MAX}")
+    ttl = integer(options.get("ttl", DEFAULT_TTL))
+    if ttl is None or not values.is_ttl(ttl):
+        notes.add(f"{path}.ttl", f"{options['ttl']!r} is no time to live", f"Write whole seconds from 0 to {values.TTL_MAX}")
         ttl = DEFAULT_TTL
     truths = {
         option: _truth(options, option, default, path, notes)
@@ -160,11 +160,11 @@ def _at(path: str, notes: Notes) -> Callable[[str, str, str], None]:
 
 
 def _truth(options: Mapping[Any, Any], option: str, default: bool, path: str, notes: Notes) -> bool:
-    given = options.get(option, default)
-    if isinstance(given, bool):
-        return given
-    notes.add(f"{path}.{option}", f"{given!r} is neither true nor false", "Write true or false")
-    return default
+    given = truth(options.get(option, default))
+    if given is None:
+        notes.add(f"{path}.{option}", f"{options[option]!r} is neither true nor false", "Write true or false")
+        return default
+    return given
 
 
 def _primary(fleet: Fleet, given: Any, path: str, notes: Notes) -> Optional[Host]:

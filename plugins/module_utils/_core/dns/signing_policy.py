@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
-from ..fleet.values import shown
+from ..fleet.values import integer as whole_number
+from ..fleet.values import shown, truth
 from ..limits import integer
 from .values import TTL_MAX, is_ttl
 
@@ -66,8 +67,9 @@ def from_data(data: Mapping[str, Any]) -> SigningPolicy:
 
 def read_signing(given: Any, note: Note) -> Optional[SigningPolicy]:
     """What ``dns_zones.ZONE.dnssec`` says; None for a zone that is not signed. Notes what is wrong with it."""
-    if isinstance(given, bool):
-        return SigningPolicy() if given else None
+    signed = truth(given)
+    if signed is not None:
+        return SigningPolicy() if signed else None
     if not isinstance(given, dict):
         note("", f"{shown(given)} is neither true nor false, nor a dictionary", EXAMPLE)
         return None
@@ -95,9 +97,9 @@ def _choice(given: Mapping[Any, Any], option: str, known: Sequence[str], note: N
 
 
 def _lifetime(given: Mapping[Any, Any], note: Note) -> int:
-    seconds = given.get("zsk_lifetime", ZSK_LIFETIME)
-    if is_ttl(seconds) and seconds >= SHORTEST_ZSK_LIFETIME:
-        return int(seconds)
+    seconds = whole_number(given.get("zsk_lifetime", ZSK_LIFETIME))
+    if seconds is not None and is_ttl(seconds) and seconds >= SHORTEST_ZSK_LIFETIME:
+        return seconds
     span = f"from {SHORTEST_ZSK_LIFETIME} (30 days) to {TTL_MAX}"
     note(".zsk_lifetime", f"expected whole seconds {span}, got {shown(seconds)}", f"Write for example {ZSK_LIFETIME}")
     return ZSK_LIFETIME

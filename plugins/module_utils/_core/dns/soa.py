@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ..fleet.values import shown
+from ..fleet.values import integer, shown
 from . import names
 from .host_names import is_host
-from .values import TTL_MAX, is_ttl
+from .values import TTL_MAX
 
 Note = Callable[[str, str, str], None]  # takes the option, what is wrong with it, and the remedy
 
@@ -134,8 +134,9 @@ def read_soa(given: Any, ttl: int, ttl_written: bool, note: Note) -> Soa:
         except names.BadName as error:
             note(".contact", f"{shown(given['contact'])} {error}", "Write the address of who looks after the zone, such as hostmaster@example.net")
     for option in (*TIMERS, "negative_ttl", "ttl"):
-        if option in given and _is_time(given, option, note):
-            written["minimum" if option == "negative_ttl" else option] = given[option]
+        seconds = _time(given, option, note) if option in given else None
+        if seconds is not None:
+            written["minimum" if option == "negative_ttl" else option] = seconds
     _check_negative(given, written, ttl, note)
     for option, message, remedy in timer_problems({**TIMERS, **written}):
         if written.keys() & set(TIMERS):
@@ -143,15 +144,15 @@ def read_soa(given: Any, ttl: int, ttl_written: bool, note: Note) -> Soa:
     return Soa(written)
 
 
-def _is_time(given: Mapping[Any, Any], option: str, note: Note) -> bool:
+def _time(given: Mapping[Any, Any], option: str, note: Note) -> Optional[int]:
     least, most = (1 if option in TIMERS else 0), (LONGEST_NEGATIVE if option == "negative_ttl" else TTL_MAX)
-    seconds = given[option]
-    if is_ttl(seconds) and least <= seconds <= most:
-        return True
+    seconds = integer(given[option])
+    if seconds is not None and least <= seconds <= most:
+        return seconds
     source = " (RFC 2308)" if most == LONGEST_NEGATIVE else ""
     example = {**TIMERS, "negative_ttl": 300, "ttl": 300}[option]
-    note(f".{option}", f"expected whole seconds from {least} to {most}{source}, got {shown(seconds)}", f"Write for example {example}")
-    return False
+    note(f".{option}", f"expected whole seconds from {least} to {most}{source}, got {shown(given[option])}", f"Write for example {example}")
+    return None
 
 
 def _check_negative(given: Mapping[Any, Any], written: Dict[str, Any], ttl: int, note: Note) -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -14,6 +13,7 @@ from typing import Any, List, Mapping, Optional, Pattern, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ..fleet.problems import Problem
+from ..fleet.values import integer, number
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
@@ -76,22 +76,24 @@ class Reader:
         if key not in self.data and default is not None:
             return default
         value = self.data.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _within(value, low, high):
+        found = number(value)
+        if found is None or not low <= found <= high:
             said = f"{shown(value)} is not a number from {low:g} to {high:g}" if key in self.data else "it is missing"
             self.refuse(key, said, f"Give a number of {unit} from {low:g} to {high:g}")
             return None
-        return float(value)
+        return found
 
     def whole(self, key: str, low: int, high: int, default: Optional[int], unit: str) -> Optional[int]:
         """A whole number from ``low`` to ``high``."""
         if key not in self.data and default is not None:
             return default
         value = self.data.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        found = integer(value)
+        if found is None or not low <= found <= high:
             said = f"{shown(value)} is not a whole number from {low} to {high}" if key in self.data else "it is missing"
             self.refuse(key, said, f"Give a whole number of {unit} from {low} to {high}")
             return None
-        return int(value)
+        return found
 
     def host(self, key: str, known: Mapping[str, object], what: str) -> Optional[str]:
         """The inventory name of a host of the fleet."""
@@ -151,10 +153,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _within(value: float, low: float, high: float) -> bool:
-    try:
-        return math.isfinite(value) and low <= value <= high
-    except OverflowError:
-        return False

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.problems import Problem
+from ..fleet.values import truth
 from ._values import Reader, http_url_error, is_dns_name, readers, shown
 
 SERVICE_KEYS = (
@@ -113,7 +114,7 @@ def _zones(fleet: Fleet) -> Dict[str, Zone]:
 
 def _taken(zone: str, value: Mapping[Any, Any], fleet: Fleet) -> Dict[str, str]:
     taken: Dict[str, str] = {}
-    if value.get("hosts", True):
+    if truth(value.get("hosts", True)):
         for host in fleet.hosts.values():
             relative = _relative(host.fqdn, zone)
             if relative is not None and host.fqdn.lower().endswith(f".{zone}"):

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .model import Attachment, Host, Network
 from .networks import Networks, read_mtu
-from .values import Notes, integer, is_domain, kind, shown
+from .values import Notes, integer, is_domain, kind, shown, truth
 from .variables import FLEET_WIDE
 
 INTERFACE_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
@@ -166,7 +166,7 @@ def _attach(
 ) -> Attachment:
     ipv4 = _place(host, network.ipv4, settings.get("ipv4"), f"{where}.ipv4", number, notes)
     ipv6 = _place(host, network.ipv6, settings.get("ipv6"), f"{where}.ipv6", number, notes)
-    if settings.get("ipv4") is False and settings.get("ipv6") is False:
+    if truth(settings.get("ipv4")) is False and truth(settings.get("ipv6")) is False:
         notes.add(host, where, "has no address of either family", "Leave ipv4 or ipv6 out to have it derived")
     named = settings.get("interface")
     if named is not None:
@@ -181,7 +181,7 @@ def _attach(
             )
     mtu: Optional[int] = network.mtu
     if settings.get("mtu") is not None:
-        has_ipv6 = network.ipv6 is not None and settings.get("ipv6") is not False
+        has_ipv6 = network.ipv6 is not None and truth(settings.get("ipv6")) is not False
         mtu = read_mtu(settings["mtu"], has_ipv6, host, f"{where}.mtu", notes)
         if mtu is not None and mtu > network.mtu:
             notes.add(
@@ -203,7 +203,7 @@ def _place(
     host: str, network: Optional[_NetworkOf], value: Any, where: str, number: Optional[int], notes: Notes
 ) -> Optional[_InterfaceOf]:
     """The host's address in the network: as given, derived from its number, or none when the value is false."""
-    if value is False:
+    if truth(value) is False:
         return None
     if network is None:
         if value is not None:

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.model import Fleet, Host, Network, Resolution
 from ..fleet.problems import Problem
-from ..fleet.values import truth
+from ..fleet.values import integer, truth
 from .spec import BACKENDS
 
 IPV4_RANGE = IPv4Network("198.18.0.0/15")  # RFC 2544: benchmarking, never routed
@@ -117,7 +117,7 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
             Problem(host.name, "lab_backend", f"{values['lab_backend']!r} is unknown", f"Use one of {', '.join(BACKENDS)}")
         )
     for name, least in (("lab_memory", 64), ("lab_cpus", 1), ("lab_disk", 1024)):
-        _whole_number(host, name, values[name], least, problems)
+        values[name] = _whole_number(host, name, values[name], least, problems)
     macvtap = truth(values["lab_macvtap"])
     if macvtap is None:
         problems.append(Problem(host.name, "lab_macvtap", f"{values['lab_macvtap']!r} is neither true nor false", "Use true or false"))
@@ -125,8 +125,7 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
     if not isinstance(disks, dict) or not all(isinstance(n, str) and re.fullmatch(r"[a-z][a-z0-9-]{0,19}", n) for n in disks):
         problems.append(Problem(host.name, "lab_disks", "is not a dictionary of names and MiB", "Use such as {data: 1024}"))
         disks = {}
-    for name, size in disks.items():
-        _whole_number(host, f"lab_disks.{name}", size, 1, problems)
+    disks = {name: _whole_number(host, f"lab_disks.{name}", disks[name], 1, problems) for name in sorted(disks)}
     nics = []
     for position, place in enumerate(host.attachments):
         network = fleet.networks[place.network]
@@ -150,7 +149,7 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
     sizes = {name: values[f"lab_{name}"] for name in ("backend", "memory", "cpus", "disk")}
     installed = _packages(host.name, "lab_installed_packages", values["lab_installed_packages"], problems)
     further = {"macvtap": bool(macvtap), "installed_packages": installed}
-    return {"name": host.name, **sizes, "disks": dict(sorted(disks.items())), "nics": nics, **further}
+    return {"name": host.name, **sizes, "disks": disks, "nics": nics, **further}
 
 
 def _further_nics(fleet: Fleet, host: Host, asked: Any, first: int, problems: List[Problem]) -> List[Dict[str, Any]]:
@@ -161,7 +160,8 @@ def _further_nics(fleet: Fleet, host: Host, asked: Any, first: int, problems: Li
         return []
     taken = [place.interface for place in host.attachments]
     found: List[Dict[str, Any]] = []
-    for position, (interface, name) in enumerate(asked.items(), first):
+    for position, interface in enumerate(sorted(asked, key=lambda name: (len(str(name)), str(name))), first):
+        name = asked[interface]
         expected = f"eth{position}"
         if interface != expected or interface in taken:
             said = f"{interface!r} is not the name of the next card"
@@ -182,9 +182,12 @@ def _link(host: Host, position: int) -> str:
     return link if len(link) <= 15 else f"l{_digest(host.name, 10)}.{position}"
 
 
-def _whole_number(host: Host, variable: str, value: Any, least: int, problems: List[Problem]) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def _whole_number(host: Host, variable: str, value: Any, least: int, problems: List[Problem]) -> int:
+    found = integer(value)
+    if found is None or found < least:
         problems.append(Problem(host.name, variable, f"{value!r} is not a whole number from {least}", f"Use {least} or more"))
+        return least
+    return found
 
 
 def _digest(text: str, length: int) -> str:
