@@ -89,6 +89,16 @@ def place(**given: Any) -> Callable[[Inventory], None]:
     return on("watch1", "fleet_host_networks", {"main": given})
 
 
+def certificate(name: str) -> Dict[str, Any]:
+    files = [{"path": "/etc/app.pem", "content": ["fullchain"]}]
+    return {"hosts": ["app1"], "names": [f"{name}.demo.example.net"], "deploy": {"files": files}}
+
+
+def published(*texts: str) -> Dict[str, Any]:
+    return {"demo.example.net": {"primary": "ns1", "records": [{"record": "note", "type": "TXT", "value": list(texts)}]}}
+
+
+RECORD = "dns_zones.demo.example.net.records[0]"
 Case = Tuple[str, Callable[[Inventory], None], List[Tuple[str, str]]]
 CASES: List[Case] = [
     # What holds for the whole fleet
@@ -226,6 +236,43 @@ CASES: List[Case] = [
     ("a boolean sysctl", on("app1", "node_sysctl", {"net.a": True}), [("app1", "node_sysctl.net.a")]),
     ("a sysctl that is none", on("app1", "node_sysctl", {"forward": 1}), [("app1", "node_sysctl.forward")]),
     ("a time server with a space", on("app1", "node_time_servers", ["a b"]), [("app1", "node_time_servers[0]")]),
+    (
+        "an unknown option of a key",
+        on("app1", "node_administrators", {"root": [f'frm="192.0.2.0/24" {KEY}']}),
+        [("app1", "node_administrators.root[0]")],
+    ),
+    (
+        "an option of a key without quotes",
+        on("app1", "node_administrators", {"root": [f"from=192.0.2.1 {KEY}"]}),
+        [("app1", "node_administrators.root[0]")],
+    ),
+    (
+        "an empty option of a key",
+        on("app1", "node_administrators", {"root": [f"restrict,,pty {KEY}"]}),
+        [("app1", "node_administrators.root[0]")],
+    ),
+    ("an address as a full name", on("app1", "fleet_host_fqdn", "192.0.2.1"), [("app1", "fleet_host_fqdn")]),
+    ("the loopback interface", place(interface="lo"), [("watch1", "fleet_host_networks.main.interface")]),
+    ("all interfaces", place(interface="all"), [("watch1", "fleet_host_networks.main.interface")]),
+    ("the SSH server as a service", service(unit="ssh.service"), [("", "standby_services.web.unit")]),
+    ("a folder that is a number", everywhere("fleet_plan_dir", 5), [("", "fleet_plan_dir")]),
+    (
+        "one file of two certificates",
+        everywhere("acme_certificates", {name: certificate(name) for name in ("one", "two")}),
+        [("", "acme_certificates.two.deploy.files[0].path")],
+    ),
+    ("a private key in DNS", everywhere("dns_zones", published("-----BEGIN PRIVATE KEY-----")), [("", f"{RECORD}.value[0]")]),
+    # Inputs of roles and playbooks
+    ("a negative rate", everywhere("dns_server_responses_per_second", -1), [("", "dns_server_responses_per_second")]),
+    ("a word for seconds", on("app1", "vm_host_shutdown_timeout", "long"), [("app1", "vm_host_shutdown_timeout")]),
+    ("packages of no provider", everywhere("dns_server_packages", "bind9"), [("", "dns_server_packages")]),
+    ("packages of another provider", everywhere("dns_server_packages", {"nsd": []}), [("", "dns_server_packages.nsd")]),
+    ("a package that is a number", everywhere("dns_server_packages", {"bind": [9]}), [("", "dns_server_packages.bind[0]")]),
+    ("an unknown state", everywhere("lab_state", "up"), [("", "lab_state")]),
+    ("seconds that are none", everywhere("standby_settle", "soon"), [("", "standby_settle")]),
+    ("a relative path", everywhere("acme_certificates_ca_file", "ca.pem"), [("", "acme_certificates_ca_file")]),
+    ("a name as an address", on("app1", "network_new_address", "app1"), [("app1", "network_new_address")]),
+    ("a truth that is none", everywhere("node_verify", "maybe"), [("", "node_verify")]),
     ("an unknown host", service(active="app9"), [("", "standby_services.web.active")]),
     ("one host as both", service(standby="app1"), [("", "standby_services.web.standby")]),
     ("a port out of range", service(check={"port": 65536}), [("", "standby_services.web.check.port")]),
@@ -343,3 +390,21 @@ def test_what_many_hosts_have_in_common_is_said_once_with_their_names() -> None:
 )
 def test_an_inventory_of_the_wrong_shape_is_refused(hosts: Any, groups: Any, place: Tuple[str, str]) -> None:
     assert place in {(problem.host, problem.variable) for problem in plan_fleet(hosts, groups).problems}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        on("app1", "node_administrators", {"root": [f'restrict,command="/bin/sh -c \\"exit 1\\", x",from="192.0.2.0/24" {KEY}']}),
+        on("app1", "node_administrators", {"root": [f"cert-authority,no-pty {KEY}"]}),
+        on("app1", "node_packages", ["libc6:i386", "tcpdump:any=4.99.3-1"]),
+        everywhere("dns_zones", published("token: abc", "secret=of a search engine")),
+        everywhere("acme_certificates", {"one": certificate("one"), "two": {**certificate("two"), "hosts": ["app2"]}}),
+        everywhere("dns_rotate_wait", "0"),
+    ],
+    ids=["a command for a key", "an authority", "a foreign architecture", "a public token", "a file on another host", "no wait"],
+)
+def test_what_only_looks_wrong_is_accepted(change: Callable[[Inventory], None]) -> None:
+    inventory = sound()
+    change(inventory)
+    assert plan_fleet(inventory, {}).problems == ()

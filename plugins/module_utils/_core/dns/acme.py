@@ -11,7 +11,7 @@ A certificate for ``example.net`` and ``*.example.net`` is proved by TXT records
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ..fleet.model import Fleet, Resolution
@@ -38,6 +38,7 @@ def resolve(fleet: Fleet) -> Resolution:
     directory, contact = _directory(fleet, notes), _contact(fleet, notes)
     certificates = read_certificates(fleet, notes)
     _check_key_names(fleet, certificates, notes)
+    _check_files(certificates, notes)
     slices: Dict[str, Dict[str, Any]] = {}
     for host in fleet.hosts:
         name = key_name(host)
@@ -78,6 +79,17 @@ def challenge_keys(fleet: Fleet) -> Dict[str, Dict[str, Any]]:
 def key_name(host: str) -> str:
     """The name of the key with which a host proves its names."""
     return f"acme-{_ODD.sub('-', host.lower()).strip('-')}"
+
+
+def _check_files(certificates: Sequence[Certificate], notes: Notes) -> None:
+    """On one host, two certificates cannot have one file."""
+    owners: Dict[Tuple[str, str], str] = {}
+    for certificate in certificates:
+        for index, entry in enumerate(certificate.deploy["files"]):
+            others = {owners.setdefault((host, entry["path"]), certificate.name) for host in certificate.hosts} - {certificate.name}
+            for other in sorted(others):
+                where = f"acme_certificates.{certificate.name}.deploy.files[{index}].path"
+                notes.add("", where, f"{entry['path']} is a file of the certificate {other} already", "Give each certificate files of its own")
 
 
 def _slice(certificate: Certificate) -> Dict[str, Any]:

@@ -30,6 +30,8 @@ CHECK_KEYS = ("port", "path")
 TARGET_KEYS = ("from", "url", "interval", "timeout", "duration")
 # systemd.unit(5); a template without an instance ("web@.service") cannot be started.
 UNIT = re.compile(r"(?=.{1,255}$)[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]+)?\.service")
+OF_THE_SYSTEM = ("ssh.", "ssh@", "sshd.", "sshd@", "systemd-", "dbus", "networking.", "network.", "NetworkManager", "getty@", "polkit.", "user@")
+"""What the units begin with without which a host cannot be reached any more, or does not boot."""
 # RFC 3986 section 3.3, without a space or anything else that would end the request line.
 PATH = re.compile(r"/[!-~]*")
 KEY_FOLDER = "/etc/smallfleet/dns"
@@ -146,6 +148,8 @@ def _service(name: str, reader: Reader, fleet: Fleet, zones: Mapping[str, Zone])
     if active is not None and active == standby:
         reader.refuse("standby", f"{active} cannot stand by for itself", "Name another host than in active")
     unit = reader.text("unit", "Name the systemd unit, such as web.service", UNIT)
+    if unit is not None and unit.startswith(OF_THE_SYSTEM):
+        reader.refuse("unit", f"{unit} is a part of the system, and must not end where the service stands by", "Name a unit of the service's own")
     exec_start = reader.lines("exec_start", "Write one command with its full path")
     if len(exec_start) > 1:
         reader.refuse("exec_start", "a service has one main command", "Write one command with its full path")

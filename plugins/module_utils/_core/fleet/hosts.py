@@ -18,6 +18,8 @@ from .variables import FLEET_WIDE
 INTERFACE_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
 
 _INTERFACE = re.compile(r"[^/:\s]{1,15}")
+_NOT_NAMES = (".", "..", "all", "default", "lo")
+"""What no card can be called, or what names more than one in /proc/sys/net."""
 _KEYS = ("interface", "ipv4", "ipv6", "mtu")
 _NUMBER = "fleet_host_number"
 _PLACES = "fleet_host_networks"
@@ -170,14 +172,14 @@ def _attach(
         notes.add(host, where, "has no address of either family", "Leave ipv4 or ipv6 out to have it derived")
     named = settings.get("interface")
     if named is not None:
-        if isinstance(named, str) and named.isprintable() and _INTERFACE.fullmatch(named) and named not in (".", ".."):
+        if isinstance(named, str) and named.isprintable() and _INTERFACE.fullmatch(named) and named not in _NOT_NAMES:
             interface = named
         else:
             notes.add(
                 host,
                 f"{where}.interface",
                 f"{shown(named)} is not a name for an interface",
-                f"Use 1 to {INTERFACE_LONGEST} characters without spaces, / and :",
+                f"Write the name of a card, 1 to {INTERFACE_LONGEST} characters without spaces, / and :",
             )
     mtu: Optional[int] = network.mtu
     if settings.get("mtu") is not None:

@@ -14,7 +14,7 @@ from .model import Fleet, Host
 from .networks import Networks, read_networks
 from .problems import Problem
 from .values import Notes, integer, is_domain, kind, shown, truth
-from .variables import VARIABLES, agree, find_blanks, find_secrets, find_typos, plain_hosts
+from .variables import VARIABLES, agree, find_blanks, find_faults, find_secrets, find_typos, plain_hosts
 
 _FLEET_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _MEMBER = "fleet_host_member"
@@ -68,9 +68,10 @@ def _is_member(host: str, variables: Mapping[str, Any], notes: Notes) -> bool:
 
 
 def _search_everywhere(members: Mapping[str, Mapping[str, Any]], common: Mapping[str, Any], notes: Notes) -> None:
-    """Note secrets, and places without a value, in what holds for the fleet and in what is each host's own."""
+    """Note secrets, places without a value, and inputs of roles that cannot be used, in what holds for the fleet and in what is each host's own."""
     own = {host: {name: value for name, value in variables.items() if name not in common} for host, variables in members.items()}
     for host, variables in {"": common, **own}.items():
+        find_faults(host, variables, notes)
         for variable, value in variables.items():
             find_secrets(host, variable, value, notes)
             if variable in VARIABLES:

@@ -84,7 +84,11 @@ def truth(value: Any) -> Optional[bool]:
 
 
 def is_domain(value: Any) -> bool:
-    """Whether the value is a domain name in small letters, without the final dot (RFC 1123, 2.1; RFC 1035, 2.3.4)."""
+    """Whether the value is a domain name in small letters, without the final dot (RFC 1123, 2.1; RFC 1035, 2.3.4).
+
+    The last of several labels has a letter, by which names differ from IPv4 addresses.
+    """
     if not isinstance(value, str) or not 1 <= len(value) <= 253:
         return False
-    return all(_LABEL.fullmatch(label) for label in value.split("."))
+    labels = value.split(".")
+    return all(_LABEL.fullmatch(label) for label in labels) and (len(labels) == 1 or not labels[-1].isdigit())

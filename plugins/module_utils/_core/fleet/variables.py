@@ -13,6 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence
 
+from .fields import Field, address, boolean, choice, fraction, note_faults, packages, path, table_of, text, unread, whole
 from .values import Notes, kind
 
 PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")
@@ -76,46 +77,47 @@ PER_HOST_OR_GROUP: FrozenSet[str] = frozenset(
         "vm_host_virtualization",
     }
 )
-OF_ROLES: FrozenSet[str] = frozenset(
-    {
-        "acme_certificates_ca_file",
-        "acme_certificates_least_days",
-        "acme_certificates_packages",
-        "dns_keys_handed_over",
-        "dns_keys_packages",
-        "dns_keys_phase",
-        "dns_keys_rotate",
-        "dns_keys_rotate_packages",
-        "dns_keys_secrets",
-        "dns_rotate_handed_over",
-        "dns_rotate_key",
-        "dns_rotate_wait",
-        "dns_server_discard_journals",
-        "dns_server_packages",
-        "dns_server_replace_configuration",
-        "dns_server_responses_per_second",
-        "dns_server_verify_timeout",
-        "lab_state",
-        "network_new_address",
-        "network_verify",
-        "node_cache_valid_time",
-        "node_verify",
-        "probe_resolver_packages",
-        "standby_settle",
-        "standby_switch_retries",
-        "standby_switch_service",
-        "standby_switch_to",
-        "vm_host_cache_valid_time",
-        "vm_host_shutdown_timeout",
-        "vm_host_verify",
-    }
-)
-"""Inputs of roles and playbooks that are no part of the plan."""
-VARIABLES = sorted(FLEET_WIDE | PER_HOST | PER_HOST_OR_GROUP | OF_ROLES)
+OF_ROLES: Mapping[str, Field] = {
+    "acme_certificates_ca_file": path(empty=True),
+    "acme_certificates_least_days": whole(0, 3650, "days"),
+    "acme_certificates_packages": packages(),
+    "dns_keys_handed_over": boolean(),
+    "dns_keys_packages": packages(),
+    "dns_keys_phase": choice("prepared", "promoted", "settled"),
+    "dns_keys_rotate": text("app1-own", empty=True),
+    "dns_keys_rotate_packages": packages(),
+    "dns_keys_secrets": unread(),
+    "dns_rotate_handed_over": boolean(),
+    "dns_rotate_key": text("app1-own", empty=True),
+    "dns_rotate_wait": whole(0, 7 * 86400, "seconds"),
+    "dns_server_discard_journals": boolean(),
+    "dns_server_packages": table_of({"bind": packages(), "knot": packages()}, "{bind: [bind9], knot: [knot]}"),
+    "dns_server_replace_configuration": boolean(),
+    "dns_server_responses_per_second": whole(0, 1000, "answers"),
+    "dns_server_verify_timeout": whole(1, 86400, "seconds"),
+    "lab_state": choice("present", "absent"),
+    "network_new_address": address(),
+    "network_verify": boolean(),
+    "node_cache_valid_time": whole(0, 30 * 86400, "seconds"),
+    "node_verify": boolean(),
+    "probe_resolver_packages": packages(),
+    "standby_settle": fraction(0, 600, "seconds"),
+    "standby_switch_retries": whole(1, 3600, "attempts"),
+    "standby_switch_service": text("web"),
+    "standby_switch_to": text("app2"),
+    "vm_host_cache_valid_time": whole(0, 30 * 86400, "seconds"),
+    "vm_host_shutdown_timeout": whole(1, 86400, "seconds"),
+    "vm_host_verify": boolean(),
+}
+"""Inputs of roles and playbooks that are no part of the plan, and what they may be."""
+_FIELDS = {**OF_ROLES, "fleet_plan_dir": text("build/plan")}
+VARIABLES = sorted(FLEET_WIDE | PER_HOST | PER_HOST_OR_GROUP | OF_ROLES.keys())
 _EXCLUSIVE = ("fleet_", "network_", "vm_host_")
 """Prefixes of which every variable is ours. With the others, other roles may have variables too, such as ``node_exporter_port``."""
 _NEAR = 0.8
 """How alike a name must be to count as misspelt, where it could be another role's: ``dns_servers`` is not."""
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY", re.IGNORECASE)
+_PUBLISHED = re.compile(r"dns_zones\..+\.records\[[0-9]+\]\.value(\[|$)")
 DEEPEST = 32
 """Levels of lists and dictionaries that a variable may have."""
 _SECRET = re.compile(r"secret|password|passwd|passphrase|token|private_?key", re.IGNORECASE)
@@ -153,6 +155,13 @@ def find_typos(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
             notes.add(host, name, "no such variable", f"Remove it; the variables of this kind are {known}")
 
 
+def find_faults(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
+    """Note what is wrong with inputs of roles and playbooks, which would else be said by one host after others were changed."""
+    for name, value in variables.items():
+        if name in _FIELDS:
+            note_faults(host, name, _FIELDS[name], value, notes)
+
+
 @lru_cache(maxsize=None)
 def meant_variable(name: str) -> str:
     """The variable of which the name is probably a misspelling; empty if it is a variable, or nothing like any."""
@@ -178,7 +187,8 @@ def find_blanks(host: str, variable: str, value: Any, notes: Notes) -> None:
 def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
     """Note every dictionary key and every text, however deep, that looks like a secret: people share a plan's files.
 
-    A text looks like one when it assigns to a telling name (``--password=x``) or holds a private key.
+    A text looks like one when it assigns to a telling name (``--password=x``) or holds a private key; one that DNS publishes only when it
+    holds a private key.
     """
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -194,7 +204,7 @@ def find_secrets(host: str, variable: str, value: Any, notes: Notes) -> None:
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             find_secrets(host, f"{variable}[{index}]", inner, notes)
-    elif isinstance(value, str) and _ASSIGNMENT.search(value):
+    elif isinstance(value, str) and (_PRIVATE_KEY if _PUBLISHED.match(variable) else _ASSIGNMENT).search(value):
         notes.add(
             host,
             variable,

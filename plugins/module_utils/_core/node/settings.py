@@ -11,19 +11,23 @@ import binascii
 import re
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
+from ..fleet.fields import is_package
 from ..fleet.values import Notes, kind, shown
 
 TIMEZONE_DEFAULT = "Etc/UTC"
 
-# Debian Policy, section 5.6.1, with an optional =version as apt-get(8) takes it.
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?")
 _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_@:-]+)+")
 _TIME_SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?")
-_KEY = re.compile(
-    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/=]+)( .*)?"
+_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9-]+@openssh\.com) ([A-Za-z0-9+/=]+)( .*)?")
+_KEY_OPTIONS = re.compile(r"((?:[^\s\",]|\"(?:[^\"\\]|\\.)*\"|,)+) +(?=(?:ssh|ecdsa|sk)-)")
+_KEY_OPTION = re.compile(
+    r"(?:no-)?(?:agent-forwarding|port-forwarding|pty|user-rc|x11-forwarding)|cert-authority|no-touch-required|verify-required|restrict"
+    r"|(?:command|environment|expiry-time|from|permitlisten|permitopen|principals|tunnel)=\"(?:[^\"\\]|\\.)*\"",
+    re.IGNORECASE,
 )
+_KEY_OPTION_PARTS = re.compile(r"((?:[^\",]|\"(?:[^\"\\]|\\.)*\")*),")
 
 
 def read_settings(host: str, variables: Mapping[str, Any], notes: Notes) -> Dict[str, Any]:
@@ -49,13 +53,17 @@ def read_settings(host: str, variables: Mapping[str, Any], notes: Notes) -> Dict
 
 
 def check_key(key: Any) -> str:
-    """Why this is no line for authorized_keys (sshd(8)); empty when it is one. Options before the type are refused."""
+    """Why this is no line for authorized_keys (sshd(8)), with options or without; empty when it is one."""
     if not isinstance(key, str):
         return f"must be a public key, found {kind(key)}"
     if "PRIVATE KEY" in key:
         return "is a private key"
-    match = _KEY.fullmatch(key)
-    if match is None:
+    options = _KEY_OPTIONS.match(key)
+    for option in _KEY_OPTION_PARTS.findall(f"{options[1]},") if options else ():
+        if not _KEY_OPTION.fullmatch(option):
+            return f"has an option that sshd(8) does not know, {shown(option)}"
+    match = _KEY.fullmatch(key[options.end() :] if options else key)
+    if match is None or not key.isprintable():
         return "is not a public key of a type that OpenSSH accepts"
     try:
         blob = base64.b64decode(match.group(2), validate=True)
@@ -68,9 +76,7 @@ def check_key(key: Any) -> str:
 
 
 def _package(value: Any) -> str:
-    return (
-        "" if isinstance(value, str) and _PACKAGE.fullmatch(value) else f"{shown(value)} is not the name of a package"
-    )
+    return "" if is_package(value) else f"{shown(value)} is not the name of a package"
 
 
 def _time_server(value: Any) -> str:
