@@ -12,8 +12,9 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report, without_consequences
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json, render_markdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import FLEET_WIDE
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import (
@@ -81,8 +82,9 @@ def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:
     groups = variables["groups"]
     values, unrendered = collect(variables["hostvars"], groups["all"])
     plan = plan_fleet(values, groups)
-    said = {(problem.host, problem.variable) for problem in unrendered}
-    problems = [*unrendered, *(problem for problem in plan.problems if (problem.host, problem.variable) not in said)]
+    known = {place for problem in unrendered for place in ((problem.host, problem.variable), ("", problem.variable))}
+    others = [problem for problem in plan.problems if (problem.host, problem.variable) not in known]
+    problems = without_consequences([*unrendered, *others], FLEET_WIDE)
     for host, slice_ in plan.hosts.items():
         store.write(f"host {host}", slice_)
     summary = {"fleet": plan.fleet, "hosts": sorted(plan.hosts), "report": report(problems) if problems else ""}

@@ -94,6 +94,11 @@ BROKEN = {
         {},
         ["has 1 problem;", "app2: fleet_domain: cannot be rendered"],
     ),
+    "a template of the networks that breaks": (
+        hosts(app1=11),
+        {"fleet_networks": "{{ no_such_thing }}"},
+        ["has 1 problem;", "app1: fleet_networks: cannot be rendered"],
+    ),
     "a template that does not parse": (
         {**hosts(app1=11), "app2": {"fleet_host_number": 12, "node_packages": ["{{ 1 + }}"]}},
         {},

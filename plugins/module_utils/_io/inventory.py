@@ -60,7 +60,7 @@ def _collect_host(hostvars: HostVariables, host: str) -> Tuple[Dict[str, Any], L
     for name in wanted:
         if _contains(raw[name], _is_vaulted):
             remedy = "A plan holds no secrets; take it out of the fleet"
-            wrong.append(Problem(host, name, "is protected by Ansible Vault", remedy))
+            wrong.append(Problem(host, name, "is protected by Ansible Vault", remedy, blank=True))
             continue
         try:
             value = plain(rendered[name])
@@ -94,7 +94,7 @@ def plain(value: Any) -> Any:
 
 def _unrendered(host: str, name: str, message: str) -> Problem:
     line = " ".join(message.split()).rstrip(".")
-    return Problem(host, name, f"cannot be rendered: {line}", "Correct the template, or define what it uses")
+    return Problem(host, name, f"cannot be rendered: {line}", "Correct the template, or define what it uses", blank=True)
 
 
 def _is_template(value: Any) -> bool:

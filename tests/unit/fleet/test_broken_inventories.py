@@ -115,6 +115,7 @@ CASES: List[Case] = [
     ("a secret among settings", on("app1", "node_sysctl", {"net.secret": 1}), [("app1", "node_sysctl.net.secret")]),
     # Networks
     ("no networks", without("fleet_networks"), [("", "fleet_networks")]),
+    ("an empty dictionary of networks", everywhere("fleet_networks", {}), [("", "fleet_networks")]),
     ("networks as a list", everywhere("fleet_networks", ["192.0.2.0/24"]), [("", "fleet_networks")]),
     ("a network as a string", networks(extra="203.0.113.0/24"), [("", "fleet_networks.extra")]),
     ("a network without addresses", networks(extra={"mtu": 1500}), [("", "fleet_networks.extra")]),
@@ -317,12 +318,9 @@ CASES: List[Case] = [
 ]
 # A mistake in what others build on shows there too; in every other case the report holds nothing else.
 SHOWS_ELSEWHERE = {
-    "a domain with a final dot",
     "a duplicate full name",
     "a host name with an underscore",
     "an unknown primary",
-    "no networks",
-    "networks as a list",
     "no management network",
     "no address at all",
 }

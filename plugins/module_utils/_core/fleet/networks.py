@@ -36,7 +36,7 @@ def read_networks(value: Any, notes: Notes) -> Networks:
     """The networks of the fleet; notes what is wrong with those that cannot be used."""
     if not isinstance(value, Mapping) or not value:
         said = "is empty" if isinstance(value, Mapping) else f"must be a dictionary of networks, found {kind(value)}"
-        notes.add("", "fleet_networks", said, _EXAMPLE)
+        notes.add("", "fleet_networks", said, _EXAMPLE, blank=True)
         return Networks((), {})
     networks: Dict[str, Network] = {}
     for key, entry in value.items():

@@ -36,7 +36,7 @@ def read_fleet(
     clean = plain_hosts(hosts, notes)
     members = {host: clean[host] for host in sorted(clean) if _is_member(host, clean[host], notes)}
     if not members:
-        notes.add("", "hosts", "the inventory has no host of the fleet", "Add hosts to the inventory")
+        notes.add("", "hosts", "the inventory has no host of the fleet", "Add hosts to the inventory", blank=True)
     for host in members:
         find_typos(host, members[host], notes)
     common = agree(members, notes)
@@ -92,7 +92,7 @@ def _read_domain(value: Any, notes: Notes) -> str:
     said = (
         "is not set" if value is None else f"{shown(value)} is not a domain name in small letters without a final dot"
     )
-    notes.add("", "fleet_domain", said, "Write for example demo.example.net")
+    notes.add("", "fleet_domain", said, "Write for example demo.example.net", blank=True)
     return "invalid"
 
 

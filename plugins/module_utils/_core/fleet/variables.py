@@ -272,7 +272,7 @@ def plain_hosts(hosts: Any, notes: Notes) -> Dict[str, Dict[str, Any]]:
     """
     clean: Dict[str, Dict[str, Any]] = {}
     if not isinstance(hosts, Mapping):
-        notes.add("", "hosts", f"expected a dictionary of hosts, found {kind(hosts)}", "Correct the inventory")
+        notes.add("", "hosts", f"expected a dictionary of hosts, found {kind(hosts)}", "Correct the inventory", blank=True)
         return clean
     for host, variables in hosts.items():
         own = clean[str(host)] = {}
