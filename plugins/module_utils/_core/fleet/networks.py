@@ -167,6 +167,10 @@ def unusable(network: Union[IPv4Network, IPv6Network]) -> str:
         return "is for multicast"
     if network.is_loopback:
         return "is for loopback"
+    if network.is_link_local:
+        return "is for addresses that hosts give themselves on a link"
+    if isinstance(network, IPv4Network) and network.is_reserved:
+        return "is reserved (RFC 1112, section 4)"
     if network.network_address.is_unspecified:
         return "is for hosts without an address"
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
