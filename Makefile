@@ -25,7 +25,7 @@ PLAY = $(TOOLS) ansible-playbook -i $(INVENTORY)
 PHASES = $(call TOOLS_OF,test) python tools/test.py
 
 demo: ## Raise a fleet, provision it, move its service while a client watches
-	@$(PLAY) playbooks/lab-up.yml && ansible-playbook -i $(INVENTORY) playbooks/plan.yml -e fleet_plan_dir=$(CURDIR)/build/plan
+	@$(PLAY) playbooks/lab_up.yml && ansible-playbook -i $(INVENTORY) playbooks/plan.yml -e fleet_plan_dir=$(CURDIR)/build/plan
 	@$(TOOLS) tools/demo.sh $(INVENTORY)
 	@echo "plan:   $(CURDIR)/build/plan/plan.md"
 	@echo "The lab stays up: make lab-down removes it."
@@ -49,10 +49,10 @@ molecule: ## The scenario of every role on the lab (SCENARIO=node for one, with 
 	@$(PHASES) $(SCENARIO)
 
 lab-up: ## Raise the lab (INVENTORY=folder for another fleet)
-	@$(PLAY) playbooks/lab-up.yml
+	@$(PLAY) playbooks/lab_up.yml
 
 lab-down: ## Remove the lab with its disks
-	@$(PLAY) playbooks/lab-down.yml
+	@$(PLAY) playbooks/lab_down.yml
 
 doctor: ## Say what this machine can run
 	@$(PLAY) playbooks/doctor.yml

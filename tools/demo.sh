@@ -30,8 +30,8 @@ probe stop >/dev/null
 probe start
 sleep 2
 
-say 'Move the service to its other host (playbooks/switch-over.yml)'
-ansible-playbook -i "$inventory" playbooks/switch-over.yml -e standby_switch_service=web
+say 'Move the service to its other host (playbooks/switch_over.yml)'
+ansible-playbook -i "$inventory" playbooks/switch_over.yml -e standby_switch_service=web
 
 say 'Wait until the last client must have noticed, and ask the probe'
 sleep 8

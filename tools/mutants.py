@@ -129,7 +129,7 @@ MUTANTS = (
     ),
     Mutant(
         "standby: a move is refused while a side is unknown",
-        "playbooks/switch-over.yml",
+        "playbooks/switch_over.yml",
         "          - __switch_old_seen.state.running | default('unknown') != 'unknown'\n"
         "          - __switch_new_seen.state.running | default('unknown') != 'unknown'\n",
         "",

@@ -17,7 +17,7 @@ author:
 description:
   - Says which keys their homes may bring to the next phase of a rotation, from what the stores of all their holders were
     seen to have, or why not.
-  - It works on the controller and connects to no host. C(playbooks/rotate-dns-keys.yml) does what it says.
+  - It works on the controller and connects to no host. C(playbooks/rotate_dns_keys.yml) does what it says.
 attributes:
   check_mode:
     support: full

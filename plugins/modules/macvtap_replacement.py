@@ -13,7 +13,7 @@ short_description: Bring a host with its running guests from macvtap to a bridge
 version_added: 0.2.0
 description:
   - Guests on macvtap cannot talk to their own host. This moves all of them to a bridge whose port the card becomes, and the
-    host's addresses with it. No guest is restarted. C(playbooks/replace-macvtap.yml) calls it for each host.
+    host's addresses with it. No guest is restarted. C(playbooks/replace_macvtap.yml) calls it for each host.
   - The kernel lets no card join a bridge while a macvtap is on it. So the guests go first, to a bridge that is made beside the
     card, where they are alone; then the card joins, by a change as M(smallfleet.infra.host_network) makes it.
   - That change is confirmed only when every guest answers the host at all its addresses. Otherwise the host takes it back,

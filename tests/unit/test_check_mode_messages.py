@@ -19,8 +19,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.mov
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Batch, Outcome, Wanted, summary
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
-FILES = [*PLAYBOOKS, *sorted((ROOT / "roles").glob("*/tasks/*.yml"))]
+FILES = [*sorted((ROOT / "playbooks").glob("*.yml")), *sorted((ROOT / "roles").glob("*/tasks/*.yml"))]
 DONE = re.compile(r"\b(was|were|has been|have been|moved|switched|rotated|removed|written|created|replaced|started|stopped|(is|are) done)\b", re.IGNORECASE)
 NOW = re.compile(r"nothing was changed|was left there|no rotation", re.IGNORECASE)
 
@@ -66,7 +65,7 @@ def rendered(template: str, **variables: Any) -> str:
 
 
 def switch(check: bool, active: str) -> str:
-    (task,) = [REPORTS[name] for name in REPORTS if name.startswith("playbooks/switch-over.yml: Report")]
+    (task,) = [REPORTS[name] for name in REPORTS if name.startswith("playbooks/switch_over.yml: Report")]
     service = {"name": "web", "fqdn": "web.example.net", "hosts": {"comp1": {"fqdn": "comp1.example.net"}, "comp2": {"fqdn": "comp2.example.net"}}}
     return rendered(
         task["ansible.builtin.debug"]["msg"],
@@ -82,7 +81,7 @@ def test_a_switch_over_in_check_mode_would_move_the_service() -> None:
 
 
 def test_a_switch_over_that_fails_in_check_mode_undoes_nothing() -> None:
-    plays = yaml.safe_load((ROOT / "playbooks" / "switch-over.yml").read_text(encoding="utf-8"))
+    plays = yaml.safe_load((ROOT / "playbooks" / "switch_over.yml").read_text(encoding="utf-8"))
     first = next(task for task in plays[1]["tasks"] if "rescue" in task)["rescue"][0]
     stops = Environment().compile_expression(first["when"])
     message = first["ansible.builtin.fail"]["msg"]
@@ -103,12 +102,6 @@ def test_the_plan_of_a_check_is_not_said_to_be_there() -> None:
     for check, changed, words in ((True, True, "would be in"), (True, False, "is in"), (False, True, "is in")):
         text = environment.from_string(message).render(ansible_check_mode=check, __plan_files={"dest": "/plan", "changed": changed})
         assert text == f"The plan {words} /plan."
-
-
-@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.name)
-def test_both_names_of_a_playbook_are_the_same(path: Path) -> None:
-    other = path.with_name(path.name.replace("-", "_"))
-    assert path.read_text(encoding="utf-8") == other.read_text(encoding="utf-8")
 
 
 def test_guests_are_moved_only_once_they_are() -> None:

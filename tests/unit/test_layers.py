@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Imports point down only: modules and actions -> _io -> _core, actions -> plugin_utils -> _io; a subject of _core knows only
-itself, fleet, and what stands beside the subjects in _core."""
+itself, fleet, and what stands beside the subjects in _core.
+
+Playbooks have names by which they can be called from an installed collection, and texts name only those that exist."""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ import pytest
 from testing.imports import COLLECTION, imports
 
 SHARED = ("addresses", "diff", "limits", "masking", "quoting")
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = ROOT / "plugins"
 EFFECTS = frozenset(
     "asyncio builtins ctypes fcntl ftplib getpass glob http io logging mmap multiprocessing os pathlib pty random "
     "secrets "
@@ -134,3 +137,19 @@ def test_the_line_that_says_who_wrote_a_file_stands_once_for_each_writer() -> No
         for text in texts:
             writers.update(re.findall(r"[Ww]ritten by (?:the role )?(smallfleet\.infra\.\w+)", str(text)))
     assert writers and {writer: count for writer, count in writers.items() if count > 1} == {}
+
+
+def test_the_name_of_a_playbook_is_one_that_a_collection_allows() -> None:
+    """ansible-core takes the last part of ``smallfleet.infra.NAME`` for a playbook only when it is an identifier."""
+    names = sorted(path.name for path in (ROOT / "playbooks").iterdir())
+    assert "site.yml" in names
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z0-9_]*\.yml", name)] == []
+
+
+def test_texts_name_only_playbooks_that_exist() -> None:
+    folders = ("docs", "inventories", "molecule", "playbooks", "plugins", "roles", "tools")
+    inside = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".md", ".py", ".sh", ".yml")]
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "Makefile", *inside)}
+    named = {(path, name) for path, text in texts.items() for name in re.findall(r"\bplaybooks/([\w-]+)\.yml", text)}
+    assert (ROOT / "README.md", "switch_over") in named
+    assert {(path, name) for path, name in named if not (ROOT / "playbooks" / f"{name}.yml").is_file()} == set()

@@ -99,7 +99,7 @@ class Tree:
         return set()
 
     def _playbook(self, name: str) -> Set[str]:
-        return {f"playbooks/{stem}.yml" for stem in (name, name.replace("_", "-"))} & self.paths
+        return {f"playbooks/{name}.yml"} & self.paths
 
     def _named(self, name: str) -> Set[str]:
         """What a collection name stands for. The page about a role is not part of what it does."""

@@ -27,7 +27,7 @@ OWN = f"{STORE}/app1-own.key"
 TRANSFER = f"{STORE}/molecule-keys-transfer-ns1.key"
 CONVERGE = (str(SCENARIO / "converge.yml"),)
 NO_KEYS = ("-e", json.dumps({"dns_keys": {}}))
-ROTATE = ("playbooks/rotate-dns-keys.yml", "-e", "dns_rotate_wait=0")
+ROTATE = ("playbooks/rotate_dns_keys.yml", "-e", "dns_rotate_wait=0")
 
 # Writes down what is in the arguments and the environment of OpenSSL, and of whatever else runs meanwhile.
 SHIM = '#!/bin/sh\n{ echo "$@"; env; } >>/run/watch\nexec /usr/bin/openssl "$@"\n'

@@ -55,7 +55,7 @@ def parent(host):
 
 def command(variables: Path, wait: int, *options: str) -> list:
     extra = ["-e", f"move_vars_file={variables}", "-e", f"move_wait={wait}"]
-    return ["ansible-playbook", "-i", str(SCENARIO / "inventory"), *extra, *options, "playbooks/move-zone.yml"]
+    return ["ansible-playbook", "-i", str(SCENARIO / "inventory"), *extra, *options, "playbooks/move_zone.yml"]
 
 
 def move(variables: Path, wait: int, *options: str) -> Tuple[int, str]:

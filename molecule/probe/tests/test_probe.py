@@ -146,7 +146,7 @@ def test_a_second_run_of_the_whole_site_changes_nothing(host):  # as all here us
 def test_a_probe_follows_a_moved_name_as_soon_as_its_ttl_is_over(host, measuring):
     until(lambda: samples(host))
     assert inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.21"
-    ansible("playbooks/switch-over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app2")
+    ansible("playbooks/switch_over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app2")
     until(lambda: inside(host, f"getent ahostsv4 {WWW}").split()[0] == "198.18.0.22", seconds=5)  # the TTL is 2
 
 
@@ -213,7 +213,7 @@ def test_a_quiet_time_has_no_gap(host, measuring):
 def test_a_move_is_seen_as_one_gap_between_two_nodes(host, measuring):
     time.sleep(3)
     begun = samples(host)[-1]["at"]
-    ansible("playbooks/switch-over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app1")
+    ansible("playbooks/switch_over.yml", "-e", "standby_switch_service=web", "-e", "standby_switch_to=app1")
     time.sleep(4)
     said = probe("read")
     assert "app2 -> app1" in said

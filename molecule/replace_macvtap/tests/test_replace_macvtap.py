@@ -41,7 +41,7 @@ def replace(*options: str, guests: Any = None, **variables: Any) -> Tuple[int, s
 
 
 def command(*options: str, **variables: Any) -> Tuple[str, ...]:
-    return ("ansible-playbook", "-i", INVENTORY, "playbooks/replace-macvtap.yml", "-e", json.dumps(variables), *options)
+    return ("ansible-playbook", "-i", INVENTORY, "playbooks/replace_macvtap.yml", "-e", json.dumps(variables), *options)
 
 
 def reached(node: str, addresses: List[str]) -> List[str]:

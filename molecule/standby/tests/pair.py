@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, List, Tuple
 
 MARKER = "/var/lib/smallfleet/standby/web.service.active"
-SWITCH = ("playbooks/switch-over.yml", "-e", "standby_switch_service=web")
+SWITCH = ("playbooks/switch_over.yml", "-e", "standby_switch_service=web")
 
 
 class Pair:

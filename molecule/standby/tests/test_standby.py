@@ -55,7 +55,7 @@ def test_a_wrong_call_is_refused_before_anything_changes(host, app1, app2):
         "No host of this run has the service wob": ("-e", "standby_switch_service=wob"),
         "the target is ns1": ("-e", "standby_switch_service=web", "-e", "standby_switch_to=ns1"),
     }
-    shown = PAIR.together(*(("playbooks/switch-over.yml", *options) for options in calls.values()))
+    shown = PAIR.together(*(("playbooks/switch_over.yml", *options) for options in calls.values()))
     for said, (status, text) in zip(calls, shown):
         assert status != 0
         assert said in text

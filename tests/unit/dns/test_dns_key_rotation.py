@@ -141,7 +141,7 @@ class World:
         return seen
 
     def rotate(self, hosts: List[str], lost: Mapping[str, FrozenSet[str]] = MappingProxyType({})) -> None:
-        """The playbook rotate-dns-keys.yml on the hosts that can be reached; ``lost`` are those it loses in a phase."""
+        """The playbook rotate_dns_keys.yml on the hosts that can be reached; ``lost`` are those it loses in a phase."""
         seen: Dict[str, Any] = {
             host: {key.name: shown(self.held(host, key.name)) for key in ROTATED if host in key.holders} for host in hosts
         }

@@ -30,7 +30,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire impo
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "move-zone.md").read_text(encoding="utf-8")
-PLAYBOOK = (ROOT / "playbooks" / "move-zone.yml").read_text(encoding="utf-8")
+PLAYBOOK = (ROOT / "playbooks" / "move_zone.yml").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- file: (?P<name>[^>]+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
 
 

@@ -21,7 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.st
 )
 from jinja2 import ChainableUndefined, Environment
 
-PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "switch-over.yml"
+PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "switch_over.yml"
 PAIR = Pair("app1", "app2")
 BEFORE = Observed({"app1": Side(Running.YES, True), "app2": Side(Running.NO, False)}, "app1")
 TITLES = {

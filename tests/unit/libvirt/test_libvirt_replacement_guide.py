@@ -50,7 +50,7 @@ def test_the_inventory_is_accepted_and_the_steps_are_those_that_the_guide_shows(
 
 
 def test_the_variables_and_numbers_are_those_of_the_code() -> None:
-    for word in re.findall(r"^#   (\w+)", (ROOT / "playbooks" / "replace-macvtap.yml").read_text(encoding="utf-8"), re.MULTILINE):
+    for word in re.findall(r"^#   (\w+)", (ROOT / "playbooks" / "replace_macvtap.yml").read_text(encoding="utf-8"), re.MULTILINE):
         assert word in GUIDE or word == "replace_macvtap_timeout", word
     assert f"{RATE:.0f} MiB/s" in GUIDE
     assert f"about {({3.0: 'three'})[SWITCH_SECONDS]} seconds" in GUIDE

@@ -165,7 +165,7 @@ def plan_store(
         generates = key.home == host and not key.external
         if generates and wanted["current"].algorithm != key.algorithm and "next" not in wanted:
             notes.append(
-                f"The key {key.name} stays {wanted['current'].algorithm} until playbooks/rotate-dns-keys.yml makes its"
+                f"The key {key.name} stays {wanted['current'].algorithm} until playbooks/rotate_dns_keys.yml makes its"
                 f" next generation, which will be {key.algorithm}."
             )
         steps.extend(_rearrange(key.name, store, wanted))

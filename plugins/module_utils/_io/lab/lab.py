@@ -36,7 +36,7 @@ def load(folder: str, files: FileStore) -> LabSpec:
     """The description that an earlier run left in a lab's folder. Raise LabFailed when there is none."""
     text = files.read(f"{folder}/lab.json")
     if text is None:
-        raise LabFailed(f"there is no lab in {folder}. Raise it first with playbooks/lab-up.yml.")
+        raise LabFailed(f"there is no lab in {folder}. Raise it first with playbooks/lab_up.yml.")
     return from_data(json.loads(text))
 
 
@@ -251,7 +251,7 @@ class Lab:
                 self._install_packages(node.layer)
             if self.spec.packages:
                 self._fetch_packages()
-        raise LabFailed(f"{node.name}: its base image is gone from {self.spec.cache}. Run lab-up again.")
+        raise LabFailed(f"{node.name}: its base image is gone from {self.spec.cache}. Run playbooks/lab_up.yml again.")
 
     def _prepare_node(self, name: str) -> None:
         lower = self._lower(self.spec.node(name))
