@@ -144,12 +144,6 @@ left_out:
   type: list
   elements: dict
   sample: [{record: "@", type: SOA, reason: is made by the server that serves the zone, kind: expected}]
-notes:
-  description: What is not quite the same any more.
-  returned: success
-  type: list
-  elements: str
-  sample: []
 variables:
   description: The text of the file of variables, whether or not O(dest) is given.
   returned: success
@@ -226,7 +220,6 @@ def run(module: AnsibleModule) -> None:
         record_sets=list(found.record_sets),
         ttl=found.ttl,
         left_out=[asdict(one) for one in left_out],
-        notes=list(found.notes),
         variables=text,
         diff=text_diff(dest or zone, *hunks(before, text, masked(before, "public" if is_ours(before) else "yaml"), text)),
         state={"record_sets": len(found.record_sets), "left_out": len(left_out)},

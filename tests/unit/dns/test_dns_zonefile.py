@@ -69,7 +69,7 @@ _sip._udp SRV 0 5 5060 mail.example.net.
 def read(text: str, form: str = "zone", **options: Any) -> Imported:
     sets, left = read_source(text, {"format": form, "default_ttl": 3600}, ZONE, CANONICAL)
     found = take(ZONE, sets, CANONICAL, **options)
-    return Imported(found.record_sets, found.ttl, (*left, *found.left_out), found.notes)
+    return Imported(found.record_sets, found.ttl, (*left, *found.left_out))
 
 
 def by_key(found: Imported) -> Dict[Any, Mapping[str, Any]]:

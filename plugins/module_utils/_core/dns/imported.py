@@ -52,7 +52,6 @@ class Imported:
     record_sets: Tuple[Dict[str, Any], ...]
     ttl: int
     left_out: Tuple[LeftOut, ...]
-    notes: Tuple[str, ...] = ()
 
 
 def take(
