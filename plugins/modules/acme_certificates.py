@@ -90,15 +90,45 @@ diff:
   returned: success
   type: list
   elements: dict
+  sample:
+    - before_header: certificate web
+      after_header: certificate web
+      before: |
+        names: example.net
+        ends: 2026-12-20T12:00:00Z
+      after: |
+        names: example.net, www.example.net
+        ends: later
 state:
   description: The certificates at the end.
   returned: success
   type: dict
+  sample:
+    certificates:
+      - name: web
+        names: [example.net, www.example.net]
+        not_after: "2027-02-18T12:00:00Z"
+        days_left: 81
+        fingerprint: 7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730
+        issue: ""
+        deploy: []
+        failure: ""
+        problems: []
   contains:
     certificates:
       description: Each certificate with what RV(smallfleet.infra.acme_certificates_info#module:certificates) has of it.
       type: list
       elements: dict
+      sample:
+        - name: web
+          names: [example.net, www.example.net]
+          not_after: "2027-02-18T12:00:00Z"
+          days_left: 81
+          fingerprint: 7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730
+          issue: ""
+          deploy: []
+          failure: ""
+          problems: []
 """
 
 from typing import Any, Dict

@@ -65,6 +65,16 @@ certificates:
   returned: success
   type: list
   elements: dict
+  sample:
+    - name: web
+      names: [example.net, www.example.net]
+      not_after: "2027-02-18T12:00:00Z"
+      days_left: 81
+      fingerprint: 7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730
+      issue: ""
+      deploy: []
+      failure: ""
+      problems: []
   contains:
     name:
       description: Its name in the inventory.
@@ -73,6 +83,7 @@ certificates:
       description: The names that it covers.
       type: list
       elements: str
+      sample: [example.net, www.example.net]
     not_after:
       description: When it ends.
       type: str
@@ -90,6 +101,7 @@ certificates:
       description: What is left to do with it.
       type: list
       elements: str
+      sample: [reload nginx.service]
     failure:
       description: Why the last try failed, or an empty text.
       type: str
@@ -97,6 +109,7 @@ certificates:
       description: What is wrong with what clients get.
       type: list
       elements: str
+      sample: [192.0.2.11 port 443 shows another certificate]
 """
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost

@@ -73,6 +73,7 @@ state:
   description: The resolver as read back; in check mode as it would be.
   returned: success
   type: dict
+  sample: {running: true}
   contains:
     running:
       description: Whether it runs.

@@ -184,6 +184,14 @@ state:
   description: The store, without secrets.
   returned: success
   type: dict
+  sample:
+    host: app1
+    generations: {app1-own: {current: {name: app1-own, algorithm: hmac-sha256, fingerprint: 6a1f}}}
+    held: {ns1: {app1-own: current=6a1f}}
+    offers: {}
+    missing: {}
+    certificate: "-----BEGIN CERTIFICATE-----..."
+    can_seal: true
   contains:
     host:
       description: The inventory name of this host.
@@ -206,7 +214,7 @@ state:
       description: The same for the keys whose home is this host.
       type: dict
       returned: always
-      sample: {}
+      sample: {app1-other: current=0c3e}
     missing:
       description: Names of the keys that their homes must give first, by home.
       type: dict

@@ -121,6 +121,9 @@ state:
   description: The set before and after. In check mode, after is what would be.
   returned: success
   type: dict
+  sample:
+    before: {ttl: 5, value: [app1.demo.example.net.]}
+    after: {ttl: 5, value: [app2.demo.example.net.]}
   contains:
     before:
       description: TTL and values before, or nothing when the set did not exist.

@@ -115,6 +115,7 @@ state:
   description: How many sets were found.
   returned: success
   type: dict
+  sample: {record_sets: 1}
   contains:
     record_sets:
       description: The number.

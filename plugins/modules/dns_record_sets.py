@@ -206,6 +206,7 @@ state:
   description: Figures about each zone.
   returned: success
   type: dict
+  sample: {zones: {demo.example.net: {record_sets: 4, pruned: 0, messages: 1}}}
   contains:
     zones:
       description: By the name of the zone, the sets asked for, those that O(prune) deletes, and the messages sent.

@@ -148,6 +148,7 @@ state:
   description: The server.
   returned: success
   type: dict
+  sample: {serving: true}
   contains:
     serving:
       description: Whether the server itself answers, with these keys and these zones, and so can take updates.

@@ -164,6 +164,13 @@ state:
   description: What was compared, and what differs.
   returned: success or failure
   type: dict
+  sample:
+    record_sets: 40
+    servers: [new 192.0.2.53]
+    same: false
+    differences:
+      - {record: www.example.net, type: A, server: new 192.0.2.53, kind: values, old: [192.0.2.80],
+         new: [192.0.2.81], old_ttl: 60, new_ttl: 60, note: ""}
   contains:
     record_sets:
       description: How many record sets were asked for.

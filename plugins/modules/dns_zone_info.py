@@ -57,6 +57,18 @@ zone_info:
   description: What the server says.
   returned: success
   type: dict
+  sample:
+    soa: {mname: ns1.example.net., rname: hostmaster.example.net., serial: 7, refresh: 3600, retry: 600,
+          expire: 1209600, minimum: 300, ttl: 300}
+    serial: 7
+    nameservers: [ns1.example.net.]
+    ttl: 300
+    negative_ttl: 300
+    signed: true
+    dnskey:
+      - "257 3 13 GojIhhXUN/u4v54ZQqGSnyhWJwaubCvT meexv7bR6edbkrSqQpF64cYbcB7wNcP+ e+MAnLr+Wi9xMWyQLc8NAA=="
+    cds:
+      - "55648 13 2 b4c8c1fe2e7477127b27115656ad6256f424625bf5c1e2770ce6d6e37df61d17"
   contains:
     soa:
       description: The fields of the SOA record, and its TTL.
@@ -84,24 +96,24 @@ zone_info:
       description: For how many seconds resolvers keep that a name does not exist (RFC 2308).
       returned: always
       type: int
-      sample: 60
+      sample: 300
     signed:
       description: Whether the zone has a DNSKEY.
       returned: always
       type: bool
-      sample: false
+      sample: true
     dnskey:
       description: The zone's DNSKEY records.
       returned: always
       type: list
       elements: str
-      sample: []
+      sample: ["257 3 13 GojIhhXUN/u4v54ZQqGSnyhWJwaubCvT meexv7bR6edbkrSqQpF64cYbcB7wNcP+ e+MAnLr+Wi9xMWyQLc8NAA=="]
     cds:
       description: The zone's CDS records, by which it asks its parent for a DS.
       returned: always
       type: list
       elements: str
-      sample: []
+      sample: ["55648 13 2 b4c8c1fe2e7477127b27115656ad6256f424625bf5c1e2770ce6d6e37df61d17"]
 steps:
   description: Always empty, since nothing is changed.
   returned: always

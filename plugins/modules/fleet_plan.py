@@ -120,6 +120,27 @@ plan:
   description: The slices of all hosts by the hosts' inventory names.
   returned: with O(scope=fleet)
   type: dict
+  sample:
+    app1:
+      fleet: {name: demo, domain: demo.example.net}
+      host:
+        name: app1
+        fqdn: app1.demo.example.net
+        management: main
+        ipv4: 192.0.2.11
+        ipv6: "2001:db8::b"
+        networks:
+          main: {interface: eth0, ipv4: 192.0.2.11/24, ipv6: "2001:db8::b/64", mtu: 1500}
+      capabilities: [node]
+      node:
+        packages: []
+        timezone: Etc/UTC
+        administrators: {}
+        sysctl: {}
+        time_servers: []
+        hosts_entries:
+          - {address: 192.0.2.11, names: [app1.demo.example.net, app1]}
+          - {address: "2001:db8::b", names: [app1.demo.example.net, app1]}
 zone:
   description: Who serves the zone, and the file on that host with the key that its server accepts for everything.
   returned: with O(zone)
@@ -141,6 +162,16 @@ diff:
   returned: with O(scope=files)
   type: list
   elements: dict
+  sample:
+    - before_header: /srv/fleet/plan/plan.json
+      after_header: /srv/fleet/plan/plan.json
+      before: ""
+      after: |
+        {
+          "fleet": {
+            "name": "demo",
+            "domain": "demo.example.net",
+        ...
 fleet:
   description: What is true of the whole fleet.
   returned: with O(scope=fleet)

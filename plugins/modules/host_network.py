@@ -95,6 +95,22 @@ diff:
   returned: when state is present or applied
   type: list
   elements: dict
+  sample:
+    - before_header: kernel
+      after_header: kernel
+      before: ""
+      after: |
+        ip link add name br9 type bridge stp_state 0
+        ip link set dev br9 addrgenmode none
+        ip link set dev br9 up
+    - before_header: /etc/systemd/network/05-smallfleet-br9.netdev
+      after_header: /etc/systemd/network/05-smallfleet-br9.netdev
+      before: ""
+      after: |
+        # Written from the inventory by smallfleet.infra.
+        [NetDev]
+        Name=br9
+        Kind=bridge
 reason:
   description:
     - One word for why it failed. V(rolled_back) says that the change was rolled back, and the message whether the host is as it was
@@ -106,6 +122,20 @@ state:
   description: What is pending and what was last.
   returned: success
   type: dict
+  sample:
+    backend: networkd
+    under_way: null
+    last:
+      id: 90e5b65a0c4e
+      holder: alice on laptop
+      phase: confirmed
+      reason: ""
+      seconds_left: 0.0
+      differs: null
+    checks:
+      gateway of IPv4: ""
+      host ns1 at 192.0.2.53: ""
+    confirmed_after: 2.6
   contains:
     backend:
       description: The program that configures the network at boot.
@@ -113,15 +143,32 @@ state:
     under_way:
       description: The change that waits for its confirmation, with C(id), C(holder), C(phase) and C(seconds_left).
       type: dict
+      sample:
+        id: 3b1fd0a97c52
+        holder: alice on laptop
+        phase: applied
+        reason: ""
+        seconds_left: 71.4
+        differs: null
     last:
       description:
         - The change that was made last, with C(id), C(holder), C(phase), and when it was rolled back C(reason) and C(differs), a list of
           what the kernel lacks or has in addition, in the words of C(ip(8\)). It is empty when the kernel's network is as it was before,
           and V(none) when that was not compared, as after a boot.
       type: dict
+      sample:
+        id: 90e5b65a0c4e
+        holder: alice on laptop
+        phase: confirmed
+        reason: ""
+        seconds_left: 0.0
+        differs: null
     checks:
       description: Each check that was made, and what was wrong, empty when nothing was.
       type: dict
+      sample:
+        gateway of IPv4: ""
+        host ns1 at 192.0.2.53: "192.0.2.53 does not answer (timed out)"
     confirmed_after:
       description: Seconds from the begin of the change until it was confirmed.
       type: float

@@ -57,10 +57,12 @@ steps:
   returned: always
   type: list
   elements: str
+  sample: [create namespace smallfleet-demo, create bridge br-main, prepare node app1, start node app1, connect link app1.0, wait for node app1]
 state:
   description: Where the lab is.
   returned: always
   type: dict
+  sample: {name: demo, namespace: smallfleet-demo, ssh_config: /var/lib/smallfleet/labs/demo/ssh_config}
   contains:
     name:
       description: Name of the lab.

@@ -48,10 +48,12 @@ steps:
   returned: always
   type: list
   elements: str
+  sample: [fill /var up to 0 bytes]
 state:
   description: The file system as it is afterwards.
   returned: always
   type: dict
+  sample: {free: 1081344}
   contains:
     free:
       description: Bytes that root can still write.

@@ -62,6 +62,10 @@ rows:
   returned: always
   type: list
   elements: dict
+  sample:
+    - {subject: root, here: true, found: "yes", lost: "", remedy: "", stops: [nspawn, qemu]}
+    - {subject: wireguard links, here: false, found: "no", lost: kernel WireGuard in container nodes,
+       remedy: "Use lab_backend: qemu for the hosts that need it", stops: []}
 """
 
 from dataclasses import asdict

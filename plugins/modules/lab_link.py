@@ -58,10 +58,12 @@ steps:
   returned: always
   type: list
   elements: str
+  sample: [cut app1.0 from]
 state:
   description: The link as it was found before.
   returned: always
   type: dict
+  sample: {cut: ""}
   contains:
     cut:
       description: Which direction was cut; empty when none was.

@@ -50,10 +50,12 @@ steps:
   returned: always
   type: list
   elements: str
+  sample: [stop node app1]
 state:
   description: The node as it was found before.
   returned: always
   type: dict
+  sample: {running: true, frozen: false}
   contains:
     running:
       description: Whether it had power.

@@ -191,6 +191,26 @@ diff:
   returned: always
   type: list
   elements: dict
+  sample:
+    - before_header: definition of web
+      after_header: definition of web
+      before: |
+        [2 lines]
+          <uuid>6778e1f5-5b6a-59fa-8b29-a641a3f4c035</uuid>
+          <memory unit="KiB">131072</memory>
+          <vcpu>1</vcpu>
+          <os>
+            <type arch="x86_64" machine="q35">hvm</type>
+        [28 lines]
+      after: |
+        [2 lines]
+          <uuid>6778e1f5-5b6a-59fa-8b29-a641a3f4c035</uuid>
+          <memory unit="KiB">131072</memory>
+          <vcpu>4</vcpu>
+          <os>
+            <type arch="x86_64" machine="q35">hvm</type>
+        [28 lines]
+    - {before_header: state of web, after_header: state of web, before: "shut off\n", after: "running\n"}
 restart_needed:
   description: The guests that run as they were defined before, and what they will have after their next start.
   returned: success
@@ -200,6 +220,7 @@ state:
   description: What is there at the end.
   returned: success
   type: dict
+  sample: {guests: {web: running, builder: shut off}}
   contains:
     guests:
       description: State of each guest that was named and is there, in libvirt's words.

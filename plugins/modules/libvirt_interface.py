@@ -135,11 +135,28 @@ diff:
   returned: success
   type: list
   elements: dict
-  sample: []
+  sample:
+    - before_header: definition of guest web
+      after_header: definition of guest web
+      before: |
+        <interface type="direct">
+              <mac address="52:54:00:aa:00:01" />
+              <source dev="eth0" mode="bridge" />
+              <model type="virtio" />
+              <address type="pci" domain="0x0000" bus="0x01" slot="0x00" function="0x0" />
+            </interface>
+      after: |
+        <interface type="bridge">
+              <mac address="52:54:00:aa:00:01" />
+              <source bridge="br0" />
+              <model type="virtio" />
+              <address type="pci" domain="0x0000" bus="0x01" slot="0x00" function="0x0" />
+            </interface>
 state:
   description: What became of the guests.
   returned: success, and failure while moving
   type: dict
+  sample: {guests: {web: {became: moved, method: suspend, expected: "about 1.5 s (128 MiB ...)", seconds: 1.4}}}
   contains:
     guests:
       description:

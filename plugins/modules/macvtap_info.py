@@ -62,6 +62,8 @@ links:
   returned: success
   type: list
   elements: dict
+  sample:
+    - {name: macvtap0, kind: macvtap, card: eth0, mode: bridge, mac: "52:54:00:aa:00:01", owner: {type: guest, name: web}}
   contains:
     name:
       description: Its name.
@@ -94,6 +96,15 @@ guests:
   returned: success
   type: list
   elements: dict
+  sample:
+    - name: web
+      state: running
+      interfaces:
+        - {mac: "52:54:00:aa:00:01", type: direct, source: eth0, mode: bridge, network: "", pci: "0000:01:00.0",
+          model: virtio, target: macvtap0}
+      defined:
+        - {mac: "52:54:00:aa:00:01", type: direct, source: eth0, mode: bridge, network: "", pci: "0000:01:00.0",
+          model: virtio, target: ""}
   contains:
     name:
       description: Its name.
@@ -116,12 +127,19 @@ guests:
       description: Likewise, the interfaces that it boots with.
       type: list
       elements: dict
-      sample: []
+      sample:
+        - {mac: "52:54:00:aa:00:01", type: direct, source: eth0, mode: bridge, network: "", pci: "0000:01:00.0",
+          model: virtio, target: ""}
 cannot_talk:
   description: The pairs that cannot talk to each other over a card.
   returned: success
   type: list
   elements: dict
+  sample:
+    - between: [this host, guest web]
+      card: eth0
+      because: what its macvtap macvtap0 sends leaves eth0 without passing this host
+      except_through: a switch that sends frames back to where they came from
   contains:
     between:
       description: The two.

@@ -96,11 +96,32 @@ diff:
   returned: success
   type: list
   elements: dict
-  sample: []
+  sample:
+    - before_header: definition of guest web
+      after_header: definition of guest web
+      before: |
+        <interface type="direct">
+              <mac address="52:54:00:aa:00:01" />
+              <source dev="eth0" mode="bridge" />
+              <model type="virtio" />
+              <address type="pci" domain="0x0000" bus="0x01" slot="0x00" function="0x0" />
+            </interface>
+      after: |
+        <interface type="bridge">
+              <mac address="52:54:00:aa:00:01" />
+              <source bridge="br0" />
+              <model type="virtio" />
+              <address type="pci" domain="0x0000" bus="0x01" slot="0x00" function="0x0" />
+            </interface>
+    - {before_header: kernel, after_header: kernel, before: "", after: "ip link set dev eth0 master br0\n"}
 state:
   description: What became of guests and host.
   returned: success
   type: dict
+  sample:
+    guests: {web: {became: moved, method: suspend, expected: "about 4.5 s", seconds: 1.4}}
+    answering: {web: [192.0.2.21]}
+    notes: []
   contains:
     guests:
       description: By name, each with C(became) (in check mode C(to be moved)), C(method), C(expected) (how long it is without network, and why) and C(seconds).
@@ -113,7 +134,8 @@ state:
     notes:
       description: What stays on macvtap, and why.
       type: list
-      sample: []
+      elements: str
+      sample: ["eth1: what is on macvtap or macvlan there stays, for no bridge of network_interfaces has the port eth1"]
 reason:
   description:
     - One word for why it failed. With V(refused) nothing was changed; with V(taken_back) and V(rolled_back) host and guests are as

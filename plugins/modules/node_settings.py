@@ -95,10 +95,21 @@ diff:
   returned: always
   type: list
   elements: dict
+  sample:
+    - before_header: /etc/hosts
+      after_header: /etc/hosts
+      before: |
+        127.0.0.1 localhost
+      after: |
+        127.0.0.1 localhost
+        # BEGIN smallfleet.infra: written from the inventory, changes are lost
+        192.0.2.11 app1.demo.example.net app1
+        # END smallfleet.infra
 state:
   description: What the host is at the end.
   returned: success
   type: dict
+  sample: {hostname: app1, timezone: Etc/UTC, time: systemd-timesyncd}
   contains:
     hostname:
       description: The name the host knows itself by.

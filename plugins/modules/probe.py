@@ -93,15 +93,28 @@ steps:
   returned: always
   type: list
   elements: str
+  sample: [start smallfleet-probe-web.service]
 line:
   description: What clients saw, in one line.
   returned: with O(state=read)
   type: str
-  sample: "outage: longest gap 1.23 s, 4 errors of 400 requests, app1 -> app2"
+  sample: "outage: longest gap 0.25 s, 4 errors of 200 requests, app1 -> app2"
 summary:
   description: What clients saw. Times are seconds, points in time seconds since the epoch.
   returned: with O(state=read)
   type: dict
+  sample:
+    requests: 200
+    errors: 4
+    kinds_of_error: {"status 503": 4}
+    longest_gap: 0.25
+    longest_gap_at: 1795305604.95
+    longest_pause: 0.05
+    still_failing: false
+    answered_by: [app1, app2]
+    changes: [{at: 1795305605.2, from: app1, to: app2}]
+    switched_at: 1795305605.2
+    unreadable: 0
   contains:
     requests:
       description: Number of requests.
@@ -112,6 +125,7 @@ summary:
     kinds_of_error:
       description: How often each error was met.
       type: dict
+      sample: {"status 503": 4}
     longest_gap:
       description: Longest time from the last success before an error to the first success after it.
       type: float
@@ -130,10 +144,12 @@ summary:
           when that is a host name, else by its address.
       type: list
       elements: str
+      sample: [app1, app2]
     changes:
       description: When the node that answers changed, as a list of RV(summary.changes[].at) and both names.
       type: list
       elements: dict
+      sample: [{at: 1795305605.2, from: app1, to: app2}]
       contains:
         at:
           description: When the first answer of the new node was asked for.
@@ -154,6 +170,7 @@ state:
   description: The probe as read back; in check mode as it would be.
   returned: success
   type: dict
+  sample: {running: true, samples: /var/lib/smallfleet/probe/web.jsonl}
   contains:
     running:
       description: Whether it measures now.

@@ -124,6 +124,7 @@ state:
   description: The unit as read back; in check mode as it would be.
   returned: success
   type: dict
+  sample: {installed: true, running: running, armed: true, enabled: true, health: ok}
   contains:
     installed:
       description: Whether systemd knows the unit.
