@@ -16,6 +16,7 @@ description:
     update with the key of the host. What is new is put into C(/etc/smallfleet/acme/NAME/), and the units of that
     certificate are told. When anything fails, the old certificate stays, and the timer tries again.
   - A certificate that is no longer in O(certificates) is not renewed any more. Its files stay.
+  - Internal to this collection. Use the role P(smallfleet.infra.acme_certificates#role) instead.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 attributes:

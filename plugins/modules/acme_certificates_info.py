@@ -12,6 +12,7 @@ version_added: 0.2.0
 description:
   - Says of each certificate whether it is there, covers its names, matches its private key, how many days are left, and
     whether the server that shall show it does.
+  - Internal to this collection. Use the role P(smallfleet.infra.acme_certificates#role) instead.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 attributes:

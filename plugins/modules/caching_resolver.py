@@ -16,6 +16,7 @@ description:
   - Given zones are asked from given servers, and all other names from the root downwards.
   - Only a probe that was started with O(smallfleet.infra.probe#module:own_resolver=true) uses it. The node's
     C(/etc/resolv.conf) and C(/etc/nsswitch.conf), and an unbound that it has already, stay as they are.
+  - Internal to this collection. Use the role P(smallfleet.infra.probe#role) instead.
 options:
   zones:
     description:

@@ -18,6 +18,7 @@ description:
   - Says which keys their homes may bring to the next phase of a rotation, from what the stores of all their holders were
     seen to have, or why not.
   - It works on the controller and connects to no host. C(playbooks/rotate_dns_keys.yml) does what it says.
+  - Internal to this collection. Use the playbook C(smallfleet.infra.rotate_dns_keys) instead.
 attributes:
   check_mode:
     support: full

@@ -23,6 +23,7 @@ description:
   - The secret of a key that a provider has made comes in O(secrets), and is written as it came.
   - During a rotation a second file beside the first has the generation after it (C(.next.key)) or before it
     (C(.previous.key)).
+  - Internal to this collection. Use the role P(smallfleet.infra.dns_keys#role) instead.
 attributes:
   check_mode:
     support: full

@@ -30,6 +30,7 @@ description:
     in its list C(keep) are left as the zone has them.
   - A zone that is signed is not given keys of another algorithm or kind (CSK, or KSK and ZSK), since the DS at its parent would no
     longer fit. The module fails before it changes anything.
+  - Internal to this collection. Use the role P(smallfleet.infra.dns_server#role) instead.
 attributes:
   check_mode:
     support: full

@@ -23,6 +23,7 @@ description:
     O(record_sets), O(left_out) and O(names), for what answers any name (wildcards), and for names that zones often have. A set that
     the new servers would not get, or would get with other data, is in doubt, and the next step is not beyond V(explain).
   - Where the next step is to wait, it waits itself, as long as O(wait) allows.
+  - Internal to this collection. Use the playbook C(smallfleet.infra.move_zone) instead.
 extends_documentation_fragment:
   - smallfleet.infra.dns_decisions
 attributes:

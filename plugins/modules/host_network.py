@@ -24,6 +24,7 @@ description:
   - The boot configuration of others is compared with O(desired) before the change. What only they say is a warning; what would undo the
     change at the next boot, such as an entry that cloud-init writes again, is refused, with the file and a remedy.
   - Only one change can be pending; a second one is refused with the name of who began the first.
+  - Internal to this collection. Use the role P(smallfleet.infra.network#role) instead.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 options:

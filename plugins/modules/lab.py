@@ -12,6 +12,7 @@ description:
   - Nodes are containers run by C(systemd-nspawn) or virtual machines run by QEMU. Their networks live in a network
     namespace of their own that has no way out.
   - Runs on the controller as root. The action plugin of the same name shows progress while it works.
+  - Internal to this collection. Use the role P(smallfleet.infra.lab#role) instead.
 options:
   state:
     description: Whether every node of the lab answers, or nothing of it is left outside the cache.

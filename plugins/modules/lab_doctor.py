@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Tries what a lab needs in namespaces that are thrown away, and reports for each lack what it takes away and the remedy.
   - Whether KVM is usable is decided by a guest with the lab's own kernel, once an image for guests is in the cache.
+  - Internal to this collection. Use the playbook C(smallfleet.infra.doctor) instead.
 options:
   cache:
     description: The folder that holds images and packages.

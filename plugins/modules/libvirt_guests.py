@@ -16,6 +16,7 @@ description:
   - What libvirt or a person added to a definition, such as addresses, stays; only what is asked for is compared and changed. The disks and
     NICs of a guest that is named are described wholly, though, those that are not named leave its definition.
   - Before the first change it looks for everything that would stop it, and fails with all of it at once.
+  - Internal to this collection. Use the role P(smallfleet.infra.vm_host#role) instead.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 options:

@@ -20,6 +20,7 @@ description:
     the guests return to their macvtaps, and the task fails and says why.
   - How each guest was is noted on the host before it is touched. A run that was cut off, at any moment, is finished by the next
     one, or taken back when something is in its way.
+  - Internal to this collection. Use the playbook C(smallfleet.infra.replace_macvtap) instead.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 extends_documentation_fragment:

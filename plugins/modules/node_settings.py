@@ -13,6 +13,7 @@ description:
   - Makes a host what the options say, in one call. An option that is not given leaves its part of the host alone.
   - Before the first change it looks for everything that would stop it, and fails with all of it at once.
   - In C(/etc/hosts) and in each C(authorized_keys) it owns one part between two marks. What others wrote there stays.
+  - Internal to this collection. Use the role P(smallfleet.infra.node#role) instead.
 author:
   - The smallfleet.infra contributors (@smallfleet)
 options:

@@ -17,6 +17,7 @@ description:
     it again.
   - It is started only when O(peer_running=stopped) and not O(peer_armed). A state that nobody observed counts as
     V(unknown), and never as stopped.
+  - Internal to this collection. Use the role P(smallfleet.infra.standby#role) instead.
 options:
   unit:
     description:
