@@ -17,7 +17,7 @@ from zone_texts import ZONE, zone_text
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import canonical_text, kind_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_rdata import canonical_text, kind_of
 
 Records = Dict[Tuple[str, str], Tuple[int, Set[str]]]
 FILES = 400

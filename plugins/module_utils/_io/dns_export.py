@@ -11,7 +11,8 @@ from contextlib import suppress
 from .._core.dns.exported import Exported, export
 from .._core.dns.model import ZoneContents
 from .._core.dns.values import by_number
-from .dns_wire import WireClient, read_value
+from .dns_rdata import read_value
+from .dns_wire import WireClient
 
 with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
     import dns.name

@@ -21,7 +21,7 @@ from .._core.dns.plan import Refused
 from .._core.dns.record_types import SERVER, SIGNING, TYPES
 from .._core.dns.zonefile import BadZoneFile, read_zone_file
 from .._core.limits import MIB, BadText, Limits
-from .dns_wire import canonical_text, read_name, read_value
+from .dns_rdata import canonical_text, read_name, read_value
 from .files import FileStore, NotText
 from .option_files import read_option
 from .yaml_text import YAML_ERROR, load_yaml, safe_loader

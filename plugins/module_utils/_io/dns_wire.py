@@ -7,26 +7,25 @@
 from __future__ import annotations
 
 import base64
-import re
 import socket
 import traceback
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, Match, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Set, Tuple
 
 from .._core.dns import names
 from .._core.dns.model import Key, Message, RRset, Seen, ZoneContents
 from .._core.dns.plan import LIMIT
 from .._core.dns.prune import without_server_sets
-from .._core.dns.record_types import by_number, type_of
-from .._core.dns.values import canonical_case
+from .._core.dns.record_types import by_number
 from .._core.dns.visibility import Answer
 from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_contents import answered
+from .dns_rdata import canonical_text, kind_of, presentation, read_value
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
 
-__all__ = ["DNSPYTHON", "DNSPYTHON_ERROR", "Server", "WireClient", "canonical_text", "kind_of", "make_key", "read_name", "read_value"]
+__all__ = ["DNSPYTHON", "DNSPYTHON_ERROR", "Server", "WireClient", "make_key"]
 
 DNSPYTHON = "dnspython 2.3 or later"
 DNSPYTHON_ERROR: Optional[str] = None
@@ -36,10 +35,8 @@ try:
     import dns.message
     import dns.name
     import dns.query
-    import dns.rdata
     import dns.rdataclass
     import dns.rdatatype
-    import dns.rdtypes.svcbbase
     import dns.rrset
     import dns.tsig
     import dns.update
@@ -52,9 +49,6 @@ except ImportError:
 
 MANY_VALUES = 100  # BIND from 9.18.28 on takes no more values in a set, unless configured
 _TOO_MANY = ". The set has {} values; BIND takes 100 unless its max-records-per-type says another number"
-_SVC_KEYS = {"dohpath": 7, "ohttp": 8}  # RFC 9461, RFC 9540: newer than the SVCB record
-_SVC_KEY = re.compile(r'(?<![^\s])(?:dohpath|ohttp)(?![^\s=])', re.IGNORECASE)
-_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")  # sharp s, final sigma, zero width non-joiner and joiner
 _ALGORITHM_NAMES = {"hmac-md5": "hmac-md5.sig-alg.reg.int"}  # RFC 8945 section 6
 
 
@@ -337,7 +331,7 @@ def make_key(name: str, secret: str, algorithm: str) -> Any:
 
 def _spellings(one: Any) -> Dict[str, str]:
     """The values of a set, canonical -> as the server spells them."""
-    return {canonical_text(value): str(value.to_text()) for value in one}
+    return {canonical_text(value): presentation(value) for value in one}
 
 
 def _key(one: Any) -> Key:
@@ -358,11 +352,6 @@ def _sets(section: Sequence[Any]) -> Tuple[RRset, ...]:
     )
 
 
-def kind_of(one: Any) -> str:
-    """The type of a set by the name it has here, whatever other names this version of the library knows."""
-    return type_of(int(one.rdtype))
-
-
 def _asks_any(message: Any) -> bool:
     """Servers answer such a question over UDP with one set of their choice (RFC 8482)."""
     return any(one.rdtype == dns.rdatatype.ANY for one in message.question)
@@ -370,54 +359,3 @@ def _asks_any(message: Any) -> bool:
 
 def _rdata(kind: str, text: str) -> Any:
     return read_value(by_number(kind), text, dns.name.root)
-
-
-def read_value(kind: str, text: str, origin: Any) -> Any:
-    """A value in presentation form, its relative names below ``origin``. Raises DNSException or ValueError."""
-    number = dns.rdatatype.from_text(kind)
-    if int(number) in (64, 65):  # SVCB and HTTPS (RFC 9460)
-        text = _SVC_KEY.sub(_numbered_key, text)
-    return dns.rdata.from_text("IN", number, text, origin=origin, relativize=False, idna_codec=_IDNA)
-
-
-def read_name(text: str, origin: Any) -> Any:
-    """A name in presentation form, absolute. Raises DNSException or ValueError."""
-    return dns.name.from_text(text, origin, _IDNA)
-
-
-def _numbered_key(found: Match[str]) -> str:
-    """A parameter that this version of the library does not know by name, as a number (RFC 9460 section 2.1)."""
-    name = found[0].lower()
-    if hasattr(dns.rdtypes.svcbbase.ParamKey, name.upper()):
-        return found[0]
-    return f"key{_SVC_KEYS[name]}"
-
-
-class _Idna:
-    """A codec of dnspython: IDNA 2003 but for the four characters that IDNA 2008 encodes in another way (UTS 46 section 2.3)."""
-
-    def encode(self, label: str) -> bytes:
-        """A label as it is on the wire. Raises DNSException or ValueError."""
-        if not _DEVIATIONS.isdisjoint(label):
-            raise ValueError(f"{ascii(label)} differs between IDNA 2003 and 2008; write its xn-- form")
-        try:
-            return bytes(dns.name.IDNA_2003_Practical.encode(label))
-        except dns.name.LabelTooLong:  # what the library says of every label that it cannot encode
-            if label.isascii():
-                raise
-            raise ValueError(f"{ascii(label)} is too long or has characters that no internationalised name can have") from None
-
-
-_IDNA: Any = _Idna()
-
-
-def canonical_text(rdata: Any) -> str:
-    """The presentation of the canonical wire form (RFC 4034 section 6.2), which has names in lower case.
-
-    The tag of a CAA is in lower case too, for its case means nothing (RFC 8659 section 4.1).
-    """
-    if int(rdata.rdtype) == 257 and not rdata.tag.islower():
-        rdata = rdata.replace(tag=rdata.tag.lower())
-    wire = rdata.to_digestable(dns.name.root)
-    again = dns.rdata.from_wire(rdata.rdclass, rdata.rdtype, wire, 0, len(wire))
-    return canonical_case(kind_of(again), str(again.to_text()))

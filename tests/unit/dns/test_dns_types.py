@@ -30,6 +30,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_ignore, read_values
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.values import present
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_export import generic
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import type_of as type_to_read
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
@@ -136,6 +137,14 @@ def test_a_value_of_every_type_is_imported_and_read_again(kind: str, given: str,
     (entry,) = (entry for entry in found.record_sets if entry["type"] == kind)
     assert read_values(one.key, entry["value"], ZONE, CANONICAL).values == one.values
     assert list(read_records([entry], "records", [], {}, Table(ZONE, 300))) == []
+
+
+@pytest.mark.parametrize(("kind", "given", "canonical"), VALUE_CASES)
+def test_a_value_of_every_type_is_the_same_in_the_generic_form(kind: str, given: str, canonical: str) -> None:
+    skip_unless_read(kind)
+    text = CANONICAL(kind, present(kind, given, ZONE))
+    generic_form = generic(kind, text)
+    assert generic_form.startswith("\\#") and CANONICAL(kind, generic_form) == text
 
 
 def test_every_type_with_fields_is_tried() -> None:

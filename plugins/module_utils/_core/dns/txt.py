@@ -45,7 +45,7 @@ def write(value: Any) -> str:
         raise BadValue("has characters that are half of a surrogate pair") from None
     if sum(len(part) for part in data) > MAX_BYTES:
         raise BadValue("is longer than a DNS message can carry")
-    return " ".join(_quote(part) for text in data for part in _pieces(text))
+    return " ".join(quoted(part) for text in data for part in _pieces(text))
 
 
 def read(presentation: str) -> Union[str, List[str]]:
@@ -141,7 +141,8 @@ def _pieces(data: bytes) -> List[bytes]:
     return [data[start : start + STRING_BYTES] for start in range(0, len(data), STRING_BYTES)] or [b""]
 
 
-def _quote(part: bytes) -> str:
+def quoted(part: bytes) -> str:
+    """Octets as a character string in quotes (RFC 1035 section 5.1)."""
     return '"' + "".join(_escape(byte) for byte in part) + '"'
 
 
