@@ -18,10 +18,11 @@ from typing import Any, Iterator, List
 
 import dns.query
 import dns.rcode
+import dns.rdata
 import dns.update
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import Child, judge, make_ds, read_dnskey
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import Child, judge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (
@@ -33,6 +34,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import
     look,
     wait_for,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnssec import read_key
 from conftest import program
 
 ZONE = "example.com."
@@ -94,7 +96,8 @@ def parent(server: Any, tmp_path: Path) -> Iterator[Parent]:
 
 def stranger() -> str:
     """The DS of a key that the zone does not have."""
-    return str(make_ds(ZONE, read_dnskey("257 3 13 " + "A" * 86 + "==")))
+    key = dns.rdata.from_text("IN", "DNSKEY", "257 3 13 " + "A" * 86 + "==")
+    return str(read_key(ZONE, key).ds[0])
 
 
 def test_the_ds_that_is_asked_for_makes_the_chain_and_any_other_breaks_it(parent: Parent) -> None:
@@ -125,10 +128,9 @@ def test_what_is_wanted_validates_the_zone_for_another_validator(parent: Parent,
 
 def test_a_zone_without_keys_is_unsigned_and_a_ds_makes_it_unreachable(parent: Parent, server: Any) -> None:
     above = look(Asker(server.port), Look(ZONE, ["127.0.0.1"], [PARENT]))
-    zone = "unsigned.com."
     keys = Asker(server.port).child(PARENT, "com.").keys
-    assert keys == () and judge(zone, (), Child()).verdict == "unsigned"
-    assert judge(zone, above.judgement.wanted, Child()).verdict == "mismatch"
+    assert keys == () and judge((), Child()).verdict == "unsigned"
+    assert judge(above.judgement.wanted, Child()).verdict == "mismatch"
 
 
 def test_all_servers_are_found_by_a_resolver(parent: Parent) -> None:

@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from typing import Dict, Optional, Tuple
+from typing import Dict, FrozenSet, Optional, Tuple
 
 from .._core.dns.model import Change, Group, Message, Prerequisite, RRset
 from .._core.dns.server import later
 from .._core.dns.serving import PRIMARY, KnownKey, ServedZone, ServerConfig
 from .dns import NOERROR, DnsFailure
 from .dns_contents import held
+from .dns_rdata import read_value
 from .dns_reading import serial_of, soa_of
 from .dns_transfer import transfer
 from .dns_wire import DNSPYTHON_ERROR, Server, WireClient, make_key
+from .dnssec import read_key
 
 TIMEOUT = 5.0
 # What a server says of a zone that it does not serve, or not yet.
@@ -56,12 +58,13 @@ class WireAsker:
                 found[zone.name] = tuple(sorted(seen.values)) if seen is not None else ()
         return found
 
-    def dnskeys_of(self, config: ServerConfig, zone: ServedZone) -> Tuple[str, ...]:
+    def sep_tags(self, config: ServerConfig, zone: ServedZone) -> FrozenSet[int]:
         owner = (f"{zone.name}.", "DNSKEY")
         with closing(WireClient(Server(config.listen[0], timeout=TIMEOUT))) as client, suppress(DnsFailure):
             seen = client.read(owner[0], [owner]).get(owner)
-            return tuple(sorted(seen.values)) if seen is not None else ()
-        return ()
+            keys = [read_key(owner[0], read_value("DNSKEY", value, None)) for value in (seen.values if seen is not None else ())]
+            return frozenset(key.tag for key in keys if key.is_entry)
+        return frozenset()
 
     def behind(self, config: ServerConfig, zone: ServedZone) -> str:
         """Secondaries allow no transfer, so that a server that sends the zone is its primary."""

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from .._core.dns import ds
 from .clock import Clock
 from .dns import RCODES, DnsFailure
+from .dnssec import read_child, read_ds
 
 with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
     import dns.exception
@@ -78,7 +79,7 @@ class Asker:
             raise DnsFailure(reason, said, rcode)
         return answer
 
-    def records(self, server: str, name: str, kind: str) -> Tuple[List[str], int, Any]:
+    def records(self, server: str, name: str, kind: str) -> Tuple[List[Any], int, Any]:
         """Values and TTL of a set that a server is authoritative for, and the whole answer. Raises DnsFailure."""
         answer = self.ask(server, name, kind)
         if not answer.flags & dns.flags.AA:
@@ -88,7 +89,7 @@ class Asker:
             raise DnsFailure("not_auth", said)
         for one in answer.answer:
             if one.name == dns.name.from_text(name) and dns.rdatatype.to_text(one.rdtype) == kind:
-                return [value.to_text() for value in one], int(one.ttl), answer
+                return list(one), int(one.ttl), answer
         return [], 0, answer
 
     def child(self, server: str, zone: str) -> ds.Child:
@@ -112,11 +113,7 @@ class Asker:
             if dns.rdatatype.to_text(one.type_covered) == "DNSKEY" and one.inception <= now <= one.expiration
         ]
         cds, cdnskeys = (self.records(server, zone, kind)[0] for kind in ("CDS", "CDNSKEY"))
-        try:
-            return ds.read_child(keys, signers, cds, cdnskeys)
-        except ds.BadRecord as error:
-            message = f"{server} port {self.port} has a record at {zone} that is none: {error}."
-            raise DnsFailure("malformed", message) from None
+        return read_child(zone, keys, signers, cds, cdnskeys)
 
     def servers_of(self, zone: str) -> List[str]:
         """The addresses of all servers of a zone, by a resolver. Raises DnsFailure."""
@@ -181,8 +178,8 @@ def look(asker: Asker, where: Look) -> Report:
     for server in parents:
         values, ttl, answer = asker.records(server, where.zone, "DS")
         _check_parent(server, where.zone, answer)
-        held = tuple(ds.read_ds(value) for value in values)
-        judgements = [ds.judge(where.zone, held, child) for child in children]
+        held = tuple(map(read_ds, values))
+        judgements = [ds.judge(held, child) for child in children]
         found.append((server, held, ds.worst(judgements)))
         longest = max(longest, ttl)
     return Report(ds.worst([one for server, held, one in found]), tuple(found), children[0], longest)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns import names
-from .._core.dns.ds import BadRecord, fits, read_dnskey, read_ds
 from .._core.dns.imported import Canonical
 from .._core.dns.losses import unexplained
 from .._core.dns.model import Key, RRset
@@ -24,8 +23,10 @@ from .dns import DnsFailure
 from .dns_agree import Endpoint, ask_each, question, zone_endpoints
 from .dns_compare import Side
 from .dns_move_evidence import Findings, Source, examine
+from .dns_rdata import read_value
 from .dns_reading import soa_of
 from .dns_wire import WireClient
+from .dnssec import read_ds, read_key
 from .files import FileStore, NotText
 from .option_files import read_option, reason, write_dest
 
@@ -188,10 +189,8 @@ def _named(zone: str, sets: Mapping[Key, RRset], addresses: Mapping[str, FrozenS
 
 def _matched(zone: str, ds: RRset, keys: FrozenSet[str]) -> bool:
     """Whether a resolver that has this DS can believe the new servers."""
-    try:
-        return any(fits(zone, read_ds(one), read_dnskey(key)) for one in ds.values for key in keys)
-    except BadRecord:
-        return False
+    accepted = {fitting for key in keys for fitting in read_key(zone, read_value("DNSKEY", key, None)).ds}
+    return any(read_ds(read_value("DS", one, None)) in accepted for one in ds.values)
 
 
 class MemoryFile:

@@ -122,8 +122,8 @@ class Asker(Protocol):
         """The DNSKEY values of each primary zone that is to be signed; of a zone that is not answered, none."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def dnskeys_of(self, config: ServerConfig, zone: ServedZone) -> Tuple[str, ...]:
-        """The DNSKEY values that are answered for a zone, to a question that is not signed."""
+    def sep_tags(self, config: ServerConfig, zone: ServedZone) -> FrozenSet[int]:
+        """The tags of a zone's keys that are meant for a DS, as they are answered to a question that is not signed."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def behind(self, config: ServerConfig, zone: ServedZone) -> str:
@@ -277,9 +277,9 @@ class ServerHost:
         for zone in config.primaries:
             path = self.daemon.copy_of(zone)
             if path is not None:
-                keys = self.asker.dnskeys_of(config, zone) if zone.dnssec else ()
+                asked = self.asker.sep_tags(config, zone) if zone.dnssec else frozenset()
                 other = path if path != self.provider.zone_file(zone.name) else ""
-                yield Copy(zone.name, other, keys, self.daemon.key_tags(zone) if keys else frozenset())
+                yield Copy(zone.name, other, asked, self.daemon.key_tags(zone) if asked else frozenset())
 
     def _keep(self, path: str, other: str) -> None:
         """A copy with the same rights: keys may be in it."""

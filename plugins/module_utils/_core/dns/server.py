@@ -21,7 +21,6 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence,
 
 from ..diff import file_diff
 from . import names
-from .ds import read_dnskey
 from .foreign import MARK, Foreign
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
@@ -75,13 +74,13 @@ class Trouble:
 class Copy:
     """A zone that this host is to be the primary of, and that the running server has from another primary.
 
-    ``file`` is the path of the copy where the server would not read it as a primary, else "". ``dnskeys`` are the DNSKEY values of a
-    zone that is to be signed, and ``tags`` the key tags of the private keys that are here.
+    ``file`` is the path of the copy where the server would not read it as a primary, else "". ``sep_tags`` are the key tags
+    of a zone that is to be signed which the DS at its parent may name, and ``tags`` those of the private keys that are here.
     """
 
     zone: str
     file: str = ""
-    dnskeys: Tuple[str, ...] = ()
+    sep_tags: FrozenSet[int] = frozenset()
     tags: FrozenSet[int] = frozenset()
 
 
@@ -329,7 +328,7 @@ def _copy_problems(copy: Copy) -> Iterable[str]:
             f"The zone {copy.zone} is left as it is: this host has it by a catalog, in {copy.file}, which a primary does not read, so that records"
             " of others would be lost. Name the primary that it had, set dns_catalog to false, and run the role on all servers; then move the zone."
         )
-    unknown = sorted({key.tag for key in map(read_dnskey, copy.dnskeys) if key.is_entry} - copy.tags)
+    unknown = sorted(copy.sep_tags - copy.tags)
     if unknown:
         yield (
             f"The zone {copy.zone} is left as it is: its primary has signed it with the key {', '.join(map(str, unknown))}, which is not on this host."
