@@ -44,7 +44,7 @@ options:
     type: list
     elements: str
   resolver:
-    description: Address of the resolver to ask. Without it, the first one of the system.
+    description: Address or name of the resolver to ask. Without it, those of the system are asked, one after the other.
     type: str
   resolver_port:
     description: Port of the resolver.
@@ -187,7 +187,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import
     look,
     wait_for,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import DNSPYTHON, DNSPYTHON_ERROR
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnspython import DNSPYTHON, DNSPYTHON_ERROR
 
 
 def run(module: AnsibleModule) -> None:
@@ -198,8 +199,8 @@ def run(module: AnsibleModule) -> None:
         options["port"],
         options["query_timeout"],
         tuple(options["families"]),
-        options["resolver"] or "",
-        options["resolver_port"],
+        # A zone that does not validate is just what is looked for here.
+        Resolver(options["resolver"] or "", options["resolver_port"], options["query_timeout"], unvalidated=True),
     )
     if options["wait"] and not module.check_mode:
         patience = Patience(options["expected"], options["timeout"], options["delay"])

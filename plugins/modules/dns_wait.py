@@ -161,7 +161,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import (
-    FAMILIES,
     Asking,
     ask_each,
     described,
@@ -173,6 +172,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree imp
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import name_of, type_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 

@@ -34,6 +34,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import
     look,
     wait_for,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnssec import read_key
 from conftest import program
 
@@ -134,7 +135,7 @@ def test_a_zone_without_keys_is_unsigned_and_a_ds_makes_it_unreachable(parent: P
 
 
 def test_all_servers_are_found_by_a_resolver(parent: Parent) -> None:
-    asker = Asker(parent.port, resolver=PARENT, resolver_port=parent.port)
+    asker = Asker(parent.port, resolver=Resolver(PARENT, parent.port, unvalidated=True))
     assert asker.parent_of(ZONE) == "com."
     assert (asker.servers_of("com."), asker.servers_of(ZONE)) == ([PARENT], ["127.0.0.1"])
     assert look(asker, Look(ZONE)).judgement.verdict == "missing"
@@ -169,7 +170,7 @@ FAILURES: List[Any] = [
 
 @pytest.mark.parametrize(("where", "reason", "said"), FAILURES)
 def test_a_server_that_is_the_wrong_one_is_named(parent: Parent, where: Look, reason: str, said: str) -> None:
-    asker = Asker(parent.port, timeout=1.0, resolver=PARENT, resolver_port=parent.port)
+    asker = Asker(parent.port, timeout=1.0, resolver=Resolver(PARENT, parent.port, unvalidated=True))
     with pytest.raises(DnsFailure, match=said) as caught:
         look(asker, where)
     assert caught.value.reason == reason, caught.value

@@ -46,6 +46,12 @@ class DnsFailure(Exception):
         super().__init__(message)
 
 
+def refusal(who: str, question: str, rcode: int) -> DnsFailure:
+    """The failure for an answer with a response code that is neither NOERROR nor NXDOMAIN."""
+    reason = {5: "refused", 2: "server_failure"}.get(rcode, "malformed")
+    return DnsFailure(reason, f"{who} answered the question for {question} with {RCODES.get(rcode, str(rcode))}.", rcode)
+
+
 class DnsClient(Protocol):
     """One authoritative server. ``limit`` is the most bytes that one update may have, without its signature."""
 

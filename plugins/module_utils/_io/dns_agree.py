@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 from .._core.dns.agree import Answer, Goal, Lag, judge
@@ -18,15 +16,10 @@ from .._core.dns.model import Key
 from .clock import Clock
 from .dns import DnsFailure
 from .dns_reading import serial_of, soa_of
-from .dns_socket import Server, ascii_host
+from .dns_resolver import Resolver
+from .dns_socket import FAMILIES, Server, addresses_of
 from .dns_wire import WireClient
 
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
-    import dns.exception
-    import dns.resolver
-
-FAMILIES = ("ipv4", "ipv6")
-_SOCKET_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 Found = TypeVar("Found")
 
 
@@ -60,26 +53,27 @@ def endpoints(servers: Sequence[str], asking: Asking) -> List[Endpoint]:
     """All addresses of servers given by name or address, each once."""
     found: List[Endpoint] = []
     for server in servers:
-        if _is_address(server):
-            found.append(Endpoint(server, server))
-        else:
-            found.extend(_named(server, _system_addresses(ascii_host(server), asking.families)))
+        found.extend(_named(server, addresses_of(server, asking.families)))
     return list(dict.fromkeys(found))
 
 
 def zone_endpoints(zone: str, asking: Asking) -> List[Endpoint]:
     """All addresses of the nameservers that the zone itself names. Raises DnsFailure when they cannot be found."""
-    resolver = _resolver(asking)
+    resolver = Resolver(asking.resolver, asking.resolver_port, asking.timeout)
     try:
-        servers = sorted(one.target.to_text() for one in _resolve(resolver, zone, "NS"))
-    except dns.exception.Timeout:
-        raise DnsFailure("timeout", f"{_who(asking)} did not answer who serves {zone[:-1]}.") from None
-    except dns.exception.DNSException as error:
-        raise DnsFailure("not_auth", f"{_who(asking)} does not know who serves {zone[:-1]}: {error}") from None
+        servers = resolver.servers(zone)
+    except DnsFailure as failure:
+        message = f"Who serves {zone[:-1]} is not known: {failure} Name the servers, or another resolver."
+        raise DnsFailure("not_auth" if failure.rcode else failure.reason, message) from None
+    if not servers:
+        raise DnsFailure("not_auth", f"{resolver} does not know who serves {zone[:-1]}. Name the servers, or another resolver.")
     found: List[Endpoint] = []
     for name in servers:
-        addresses = _asked_addresses(resolver, name, asking.families)
-        found.extend(_named(name, addresses or _system_addresses(name, asking.families)))
+        addresses: List[str] = []
+        for family in asking.families:
+            with suppress(DnsFailure):
+                addresses.extend(resolver.addresses(name, [family]))
+        found.extend(_named(name, addresses or addresses_of(name, asking.families)))
     return list(dict.fromkeys(found))
 
 
@@ -160,53 +154,5 @@ def described(answers: Sequence[Answer], lags: Sequence[Lag]) -> List[Dict[str, 
     ]
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _named(name: str, addresses: Sequence[str]) -> List[Endpoint]:
     return [Endpoint(name, address) for address in addresses] or [Endpoint(name, "")]
-
-
-def _system_addresses(name: str, families: Sequence[str]) -> List[str]:
-    found: List[str] = []
-    for family in families:
-        with suppress(OSError):
-            for one in socket.getaddrinfo(name.rstrip("."), 53, _SOCKET_FAMILIES[family], socket.SOCK_DGRAM):
-                found.append(str(one[4][0]))
-    return list(dict.fromkeys(found))
-
-
-def _asked_addresses(resolver: Any, name: str, families: Sequence[str]) -> List[str]:
-    found: List[str] = []
-    for family in families:
-        with suppress(dns.exception.DNSException):
-            answer = _resolve(resolver, name, "A" if family == "ipv4" else "AAAA")
-            found.extend(one.address for one in answer)
-    return found
-
-
-def _resolver(asking: Asking) -> Any:
-    if not asking.resolver:
-        made = dns.resolver.Resolver()
-    else:
-        made = dns.resolver.Resolver(configure=False)
-        addresses = [asking.resolver] if _is_address(asking.resolver) else _system_addresses(ascii_host(asking.resolver), FAMILIES)
-        if not addresses:
-            raise DnsFailure("unreachable", f"{asking.resolver} has no address.")
-        made.nameservers = addresses
-        made.port = asking.resolver_port
-    made.lifetime = asking.timeout
-    return made
-
-
-def _resolve(resolver: Any, name: str, kind: str) -> Any:
-    return resolver.resolve(name, kind, search=False)
-
-
-def _who(asking: Asking) -> str:
-    return asking.resolver or "the system's resolver"

@@ -17,7 +17,8 @@ from .dns_contents import held
 from .dns_rdata import read_value
 from .dns_reading import serial_of, soa_of
 from .dns_transfer import transfer
-from .dns_wire import DNSPYTHON_ERROR, Server, WireClient, make_key
+from .dns_wire import Server, WireClient, make_key
+from .dnspython import DNSPYTHON_ERROR
 from .dnssec import read_key
 
 TIMEOUT = 5.0

@@ -7,26 +7,16 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .._core.dns import ds
 from .clock import Clock
-from .dns import RCODES, DnsFailure
+from .dns import DnsFailure, refusal
+from .dns_resolver import Resolver
+from .dnspython import dns
 from .dnssec import read_child, read_ds
-
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
-    import dns.exception
-    import dns.flags
-    import dns.message
-    import dns.name
-    import dns.query
-    import dns.rcode
-    import dns.rdatatype
-    import dns.resolver
-
-_ADDRESSES = {"ipv4": "A", "ipv6": "AAAA"}
 
 
 @dataclass(frozen=True)
@@ -41,27 +31,22 @@ class Report:
 
 @dataclass
 class Asker:
-    """Questions over UDP, and over TCP where the answer does not fit. ``families`` are for servers that are found."""
+    """Questions over UDP, and over TCP where the answer does not fit. ``families`` are for servers that ``resolver`` finds."""
 
     port: int = 53
     timeout: float = 5.0
     families: Tuple[str, ...] = ("ipv4", "ipv6")
-    resolver: str = ""
-    resolver_port: int = 53
+    resolver: Resolver = Resolver()
     now: Callable[[], float] = field(default=time.time)
 
-    def ask(self, server: str, name: str, kind: str, recursive: bool = False) -> Any:
+    def ask(self, server: str, name: str, kind: str) -> Any:
         """The answer of a server, which is NOERROR or NXDOMAIN. Raises DnsFailure."""
-        question = dns.message.make_query(name, kind, want_dnssec=not recursive)
-        if recursive:
-            question.flags |= dns.flags.CD  # a zone that does not validate is just what is looked for here
-        else:
-            question.flags &= ~dns.flags.RD
-        port = self.resolver_port if recursive else self.port
-        what = f"{server} port {port}"
+        question = dns.message.make_query(name, kind, want_dnssec=True)
+        question.flags &= ~dns.flags.RD
+        what = f"{server} port {self.port}"
         try:
             answer = dns.query.udp_with_fallback(
-                question, server, timeout=self.timeout, port=port, ignore_unexpected=True
+                question, server, timeout=self.timeout, port=self.port, ignore_unexpected=True
             )[0]
         except dns.exception.Timeout:
             raise DnsFailure("timeout", f"{what} did not answer within {self.timeout:g} s.") from None
@@ -71,12 +56,11 @@ class Asker:
             raise DnsFailure("malformed", f"{what} answered with nonsense: {error}.") from None
         rcode = int(answer.rcode())
         if rcode not in (0, 3):
-            reason = {5: "refused", 2: "server_failure"}.get(rcode, "malformed")
-            shown = RCODES.get(rcode, str(rcode))
-            said = f"{what} answered the question for {name} {kind} with {shown}."
-            if kind == "DS" and reason == "refused":
-                said = f"{what} does not serve the zone above {name[:-1]}, or does not answer this host: {said}"
-            raise DnsFailure(reason, said, rcode)
+            failure = refusal(what, f"{name} {kind}", rcode)
+            if kind == "DS" and failure.reason == "refused":
+                above = f"{what} does not serve the zone above {name[:-1]}, or does not answer this host"
+                raise DnsFailure(failure.reason, f"{above}: {failure}", rcode)
+            raise failure
         return answer
 
     def records(self, server: str, name: str, kind: str) -> Tuple[List[Any], int, Any]:
@@ -116,47 +100,27 @@ class Asker:
         return read_child(zone, keys, signers, cds, cdnskeys)
 
     def servers_of(self, zone: str) -> List[str]:
-        """The addresses of all servers of a zone, by a resolver. Raises DnsFailure."""
-        addresses: List[str] = []
-        for server in self._found(zone, "NS"):
-            for kind in (_ADDRESSES[family] for family in self.families):
-                addresses.extend(self._found(server, kind))
+        """The addresses of all servers of a zone, by the resolver. Raises DnsFailure."""
+        with _naming_remedy():
+            names = self.resolver.servers(zone)
+            addresses = [address for name in names for address in self.resolver.addresses(name, self.families)]
         if not addresses:
-            raise DnsFailure("no_servers", f"The resolver knows no server of the zone {zone}; name the servers.")
+            raise DnsFailure("no_servers", f"{self.resolver} knows no server of the zone {zone}; name the servers.")
         return list(dict.fromkeys(addresses))
 
     def parent_of(self, zone: str) -> str:
-        """The name of the zone above, by a resolver. Raises DnsFailure."""
-        above = zone
-        while "." in above[:-1]:
-            above = above.split(".", 1)[1]
-            if self._found(above, "SOA"):
-                return above
-        return "."
+        """The name of the zone above, by the resolver. Raises DnsFailure."""
+        with _naming_remedy():
+            return self.resolver.parent(zone)
 
-    def _found(self, name: str, kind: str) -> List[str]:
-        resolver = self._resolver()
-        try:
-            answer = self.ask(resolver, name, kind, recursive=True)
-        except DnsFailure as failure:
-            remedy = "Name another resolver in resolver, or the servers in servers and parent_servers."
-            asked = f"The resolver {resolver} was asked for the {kind} of {name}, to find the servers: {failure} {remedy}"
-            raise DnsFailure(failure.reason, asked, failure.rcode) from None
-        owner = dns.name.from_text(name)
-        return [
-            value.to_text()
-            for one in answer.answer
-            if one.name == owner and dns.rdatatype.to_text(one.rdtype) == kind
-            for value in one
-        ]
 
-    def _resolver(self) -> str:
-        if self.resolver:
-            return self.resolver
-        try:
-            return str(dns.resolver.get_default_resolver().nameservers[0])
-        except (dns.exception.DNSException, IndexError, OSError):
-            raise DnsFailure("no_resolver", "This host has no resolver; name the servers, or a resolver.") from None
+@contextmanager
+def _naming_remedy() -> Iterator[None]:
+    try:
+        yield
+    except DnsFailure as failure:
+        remedy = "Name another resolver in resolver, or the servers in servers and parent_servers."
+        raise DnsFailure(failure.reason, f"The servers cannot be found: {failure} {remedy}", failure.rcode) from None
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from .._core.dns.exported import Exported, export
 from .._core.dns.model import ZoneContents
 from .._core.dns.values import by_number
 from .dns_rdata import read_value
 from .dns_wire import WireClient
+from .dnspython import dns
 
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
-    import dns.name
 
 FORMATS = ("zone", "dns_zones")
 

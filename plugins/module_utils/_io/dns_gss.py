@@ -15,22 +15,13 @@ from typing import Any
 from .._core.dns.plan import Refused
 from .dns import DnsFailure
 from .dns_socket import Server, connect, over_tcp
+from .dnspython import dns
 
 GSSAPI = True
 try:
     import gssapi  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
     GSSAPI = False
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
-    import dns.exception
-    import dns.flags
-    import dns.message
-    import dns.name
-    import dns.rdataclass
-    import dns.rdatatype
-    import dns.rdtypes.ANY.TKEY
-    import dns.rrset
-    import dns.tsig
 
 ALGORITHM = "gss-tsig"
 _HOUR = 3600

@@ -22,16 +22,13 @@ from .._core.dns.record_types import SERVER, SIGNING, TYPES
 from .._core.dns.zonefile import BadZoneFile, read_zone_file
 from .._core.limits import MIB, BadText, Limits
 from .dns_rdata import canonical_text, read_name, read_value
+from .dnspython import dns
 from .files import FileStore, NotText
 from .option_files import read_option
 from .yaml_text import YAML_ERROR, load_yaml, safe_loader
 
 with suppress(ImportError):  # the modules report it, see YAML_ERROR
     import yaml  # type: ignore[import-untyped]
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
-    import dns.exception
-    import dns.name
-    import dns.rdatatype
 
 __all__ = ["FORMATS", "YAML_ERROR", "from_transfer", "is_name", "known_type", "read_source", "refuse_nothing", "text_of"]
 

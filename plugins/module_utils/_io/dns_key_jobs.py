@@ -29,7 +29,8 @@ from .._core.dns.keys import (
 from .dns import DnsFailure
 from .dns_keys import KeyFailure, KeyHost
 from .dns_socket import Server
-from .dns_wire import DNSPYTHON_ERROR, WireClient, make_key
+from .dns_wire import WireClient, make_key
+from .dnspython import DNSPYTHON_ERROR
 
 Ask = Callable[[Mapping[str, Any], TsigKey], None]
 _KNOWS_THE_KEY = ("server_failure", "refused", "not_auth")  # said after the signature was found to be good

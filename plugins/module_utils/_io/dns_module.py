@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._core.dns.plan import Refused
 from .dns import DnsFailure
 from .dns_options import failure_result
-from .dns_wire import DNSPYTHON, DNSPYTHON_ERROR
+from .dnspython import DNSPYTHON, DNSPYTHON_ERROR
 
 
 def run_module(module: AnsibleModule, run: Callable[[AnsibleModule], None]) -> None:

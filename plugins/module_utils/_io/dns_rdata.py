@@ -18,14 +18,9 @@ from typing import Any, Match
 from .._core.dns import txt
 from .._core.dns.record_types import type_of
 from .._core.dns.values import canonical_case
+from .dnspython import DNSPYTHON_ERROR, dns
 
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
-    import dns.exception
-    import dns.name
-    import dns.rdata
-    import dns.rdatatype
-    import dns.rdtypes.svcbbase
-    import dns.tokenizer
+if not DNSPYTHON_ERROR:
 
     class _Token(dns.tokenizer.Token):
         """A token whose text is encoded into the octets that its escapes stand for."""

@@ -9,11 +9,18 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import List, Sequence
 
 from .._core.dns import names
 from .._core.dns.plan import Refused
 from .dns import DnsFailure
+
+
+_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+FAMILIES = tuple(_FAMILIES)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,27 @@ def resolve(server: Server) -> str:
     except OSError as error:
         raise DnsFailure("unreachable", f"{server.address} has no address: {error}.") from None
     return str(found[0][4][0])
+
+
+def addresses_of(host: str, families: Sequence[str]) -> List[str]:
+    """The addresses of a name in these families as the system knows them, each once; of an address itself, that one, whatever its family."""
+    if is_address(host):
+        return [host]
+    found: List[str] = []
+    for family in families:
+        with suppress(OSError):
+            for one in socket.getaddrinfo(ascii_host(host).rstrip("."), 53, _FAMILIES[family], socket.SOCK_DGRAM):
+                found.append(str(one[4][0]))
+    return list(dict.fromkeys(found))
+
+
+def is_address(text: str) -> bool:
+    """Whether a server is named by its address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def connect(server: Server) -> socket.socket:

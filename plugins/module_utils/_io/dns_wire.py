@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import socket
-import traceback
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -24,28 +23,9 @@ from .dns import PREREQUISITE_FAILED, RCODES, DnsFailure
 from .dns_contents import answered
 from .dns_rdata import canonical_text, kind_of, presentation, read_value
 from .dns_socket import Server, connect, over_tcp, over_udp, resolve
+from .dnspython import dns
 
-__all__ = ["DNSPYTHON", "DNSPYTHON_ERROR", "Server", "WireClient", "make_key"]
-
-DNSPYTHON = "dnspython 2.3 or later"
-DNSPYTHON_ERROR: Optional[str] = None
-try:
-    import dns.exception
-    import dns.flags
-    import dns.message
-    import dns.name
-    import dns.query
-    import dns.rdataclass
-    import dns.rdatatype
-    import dns.rrset
-    import dns.tsig
-    import dns.update
-    import dns.version
-
-    if (dns.version.MAJOR, dns.version.MINOR) < (2, 3):
-        DNSPYTHON_ERROR = f"This is dnspython {dns.version.version}, and {DNSPYTHON} is needed."
-except ImportError:
-    DNSPYTHON_ERROR = traceback.format_exc()
+__all__ = ["Server", "WireClient", "make_key"]
 
 MANY_VALUES = 100  # BIND from 9.18.28 on takes no more values in a set, unless configured
 _TOO_MANY = ". The set has {} values; BIND takes 100 unless its max-records-per-type says another number"

@@ -11,7 +11,7 @@ from typing import Any, Sequence
 
 from .._core.dns.ds import Child, Dnskey, Ds
 
-with suppress(ImportError):  # the modules report it, see dns_wire.DNSPYTHON_ERROR
+with suppress(ImportError):  # apart from the rest of dnspython, for it loads the package cryptography, which takes time
     import dns.dnssec
 
 _DIGESTS = ("SHA256", "SHA384")  # those that count (RFC 8624 section 3.3)

@@ -16,6 +16,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan im
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.variable_names import renamed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import Asker
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.modules import dns_zone_import, dns_zone_move
 from test_dns_types import CANONICAL
@@ -106,8 +107,9 @@ def test_a_source_that_is_a_web_page_or_an_answer_of_an_api_is_named_as_such(tex
 
 def test_a_resolver_that_fails_is_named_as_the_resolver_with_the_remedy() -> None:
     with pytest.raises(DnsFailure) as failed:
-        Asker(53, timeout=0.2, resolver="127.0.0.1", resolver_port=1).servers_of("example.net.")
-    assert str(failed.value).startswith("The resolver 127.0.0.1 was asked for the NS of example.net., to find the servers: 127.0.0.1 port 1 ")
+        Asker(53, resolver=Resolver("127.0.0.1", 1, timeout=0.2)).servers_of("example.net.")
+    said = "The servers cannot be found: The resolver 127.0.0.1 port 1 did not answer the question for example.net. NS within 0.2 s. "
+    assert str(failed.value).startswith(said) and failed.value.reason == "timeout"
     assert "Name another resolver in resolver, or the servers in servers and parent_servers." in str(failed.value)
 
 

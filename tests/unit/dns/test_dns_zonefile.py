@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
 import pytest
@@ -551,12 +552,23 @@ def test_a_zone_file_of_the_zone_gives_the_same_zone(zone: List[RRset], signed: 
     assert [one.type for one in found.left_out if not one.reason.startswith("has a TTL of 1 second")] == ["RRSIG"] * signed
 
 
+PACKAGE = "ansible_collections.smallfleet.infra.plugins.module_utils._io"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def test_an_older_dnspython_is_named_with_the_one_that_is_needed() -> None:
-    module = "ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire"
-    code = f"import dns.version as v; v.MAJOR, v.MINOR, v.version = 2, 2, '2.2.1'; import {module} as wire; print(wire.DNSPYTHON_ERROR)"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    printed = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout
+    code = f"import dns.version as v; v.MAJOR, v.MINOR, v.version = 2, 2, '2.2.1'; import {PACKAGE}.dnspython as made; print(made.DNSPYTHON_ERROR)"
+    printed = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
     assert printed == "This is dnspython 2.2.1, and dnspython 2.3 or later is needed.\n"
+
+
+def test_all_that_goes_by_dnspython_can_be_imported_without_it_and_says_so() -> None:
+    folder = Path(__file__).resolve().parents[3] / "plugins"
+    paths = [*folder.glob("modules/dns_*.py"), *folder.glob("module_utils/_io/dns*.py")]
+    names = [f"ansible_collections.smallfleet.infra.plugins.{path.relative_to(folder).with_suffix('').as_posix().replace('/', '.')}" for path in paths]
+    code = f"import sys; sys.modules['dns'] = None; import {', '.join(names)}; import {PACKAGE}.dnspython as made; print(made.DNSPYTHON_ERROR)"
+    printed = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
+    assert len(names) > 40 and "import of dns halted" in printed
 
 
 @pytest.mark.parametrize(
