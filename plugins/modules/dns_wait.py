@@ -171,8 +171,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree imp
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import name_of, type_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 

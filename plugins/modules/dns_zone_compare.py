@@ -210,8 +210,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree imp
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import BEYOND, SIDE, Beyond, compare_sides, side_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import source_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 

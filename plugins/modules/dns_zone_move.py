@@ -284,8 +284,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare i
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile, proceed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import move_of, result_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
