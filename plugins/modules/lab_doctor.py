@@ -73,8 +73,8 @@ from dataclasses import asdict
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.machine import examine
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
 
 
 def main():
@@ -89,7 +89,7 @@ def main():
         supports_check_mode=True,
     )
     backends = module.params["backends"] or doctor.backends_of(module.params["plan"] or {})
-    rows = doctor.examine(examine(module.params["cache"], module.params["release"], SystemRunner(), trial=not backends))
+    rows = doctor.examine(examine(module.params["cache"], module.params["release"], LabRunner(), trial=not backends))
     result = {"changed": False, "rows": [asdict(row) for row in rows], "table": doctor.table(rows)}
     refused = doctor.refusals(rows, backends)
     if refused:

@@ -20,8 +20,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, Images
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
 from conftest import CACHE, make_lab, on, processes, traces
 
 RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
@@ -260,7 +260,7 @@ def test_an_installation_that_is_killed_leaves_no_mount_and_no_process_and_the_n
     with tempfile.TemporaryDirectory(dir=CACHE) as cache:
         for name in ("images", "pool"):
             os.symlink(f"{CACHE}/{name}", f"{cache}/{name}")
-        images = Images(cache, "trixie", SystemRunner(), lambda _text: None)
+        images = Images(cache, "trixie", LabRunner(), lambda _text: None)
         child = os.fork()
         if child == 0:
             images.build_layer(images.base("nspawn"), ["bind9"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, CommandResult, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
 
 PROGRAMS = {
     "a file without the right": ("#!/bin/sh\n", 0o644, "Permission denied. Make it executable"),
@@ -28,7 +29,7 @@ def program(folder: Path, kind: str) -> str:
 
 
 def watched(path: str) -> CommandResult:
-    return SystemRunner().watch([path], lambda _line: False)
+    return LabRunner().watch([path], lambda _line: False)
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)

@@ -14,6 +14,7 @@ import tracemalloc
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, FakeRunner, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
 
 
 @pytest.mark.parametrize("store", [SystemFiles(), FakeFiles()])
@@ -84,10 +85,10 @@ def test_a_line_without_end_is_seen_in_parts():
         lengths.append(len(line))
         return len(lengths) == 20
 
-    assert SystemRunner().watch(["sh", "-c", "exec tr '\\0' x < /dev/zero"], enough, timeout=30).rc == -9
+    assert LabRunner().watch(["sh", "-c", "exec tr '\\0' x < /dev/zero"], enough, timeout=30).rc == -9
     assert len(lengths) == 20 and max(lengths) <= 1 << 17
     lines = []
-    SystemRunner().watch(["printf", r"one\rstill one\n\nlast"], lines.append, timeout=30)
+    LabRunner().watch(["printf", r"one\rstill one\n\nlast"], lines.append, timeout=30)
     assert lines == ["one\rstill one\n", "\n", "last"]
 
 
@@ -127,17 +128,17 @@ def test_lines_are_seen_while_a_command_runs_and_it_is_killed_when_enough_was_se
         return line == "two\n"
 
     began = time.monotonic()
-    result = SystemRunner().watch(["sh", "-c", "echo one; echo two; exec sleep 20"], enough)
+    result = LabRunner().watch(["sh", "-c", "echo one; echo two; exec sleep 20"], enough)
     assert seen == ["one\n", "two\n"] and result.rc == -9 and time.monotonic() - began < 10
-    assert SystemRunner().watch(["sh", "-c", "echo end >&2; exit 3"], lambda _line: False).rc == 3
-    assert SystemRunner().watch(["no-such-command"], lambda _line: False).rc == 127
-    assert "no end after 0.1 s" in SystemRunner().watch(["sleep", "5"], lambda _line: False, timeout=0.1).stderr
+    assert LabRunner().watch(["sh", "-c", "echo end >&2; exit 3"], lambda _line: False).rc == 3
+    assert LabRunner().watch(["no-such-command"], lambda _line: False).rc == 127
+    assert "no end after 0.1 s" in LabRunner().watch(["sleep", "5"], lambda _line: False, timeout=0.1).stderr
 
 
 def test_commands_are_repeated_side_by_side_until_each_succeeds(tmp_path):
     tries = []
     commands = {name: ["sh", "-c", f"test -e {tmp_path}/{name} || {{ touch {tmp_path}/{name}; exit 1; }}"] for name in "ab"}
-    SystemRunner().repeat(commands, lambda name, result: tries.append((name, result.rc)), pause=0.01)
+    LabRunner().repeat(commands, lambda name, result: tries.append((name, result.rc)), pause=0.01)
     assert sorted(tries) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
 
 
@@ -146,4 +147,4 @@ def test_what_is_raised_between_tries_ends_all_of_them():
         raise ValueError(name)
 
     with pytest.raises(ValueError, match="bad"):
-        SystemRunner().repeat({"bad": ["false"], "slow": ["sleep", "0.1"]}, give_up, pause=0.01)
+        LabRunner().repeat({"bad": ["false"], "slow": ["sleep", "0.1"]}, give_up, pause=0.01)

@@ -9,31 +9,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections import deque
+from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import (
-    Any,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Deque,
-    Dict,
-    List,
-    Mapping,
-    Optional,
-    Protocol,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Coroutine, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from .._core.masking import masked_message
 
 MOST_OUTPUT = 64 << 20
 """The most bytes that are read of what a command prints, of each of its two outputs."""
-_PIECE = 1 << 16
-"""Bytes that are read at once, and the longest line that watch() hands on whole."""
+PIECE = 1 << 16
+"""Bytes that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,7 @@ class CommandRunner(Protocol):
 
 
 class SystemRunner:
-    """The real thing. It goes by asyncio, which has time limits, reads while a command runs, and runs several at once.
+    """The real thing. It goes by asyncio, for ansible-test of ansible-core 2.21 allows no subprocess in module_utils.
 
     A command that runs for longer than ``timeout`` seconds, or prints more than ``most_output`` bytes, is killed.
     """
@@ -91,20 +77,6 @@ class SystemRunner:
             raise CommandFailed(result)
         return result
 
-    def watch(self, argv: Sequence[str], seen: Callable[[str], bool], timeout: Optional[float] = None) -> CommandResult:
-        """Run a command and hand each line of its output to ``seen``; kill it as soon as that returns True.
-
-        The result has the last lines as ``stderr``, and status -9 for a command that was killed.
-        """
-        return asyncio.run(self._watch(argv, seen, timeout or self._timeout))
-
-    def repeat(self, commands: Mapping[str, Sequence[str]], ended: Callable[[str, CommandResult], None], pause: float) -> None:
-        """Run all commands side by side, each again and again until it succeeds, with ``pause`` seconds in between.
-
-        ``ended`` gets the name and the result of each try; what it raises ends them all.
-        """
-        asyncio.run(self._repeat(commands, ended, pause))
-
     async def _run(self, argv: Sequence[str], stdin: Optional[str] = None) -> CommandResult:
         given = None if stdin is None else stdin.encode()
         try:
@@ -112,7 +84,7 @@ class SystemRunner:
                 *argv, stdin=DEVNULL if given is None else PIPE, stdout=PIPE, stderr=PIPE
             )
         except (OSError, ValueError) as error:
-            return _not_started(argv, error)
+            return not_started(argv, error)
         try:
             out, err = await asyncio.wait_for(self._finish(child, given), self._timeout)
         except asyncio.TimeoutError:
@@ -121,7 +93,7 @@ class SystemRunner:
             said = f"{argv[0]} printed more than {self._most_output} bytes, and no more are read; it was killed"
             return CommandResult(tuple(argv), 125, "", said)
         finally:
-            await _kill(child)
+            await kill(child)
         return CommandResult(tuple(argv), child.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
     async def _finish(self, child: asyncio.subprocess.Process, given: Optional[bytes]) -> Tuple[bytes, bytes]:
@@ -133,7 +105,7 @@ class SystemRunner:
     async def _read(self, stream: Optional[asyncio.StreamReader]) -> bytes:
         content = bytearray()
         while stream is not None:
-            piece = await stream.read(_PIECE)
+            piece = await stream.read(PIECE)
             if not piece:
                 break
             content += piece
@@ -141,43 +113,8 @@ class SystemRunner:
                 raise _TooMuch
         return bytes(content)
 
-    async def _watch(self, argv: Sequence[str], seen: Callable[[str], bool], timeout: float) -> CommandResult:
-        last: Deque[str] = deque(maxlen=20)
-        try:
-            child = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
-        except (OSError, ValueError) as error:
-            return _not_started(argv, error)
 
-        async def read() -> None:
-            async for line in _lines(child.stdout):
-                last.append(line.rstrip())
-                if seen(line):
-                    return
-            await child.wait()
-
-        try:
-            await asyncio.wait_for(read(), timeout)
-        except asyncio.TimeoutError:
-            last.append(f"no end after {timeout:g} s")
-        finally:
-            await _kill(child)
-        return CommandResult(tuple(argv), child.returncode or 0, "", "\n".join(last))
-
-    async def _repeat(
-        self, commands: Mapping[str, Sequence[str]], ended: Callable[[str, CommandResult], None], pause: float
-    ) -> None:
-        async def one(name: str) -> None:
-            while True:
-                result = await self._run(commands[name])
-                ended(name, result)
-                if result.rc == 0:
-                    return
-                await asyncio.sleep(pause)
-
-        await asyncio.gather(*(one(name) for name in commands))
-
-
-def _not_started(argv: Sequence[str], error: Exception) -> CommandResult:
+def not_started(argv: Sequence[str], error: Exception) -> CommandResult:
     """The result of a command that the system does not start, with the statuses that shells have for that."""
     program, number = argv[0], getattr(error, "errno", None)
     if number == errno.ENOENT and ("/" not in program or not os.path.lexists(program)):
@@ -217,22 +154,7 @@ async def _feed(child: asyncio.subprocess.Process, content: Optional[bytes]) -> 
     return b""
 
 
-async def _lines(stream: Optional[asyncio.StreamReader]) -> AsyncIterator[str]:
-    """The lines of an output with their ends; one that is longer than is read at once comes in parts."""
-    rest = b""
-    while stream is not None:
-        piece = await stream.read(_PIECE)
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            yield line.decode(errors="replace") + "\n"
-        if rest and (not piece or len(rest) >= _PIECE):
-            yield rest.decode(errors="replace")
-            rest = b""
-        if not piece:
-            return
-
-
-async def _kill(child: asyncio.subprocess.Process) -> None:
+async def kill(child: asyncio.subprocess.Process) -> None:
     """End a command that may have ended already, and read what is left in its pipes without keeping it, so that they are closed."""
     if child.returncode is None:
         child.kill()
@@ -254,7 +176,7 @@ async def _close_input(child: asyncio.subprocess.Process) -> bytes:
 
 
 async def _drain(stream: Optional[asyncio.StreamReader]) -> bytes:
-    while stream is not None and await stream.read(_PIECE):
+    while stream is not None and await stream.read(PIECE):
         pass
     return b""
 

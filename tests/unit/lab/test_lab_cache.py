@@ -8,9 +8,9 @@ import os
 import time
 from pathlib import Path
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import UNUSED_AGE, Images
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.node import trees_in_use
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
 
 
 def tree(path: Path, age: float) -> str:
@@ -40,7 +40,7 @@ def test_pruning_removes_what_no_node_uses_and_no_new_node_would(tmp_path: Path)
     os.link(package(cache / "pool/old.deb", old), cache / "archives/old/old.deb")
     os.utime(cache / "archives/old", times=(time.time() - old,) * 2)
     package(labs / "web/nodes/app1/lower", 0).write_text(f"{layer_in_use}:{base_in_use}", encoding="utf-8")
-    removed = Images(str(cache), "trixie", SystemRunner(), print).prune(trees_in_use(str(labs)))
+    removed = Images(str(cache), "trixie", LabRunner(), print).prune(trees_in_use(str(labs)))
     assert removed == [*gone, str(cache / "pool/old.deb")]
     left = {str(path) for kind in ("images", "archives", "layers", "pool") for path in (cache / kind).iterdir()}
     assert left == {*keep, base_in_use, layer_in_use, str(cache / "pool/young.deb"), str(linked)}

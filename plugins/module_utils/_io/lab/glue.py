@@ -11,12 +11,13 @@ from typing import Any, Dict, List, Optional
 
 from ..._core.lab.spec import LabSpec
 from ..clock import SystemClock
-from ..command import CommandFailed, SystemRunner
+from ..command import CommandFailed
 from ..files import SystemFiles
 from .image import ImageFailed
 from .lab import Lab, LabFailed, load
 from .network import NetworkFailed
 from .processes import ProcessFailed
+from .runner import LabRunner
 
 FAILURES = (CommandFailed, ImageFailed, LabFailed, NetworkFailed, ProcessFailed, OSError, ValueError)
 
@@ -30,7 +31,7 @@ def system_lab(spec: LabSpec, progress: Optional[str] = None) -> Lab:
             with open(progress, "a", encoding="utf-8") as stream:
                 stream.write(text + "\n")
 
-    return Lab(spec, SystemRunner(timeout=1800.0), SystemFiles(), SystemClock(), tell)
+    return Lab(spec, LabRunner(timeout=1800.0), SystemFiles(), SystemClock(), tell)
 
 
 def existing_lab(directory: str, name: str) -> Lab:

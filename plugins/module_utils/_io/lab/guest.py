@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from typing import List, Tuple
 
-from ..command import SystemRunner
+from .runner import LabRunner
 
 # The kernel got as far as running the first program of the initial RAM disk, /bin/false, and says that it ended.
 PROOF = "Attempted to kill init"
@@ -29,7 +29,7 @@ def kernel_of(tree: str) -> Tuple[str, str, str]:
     return versions[-1], f"{boot}/vmlinuz-{versions[-1]}", f"{boot}/initrd.img-{versions[-1]}"
 
 
-def kvm_runs(runner: SystemRunner, kernel: str, initrd: str, timeout: float = 20.0) -> bool:
+def kvm_runs(runner: LabRunner, kernel: str, initrd: str, timeout: float = 20.0) -> bool:
     """Boot the kernel under KVM with nothing to do but to stop, and read its console until it has proven itself or failed."""
     if not os.path.exists("/dev/kvm"):
         return False

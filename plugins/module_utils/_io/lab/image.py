@@ -18,7 +18,8 @@ from hashlib import sha256
 from typing import AbstractSet, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from ..._core.lab.layer import DISCARDED, install_argv
-from ..command import CommandFailed, CommandRunner, SystemRunner
+from ..command import CommandFailed, CommandRunner
+from .runner import LabRunner
 
 Progress = Callable[[str], None]
 
@@ -78,7 +79,7 @@ def locked(cache: str) -> Iterator[None]:
 class Images:
     """The images of one Debian release in one cache folder."""
 
-    def __init__(self, cache: str, release: str, runner: SystemRunner, progress: Progress) -> None:
+    def __init__(self, cache: str, release: str, runner: LabRunner, progress: Progress) -> None:
         self.cache = cache
         self.release = release
         self._runner = runner

@@ -16,13 +16,14 @@ from ..._core.lab.plan import LabState, NodeState, Step, plan_absent, plan_prese
 from ..._core.lab.render import ssh_config
 from ..._core.lab.spec import LabNic, LabNode, LabSpec, from_data, to_data
 from ..clock import Clock
-from ..command import CommandResult, SystemRunner
+from ..command import CommandResult
 from ..files import FileStore
 from . import guest, processes, proxy
 from .image import Images, Progress, StaleImage, locked
 from .network import LabNetworks, NetworkFailed
 from .node import Node, trees_in_use
 from .routes import LabRoutes
+from .runner import LabRunner
 
 
 OverBase = Callable[[str, Sequence[str]], str]
@@ -43,7 +44,7 @@ def load(folder: str, files: FileStore) -> LabSpec:
 class Lab:
     """Observes one lab and carries out the steps planned for it."""
 
-    def __init__(self, spec: LabSpec, runner: SystemRunner, files: FileStore, clock: Clock, progress: Progress) -> None:
+    def __init__(self, spec: LabSpec, runner: LabRunner, files: FileStore, clock: Clock, progress: Progress) -> None:
         self.spec = spec
         self.networks = LabNetworks(spec.namespace, runner)
         self.routes = LabRoutes(runner)

@@ -11,9 +11,10 @@ import shutil
 from typing import FrozenSet, Optional
 
 from ..._core.lab.doctor import GUEST_TOOLS, LINKS, TOOLS, Facts
-from ..command import CommandRunner, SystemRunner
+from ..command import CommandRunner
 from . import guest
 from .image import Images
+from .runner import LabRunner
 
 TRIALS = {
     "veth": "link add trial type veth peer name other",
@@ -28,7 +29,7 @@ TRIALS = {
 }
 
 
-def examine(cache: str, release: str, runner: SystemRunner, trial: bool = True) -> Facts:
+def examine(cache: str, release: str, runner: LabRunner, trial: bool = True) -> Facts:
     """Facts about the machine this runs on, the trial guest among them if wanted. Nothing stays behind."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     return Facts(
@@ -79,7 +80,7 @@ def _controllers() -> FrozenSet[str]:
     return frozenset()
 
 
-def _kvm(images: Images, runner: SystemRunner) -> Optional[bool]:
+def _kvm(images: Images, runner: LabRunner) -> Optional[bool]:
     if not os.path.exists("/dev/kvm") or not shutil.which("qemu-system-x86_64"):
         return None
     tree = images.base("qemu")
