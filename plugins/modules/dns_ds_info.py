@@ -172,13 +172,10 @@ reason:
   sample: deadline
 """
 
-from ansible.module_utils.basic import missing_required_lib
-
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import VERDICTS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.names import BadName, canonical
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (
     Asker,
     Look,
@@ -187,14 +184,14 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import
     look,
     wait_for,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnspython import DNSPYTHON, DNSPYTHON_ERROR
 
 
 def run(module: AnsibleModule) -> None:
     """Look once, or until it is as expected."""
     options = module.params
-    where = Look(canonical(options["zone_name"]), options["servers"] or (), options["parent_servers"] or ())
+    where = Look(zone_of(options["zone_name"]), options["servers"] or (), options["parent_servers"] or ())
     asker = Asker(
         options["port"],
         options["query_timeout"],
@@ -230,15 +227,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if DNSPYTHON_ERROR:
-        module.fail_json(msg=missing_required_lib(DNSPYTHON), exception=DNSPYTHON_ERROR)
-    try:
-        run(module)
-    except DnsFailure as failure:
-        module.fail_json(msg=str(failure), reason=failure.reason, changed=False, steps=[])
-    except BadName as error:
-        message = f"zone_name: '{module.params['zone_name']}' {error}."
-        module.fail_json(msg=message, reason="bad_request", changed=False, steps=[])
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any, Tuple
@@ -18,6 +19,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from served import config, zone
+from test_text import module_arguments
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import (
     MISMATCH,
@@ -38,6 +40,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model i
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import WireAsker
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnssec import read_child, read_ds, read_key
+from ansible_collections.smallfleet.infra.plugins.modules import dns_ds_info
 
 ZONE = "example.net."
 # The example of RFC 6605 section 6.1.
@@ -157,6 +160,24 @@ def test_a_server_is_asked_which_keys_of_a_zone_its_parent_may_name(monkeypatch:
     assert WireAsker().sep_tags(signed, signed.zones[0]) == {55648}
     answer.clear()
     assert WireAsker().sep_tags(signed, signed.zones[0]) == frozenset()
+
+
+SILENT = {"zone_name": "a.example.net", "servers": ["127.0.0.1"], "parent_servers": ["127.0.0.1"], "port": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "said"),
+    [
+        ({"zone_name": "a..b"}, "bad_request", "zone_name: 'a..b' "),
+        ({**SILENT, "query_timeout": 0.2}, "timeout", "127.0.0.1 port 1 did not answer within 0.2 s"),
+    ],
+)
+def test_what_the_module_cannot_do_is_a_failure_with_its_reason(options: Any, reason: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with module_arguments(options), pytest.raises(SystemExit):
+        dns_ds_info.main()
+    result = json.loads(capsys.readouterr().out)
+    assert (result["failed"], result["changed"], result["steps"], result["reason"]) == (True, False, [], reason)
+    assert result["msg"].startswith(said)
 
 
 KEYS = st.lists(st.integers(1, 5).map(made), unique=True, max_size=4)
