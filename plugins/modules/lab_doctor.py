@@ -10,6 +10,8 @@ version_added: 0.1.0
 description:
   - Tries what a lab needs in namespaces that are thrown away, and reports for each lack what it takes away and the remedy.
   - Whether KVM is usable is decided by a guest with the lab's own kernel, once an image for guests is in the cache.
+  - All container nodes take their instances of inotify(7) from those of root, of which C(fs.inotify.max_user_instances) allows
+    128 by default. With O(plan) there must be enough for those of its containers that do not run yet, otherwise for a lab of four.
   - Internal to this collection. Use the playbook C(smallfleet.infra.doctor) instead.
 options:
   cache:
@@ -28,7 +30,7 @@ options:
     default: []
   plan:
     description:
-      - The plan of the whole fleet, by host. Fail when a backend of its lab cannot run here.
+      - The plan of the whole fleet, by host. Fail when a backend of its lab cannot run here, or its containers would not boot.
       - Exclusive with O(backends).
     type: dict
 attributes:
@@ -88,8 +90,11 @@ def main():
         mutually_exclusive=[("backends", "plan")],
         supports_check_mode=True,
     )
-    backends = module.params["backends"] or doctor.backends_of(module.params["plan"] or {})
-    rows = doctor.examine(examine(module.params["cache"], module.params["release"], LabRunner(), trial=not backends))
+    plan = module.params["plan"]
+    backends = module.params["backends"] or doctor.backends_of(plan or {})
+    containers = None if plan is None else doctor.containers_of(plan)
+    facts = examine(module.params["cache"], module.params["release"], LabRunner(), trial=not backends, containers=containers)
+    rows = doctor.examine(facts)
     result = {"changed": False, "rows": [asdict(row) for row in rows], "table": doctor.table(rows)}
     refused = doctor.refusals(rows, backends)
     if refused:

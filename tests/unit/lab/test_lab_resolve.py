@@ -11,7 +11,7 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host, Network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor, layer, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import layer, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
 from hypothesis import HealthCheck, given, settings
@@ -178,42 +178,3 @@ def test_the_proxy_lets_only_the_mirrors_through():
     assert render.tinyproxy_filter(["deb.example.net", "a.example"]) == "^a\\.example$\n^deb\\.example\\.net$\n"
     assert "FilterDefaultDeny Yes" in render.tinyproxy_conf(1234, "/f", "")
     assert "Upstream http 192.0.2.1:8080" in render.tinyproxy_conf(1234, "/f", "192.0.2.1:8080")
-
-
-def facts(**changes):
-    everything = dict(
-        root=True, namespaces=True, overlay=True, loop=True, machine_id=True, commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
-        links=frozenset(doctor.LINKS), controllers=frozenset(doctor.USED_CONTROLLERS), kvm=True, kvm_device=True, memory=9999, disk=9999,
-    )
-    return doctor.Facts(**{**everything, **changes})
-
-
-def test_a_machine_that_lacks_nothing_is_told_nothing():
-    rows = doctor.examine(facts())
-    assert all(row.here and not row.lost and not row.remedy for row in rows)
-    assert doctor.refusals(rows, ["nspawn", "qemu"]) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "subject", "stopped"),
-    [
-        ({"root": False}, "root", ["nspawn", "qemu"]),
-        ({"overlay": False}, "overlayfs", ["nspawn", "qemu"]),
-        ({"machine_id": False}, "machine id", ["nspawn"]),
-        ({"disk": 10}, "free disk", ["nspawn", "qemu"]),
-        ({"memory": 10}, "free memory", []),
-        ({"commands": frozenset(doctor.TOOLS)}, "qemu-system-x86_64", ["qemu"]),
-        ({"links": frozenset(doctor.LINKS) - {"wireguard"}}, "wireguard links", []),
-        ({"links": frozenset(doctor.LINKS) - {"tap"}}, "tap links", ["qemu"]),
-        ({"kvm": False}, "KVM", []),
-        ({"kvm": None}, "KVM", []),
-        ({"controllers": frozenset()}, "cgroup controllers", []),
-    ],
-)
-def test_each_lack_is_named_with_what_it_costs_and_the_remedy(changes, subject, stopped):
-    rows = doctor.examine(facts(**changes))
-    lacking = [row for row in rows if not row.here]
-    assert [row.subject for row in lacking] == [subject]
-    assert lacking[0].lost and lacking[0].remedy
-    assert [backend for backend in ("nspawn", "qemu") if doctor.refusals(rows, [backend])] == stopped
-    assert subject in doctor.table(rows) and lacking[0].remedy in doctor.table(rows)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 # Command -> Debian package it comes from, and what it is for.
 TOOLS: Mapping[str, Tuple[str, str]] = {
@@ -37,12 +37,21 @@ LINKS: Mapping[str, str] = {
 NEEDED_LINKS = ("veth", "bridge")
 ENOUGH_MEMORY = 2048
 ENOUGH_DISK = 4096
+USUAL_CONTAINERS = 4
+BOOT_INSTANCES, NODE_INSTANCES = 5, 8
+"""Instances of inotify(7) that a container takes from root's: those of its systemd, without which it does not boot, and all of a node with a
+login prompt (1) and NetworkManager (2). Counted in nodes with systemd 257."""
+ENOUGH_INSTANCES = 512
 USED_CONTROLLERS = ("cpu", "memory", "pids")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found out by trying. ``memory`` and ``disk`` are free MiB; ``kvm`` is None where it was not tried."""
+    """What was found out by trying. ``memory`` and ``disk`` are free MiB; ``kvm`` is None where it was not tried.
+
+    ``inotify_limit`` is fs.inotify.max_user_instances, which holds for each user, and ``inotify_used`` how many of them root has.
+    ``containers`` is how many the lab has to start.
+    """
 
     root: bool
     namespaces: bool
@@ -56,6 +65,9 @@ class Facts:
     kvm_device: bool
     memory: int
     disk: int
+    inotify_limit: int
+    inotify_used: int
+    containers: int = USUAL_CONTAINERS
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ def examine(facts: Facts) -> List[Row]:
         _row("overlayfs", facts.overlay, "container nodes", "Load the kernel module overlay", both),
         _row("loop devices", facts.loop, "node disks", "Load the kernel module loop", both),
         _row("machine id", facts.machine_id, "container nodes", "Run systemd-machine-id-setup", ("nspawn",)),
+        _inotify(facts),
         _row("free memory", facts.memory >= ENOUGH_MEMORY, "larger labs", "Free some", (), f"{facts.memory} MiB"),
         _row("free disk", facts.disk >= ENOUGH_DISK, "building images", "Free some or set lab_cache", both, f"{facts.disk} MiB"),
     ]
@@ -107,6 +120,24 @@ def _kvm(facts: Facts) -> Row:
         found = "a trial guest ran" if facts.kvm else "a trial guest did not run"
     remedy = "" if facts.kvm else "None needed: guests are emulated, and boot in about a minute"
     return Row("KVM", bool(facts.kvm), found, "" if facts.kvm else "fast virtual machines", remedy)
+
+
+def _inotify(facts: Facts) -> Row:
+    """Whether the containers to be started find enough instances. Only those that surely do not boot are a reason to refuse."""
+    free, needed = facts.inotify_limit - facts.inotify_used, facts.containers * NODE_INSTANCES
+    enough = max(ENOUGH_INSTANCES, 2 * (facts.inotify_used + needed))
+    line = f"fs.inotify.max_user_instances={enough}"
+    remedy = f"Run 'sysctl -w {line}', and write {line} to /etc/sysctl.d/60-inotify.conf for the next boot; or remove a lab that is up"
+    found = f"{facts.inotify_used} of {facts.inotify_limit} in use, {needed} needed"
+    stops = ("nspawn",) if free < facts.containers * BOOT_INSTANCES else ()
+    return _row("inotify instances", free >= needed, "container nodes, which do not boot without them", remedy, stops, found)
+
+
+def containers_of(plan: Mapping[str, Mapping[str, Any]]) -> Dict[str, FrozenSet[str]]:
+    """Lab -> its hosts that are containers. ``plan`` is the plan of the whole fleet, by host."""
+    labs = [(host_plan["lab"]["lab"]["name"], host_plan["lab"]["node"]) for host_plan in plan.values() if "lab" in host_plan]
+    containers = [(lab, node["name"]) for lab, node in labs if node["backend"] == "nspawn"]
+    return {lab: frozenset(name for other, name in containers if other == lab) for lab, _name in containers}
 
 
 def backends_of(plan: Mapping[str, Mapping[str, Any]]) -> List[str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import FrozenSet, Optional
+from typing import AbstractSet, FrozenSet, Mapping, Optional
 
-from ..._core.lab.doctor import GUEST_TOOLS, LINKS, TOOLS, Facts
+from ..._core.lab.doctor import GUEST_TOOLS, LINKS, TOOLS, USUAL_CONTAINERS, Facts
 from ..command import CommandRunner
-from . import guest
+from . import guest, processes
 from .image import Images
 from .runner import LabRunner
 
@@ -29,8 +29,16 @@ TRIALS = {
 }
 
 
-def examine(cache: str, release: str, runner: LabRunner, trial: bool = True) -> Facts:
-    """Facts about the machine this runs on, the trial guest among them if wanted. Nothing stays behind."""
+INOTIFY_LIMIT = "/proc/sys/fs/inotify/max_user_instances"
+
+
+def examine(
+    cache: str, release: str, runner: LabRunner, trial: bool = True, containers: Optional[Mapping[str, AbstractSet[str]]] = None
+) -> Facts:
+    """Facts about the machine this runs on, the trial guest among them if wanted. Nothing stays behind.
+
+    ``containers`` are the hosts of each lab that are to be containers; without it a lab of usual size is supposed.
+    """
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     return Facts(
         root=os.geteuid() == 0,
@@ -45,6 +53,9 @@ def examine(cache: str, release: str, runner: LabRunner, trial: bool = True) -> 
         kvm_device=os.path.exists("/dev/kvm"),
         memory=_free_memory(),
         disk=_free_disk(cache),
+        inotify_limit=_inotify_limit(),
+        inotify_used=inotify_instances(),
+        containers=USUAL_CONTAINERS if containers is None else _stopped(containers),
     )
 
 
@@ -88,6 +99,36 @@ def _kvm(images: Images, runner: LabRunner) -> Optional[bool]:
         return None
     _version, kernel, initrd = guest.kernel_of(tree)
     return guest.kvm_runs(runner, kernel, initrd)
+
+
+def _inotify_limit() -> int:
+    with open(INOTIFY_LIMIT, encoding="ascii") as stream:
+        return int(stream.read())
+
+
+def inotify_instances(user: int = 0, proc: str = "/proc") -> int:
+    """How many instances of inotify(7) the processes of a user have open, those of nodes among them. Two that share one count twice."""
+    found = 0
+    for pid in filter(str.isdigit, os.listdir(proc)):
+        try:
+            if os.stat(f"{proc}/{pid}").st_uid == user:
+                found += sum(_is_inotify(f"{proc}/{pid}/fd/{number}") for number in os.listdir(f"{proc}/{pid}/fd"))
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found
+
+
+def _is_inotify(path: str) -> bool:
+    try:
+        return os.readlink(path) == "anon_inode:inotify"
+    except OSError:
+        return False
+
+
+def _stopped(containers: Mapping[str, AbstractSet[str]]) -> int:
+    """How many of these hosts do not run yet."""
+    running = {lab: {part.partition(":")[2] for part in processes.find(lab)} for lab in containers}
+    return sum(len(hosts - running[lab]) for lab, hosts in containers.items())
 
 
 def _free_memory() -> int:
