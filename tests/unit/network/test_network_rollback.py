@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 from subprocess import run
@@ -123,10 +124,10 @@ class Host:
 
     def quiet(self) -> None:
         """Wait until the kernel has given all link-local addresses: they are tentative no more."""
-        for _turn in range(100):
+        for _turn in range(1000):
             if "tentative" not in self.namespace.run("ip", "-6", "address", "show"):
                 return
-            self.namespace.run("sleep", "0.1")
+            time.sleep(0.01)
         raise AssertionError("an address stays tentative")
 
     def everything(self) -> Dict[str, List[str]]:
