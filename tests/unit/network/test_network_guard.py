@@ -27,6 +27,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     RECOVER_LINK,
     RECOVER_UNIT,
     RESTORED,
+    ROLLBACK,
+    SWITCH,
     Source,
     Step,
     adopt,
@@ -87,6 +89,7 @@ class Node:
         self.remembers = False
         self.kernel = Kernel(observed, promote)
         self.armed = True
+        self.watched = True
         self.serves = change.program == NETWORKMANAGER
         self.claims = {one.interface: one.before for one in change.claims if one.before}
         self.clients = dict.fromkeys(change.clients, "at work")
@@ -99,6 +102,7 @@ class Node:
         return max(0, at_most - len(steps))
 
     def step(self, step: Step) -> None:
+        assert OPEN in self.disk or not self.armed and not self.watched, "whoever looks finds no pending change, and its units"
         if step.kind in ("batch", "undo"):
             assert step.kind == "undo" or not self.serves, "NetworkManager would take it back"
             lines = batches(self.change)[step.file].splitlines()
@@ -120,6 +124,8 @@ class Node:
             self.marks.add(step.file)
         elif step.kind == "disarm":
             self.armed = False
+        elif step.kind == "unwatch":
+            self.watched = False
         elif step.kind in ("release", "acquire"):
             self.serves = step.kind == "acquire"
         elif step.kind.startswith("claim-"):
@@ -170,7 +176,7 @@ class Node:
     def boots(self) -> List[Step]:
         """What a boot does before the network comes up, after the power failed."""
         self.volatile.clear()
-        self.armed = False
+        self.armed = self.watched = False
         if RECOVER_LINK not in self.disk:
             return []
         if CONFIRMED in self.marks:
@@ -227,7 +233,7 @@ def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: 
     node.carry_out(node.restoring(), data.draw(st.integers(0, 60)))
     node.carry_out(node.restoring())
     assert node.boot_files() == (NEW if confirmed else OLD)
-    assert OPEN not in node.disk and RECOVER_LINK not in node.disk and not node.armed
+    assert OPEN not in node.disk and RECOVER_LINK not in node.disk and not node.armed and not node.watched
     assert node.volatile == {}
     assert node.program() == owned(program, confirmed)
     if confirmed:
@@ -262,7 +268,7 @@ def test_a_confirmed_change_leaves_nothing_behind(case: Case, program: str) -> N
     node = node_of(case, program)
     node.carry_out(everything(node.change))
     assert node.boot_files() == NEW
-    assert node.volatile == {}
+    assert node.volatile == {} and not node.armed and not node.watched
     assert node.marks == {APPLIED, ADOPTING, CONFIRMED}
     assert node.program() == owned(program, True)
     assert plan(case[0], node.kernel.observed()).operations == ()
@@ -389,6 +395,24 @@ def test_the_scripts_change_and_confirm_the_files_of_this_machine(tmp_path: Path
     assert not Path(f"{tmp_path}/aside{RECOVER_LINK}").is_symlink()
     assert script(change, "restore.sh") == (0, "")
     assert contents(boot) == ["new", None, "new"]
+
+
+@pytest.mark.parametrize("ending", [("adopt.sh", "finish.sh"), ("restore.sh",)], ids=["confirmed", "rolled back"])
+@pytest.mark.parametrize("unit", [ROLLBACK, SWITCH])
+def test_what_ends_a_change_ends_what_watches_over_its_timer_unless_that_is_what_runs_it(tmp_path: Path, ending: Tuple[str, ...], unit: str) -> None:
+    """systemd would kill what it stops."""
+    change = laid_out(tmp_path, ())
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\n[ -e {tmp_path}/aside{OPEN} ] && echo "$*" >> {tmp_path}/asked\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    (tmp_path / "cgroup").write_text(f"12:pids:/user.slice\n0::/system.slice/{unit}.service\n")
+    for path in Path(change.folder).glob("*.sh"):
+        text = path.read_text().replace("/proc/self/cgroup", f"{tmp_path}/cgroup")
+        path.write_text(text.replace("true stop", f"{tmp_path}/systemctl stop"))
+    Path(f"{tmp_path}/aside{OPEN}").parent.mkdir(parents=True)
+    Path(f"{tmp_path}/aside{OPEN}").touch()
+    assert [script(change, name) for name in ("switch.sh", *ending)] == [(0, "")] * (len(ending) + 1)
+    stopped = [f"stop {ROLLBACK}.timer"] + ([] if unit == SWITCH else [f"stop {SWITCH}.timer {SWITCH}.service"])
+    assert (tmp_path / "asked").read_text().splitlines() == stopped
 
 
 @pytest.mark.parametrize("boot_id", ["", "another boot"])

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass, field, replace
-from subprocess import run
+from subprocess import Popen, run
 from typing import Dict, List, Optional, Sequence
 
 import pytest
@@ -141,3 +143,19 @@ def test_a_change_whose_timer_was_stopped_goes_back_by_itself(tmp_path, states, 
     (folder / WATCH).write_text(text.replace("PATH=", f"PATH={programs}:"))
     done = run(["sh", str(folder / WATCH)], capture_output=True, text=True, timeout=20, check=False)
     assert done.stdout.splitlines() == ends, done
+
+
+def test_what_watches_over_a_timer_ends_without_a_failure_when_it_is_stopped(tmp_path):
+    programs, folder = tmp_path / "bin", tmp_path / "change"
+    programs.mkdir()
+    folder.mkdir()
+    (programs / "systemctl").write_text("#!/bin/sh\ntouch asked\necho active\n")
+    (programs / "systemctl").chmod(0o755)
+    (folder / "restore.sh").write_text("touch restored\n")
+    text = scripts(Change(str(folder), Plan()), "boot", 60)[WATCH]
+    (folder / WATCH).write_text(text.replace("PATH=", f"PATH={programs}:"))
+    watching = Popen(["sh", str(folder / WATCH)], start_new_session=True)
+    while not (folder / "asked").exists():
+        assert watching.poll() is None
+    os.killpg(watching.pid, signal.SIGTERM)  # as systemd does: all processes of the unit
+    assert watching.wait(20) == 0 and not (folder / "restored").exists()

@@ -49,7 +49,8 @@ class Step:
     fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
     whole and synced, with its owner and mode), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
     of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
-    its files), ``disarm`` (the timer is stopped), ``pause`` (a moment for a service to act).
+    its files), ``disarm`` (the timer is stopped), ``unwatch`` (what watches over the timer ends, unless it is what runs the script), ``pause``
+    (a moment for a service to act).
     ``release`` and ``acquire``: NetworkManager ends, and leaves the network as it is, and begins again with what its
     files and the claims say; ``claim-networkmanager`` and ``claim-ifupdown`` (what the program believes of the interface
     ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``);
@@ -149,8 +150,8 @@ def _foreign(change: Change, verb: str) -> List[Step]:
 
 
 def leave() -> List[Step]:
-    """No change is pending any more."""
-    return [Step("disarm"), Step("drop", RECOVER_LINK), Step("drop", RECOVER_UNIT), Step("drop", OPEN)]
+    """No change is pending any more. Whoever is told so by OPEN finds neither the timer nor what watches over it."""
+    return [Step("disarm"), Step("unwatch"), Step("drop", RECOVER_LINK), Step("drop", RECOVER_UNIT), Step("drop", OPEN)]
 
 
 def switch(change: Change) -> List[Step]:

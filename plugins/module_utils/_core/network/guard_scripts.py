@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Dict, List, Sequence
 
 from .foreign_script import FOREIGN, RESTORE, SAVE, foreign_script
-from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, Step, adopt, finish, leave, recover, restore, switch
+from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, SWITCH, Step, adopt, finish, leave, recover, restore, switch
 from .guard_batches import VLANS
 from .guard_change import Change
 from .kernel_scripts import BEFORE, kernel_files
@@ -123,6 +123,10 @@ wait_for() {{
     echo "$1 did not come up within 5 seconds"
     return 1
 }}
+# The unit that has made the change watches over the timer. It may be the one that runs this, and ends with it then
+unwatch() {{
+    grep -q '/{switch}[.]service$' /proc/self/cgroup || timeout 20 systemctl stop {switch}.timer {switch}.service
+}}
 link() {{
     for turn in $(seq 100); do
         [ -e "/sys/class/net/$1" ] && return 0
@@ -140,8 +144,9 @@ fail() {
 }
 """
 # What systemd cannot say now, as while it is executed again (daemon-reexec), counts neither way. That nothing waits counts when it says
-# so twice: between the timer and what that starts there may be a moment
+# so twice: between the timer and what that starts there may be a moment. To be stopped when the change has ended is no failure
 _WATCH = f"""
+trap 'exit 0' TERM
 stopped=0
 while [ -e restore.sh ] && [ ! -e {CONFIRMED} ] && [ ! -e {RESTORED} ]; do
     states=$(timeout 20 systemctl is-active {ROLLBACK}.timer {ROLLBACK}.service 2>&1)
@@ -192,7 +197,7 @@ def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
 
 
 def _head(title: str, change: Change, kernel: bool = False) -> str:
-    return _HEAD.format(title=title, folder=quote(change.folder), before=BEFORE) + ("\n[ -r ./kernel.sh ] && . ./kernel.sh\n" if kernel else "")
+    return _HEAD.format(title=title, folder=quote(change.folder), before=BEFORE, switch=SWITCH) + ("\n[ -r ./kernel.sh ] && . ./kernel.sh\n" if kernel else "")
 
 
 def command(step: Step) -> str:
@@ -211,6 +216,7 @@ def command(step: Step) -> str:
         "reload": "reload",
         "generate": "generate",
         "disarm": f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1",
+        "unwatch": "unwatch >unwatch.log 2>&1",
         "pause": "sleep 0.5",
         "release": "stop_nm",
         "acquire": "start_nm",
