@@ -25,7 +25,7 @@ _METRIC_LARGEST = 4294967295
 def read_auto(given: Mapping[str, Any], dynamic: bool, autoconf: bool, place: Place) -> Auto:
     """``dynamic``: by DHCP or by advertisements; ``autoconf``: by advertisements."""
     for key in KEYS6:
-        if given.get(key) in (None, ""):
+        if given.get(key) is None:
             continue
         if key in KEYS4 and not dynamic:
             (place / key).note("means nothing without dhcp or autoconf", f"Remove {key}")
@@ -36,11 +36,11 @@ def read_auto(given: Mapping[str, Any], dynamic: bool, autoconf: bool, place: Pl
     if gateway and not routes:
         (place / "auto-gateway").note("auto-routes: false leaves no gateway either", "Remove auto-gateway, or write auto-gateway: false alone")
     metric = number(given.get("auto-route-metric"), 1, _METRIC_LARGEST, "a metric", place / "auto-route-metric")
-    generation = choice(given["addr-gen-mode"], GENERATIONS, "", place / "addr-gen-mode") if given.get("addr-gen-mode") else ""
-    token = _token(given["token"], place / "token") if given.get("token") else ""
+    generation = choice(given["addr-gen-mode"], GENERATIONS, "", place / "addr-gen-mode") if given.get("addr-gen-mode") is not None else ""
+    token = _token(given["token"], place / "token") if given.get("token") is not None else ""
     if token and generation == "stable-privacy":
         (place / "token").note("is not used with addr-gen-mode: stable-privacy", "Remove one of them")
-    privacy = choice(given["privacy"], PRIVACY, "", place / "privacy") if given.get("privacy") not in (None, "") else ""
+    privacy = choice(given["privacy"], PRIVACY, "", place / "privacy") if given.get("privacy") is not None else ""
     return Auto(boolean(given.get("auto-dns"), True, place / "auto-dns"), gateway, routes, metric, generation, token, privacy)
 
 

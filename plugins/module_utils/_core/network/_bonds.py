@@ -84,8 +84,10 @@ def _option(key: str, value: Any, mode: str, ports: List[str], place: Place) -> 
 
 def _targets(value: Any, place: Place) -> str:
     """A list, or what the kernel takes: addresses with commas between them."""
-    parts = value.split(",") if isinstance(value, str) else sequence(value, "[192.0.2.1]", place)
-    found = [address(part.strip() if isinstance(part, str) else part, 4, place) for part in parts]
+    if isinstance(value, str):
+        found = [address(part.strip(), 4, place) for part in value.split(",")]
+    else:
+        found = [address(part, 4, place / index) for index, part in enumerate(sequence(value, "[192.0.2.1]", place))]
     if len(found) > TARGETS_MOST:
         place.note(f"has {len(found)} addresses, and the kernel takes at most {TARGETS_MOST}", "Remove some")
     if len(set(found)) < len(found) and all(found):

@@ -107,7 +107,7 @@ def _family(value: Any, family: int, place: Place) -> Family:
     dhcp = boolean(given.get("dhcp"), False, place / "dhcp")
     autoconf = boolean(given.get("autoconf"), False, place / "autoconf")
     addresses: List[Address] = []
-    for index, entry in enumerate(sequence(given.get("address"), "[{ip: 192.0.2.10, prefix-length: 24}]", place)):
+    for index, entry in enumerate(sequence(given.get("address"), "[{ip: 192.0.2.10, prefix-length: 24}]", place / "address")):
         where = place / "address" / index
         read = _address(entry, family, where)
         if read is None:
@@ -140,7 +140,7 @@ def _address(entry: Any, family: int, place: Place) -> Optional[Address]:
     if face.ip.is_link_local and family == 6:
         (place / "ip").note(f"{ip} is link-local, which the kernel gives by itself", "Remove it")
         return None
-    peer = address(given["peer"], family, place / "peer") if given.get("peer") not in (None, "") else ""
+    peer = address(given["peer"], family, place / "peer") if given.get("peer") is not None else ""
     if peer == ip:
         (place / "peer").note(f"{peer} is the address itself", "Write the address of the far end, such as that of the router")
         return None

@@ -112,9 +112,9 @@ def _route(given: Dict[str, Any], managed: Mapping[str, Interface], place: Place
     if not destination or not (interface or rejects):
         return None
     for key in _HOP_KEYS if rejects else ():
-        if given.get(key) not in (None, ""):
+        if given.get(key) is not None:
             (place / key).note(f"means nothing for a route of type {kind}", f"Remove {key}, or route-type")
-    if rejects and given.get("next-hop-interface") not in (None, "", "lo"):
+    if rejects and given.get("next-hop-interface") not in (None, "lo"):
         (place / "next-hop-interface").note(f"means nothing for a route of type {kind}", "Remove it, or route-type")
     if interface and interface not in managed:
         where = place / "next-hop-interface"
@@ -127,7 +127,7 @@ def _more(given: Dict[str, Any], destination: str, rejects: bool, place: Place) 
     """The other fields of a route."""
     family = 6 if ":" in destination else 4
     written = None if rejects else given.get("next-hop-address")
-    gateway = address(written, family, place / "next-hop-address") if written not in (None, "") else ""
+    gateway = address(written, family, place / "next-hop-address") if written is not None else ""
     metric = (
         None if given.get("metric") == -1 else number(given.get("metric"), 0, LARGEST, "a metric", place / "metric")
     )
@@ -148,7 +148,7 @@ def _more(given: Dict[str, Any], destination: str, rejects: bool, place: Place) 
         "table": table or MAIN_TABLE,
         "onlink": onlink and bool(gateway),
         "absent": absent,
-        "source": address(written, family, place / "source") if written not in (None, "") else "",
+        "source": address(written, family, place / "source") if written is not None else "",
         "attributes": () if rejects else _attributes(given, family, place),
     }
 

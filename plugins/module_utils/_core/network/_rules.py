@@ -51,16 +51,16 @@ def read_rules(value: Any, place: Place) -> Tuple[Rule, ...]:
 def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
     if not given:
         return None
-    action = choice(given["action"], REJECTING, "", place / "action") if given.get("action") else ""
-    for key in ("priority",) if given.get("action") else ("priority", "route-table"):
+    action = choice(given["action"], REJECTING, "", place / "action") if given.get("action") is not None else ""
+    for key in ("priority",) if given.get("action") is not None else ("priority", "route-table"):
         if key not in given:
             (place / key).note("is missing", f"Write for example {_RULE}")
             return None
     if action and given.get("route-table") is not None:
         (place / "route-table").note(f"is never looked at by a rule that does {action}", "Remove route-table, or action")
-    source = network(given["ip-from"], place / "ip-from") if given.get("ip-from") else ""
-    destination = network(given["ip-to"], place / "ip-to") if given.get("ip-to") else ""
-    iif, oif = (_name(given[key], place / key) if given.get(key) else "" for key in ("iif", "oif"))
+    source = network(given["ip-from"], place / "ip-from") if given.get("ip-from") is not None else ""
+    destination = network(given["ip-to"], place / "ip-to") if given.get("ip-to") is not None else ""
+    iif, oif = (_name(given[key], place / key) if given.get(key) is not None else "" for key in ("iif", "oif"))
     mark, mask = _mark(given, place)
     priority = number(given["priority"], 1, 32765, "a priority between the kernel's own rules", place / "priority")
     table = number(None if action else given.get("route-table"), 1, LARGEST, "a table", place / "route-table")
