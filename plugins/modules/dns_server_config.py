@@ -21,8 +21,12 @@ description:
     have the same rights, so that keys can be rotated while clients go on. Their secrets are copied into one file that
     only root and the server can read, and are in no argument vector, log or result.
   - A zone file is written once, when there is none, with all records of the zone. From then on it belongs to the
-    server, and records are changed by update only, which is never suspended. A zone that is no longer in O(zones) is no
-    longer served, but its file stays.
+    server, and records are changed by update only. Updates are suspended only while a zone gets another primary. A zone that is no
+    longer in O(zones) is no longer served, but its file stays.
+  - A primary that is to be a secondary takes no more updates of the zone (C(rndc freeze), C(knotc zone-freeze)), and hands it over when the
+    first of C(transfer.peers) is the primary and has every change. Otherwise it takes updates again, and the module fails. A secondary that is to
+    be the primary first waits until it has all that its other servers have, and until none of them has changed the zone for four seconds. So the
+    module must run on both hosts at the same time.
   - New files are checked by the server's own tools before they are put in place. The server is told without a restart,
     and goes on serving. Afterwards it is asked at its own address, signed with its own key, so that another program on
     its port is noticed.
@@ -168,8 +172,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, ServerConfig, read_config
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_program import ServerFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS, server_host
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerHost
 
 
 def run(module: AnsibleModule) -> None:

@@ -50,7 +50,7 @@ options {{
     directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
     listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
     recursion no; minimal-responses yes; dnssec-validation no; notify no;
-    allow-transfer {{ key all; }}; key-directory "{folder}"; masterfile-format text; tcp-clients 1000;
+    allow-transfer {{ key all; }}; max-ixfr-ratio unlimited; key-directory "{folder}"; masterfile-format text; tcp-clients 1000;
 }};
 controls {{ }};
 {keys}

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import replace_soa
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import soa_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import history, transfer
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import make_key
 
@@ -107,3 +110,21 @@ def test_of_several_addresses_the_one_that_answers_is_transferred_from(
 
     monkeypatch.setattr("socket.getaddrinfo", both)
     assert transfer(Server("localhost", server.port, timeout=5.0), server.key(), ZONE).sets
+
+
+def test_it_is_known_whether_a_zone_grew_out_of_a_version(server: Any) -> None:
+    """Also where the primary's name in the SOA is changed, as a new primary does before it takes any update."""
+    client, at = server.client(), (server.server(), server.key())
+    version = soa_of(client, ZONE)
+    assert history(*at, version).known
+    mname, rname, serial, *timers = version.spelled[0].split()
+    taken_over = RRset(ZONE, "SOA", version.ttl, frozenset([" ".join(["ns9.example.org.", rname, str(int(serial) + 1), *timers])]))
+    assert replace_soa(client, version, taken_over)
+    other_branch = RRset(ZONE, "SOA", version.ttl, frozenset([" ".join([mname, rname, str(int(serial) + 1), *timers])]))
+    assert history(*at, version) == (int(serial) + 1, True)
+    assert history(*at, other_branch) == (int(serial) + 1, False)
+    for number in range(3):
+        write(server, ZONE, {"record": f"grows{number}", "type": "A", "value": ["192.0.2.9"]})
+    assert history(*at, version).known and not history(*at, other_branch).known
+    assert refused(lambda: history(server.server(), None, version)).reason in ("refused", "not_auth")
+    assert replace_soa(client, soa_of(client, ZONE), RRset(ZONE, "SOA", version.ttl, frozenset([" ".join([mname, rname, str(int(serial) + 9), *timers])])))

@@ -7,19 +7,40 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from contextlib import contextmanager
 
 import pytest
 import yaml
-from test_dns_pair import HOSTS, NS1, NS2, SCENARIO, UPDATE_KEY, ZONE, await_answer, converge, dig, nsupdate, play, unit
+from test_dns_pair import HOSTS, KEYS, NS1, NS2, SCENARIO, UPDATE_KEY, ZONE, await_answer, converge, dig, nsupdate, play, transfer, unit
 
 testinfra_hosts = ["ansible://ns1"]
 SERVERS = ("--limit", "ns1,ns2")
 SIGNED = "pair.example.net"
+BUSY = "app1-busy"
+# A client that adds name after name, without a pause, at the first server that takes it, and notes which were acknowledged.
+WRITER = f"""
+number=0
+while [ ! -e /root/enough ]; do
+    number=$((number + 1))
+    for server in {NS1} {NS2}; do
+        if printf 'server %s\\nzone {ZONE}\\nupdate add n%s.busy.{ZONE} 60 TXT x\\nsend\\n' $server $number | nsupdate -t 3 -u 3 -r 0 -k {KEYS}/{BUSY}.key; then
+            echo $number $server >> /root/acknowledged
+            break
+        fi
+    done
+done
+"""
 
 
 @pytest.fixture
 def ns2(host):
     return host.get_host("ansible://ns2", ansible_inventory=host.backend.ansible_inventory)
+
+
+@pytest.fixture
+def app1(host):
+    return host.get_host("ansible://app1", ansible_inventory=host.backend.ansible_inventory)
 
 
 @pytest.fixture
@@ -69,6 +90,100 @@ def test_a_zone_moves_to_another_primary_and_back_with_all_that_others_have_adde
         await_answer(host, f"moves.{ZONE} TXT", server, ['"back"', '"there"'])
     assert dig(host, f"{ZONE} SOA")[0].startswith("ns1.")
     converge()  # keys that were made anew reach app1
+
+
+def with_writer(change):
+    """The inventory with a key for the busy client, whose secret stays where it is when the zone moves."""
+
+    def changed(variables):
+        change(variables)
+        grants = [{"zone": SIGNED, "name": "busy", "types": ["TXT"]}, {"zone": ZONE, "name": "busy", "match": "subdomain", "types": ["TXT"]}]
+        variables["dns_keys"][BUSY] = {"hosts": ["app1"], "grants": grants}
+
+    return changed
+
+
+@contextmanager
+def busy(app1):
+    """A client that writes all the time; gives the list of updates that were acknowledged, (number, server), which is complete afterwards."""
+    acknowledged = []
+    app1.check_output(f"rm -f /root/enough /root/acknowledged; cat > /root/writer <<'E'\n{WRITER}\nE")
+    app1.check_output("systemd-run --quiet --unit=writer bash /root/writer")
+    try:
+        yield acknowledged
+    finally:
+        app1.check_output("touch /root/enough; while systemctl is-active -q writer; do sleep 0.1; done; systemctl reset-failed writer 2> /dev/null || :")
+        acknowledged += [tuple(line.split()) for line in app1.check_output("cat /root/acknowledged").splitlines()]
+
+
+def lost(server, address, acknowledged):
+    """The acknowledged updates that a primary does not have."""
+    there = {line.split()[0] for line in transfer(server, ZONE, address, UPDATE_KEY).splitlines()}
+    return [one for one in acknowledged if f"n{one[0]}.busy.{ZONE}." not in there]
+
+
+@pytest.mark.drill
+def test_no_acknowledged_update_is_lost_when_a_zone_that_is_written_all_the_time_gets_another_primary(host, ns2, app1, inventories):
+    here, there = inventories(with_writer(without_catalog)), inventories(with_writer(moved(ZONE)))
+    converge(inventory=here)
+    for inventory, primary, address in ((there, ns2, NS2), (here, host, NS1)):
+        with busy(app1) as acknowledged:
+            converge(*SERVERS, inventory=inventory)
+        assert {server for _number, server in acknowledged} == {NS1, NS2}, "the client wrote to one of them only"
+        assert lost(primary, address, acknowledged) == []
+    converge()
+
+
+FROZEN = "/var/lib/smallfleet/dns_server.frozen"
+
+
+def killed_while_frozen(host, inventory, *options):
+    """What a run says whose module is killed on ns1 when it has frozen the zone."""
+    command = ["ansible-playbook", "-i", str(inventory), *options, str(SCENARIO / "converge.yml")]
+    running = subprocess.Popen(command, cwd=SCENARIO.parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    module = "pgrep -f '^/usr/bin/python3( .*dns_server_config.*)?$'"
+    killed = host.run(f"for try in $(seq 1200); do if [ -s {FROZEN} ]; then kill -9 $({module}); exit 0; fi; sleep 0.1; done; exit 1")
+    said, _nothing = running.communicate(timeout=300)
+    assert killed.rc == 0, said
+    assert running.returncode != 0, said
+    return said
+
+
+@pytest.mark.drill
+def test_a_zone_that_a_killed_run_has_frozen_takes_updates_again_after_the_next_run_or_moves(host, ns2, inventories):
+    here, there = inventories(without_catalog), inventories(moved(ZONE))
+    converge(*SERVERS, inventory=here)
+    assert nsupdate(host, ZONE, f"update add killed.{ZONE} 60 TXT before", UPDATE_KEY) == ""
+    await_answer(host, f"killed.{ZONE} TXT", NS2, ['"before"'])
+    killed_while_frozen(host, there, "--limit", "ns1")
+    message = f"server {NS1}\\nzone {ZONE}\\nupdate add killed.{ZONE} 60 TXT frozen\\nsend\\n"
+    frozen = host.run(f"printf '{message}' | nsupdate -t 3 -u 3 -r 0 -k {KEYS}/{UPDATE_KEY}.key")
+    assert frozen.rc != 0 and '"frozen"' not in dig(host, f"killed.{ZONE} TXT"), frozen
+    converge("--limit", "ns1", inventory=here)
+    assert nsupdate(host, ZONE, f"update add killed.{ZONE} 60 TXT after", UPDATE_KEY) == ""
+    killed_while_frozen(host, there, *SERVERS)
+    converge(*SERVERS, inventory=there)
+    assert host.run(f"ls {FROZEN}").rc != 0
+    for server in (NS1, NS2):
+        assert {'"before"', '"after"'} <= set(dig(host, f"killed.{ZONE} TXT", server))
+    assert nsupdate(ns2, ZONE, f"update delete killed.{ZONE}", UPDATE_KEY, NS2) == ""
+    await_answer(host, f"killed.{ZONE} TXT", NS1, [])
+    converge(*SERVERS, inventory=here)
+    converge()
+
+
+@pytest.mark.drill
+def test_zones_that_two_hosts_swap_are_refused_on_both_and_nothing_is_changed(host, ns2, inventories):
+    other = "hidden.example.net"
+    converge(*SERVERS, inventory=inventories(moved(other)))
+    said = " ".join(play(*SERVERS, inventory=inventories(moved(ZONE))).split())
+    assert f"The zone {ZONE} is to move from this host to ns2, and {other} the other way in the same run" in said, said
+    assert f"The zone {other} is to move from this host to ns1, and {ZONE} the other way in the same run" in said, said
+    assert dig(host, f"{ZONE} SOA", NS2)[0].startswith("ns1.") and dig(host, f"{other} SOA", NS1)[0].startswith("ns2.")
+    converge(*SERVERS, inventory=inventories(moved(ZONE, other)))
+    converge(*SERVERS, inventory=inventories(moved(ZONE)))
+    converge(*SERVERS, inventory=inventories(without_catalog))
+    converge()
 
 
 @pytest.mark.drill

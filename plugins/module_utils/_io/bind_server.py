@@ -17,7 +17,8 @@ from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .._core.masking import masked_message
 from .command import CommandResult, CommandRunner, as_user
-from .dns_server import ServerFailure, scratch_folder
+from .dns_program import ServerFailure
+from .dns_server import scratch_folder
 from .files import FileStore
 
 _PRIVATE = re.compile(r"K(.+)\.\+[0-9]{3}\+([0-9]{5})\.private")
@@ -78,6 +79,16 @@ class BindDaemon:
     def is_primary(self, zone: ServedZone) -> bool:
         return self._told(zone).get("type") == "primary"
 
+    def freeze(self, zone: ServedZone) -> None:
+        """named writes the zone's file, too, and answers updates with REFUSED from then on."""
+        if self._told(zone).get("frozen") != "yes":
+            self._must("freeze", zone.name)
+
+    def thaw(self, name: str) -> None:
+        """A zone that this server is the secondary of, or does not have any more, is never frozen."""
+        if self._told(ServedZone(name, PRIMARY)).get("frozen") == "yes":
+            self._must("thaw", name)
+
     def key_tags(self, zone: ServedZone) -> FrozenSet[int]:
         names = (_PRIVATE.fullmatch(name) for name in self.names(ZONE_FOLDER))
         return frozenset(int(name[2]) for name in names if name and name[1] == zone.name)
@@ -100,6 +111,11 @@ class BindDaemon:
         lost = tuple(line for line in printed.stdout.splitlines() if line.startswith(("add ", "del ")))
         serials = [line.split()[7] for line in lost if line.startswith("add ") and line.split()[4:5] == ["SOA"]]
         return Trouble(zone.name, _words(together), journal, lost, int(serials[-1]) if serials else 0)
+
+    def _must(self, *arguments: str) -> None:
+        said = self.runner.run(["rndc", *arguments], check=False)
+        if said.rc != 0:
+            raise ServerFailure(f"named did not take '{' '.join(arguments)}': {said.message}; see 'journalctl -u named'")
 
     def _told(self, zone: ServedZone) -> Dict[str, str]:
         return dict(line.split(": ", 1) for line in self._status(zone).stdout.splitlines() if ": " in line)

@@ -15,7 +15,9 @@ from .bind_server import BindDaemon
 from .clock import SystemClock
 from .command import CommandRunner, SystemRunner
 from .dns_asker import WireAsker
-from .dns_server import Daemon, ServerHost
+from .dns_program import Daemon
+from .dns_server import ServerHost
+from .dns_succession import WireSuccession
 from .files import FileStore, SystemFiles
 from .knot_server import KnotDaemon
 
@@ -39,4 +41,4 @@ def server_host(name: str) -> ServerHost:
     program = PROVIDERS[name]
     runner, store = SystemRunner(), SystemFiles()
     daemon = program.daemon(runner, store)
-    return ServerHost(program.provider, daemon, runner, store, SystemClock(), WireAsker())
+    return ServerHost(program.provider, daemon, runner, store, SystemClock(), WireAsker(), WireSuccession())

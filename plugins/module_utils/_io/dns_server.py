@@ -13,19 +13,17 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Callable, ContextManager, Dict, FrozenSet, Iterator, List, Mapping, Optional, Protocol, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.dns.foreign import Foreign, backup
+from .._core.dns.handover import Copy
 from .._core.dns.keyfile import generation_files
-from .._core.dns.model import RRset
 from .._core.dns.server import (
     SECRETS_MODE,
     STAMP_FILE,
-    Copy,
     FileState,
     ServerState,
     ServerStep,
-    Trouble,
     aside,
     digest,
     edited,
@@ -37,20 +35,17 @@ from .._core.dns.server import (
 from .._core.dns.serving import PRIMARY, Provider, ServedZone, ServerConfig
 from .clock import Clock
 from .command import CommandRunner
+from .dns_handover import Handover
+from .dns_program import Asker, Daemon, ServerFailure, Succession
 from .files import LOOK, STAGED, FileStore, NewFile
 from .locks import locked_folder
 
 RUN_FOLDER = "/run"  # in memory: what a process that was killed leaves there, keys among it, is on no disk
 LOAD_TIMEOUT = 20.0  # seconds for the server to load its zones
 ANSWER_TIMEOUT = 5.0  # seconds for it to answer at its address
-HANDOVER_TIMEOUT = 30.0  # seconds for another server, which is configured in the same run, to become the primary of a zone
 SOA_TRIES = 5
 PLACED = ("create_zone", "write_keys", "configure")  # together
 _LEFTOVER = re.compile(re.escape(STAGED) + "[0-9a-f]{16}")
-
-
-class ServerFailure(Exception):
-    """A step that could not be done. The message says what stayed as it was and what to do."""
 
 
 @contextmanager
@@ -59,80 +54,6 @@ def scratch_folder() -> Iterator[str]:
     place = RUN_FOLDER if os.access(RUN_FOLDER, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="smallfleet-", dir=place) as folder:
         yield folder
-
-
-class Daemon(Protocol):
-    """What one program needs done in its own way. The order of things is ServerHost's."""
-
-    def installed(self) -> bool:
-        """Whether the program is on this host."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def unread(self) -> str:
-        """Why the program would not read the files that are written, with the remedy, or "". Only reads."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def check(self, candidates: Mapping[str, str]) -> None:
-        """Raise ServerFailure unless the program accepts its whole configuration with these files (path -> content).
-
-        The file with the secrets is among them, so that copies must be readable by root only.
-        """
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def check_zone(self, zone: ServedZone, path: str) -> None:
-        """Raise ServerFailure unless the program would load the zone from this file."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def reload(self, config: ServerConfig) -> None:
-        """Have the running program read its configuration, without suspending updates. Raises ServerFailure."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def zone_ready(self, zone: ServedZone) -> bool:
-        """Whether the running program serves a primary zone, or knows of a secondary one."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def copy_of(self, zone: ServedZone) -> Optional[str]:
-        """None unless the running program has the zone from another primary; else the file of that copy, or "" if it needs none."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def is_primary(self, zone: ServedZone) -> bool:
-        """Whether the running program is the primary of the zone."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def key_tags(self, zone: ServedZone) -> FrozenSet[int]:
-        """The key tags of the private keys of a zone that are on this host. Only reads."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def trouble(self, zone: ServedZone, active: bool) -> Optional[Trouble]:
-        """Why a primary zone, whose file is there, does not load, or would not at the next start. Only reads."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-
-class Asker(Protocol):
-    """The server as its clients see it: asked over the network, at an address it listens on."""
-
-    def ask(self, config: ServerConfig) -> Tuple[Dict[str, RRset], str]:
-        """The SOA of each primary zone that this very server answers, and why one is missing or "".
-
-        Questions are signed with a key that only this server knows, so that no other program can answer for it.
-        """
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def dnskeys(self, config: ServerConfig) -> Dict[str, Tuple[str, ...]]:
-        """The DNSKEY values of each primary zone that is to be signed; of a zone that is not answered, none."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def sep_tags(self, config: ServerConfig, zone: ServedZone) -> FrozenSet[int]:
-        """The tags of a zone's keys that are meant for a DS, as they are answered to a question that is not signed."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def behind(self, config: ServerConfig, zone: ServedZone) -> str:
-        """Why the server that a zone is to be taken from is not its primary yet with all that this server has, or ""."""
-        ...  # pylint: disable=unnecessary-ellipsis
-
-    def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
-        """Replace an SOA by an update that says what was seen; False when the zone has changed meanwhile."""
-        ...  # pylint: disable=unnecessary-ellipsis
 
 
 @dataclass
@@ -145,9 +66,15 @@ class ServerHost:
     store: FileStore
     clock: Clock
     asker: Asker
+    succession: Succession
     exists: Callable[[str], bool] = field(default=os.path.exists)
     now: Callable[[], float] = field(default=time.time)
     find: Callable[[str], List[str]] = field(default=glob.glob)
+
+    @property
+    def handover(self) -> Handover:
+        """What is done when a zone gets another primary."""
+        return Handover(self.daemon, self.succession, self.store, self.clock)
 
     def alone(self, config: ServerConfig) -> ContextManager[None]:
         """Wait for other runs on this host, whose files would be mixed with those of this one."""
@@ -169,6 +96,7 @@ class ServerHost:
         path, _content = self.provider.secrets(config)
         active = unit.get("ActiveState") in ("active", "reloading")
         stamp = (self.store.read(STAMP_FILE) or "").strip()
+        changing = active and stamp != digest(self.provider, config)
         files = {self.provider.zone_file(zone.name): zone for zone in config.primaries}
         there = tuple(path for path in files if self.exists(path))
         troubles = [self.daemon.trouble(files[path], active) for path in there]
@@ -191,7 +119,9 @@ class ServerHost:
             dnskeys=self.asker.dnskeys(config) if soas else {},
             unread=self.daemon.unread(),
             leftovers=self._leftovers(config),
-            copies=tuple(self._copies(config)) if active and stamp != digest(self.provider, config) else (),
+            copies=tuple(self._copies(config)) if changing else (),
+            handed=tuple(zone.name for zone in self.handover.leaving(config)) if changing else (),
+            frozen=self.handover.frozen(),
         )
 
     def apply(self, config: ServerConfig, steps: List[ServerStep]) -> List[ServerStep]:
@@ -202,7 +132,9 @@ class ServerHost:
                 f"These keys are not on this host: {names}. Run the role dns_keys first, which makes or fetches them."
             )
         self.check(config, steps)
-        self._await_successors(config if steps else replace(config, zones=(), catalogs=()))
+        if any(step.action == "reload" for step in steps):
+            self.handover.await_last_changes(config)
+            self.handover.hand_over(config)
         placed = False
         for step in steps:
             try:
@@ -212,7 +144,8 @@ class ServerHost:
                     self._place(config, steps)
                     placed = True
             except OSError as error:
-                raise ServerFailure(_undone(step, error)) from error
+                raise ServerFailure(_undone(step, error) + self.handover.still_frozen()) from error
+        self.handover.thaw_all()
         self._await_answers(config)
         return self._late_soas(config, steps)
 
@@ -233,6 +166,7 @@ class ServerHost:
             "enable": lambda: self.runner.run(["systemctl", "enable", self.provider.unit]),
             "start": lambda: self._start(config),
             "reload": lambda: self._reload(config),
+            "thaw": lambda: self.handover.thaw(step.subject),
             "set_soa": lambda: self._set_soa(config, step.subject),
             "stamp": lambda: self.store.write(STAMP_FILE, digest(self.provider, config) + "\n", 0o644),
         }
@@ -277,9 +211,9 @@ class ServerHost:
         for zone in config.primaries:
             path = self.daemon.copy_of(zone)
             if path is not None:
-                asked = self.asker.sep_tags(config, zone) if zone.dnssec else frozenset()
+                keys = self.asker.sep_tags(config, zone) if zone.dnssec else frozenset()
                 other = path if path != self.provider.zone_file(zone.name) else ""
-                yield Copy(zone.name, other, asked, self.daemon.key_tags(zone) if asked else frozenset())
+                yield Copy(zone.name, other, keys, self.daemon.key_tags(zone) if keys else frozenset())
 
     def _keep(self, path: str, other: str) -> None:
         """A copy with the same rights: keys may be in it."""
@@ -330,21 +264,6 @@ class ServerHost:
         user = self.provider.group
         zones = [NewFile(step.subject, step.after, 0o644, user, user) for step in steps if step.action == "create_zone"]
         self.store.write_all([*zones, *files])
-
-    def _await_successors(self, config: ServerConfig) -> None:
-        """A primary hands a zone over only when the next one has it: at no moment is there nobody to change and sign it."""
-        end = self.clock.monotonic() + HANDOVER_TIMEOUT
-        for zone in (zone for zone in config.copies if self.daemon.is_primary(zone)):
-            while True:
-                reason = self.asker.behind(config, zone)
-                if not reason:
-                    break
-                if self.clock.monotonic() >= end:
-                    raise ServerFailure(
-                        f"This host stays the primary of the zone {zone.name}, and nothing was changed: {reason} Run the role on"
-                        f" {zone.transfer.peers[0].host} first, or on both at once; move zones in one direction at a time."
-                    )
-                self.clock.sleep(0.5)
 
     def _start(self, config: ServerConfig) -> None:
         unit = self.provider.unit

@@ -17,7 +17,8 @@ from .._core.dns.server import Trouble
 from .._core.dns.serving import PRIMARY, ServedZone, ServerConfig
 from .._core.masking import masked_message
 from .command import CommandResult, CommandRunner, as_user
-from .dns_server import ServerFailure, scratch_folder
+from .dns_program import ServerFailure
+from .dns_server import scratch_folder
 from .files import FileStore
 
 
@@ -90,6 +91,15 @@ class KnotDaemon:
 
     def is_primary(self, zone: ServedZone) -> bool:
         return "role: master" in self._role(zone)
+
+    def freeze(self, zone: ServedZone) -> None:
+        """knotd answers no update of the zone from then on; a secondary forwards those that have waited to the new primary."""
+        self._must("--blocking", "zone-freeze", zone.name)
+
+    def thaw(self, name: str) -> None:
+        """A zone stays frozen when the server becomes its secondary."""
+        if self._knotc("zone-status", name).rc == 0:
+            self._must("zone-thaw", name)
 
     def key_tags(self, zone: ServedZone) -> FrozenSet[int]:
         if not self.exists(f"{ZONE_FOLDER}/keys"):

@@ -14,6 +14,7 @@ import pytest
 from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.handover import FROZEN_FILE, Copy
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse, render
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
@@ -25,7 +26,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.bind_server import BindDaemon
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerFailure, ServerHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_handover import QUIET
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_program import ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerHost
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access, FakeFiles, NewFile
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.knot_server import KnotDaemon
 
@@ -56,10 +59,6 @@ class FakeAsker:
     replaced: List[str] = field(default_factory=list)
     keys: Dict[str, Any] = field(default_factory=dict)
     tags: Dict[str, Sequence[int]] = field(default_factory=dict)
-    missing: List[str] = field(default_factory=list)
-
-    def behind(self, wanted: ServerConfig, one: ServedZone) -> str:
-        return self.missing.pop() if self.missing else ""
 
     def sep_tags(self, wanted: ServerConfig, one: ServedZone) -> Any:
         return frozenset(self.tags.get(one.name, ()))
@@ -80,6 +79,20 @@ class FakeAsker:
         return True
 
 
+@dataclass
+class FakeSuccession:
+    """Says one thing after another of the next primary, and has other servers with serials, one set of them after another."""
+
+    missing: List[str] = field(default_factory=list)
+    seen: List[Dict[str, int]] = field(default_factory=lambda: [{"": BORN}])
+
+    def behind(self, wanted: ServerConfig, one: ServedZone) -> str:
+        return self.missing.pop() if self.missing else ""
+
+    def serials(self, wanted: ServerConfig, one: ServedZone) -> Dict[str, int]:
+        return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+
+
 def bind_host(refuse: str = "", journal: bool = False) -> ServerHost:
     runner = Accepting()
     runner.refuse = refuse
@@ -92,7 +105,7 @@ def bind_host(refuse: str = "", journal: bool = False) -> ServerHost:
     def find(pattern: str) -> List[str]:
         return [path for path in store.files if path.startswith(pattern[:-1])]
 
-    return ServerHost(BIND, daemon, runner, store, FakeClock(), FakeAsker(), store.files.__contains__, lambda: BORN, find)
+    return ServerHost(BIND, daemon, runner, store, FakeClock(), FakeAsker(), FakeSuccession(), store.files.__contains__, lambda: BORN, find)
 
 
 def apply(host: ServerHost, wanted: ServerConfig) -> List[str]:
@@ -325,19 +338,131 @@ def test_a_signed_zone_moves_only_to_a_host_that_has_its_key() -> None:
     assert obstacles(signed, host.observe(host.complete(signed))) == []
 
 
-def test_a_primary_gives_a_zone_away_only_when_the_next_one_has_it() -> None:
+class Program(Status):
+    """named, which freezes and thaws the one zone that it has, and notes what it was told meanwhile."""
+
+    frozen = False
+
+    def run(self, argv: Any, *, stdin: Optional[str] = None, check: bool = True) -> Any:
+        if argv[0] == "rndc" and argv[1] in ("freeze", "thaw"):
+            assert self.frozen == (argv[1] == "thaw"), "rndc fails at this"
+            self.frozen = argv[1] == "freeze"
+        if argv == ["rndc", "reconfig"] and "type: primary" in self.told:
+            self.told, self.frozen = "type: secondary\n", False
+        elif "type: primary" in self.told:
+            self.told = f"type: primary\nfrozen: {'yes' if self.frozen else 'no'}\n"
+        return super().run(argv, stdin=stdin, check=check)
+
+    @property
+    def order(self) -> List[str]:
+        return [argv[1] for argv in self.calls if argv[0] == "rndc" and argv[1] != "zonestatus"]
+
+
+def handing_over() -> Any:
+    """A host with BIND, and a configuration that makes another host the primary of its zone."""
     peers = [{"host": "ns2", "addresses": ["192.0.2.3"]}]
     key = {"name": "theirs", "algorithm": "hmac-sha256", "file": "/etc/smallfleet/dns/theirs.key"}
     given_away = config({"name": "demo.example.net", "role": "secondary", "transfer": {"key": "theirs", "peers": peers}}, update_key=None, keys=[key])
-    host = told_host("type: primary\n")
+    host, runner = bind_host(), Program()
+    runner.told = "type: primary\n"
+    host.runner = host.daemon.runner = runner  # type: ignore[attr-defined]
     host.store.write(key["file"], render(TsigKey("theirs", "hmac-sha256", SECRET)), 0o600)
     host.store.write(bind.ZONES_FILE, "old", 0o644)
-    host.asker.missing = ["ns2 is not its primary yet (refused)."] * 1000  # type: ignore[attr-defined]
+    return host, given_away
+
+
+def test_a_primary_gives_a_zone_away_only_when_the_next_one_has_all_that_it_acknowledged() -> None:
+    host, given_away = handing_over()
+    host.succession.missing = ["ns2 is not its primary yet (refused)."] * 1000
     with pytest.raises(ServerFailure, match="stays the primary of the zone demo.example.net, and nothing was changed: ns2 is not") as failed:
         apply(host, given_away)
-    assert "Run the role on ns2 first" in str(failed.value) and host.store.read(bind.ZONES_FILE) == "old"
-    host.asker.missing = ["ns2 has serial 1 and lacks what was changed here since, up to 2."] * 3  # type: ignore[attr-defined]
+    assert "Run the role on ns2 and on this host in the same run" in str(failed.value) and host.store.read(bind.ZONES_FILE) == "old"
+    assert host.runner.order == ["freeze", "thaw"] and host.store.read(FROZEN_FILE) is None
+    host.succession.missing = ["ns2 has serial 1 and lacks what was changed here since, up to 2."] * 3
     assert "configure" in apply(host, given_away)
+    assert host.runner.order[2:] == ["freeze", "reconfig"], "updates were taken between the last look and the change"
+    assert host.store.read(FROZEN_FILE) is None
+
+
+@pytest.mark.parametrize("moment", ["behind", "write_all", "reload"])
+def test_a_zone_that_a_killed_run_has_left_frozen_is_handed_over_or_thawed_by_the_next_one(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for next_one_stays_primary in (False, True):
+        host, given_away = handing_over()
+        with monkeypatch.context() as patched:
+            place = {"behind": host.succession, "write_all": host.store, "reload": host.daemon}[moment]
+            patched.setattr(place, moment, lambda *options: Process.kill())
+            patched.setattr(host.daemon, "thaw", lambda name: Process.kill())
+            with pytest.raises(Process):
+                apply(host, given_away)
+        assert host.runner.frozen and host.store.read(FROZEN_FILE) == "demo.example.net\n"
+        assert "thaw" in apply(host, config() if next_one_stays_primary else given_away)
+        assert not host.runner.frozen and host.store.read(FROZEN_FILE) is None
+        assert ("reconfig" in host.runner.order) and ("secondary" in host.runner.told or next_one_stays_primary)
+
+
+class Process(BaseException):
+    """Killed: nothing that follows is done, whatever would be."""
+
+    @classmethod
+    def kill(cls) -> None:
+        raise cls
+
+
+def test_a_zone_stays_frozen_where_the_next_primary_has_it_and_the_configuration_cannot_be_written() -> None:
+    host, given_away = handing_over()
+
+    class Full(FakeFiles):
+        """No room for a configuration."""
+
+        def write_all(self, files: Sequence[NewFile]) -> None:
+            raise OSError(28, "No space left on device", files[0].path)
+
+    host.store = Full(host.store.files)
+    with pytest.raises(ServerFailure, match="It takes no updates of demo.example.net, which another host is the primary of by now"):
+        apply(host, given_away)
+    assert host.runner.frozen
+
+
+def test_a_new_primary_waits_until_nobody_changes_the_zone_and_it_has_the_last_change() -> None:
+    for seen, seconds in (
+        ([{"": 5, "ns1": 5}], QUIET),
+        ([{"": 5}], 0),  # nobody to wait for
+        ([{"": 5, "ns1": 7}, {"": 5, "ns1": 8}, {"": 8, "ns1": 8}], 1 + QUIET),
+        ([{"ns1": 8}, {"": 8, "ns1": 8}], 0.5 + QUIET),  # its copy was not loaded
+        ([{"": 2**32 - 1, "ns1": 1}, {"": 1, "ns1": 1}], 0.5 + QUIET),
+    ):
+        host = told_host(f"type: secondary\nfiles: {ZONE_FILE}\n")
+        host.succession.seen = seen  # type: ignore[attr-defined]
+        apply(host, config())
+        assert host.clock.monotonic() == seconds
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ([{"": one, "ns1": one} for one in range(99)], "the primary that it has takes updates all the time. Run the role on both hosts in the same run"),
+        ([{"": 5, "ns3": 6}], "ns3 has changes that this host does not have. .*name the host with the latest changes as the primary"),
+    ],
+)
+def test_a_new_primary_that_lacks_changes_or_cannot_have_the_last_one_stays_a_secondary(seen: Any, said: str) -> None:
+    host = told_host(f"type: secondary\nfiles: {ZONE_FILE}\n")
+    host.succession.seen = seen  # type: ignore[attr-defined]
+    with pytest.raises(ServerFailure, match=f"did not become the primary of demo.example.net, and nothing was changed: {said}"):
+        apply(host, config())
+    assert host.store.read(bind.ZONES_FILE) is None
+
+
+def test_zones_that_two_hosts_swap_are_refused_before_any_step_with_the_two_runs_that_do_it() -> None:
+    peers = [{"host": "ns2", "addresses": ["192.0.2.3"]}]
+    given_away = {"name": "other.example.net", "role": "secondary", "transfer": {"key": "demo-update", "peers": peers}}
+    for others, problems in ((peers, 1), ([{"host": "ns3", "addresses": ["192.0.2.4"]}], 0)):
+        swapped = config(zone(transfer={"key": "demo-update", "peers": others}), given_away)
+        state = replace(bind_host().observe(swapped), copies=(Copy("demo.example.net"),), handed=("other.example.net",))
+        found = obstacles(swapped, state)
+        assert len(found) == problems, found
+        for reason in found:
+            assert "The zone other.example.net is to move from this host to ns2, and demo.example.net the other way in the same run" in reason
+            assert "name the primary that demo.example.net had in dns_zones, run the role on both, then change it and run it again" in reason
 
 
 def test_the_soa_of_a_zone_that_had_another_primary_is_changed_in_the_same_run() -> None:

@@ -133,7 +133,8 @@ def _refresh(config: ServerConfig) -> str:
 def render_options(config: ServerConfig) -> str:
     """A server for the open internet: authoritative only, short answers, no amplifier.
 
-    A zone's own ``retry`` counts on a secondary, which by default waits 500 seconds at least.
+    A zone's own ``retry`` counts on a secondary, which by default waits 500 seconds at least. Of a small zone, too, the changes are sent
+    and not the whole: they prove to an old primary that the new one has its last version.
     """
     ipv4 = [address for address in config.listen if ":" not in address]
     ipv6 = [address for address in config.listen if ":" in address]
@@ -147,6 +148,7 @@ options {{
     allow-transfer {{ none; }};
     notify no;
     min-retry-time 1;
+    max-ixfr-ratio unlimited;
     dnssec-validation no;
     minimal-any yes;
     minimal-responses yes;

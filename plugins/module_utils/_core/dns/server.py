@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import file_diff
 from . import names
 from .foreign import MARK, Foreign
+from .handover import Copy, copy_problems, crossing_problems
 from .keyfile import SECRET_BYTES, BadKeyFile, TsigKey, generation, parse
 from .model import RRset
 from .serving import KnownKey, Provider, ServedZone, ServerConfig, soa_values
@@ -71,20 +72,6 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Copy:
-    """A zone that this host is to be the primary of, and that the running server has from another primary.
-
-    ``file`` is the path of the copy where the server would not read it as a primary, else "". ``sep_tags`` are the key tags
-    of a zone that is to be signed which the DS at its parent may name, and ``tags`` those of the private keys that are here.
-    """
-
-    zone: str
-    file: str = ""
-    sep_tags: FrozenSet[int] = frozenset()
-    tags: FrozenSet[int] = frozenset()
-
-
-@dataclass(frozen=True)
 class ServerState:
     """A server as it is.
 
@@ -94,7 +81,8 @@ class ServerState:
     that zones are signed with, by zone. ``floors`` are serials that a zone had and must get past, by zone: its secondaries have
     them, and would take nothing older. ``edited`` are files of the inventory that others added to, which are kept. ``unread`` says
     why the program would not read its configuration from these files, or is "". ``leftovers`` are the paths of unfinished files that a
-    run that was killed has left. ``copies`` are zones that have another primary up to now.
+    run that was killed has left. ``copies`` are zones that have another primary up to now, ``handed`` are names of zones that
+    get another one, and ``frozen`` those that a run has frozen for this, and left so.
     """
 
     installed: bool
@@ -115,6 +103,8 @@ class ServerState:
     unread: str = ""
     leftovers: Tuple[str, ...] = ()
     copies: Tuple[Copy, ...] = ()
+    handed: Tuple[str, ...] = ()
+    frozen: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +128,7 @@ class ServerStep:
             "enable": "enable the server at boot",
             "start": "start the server",
             "reload": "have the server read its configuration",
+            "thaw": f"take updates of {self.subject} again, which an interrupted run has stopped",
             "set_soa": f"change the SOA of {self.subject}",
             "stamp": "note that the server was told",
         }[self.action]
@@ -200,6 +191,7 @@ def plan_server(provider: Provider, config: ServerConfig, state: ServerState) ->
         steps.append(ServerStep("start", provider.unit))
     elif written or not told:
         steps.append(ServerStep("reload", provider.unit))
+    steps.extend(ServerStep("thaw", name) for name in state.frozen)
     steps.extend(soa_steps(config, state))
     if written or not told:
         steps.append(ServerStep("stamp", STAMP_FILE))
@@ -210,14 +202,14 @@ def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
     """Why nothing can be done.
 
     A program that reads other files, zones that do not load and cannot be mended, or not without consent, files of others, timers that do
-    not fit, keys without a DS, and zones of another primary that would lose records or keys.
+    not fit, keys without a DS, zones of another primary that would lose records or keys, and moves in both directions.
     """
     if state.unread:
         return [state.unread]
     foreign = () if config.replace_configuration else state.foreign
     timers = _soa_problems(config, state)
     keys = _key_problems(config, state)
-    copies = [problem for one in state.copies for problem in _copy_problems(one)]
+    copies = [*copy_problems(state.copies), *crossing_problems(config, state.handed, state.copies)]
     return [*map(str, foreign), *timers, *keys, *copies, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
 
 
@@ -321,25 +313,15 @@ def _key_problems(config: ServerConfig, state: ServerState) -> Iterable[str]:
             yield f"The zone {zone.name} is left as it is: {reason}. {remedy.format(zone.name)}."
 
 
-def _copy_problems(copy: Copy) -> Iterable[str]:
-    """A zone that moves here from another primary goes on with the records and the keys that it has, or does not move."""
-    if copy.file:
-        yield (
-            f"The zone {copy.zone} is left as it is: this host has it by a catalog, in {copy.file}, which a primary does not read, so that records"
-            " of others would be lost. Name the primary that it had, set dns_catalog to false, and run the role on all servers; then move the zone."
-        )
-    unknown = sorted(copy.sep_tags - copy.tags)
-    if unknown:
-        yield (
-            f"The zone {copy.zone} is left as it is: its primary has signed it with the key {', '.join(map(str, unknown))}, which is not on this host."
-            " It would be signed with a new one, and the DS at the parent would no longer fit. Copy the key to this host, or stop signing"
-            " at the primary that it has first, as docs/dnssec.md says of both."
-        )
-
-
 def later(serial: int, other: int) -> bool:
     """Whether a serial is after another one (RFC 1982)."""
     return 0 < (serial - other) % 2**32 < 2**31
+
+
+def ahead(serials: Mapping[str, int]) -> List[str]:
+    """The hosts with a later serial than this one, which is named ""; all of them, if this one has none."""
+    own = serials.get("")
+    return sorted(host for host, serial in serials.items() if host and (own is None or later(serial, own)))
 
 
 def soa_after(zone: ServedZone, seen: RRset, floor: Optional[int] = None) -> RRset:

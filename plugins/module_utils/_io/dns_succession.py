@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The servers of a zone that gets another primary, asked over the network."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from typing import Dict
+
+from .._core.dns.model import RRset
+from .._core.dns.server import later
+from .._core.dns.serving import ServedZone, ServerConfig
+from .dns import DnsFailure
+from .dns_reading import serial_of, soa_of
+from .dns_socket import Server
+from .dns_transfer import history
+from .dns_wire import WireClient, make_key
+
+TIMEOUT = 5.0
+
+
+class WireSuccession:
+    """The real network."""
+
+    def behind(self, config: ServerConfig, zone: ServedZone) -> str:
+        """Secondaries allow no transfer, so that a server that sends changes is the zone's primary."""
+        peer = zone.transfer.peers[0]
+        key = next((key for key in config.keys if key.name == zone.transfer.key and key.generations), None)
+        if key is None:
+            return f"The key for {zone.name} is not on this host."
+        made = key.generations[0]
+        try:
+            own = _soa(config.listen[0], zone)
+            there = history(Server(peer.addresses[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm), own)
+        except DnsFailure as failure:
+            return f"{peer.host} is not its primary yet ({failure.reason})."
+        if there.known:
+            return ""
+        if later(serial_of(own), there.serial):
+            return f"{peer.host} has serial {there.serial} and lacks what was changed here since, up to {serial_of(own)}."
+        return (
+            f"{peer.host} became its primary without the last changes of this host, which has serial {serial_of(own)}. Compare both with dns_zone_compare, and"
+            f" write to {peer.host} what it lacks; then stop the server on this host, so that nothing is awaited from it."
+        )
+
+    def serials(self, config: ServerConfig, zone: ServedZone) -> Dict[str, int]:
+        """Asked without a key, as anybody may."""
+        found: Dict[str, int] = {}
+        for host, address in [("", config.listen[0]), *((peer.host, peer.addresses[0]) for peer in zone.transfer.peers)]:
+            with suppress(DnsFailure):
+                found[host] = serial_of(_soa(address, zone))
+        return found
+
+
+def _soa(address: str, zone: ServedZone) -> RRset:
+    with closing(WireClient(Server(address, timeout=TIMEOUT))) as client:
+        return soa_of(client, f"{zone.name}.")
