@@ -136,7 +136,7 @@ BAD: List[Tuple[str, Variables, List[str]]] = [
     ),
     (
         "an address on two interfaces",
-        with_home({"name": "eth1", "ipv4": static("192.0.2.11", 25)}),
+        with_home({"name": "eth1", "ipv4": static("192.0.2.11", 24)}),
         [f"{N}[1].ipv4.address"],
     ),
     # Bridges, bonds, VLANs

@@ -61,7 +61,7 @@ def test_arp_monitoring_and_the_policies_of_a_bond_are_read_and_come_back_from_t
         ("active-backup", {**ARP, "updelay": 100}, "updelay", "no meaning without miimon"),
         ("active-backup", {"miimon": 0, "downdelay": 100}, "downdelay", "no meaning without miimon"),
         ("active-backup", {"updelay": 150}, "updelay", "150 is no multiple of miimon, 100"),
-        ("active-backup", {**ARP, "arp_ip_target": ["2001:db8::1"]}, "arp_ip_target", "is IPv6, not IPv4"),
+        ("active-backup", {**ARP, "arp_ip_target": ["2001:db8::1"]}, "arp_ip_target[0]", "is IPv6, not IPv4"),
         ("active-backup", {**ARP, "arp_ip_target": ["192.0.2.1", "192.0.2.1"]}, "arp_ip_target", "twice"),
         ("active-backup", {**ARP, "arp_ip_target": [f"192.0.2.{host}" for host in range(1, 18)]}, "arp_ip_target", "at most 16"),
         ("active-backup", {**ARP, "arp_validate": "some"}, "arp_validate", "'some' is not accepted"),

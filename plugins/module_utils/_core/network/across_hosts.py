@@ -68,7 +68,7 @@ def _check_places(host: Host, desired: Desired, notes: Notes) -> None:
                 message = f"{place.interface} is to be absent, and has {face.ip} in the network {place.network}"
                 notes.add(host.name, _VARIABLE, message, f"Give {face.ip} to another interface, or take the host out of that network")
             continue
-        if address.prefix_length not in (face.network.prefixlen, face.max_prefixlen):
+        if not address.peer and address.prefix_length not in (face.network.prefixlen, face.max_prefixlen):
             message = f"{interface.name} has {face.ip}/{address.prefix_length}, and the network {place.network} is {face.network}"
             notes.add(host.name, _VARIABLE, message, f"Write prefix-length: {face.network.prefixlen}")
         if interface.mtu is not None and interface.mtu > place.mtu:
