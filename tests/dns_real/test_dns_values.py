@@ -10,6 +10,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
+import dns.message
+import dns.query
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
@@ -95,6 +97,26 @@ def test_a_value_of_every_type_is_added_and_removed_and_the_other_stays(server: 
     assert len((at(client, name, kind) or {})["value"]) == 1
     assert take(client, name, kind, two).steps == (f"delete {name}.{ZONE} {kind}",)
     assert at(client, name, kind) is None
+
+
+OCTETS = {
+    "CAA": r'0 issue "ca.example.net; note=\195\188\255"',
+    "HINFO": r'"\195\188" "\255"',
+    "NAPTR": r'1 2 "s" "\195\188" "!^.*$!\255!" .',
+    "URI": r'1 2 "https://example.net/\195\188\255"',
+}
+
+
+@pytest.mark.parametrize("kind", OCTETS)
+def test_octets_above_127_in_a_value_are_those_that_are_written(server: Any, kind: str) -> None:
+    client, name = server.client(), next(names)
+    put(client, name, kind, OCTETS[kind])
+    question = dns.message.make_query(f"{name}.{ZONE}", kind)
+    (answer,) = dns.query.tcp(question, "127.0.0.1", port=server.port, timeout=5).answer
+    assert answer[0].to_wire().count(b"\xc3\xbc") == answer[0].to_wire().count(b"\xff") == 1
+    assert (at(client, name, kind) or {})["value"] == [OCTETS[kind]]
+    assert not put(client, name, kind, OCTETS[kind]).changed
+    assert take(client, name, kind, OCTETS[kind]).changed and at(client, name, kind) is None
 
 
 def test_a_new_value_takes_the_ttl_of_its_set_and_a_named_one_is_for_all(server: Any) -> None:
