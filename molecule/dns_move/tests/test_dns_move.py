@@ -59,7 +59,9 @@ def command(variables: Path, wait: int, *options: str) -> list:
 
 
 def move(variables: Path, wait: int, *options: str) -> Tuple[int, str]:
-    done = subprocess.run(command(variables, wait, *options), cwd=ROOT, capture_output=True, text=True, check=False)
+    # Messages on one line, whatever the terminal and the configuration of who runs this.
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    done = subprocess.run(command(variables, wait, *options), cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
