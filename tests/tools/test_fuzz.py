@@ -15,6 +15,11 @@ from testing.phases import fuzz_targets
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests" / "fuzz" / "run.py"
+SHORT = """
+import __main__
+__main__.SECONDS, __main__.INTERRUPTED = 0.2, 0.4
+"""
+"""For what does not end in any time: it is interrupted, confirmed and repeated, by the same code as after seconds."""
 PLANTED = '''
 from typing import Dict
 from fuzz.target import Target
@@ -45,7 +50,7 @@ TARGETS: Dict[str, Target] = {
 
 def run(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     module = tmp_path / "planted.py"
-    module.write_text(PLANTED, encoding="utf-8")
+    module.write_text(PLANTED + (SHORT if "slow" in arguments else ""), encoding="utf-8")
     argv = [sys.executable, str(RUN), "--module", str(module), *arguments]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
 

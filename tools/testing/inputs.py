@@ -54,6 +54,7 @@ class Tree:
         self.text = lru_cache(maxsize=None)(self._text)
         self.references = lru_cache(maxsize=None)(self._references)
         self.below = lru_cache(maxsize=None)(self._below)
+        self._python = lru_cache(maxsize=None)(self._parsed)
 
     def _text(self, path: str) -> str:
         try:
@@ -61,13 +62,16 @@ class Tree:
         except (OSError, UnicodeDecodeError):
             return ""
 
+    def _parsed(self, path: str) -> Tuple[List[str], List[str]]:
+        return _python(path, self.text(path))
+
     def _below(self, folder: str) -> FrozenSet[str]:
         prefix = folder.rstrip("/") + "/"
         return frozenset(path for path in self.paths if path.startswith(prefix))
 
     def _references(self, path: str) -> FrozenSet[str]:
         references: Set[str] = set()
-        words, modules = _python(path, self.text(path)) if path.endswith(".py") else ([_code(path, self.text(path))], [])
+        words, modules = self._python(path) if path.endswith(".py") else ([_code(path, self.text(path))], [])
         for module in modules:
             references |= self._module(path, module)
         for word in words:
@@ -128,9 +132,9 @@ class Tree:
         for path in self.below(SUBJECTS):
             inner = path[len(SUBJECTS) :].split("/")
             if len(inner) > 1 and inner[0] != "fleet" and path.endswith(".py"):
-                for word in _python(path, self.text(path))[0]:
+                for word in self._python(path)[0]:
                     for prefix in known:
-                        counts[prefix][inner[0]] += bool(re.fullmatch(re.escape(prefix) + r"\w+", word))
+                        counts[prefix][inner[0]] += word.startswith(prefix) and word != prefix and word.isidentifier()
         return {prefix: min(uses, key=lambda subject: (-uses[subject], subject)) for prefix, uses in counts.items() if +uses}
 
 
