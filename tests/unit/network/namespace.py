@@ -12,7 +12,7 @@ import re
 import subprocess
 import time
 from contextlib import contextmanager
-from typing import Iterator, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Rule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
@@ -27,6 +27,7 @@ CARRIER_TIMEOUT = 60.0
 setns = ctypes.CDLL(None, use_errno=True).setns
 
 
+LISTED = ("link show", "address show", "route show table all", "nexthop show", "neigh show nud permanent")
 # Nobody else has an address here, so none is looked for: each interface would wait a second or two before it uses its own (RFC 4862, 5.4).
 HOLD = "for of in all default; do echo 0 2>/dev/null > /proc/sys/net/ipv6/conf/$of/accept_dad; done; echo; exec cat"
 
@@ -39,8 +40,11 @@ class Namespace:
         assert self.holder.stdout
         if not self.holder.stdout.readline():
             self.holder.wait()  # this user may not make one
+        self._cleared: Optional[str] = None
 
     def run(self, *words: str, text: str = "", check: bool = True) -> str:
+        if words[0] not in ("ip", "bridge"):  # it may have changed what these do not list
+            self._cleared = None
         # What this thread starts is born where it is: root needs no nsenter(1), which takes as long as most commands.
         if ROOT:
             with self._entered():
@@ -78,7 +82,19 @@ class Namespace:
         return observe({key: self.run(*words) if key in looked else "[]" for key, words in COMMANDS.items()}).rules
 
     def clear(self, promote: bool) -> None:
-        """Only the cards, each of which is one end of a pair, up and with a carrier."""
+        """Only the cards, each of which is one end of a pair, up and with a carrier. What is so already stays."""
+        if self._cleared is None or self._cleared != self._listed(promote):
+            self._make_cards(promote)
+        for rule in self.rules():
+            if rule.priority in (100, 101):
+                self.run("ip", f"-{rule.family}", "rule", "del", "priority", str(rule.priority))
+
+    def _listed(self, promote: bool) -> str:
+        """All that ip(8) says of links, addresses and routes of both families, and how the kernel treats secondary addresses."""
+        text = "".join(f"{line}\n" for line in LISTED)
+        return f"promote_secondaries {promote}\n" + self.run("ip", "-force", "-details", "-oneline", "-batch", "-", text=text, check=False)
+
+    def _make_cards(self, promote: bool) -> None:
         there = re.findall(r"^\d+: ([^@:]+)", self.run("ip", "-o", "link"), re.MULTILINE)
         lines = [f"link delete dev {name}" for name in there if name != "lo"]
         self.run("ip", "-force", "-batch", "-", text="".join(f"{line}\n" for line in lines), check=False)
@@ -90,11 +106,19 @@ class Namespace:
             lines += [f"link set dev {end} up" for end in (name, f"{name}-far")]
         lines += [f"address add 203.0.113.9/24 dev {UNMANAGED}", "link set dev lo up"]
         self.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
-        for rule in self.rules():
-            if rule.priority in (100, 101):
-                self.run("ip", f"-{rule.family}", "rule", "del", "priority", str(rule.priority))
         self.run("sh", "-c", f"echo {int(promote)} > /proc/sys/net/ipv4/conf/all/promote_secondaries")
         self._wait_for_carriers()
+        self._cleared = self._settled(promote)
+
+    def _settled(self, promote: bool) -> str:
+        """The same, as soon as every card has its link-local address and may use it; without IPv6 there is none."""
+        deadline = time.monotonic() + CARRIER_TIMEOUT
+        while True:
+            listed = self._listed(promote)
+            usable = [line for line in listed.splitlines() if "inet6 fe80:" in line and "tentative" not in line]
+            if len(usable) == 2 * len((*CARDS, UNMANAGED)) or "inet6" not in listed:
+                return listed
+            assert time.monotonic() < deadline, f"no link-local addresses after {CARRIER_TIMEOUT} seconds: {usable}"
 
     def _wait_for_carriers(self) -> None:
         """The kernel reports a carrier some time after the link is up (net/core/link_watch.c). IPv6 gives an interface no connected

@@ -72,17 +72,18 @@ def test_the_real_kernel_goes_from_each_route_to_each_other_in_its_place_and_bac
     base = pinned(desired_of(), namespace.observed())
     namespace.batch(plan(base, namespace.observed()).operations)
     for first in place:
+        namespace.batch(plan(desired_of(*first), namespace.observed()).operations)
+        before = namespace.observed()
+        assert plan(desired_of(*first), before).operations == ()
         for second in place:
-            namespace.batch(plan(desired_of(*first), namespace.observed()).operations)
-            before = namespace.observed()
-            assert plan(desired_of(*first), before).operations == ()
             steps = plan(desired_of(*second), before)
             assert obstacles(desired_of(*second), before) == []
             assert (steps.operations == ()) == (first is second)
             namespace.batch(steps.operations)
             assert plan(desired_of(*second), namespace.observed()).operations == (), (first, second)
             namespace.batch(rollback(steps), force=True)
-            assert plan(desired_of(*first), namespace.observed()).operations == (), (first, second)
+            before = namespace.observed()
+            assert plan(desired_of(*first), before).operations == (), (first, second)
 
 
 def test_a_change_that_does_not_name_the_routes_of_others_leaves_these_and_one_that_replaces_them_gives_them_back(

@@ -40,7 +40,7 @@ UNKNOWN = "rule add priority 100 from 192.0.2.10 ipproto tcp table 11"
 
 
 def there(namespace: Namespace) -> List[Tuple[Rule, str]]:
-    return [(rule, rule.protocol) for rule in namespace.observed().rules if rule.priority == 100]
+    return [(rule, rule.protocol) for rule in namespace.rules() if rule.priority == 100]
 
 
 def can_be(rules: List[Rule]) -> bool:

@@ -63,20 +63,23 @@ def test_the_real_kernel_goes_from_each_rule_to_each_other_in_its_place_and_back
     namespace: Namespace, place: List[Dict[str, Any]]
 ) -> None:
     namespace.clear(False)
+    observed = namespace.observed()
     for first in place:
         for second in place:
             before, after = Desired(rules=desired_of(first).rules), Desired(rules=desired_of(second).rules)
-            namespace.batch(plan(before, namespace.observed()).operations)
+            namespace.batch(plan(before, observed).operations)
             assert there(namespace) == list(before.rules)
-            assert obstacles(after, namespace.observed()) == []
-            steps = plan(after, namespace.observed())
+            observed = namespace.observed()
+            assert obstacles(after, observed) == []
+            steps = plan(after, observed)
             for count in range(len(steps.switch) + 1):
                 namespace.batch(steps.switch[:count])
                 namespace.batch(rollback(steps), force=True)
                 assert there(namespace) == list(before.rules), (first, second, count)
             namespace.batch(steps.operations)
             assert there(namespace) == list(after.rules), (first, second)
-            assert plan(after, namespace.observed()).operations == ()
+            observed = namespace.observed()
+            assert plan(after, observed).operations == ()
 
 
 def test_the_rules_of_a_vpn_can_be_written_and_taken_away(namespace: Namespace) -> None:
