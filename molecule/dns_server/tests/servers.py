@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, Mapping
 
 import yaml
 
@@ -40,6 +40,14 @@ def nsupdate(writer: Any, server: str, lines: str, key: str = "", zone: str = ZO
     option = f"-k {key}" if key else ""
     said = writer.run(f"printf 'server {server}\\nzone {zone}\\n{lines}\\nsend\\n' | nsupdate {option}")
     return (said.stdout + said.stderr).strip()
+
+
+def nsupdates(writer: Any, server: str, updates: Mapping[str, str], key: str) -> Dict[str, str]:
+    """The same for many updates, each sent by itself: what each is about -> what nsupdate says."""
+    parts = [f"printf 'server {server}\\nzone {ZONE}\\n{lines}\\nsend\\n' | nsupdate -k {key} 2>&1; echo --" for lines in updates.values()]
+    said = writer.run("\n".join(parts)).stdout.split("--\n")
+    assert len(said) == len(updates) + 1, said
+    return {what: text.strip() for what, text in zip(updates, said)}
 
 
 def transfer(asker: Any, zone: str, key: str = "", server: str = NS1, option: str = "") -> str:
