@@ -46,11 +46,12 @@ PLAYBOOK = """
       smallfleet.infra.fleet_plan:
       register: mine
 
-    - name: Write what came
+    - name: Write what came to each host
       ansible.builtin.copy:
-        content: "{{ mine.slice | to_json }}"
-        dest: "{{ marker }}/{{ inventory_hostname }}.json"
+        content: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['mine', 'slice']))) | to_json }}"
+        dest: "{{ marker }}"
         mode: "0600"
+      run_once: true
 """
 
 
@@ -63,8 +64,7 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     if ANSIBLE_PLAYBOOK is None:
         pytest.skip("ansible-playbook is not installed")
-    (folder / "written").mkdir(exist_ok=True)
-    inventory = {"all": {"vars": {**common, "marker": str(folder / "written")}, "hosts": dict(members)}}
+    inventory = {"all": {"vars": {**common, "marker": str(folder / "written.json")}, "hosts": dict(members)}}
     (folder / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
     (folder / "play.yml").write_text(PLAYBOOK, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
@@ -74,7 +74,8 @@ def run(
 
 
 def written(folder: Path) -> Dict[str, Any]:
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "written").iterdir()}
+    marker = folder / "written.json"
+    return json.loads(marker.read_text(encoding="utf-8")) if marker.exists() else {}
 
 
 BROKEN = {
@@ -140,8 +141,7 @@ def test_every_host_gets_its_slice_and_a_limit_changes_none(tmp_path: Path) -> N
         "host": {},
         "capabilities": [],
     }
-    for path in (tmp_path / "written").iterdir():
-        path.unlink()
+    (tmp_path / "written.json").unlink()
     limited = run(tmp_path, members, COMMON, "--limit", "app2")
     assert limited.returncode == 0, limited.stdout + limited.stderr
     assert written(tmp_path) == {"app2": everything["app2"]}
