@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List
 
 import pytest
@@ -17,7 +18,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
 
-from .namespace import Namespace
+from .namespace import CARRIER_TIMEOUT, Namespace
 from .test_network_resolve import planned
 
 FOUR = {"ip": "192.0.2.11", "prefix-length": 32, "peer": "198.51.100.1"}
@@ -46,6 +47,14 @@ def batch(namespace: Namespace, *lines: str) -> None:
     namespace.run("ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
 
 
+def enter_peer(namespace: Namespace) -> None:
+    """The kernel enters the route to a peer of IPv6 some time after the address (addrconf_dad_completed in net/ipv6/addrconf.c)."""
+    batch(namespace, "address add 2001:db8:0:1::b peer 2001:db8:0:1::1/128 dev eth0 nodad")
+    ends = time.monotonic() + CARRIER_TIMEOUT
+    while "2001:db8:0:1::1 dev eth0" not in namespace.run("ip", "-6", "route", "show"):
+        assert time.monotonic() < ends, "no route to the peer"
+
+
 def addresses(namespace: Namespace) -> List[str]:
     return sorted(str(one) for one in namespace.observed().addresses["eth0"] if not one.link_local)
 
@@ -54,7 +63,7 @@ def test_a_host_that_ifupdown_gave_a_peer_keeps_its_addresses_and_needs_nothing_
     """ifupdown adds the address with the peer, and the route by the gateway with onlink."""
     namespace.clear(False)
     batch(namespace, "address add 192.0.2.11/32 peer 198.51.100.1 dev eth0", "route add default via 198.51.100.1 dev eth0 onlink")
-    batch(namespace, "address add 2001:db8:0:1::b peer 2001:db8:0:1::1/128 dev eth0 nodad")
+    enter_peer(namespace)
     batch(namespace, "route add ::/0 via 2001:db8:0:1::1 dev eth0")
     desired = pinned(desired_of(rented()), namespace.observed())
     steps = plan(desired, namespace.observed())
@@ -83,7 +92,7 @@ def test_two_addresses_with_the_same_peer_are_kept_when_the_first_one_goes(names
     """The second one is secondary to the first, although it is alone in its prefix."""
     namespace.clear(False)
     batch(namespace, *(f"address add 192.0.2.{last}/32 peer 198.51.100.1 dev eth0" for last in (10, 11)))
-    batch(namespace, "address add 2001:db8:0:1::b peer 2001:db8:0:1::1/128 dev eth0 nodad")
+    enter_peer(namespace)
     desired = pinned(desired_of(rented()), namespace.observed())
     namespace.batch(plan(desired, namespace.observed()).operations)
     assert addresses(namespace) == ["192.0.2.11 peer 198.51.100.1/32", "2001:db8:0:1::b peer 2001:db8:0:1::1/128"]
