@@ -58,6 +58,14 @@ def test_the_first_run_with_what_was_exported_changes_nothing(case: Tuple[Desire
     assert left_to_do(made, observed) == [], made.text
 
 
+def test_the_mtu_of_a_bridge_that_is_larger_than_its_port_is_left_out_by_name() -> None:
+    links = {"eth0": Link("eth0", mac="02:00:00:00:00:01", mtu=1400, master="br0"), "br0": Link("br0", "bridge", mac="02:00:00:00:00:01")}
+    made = export(Observed(links, {"br0": (Address("192.0.2.11", 24),)}), ["br0"])
+    assert left_to_do(made, Observed(links, {"br0": (Address("192.0.2.11", 24),)})) == []
+    assert {one.name: one.mtu for one in planned(made).interfaces} == {"eth0": 1400, "br0": None}
+    assert "# Not in it: br0: the MTU 1500, which is more than the 1400 of its port eth0\n" in made.text
+
+
 CARD = Link("eth0", mac="02:00:00:00:00:01", permanent_mac="02:00:00:00:00:01")
 GROWN = Observed(
     {

@@ -70,6 +70,7 @@ def export(observed: Observed, configured: Collection[str], mentioned: Collectio
     names, left = _names(observed, configured, mentioned)
     left += [f"{name}: the address {one}: {program(one)} added it, and it stays" for name, one in signed if name in names]
     interfaces = tuple(_once(_interface(observed.links[name], observed, names), left) for name in observed.links if name in names)
+    interfaces = tuple(_within_ports(one, observed, left) for one in interfaces)
     routes = _routes(observed, interfaces, left)
     desired = Desired(interfaces, routes, _rules(observed, left), _dns(dns, interfaces, left))
     return Exported(desired, _variables(desired), tuple(left))
@@ -178,6 +179,15 @@ def _once(interface: Interface, left: List[str]) -> Interface:
             left.append(f"{interface.name}: the address {one}, which {kept[one.ip]} is too; the first run takes it away")
     four, six = (tuple(one for one in kept.values() if one.family == family) for family in (4, 6))
     return replace(interface, ipv4=replace(interface.ipv4, addresses=four), ipv6=replace(interface.ipv6, addresses=six))
+
+
+def _within_ports(interface: Interface, observed: Observed, left: List[str]) -> Interface:
+    """The kernel takes a bridge that is larger than its ports, to which it could not send what fits it, and the inventory does not."""
+    lowest = min(interface.ports, key=lambda port: observed.links[port].mtu) if interface.type == "bridge" and interface.ports else ""
+    if not lowest or interface.mtu is None or interface.mtu <= observed.links[lowest].mtu:
+        return interface
+    left.append(f"{interface.name}: the MTU {interface.mtu}, which is more than the {observed.links[lowest].mtu} of its port {lowest}")
+    return replace(interface, mtu=None)
 
 
 def _four(addresses: Sequence[Address]) -> Family:
