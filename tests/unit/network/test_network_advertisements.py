@@ -42,25 +42,25 @@ BY_ROUTER = Family(True, autoconf=True)
 )
 def test_only_an_interface_with_addresses_from_routers_listens_to_them(wish: Family, now: str, change: "list[Heeding]") -> None:
     desired = Desired((Interface("eth0", ipv6=wish),))
-    assert list(heedings(desired, {"default": "1", "eth0": now, "eth9": "1"}, True)) == change
+    assert list(heedings(desired, {"default": "1", "eth0": now, "eth9": "1"}, True, {})) == change
 
 
 def test_a_new_interface_has_what_the_kernel_gives_to_new_ones() -> None:
     desired = Desired((Interface("br0", "bridge", ipv6=WRITTEN_DOWN), Interface("br1", "bridge", ipv6=BY_ROUTER)))
-    assert heedings(desired, {"default": "1"}, True) == (Heeding("br0", "", "0"),)
-    assert heedings(desired, {"default": "0"}, True) == (Heeding("br1", "", "2"),)
+    assert heedings(desired, {"default": "1"}, True, {}) == (Heeding("br0", "", "0"),)
+    assert heedings(desired, {"default": "0"}, True, {}) == (Heeding("br1", "", "2"),)
 
 
 def test_what_listens_in_the_kernels_stead_is_left_to_it() -> None:
     """systemd-networkd and NetworkManager have the kernel ignore what they heed."""
     now = {"default": "1", "eth0": "0"}
-    assert heedings(Desired((Interface("eth0", ipv6=BY_ROUTER),)), now, False) == ()
-    assert heedings(Desired((Interface("br0", "bridge", ipv6=WRITTEN_DOWN),)), now, False) == (Heeding("br0", "", "0"),)
+    assert heedings(Desired((Interface("eth0", ipv6=BY_ROUTER),)), now, False, {}) == ()
+    assert heedings(Desired((Interface("br0", "bridge", ipv6=WRITTEN_DOWN),)), now, False, {}) == (Heeding("br0", "", "0"),)
 
 
 def test_an_interface_that_goes_and_a_kernel_without_ipv6_are_told_nothing() -> None:
-    assert heedings(Desired((Interface("br0", "bridge", absent=True),)), {"default": "1", "br0": "1"}, True) == ()
-    assert heedings(Desired((Interface("eth0", ipv6=WRITTEN_DOWN),)), {}, True) == ()
+    assert heedings(Desired((Interface("br0", "bridge", absent=True),)), {"default": "1", "br0": "1"}, True, {}) == ()
+    assert heedings(Desired((Interface("eth0", ipv6=WRITTEN_DOWN),)), {}, True, {}) == ()
 
 
 def test_it_is_told_in_words_that_sysctl_takes_for_a_name_with_dots() -> None:

@@ -72,6 +72,16 @@ BAD: List[Tuple[str, Variables, List[str]]] = [
         interfaces({"name": "eth0", "mtu": 1200, "ipv6": {"autoconf": True}}),
         [f"{N}[0].mtu"],
     ),
+    (
+        "an MTU too small for the IPv6 of a bridge on the card",
+        interfaces({"name": "eth0", "mtu": 1200}, bridge("br0", "eth0", "eth1", ipv6={"autoconf": True})),
+        [f"{N}[1].ipv6"],
+    ),
+    (
+        "an MTU too small for the IPv6 of a VLAN on a bridge on the card",
+        interfaces({"name": "eth0", "mtu": 1200}, bridge("br0", "eth0"), vlan("v", "br0", 5, ipv6={"autoconf": True})),
+        [f"{N}[2].ipv6"],
+    ),
     ("an MTU too large", interfaces({"name": "eth0", "mtu": 70000}), [f"{N}[0].mtu"]),
     ("a bridge's settings on a card", interfaces({"name": "eth0", "bridge": {}}), [f"{N}[0].bridge"]),
     # Addresses
@@ -349,6 +359,17 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
             [f"{R}.route-type: 'reject' is not accepted. Use one of unicast, blackhole, unreachable, prohibit"],
         ),
         (
+            interfaces({"name": "eth0", "mtu": 1279, "ipv6": {"autoconf": True}}),
+            [f"{N}[0].mtu: 1279 is less than 1280, below which the kernel ends IPv6 on an interface. Write at least 1280, or remove ipv6"],
+        ),
+        (
+            interfaces({"name": "eth0", "mtu": 1279}, bridge("br0", "eth0", ipv6={"autoconf": True})),
+            [
+                f"{N}[1].ipv6: br0 follows the MTU of eth0, and 1279 is less than 1280, below which the kernel ends IPv6 on an interface."
+                " Give eth0 an mtu of at least 1280, or remove ipv6"
+            ],
+        ),
+        (
             interfaces({"name": "lo"}),
             [f"{N}[0].name: the loopback interface is not managed. Remove it; an interface of type dummy can have its addresses"],
         ),
@@ -356,6 +377,18 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
 )
 def test_a_mistake_is_reported_once_and_with_what_to_write(variables: Variables, report: List[str]) -> None:
     assert [f"{problem.variable}: {problem.message}. {problem.remedy}" for problem in planned(variables).problems] == report
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        interfaces({"name": "eth0", "mtu": 1279, "ipv4": static("192.0.2.11")}, bridge("br0", "eth1", ipv6={"autoconf": True})),
+        interfaces({"name": "eth0", "mtu": 1280, "ipv6": {"autoconf": True}}),
+        interfaces({"name": "eth0", "mtu": 1280}, bridge("br0", "eth0", ipv6={"autoconf": True})),
+    ],
+)
+def test_a_small_mtu_without_ipv6_and_the_least_one_with_it_are_accepted(variables: Variables) -> None:
+    assert planned(variables).problems == ()
 
 
 def test_a_single_address_is_a_destination() -> None:

@@ -327,7 +327,9 @@ def test_an_interface_that_somebody_has_deleted_is_left_to_networkd_first_and_el
     moved = Plan(switch=(Operation("set_link", "br0", tuple("link set dev br0 mtu 1400".split())),))
     for shown in (SHOWN, {}):
         change = replace(prepare("/x", moved, BOOT, shown, observed), accept_ra=(("br0", "0"),))
-        assert batches(change)["remake-0"] == "link add name br0 address 02:00:00:00:00:01 type bridge\nlink set dev br0 addrgenmode none\n"
+        assert batches(change)["remake-0"] == (
+            "link add name br0 address 02:00:00:00:00:01 type bridge\nlink set dev br0 addrgenmode none\nlink set dev eth1 master br0\n"
+        )
         kinds = [step.kind for step in restore(change, True)]
         before = ["pause", "link"] if shown else ["meanwhile"]
         assert kinds[kinds.index("remake") - len(before) : kinds.index("remake")] == before and kinds.count("remake") == 1

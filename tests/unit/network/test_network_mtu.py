@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface, Link, Observed, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 
 from .kernel import Kernel, card
@@ -106,3 +107,61 @@ def test_a_vlan_on_a_bridge_that_follows_its_port_gets_its_mtu_back_in_a_rollbac
     kernel.force(rollback(steps))
     assert [kernel.links[name].mtu for name in links] == [1500] * 3
     assert kernel.routes[0].attributes == route.attributes
+
+
+def test_an_mtu_below_that_of_ipv6_ends_it_on_an_interface_and_a_rollback_restores_it(namespace: Namespace) -> None:
+    """A larger MTU alone does not, and by then the settings of the interface are those of new ones."""
+    namespace.clear(False)
+    route = Route("2001:db8:a::/64", "eth0", "2001:db8::1", metric=1024)
+    first = pinned(Desired((Interface("eth0", ipv4=FOUR, ipv6=SIX),), (route,)), namespace.observed())
+    namespace.batch(plan(first, namespace.observed()).operations)
+    there = namespace.observed()
+    six = [one for one in there.addresses["eth0"] if one.family == 6]
+    assert {one.ip for one in six} >= {"2001:db8::b"} and route in there.routes
+    for mtu in (1279, 1500):
+        namespace.run("ip", "link", "set", "dev", "eth0", "mtu", str(mtu))
+        after = namespace.observed()
+        assert not [one for one in after.addresses["eth0"] if one.family == 6 and not one.link_local] and route not in after.routes
+        assert [one.ip for one in after.addresses["eth0"] if one.family == 4] == ["192.0.2.11"]
+    for mtu in (1279, 1280):
+        namespace.clear(False)
+        namespace.batch(plan(first, namespace.observed()).operations)
+        there = namespace.observed()
+        small = pinned(Desired((Interface("eth0", mtu=mtu, ipv4=FOUR, ipv6=SIX if mtu == 1280 else Family()),), (route,) if mtu == 1280 else ()), there)
+        assert obstacles(small, there) == []
+        steps = plan(small, there)
+        namespace.batch(steps.operations)
+        after = namespace.observed()
+        assert after.links["eth0"].mtu == mtu and (route in after.routes) == (mtu == 1280)
+        assert plan(small, after).operations == ()
+        namespace.batch(rollback(steps), force=True)
+        back = namespace.observed()
+        assert (back.links["eth0"], set(back.addresses["eth0"]), back.routes) == (there.links["eth0"], set(there.addresses["eth0"]), there.routes)
+
+
+def test_an_mtu_that_ends_ipv6_is_set_when_its_settings_are_and_one_that_begins_it_makes_no_address_that_nobody_asked_for(namespace: Namespace) -> None:
+    namespace.clear(False)
+    for interfaces in (
+        (Interface("eth0", mtu=1279, ipv4=FOUR),),
+        (Interface("eth0", mtu=1500, ipv4=FOUR),),
+        (Interface("eth0", mtu=1279, ipv4=FOUR),),
+        (Interface("eth0", mtu=1500, ipv4=FOUR, ipv6=SIX),),
+        (Interface("eth0", mtu=1279), Interface("br0", "bridge", ports=("eth0",), mtu=1279, ipv4=FOUR)),
+        (Interface("eth0", mtu=1500), Interface("br0", "bridge", ports=("eth0",), mtu=1500, ipv4=FOUR, ipv6=SIX)),
+    ):
+        there = namespace.observed()
+        desired = pinned(Desired(interfaces), there)
+        assert obstacles(desired, there) == []
+        steps = plan(desired, there)
+        for turn in range(2):
+            namespace.batch(steps.operations)
+            after = namespace.observed()
+            six = {one.ip for one in after.addresses.get(interfaces[-1].name, ()) if one.family == 6 and not one.link_local}
+            assert six == ({"2001:db8::b"} if interfaces[-1].ipv6.enabled else set())
+            assert interfaces[-1].ipv6.enabled or not [one for one in after.addresses[interfaces[-1].name] if one.family == 6]
+            assert [one.line for one in plan(desired, after).operations] == []
+            if turn == 0:
+                namespace.batch(rollback(steps), force=True)
+                back = namespace.observed()
+                assert [one for name, one in back.links.items() if one != there.links[name]] == []
+                assert {name: set(of) for name, of in back.addresses.items() if of} == {name: set(of) for name, of in there.addresses.items() if of}

@@ -18,7 +18,7 @@ Words = Tuple[str, ...]
 @dataclass
 class Draft:
     """A plan while it is written. ``managed`` are the desired interfaces, by name, ``entered`` the routes that it enters,
-    and ``kept`` the observed ones with an MTU of their own that it leaves as they are.
+    and ``kept`` the observed ones with an MTU of their own that it leaves as they are. ``last`` belongs at the end of ``cleanup``.
     """
 
     desired: Desired
@@ -26,6 +26,7 @@ class Draft:
     prepare: List[Operation] = field(default_factory=list)
     switch: List[Operation] = field(default_factory=list)
     cleanup: List[Operation] = field(default_factory=list)
+    last: List[Operation] = field(default_factory=list)
     retire: List[Operation] = field(default_factory=list)
     carriers: List[str] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)

@@ -21,6 +21,8 @@ TYPES = ("ethernet", "bridge", "bond", "vlan", "dummy")
 SYNONYMS = {"linux-bridge": "bridge"}
 LATER = ("vxlan", "wireguard")
 MTU_IPV4, MTU_IPV6, MTU_LARGEST = 68, 1280, 65535  # RFC 791, 3.2; RFC 8200, 5
+TOO_SMALL = f"is less than {MTU_IPV6}, below which the kernel ends IPv6 on an interface"
+"""Its addresses, routes and settings go, and do not come back with a larger MTU (addrconf_notify in net/ipv6/addrconf.c)."""
 _KEYS = ("name", "type", "state", "identifier", "mac-address", "mtu", "ipv4", "ipv6", "bridge", "link-aggregation", "vlan")
 _OWN = {"bridge": "bridge", "link-aggregation": "bond", "vlan": "vlan"}
 _EXAMPLE = "{name: br0, type: bridge, bridge: {port: [{name: eth0}]}}"
@@ -71,8 +73,9 @@ def _read(entry: Dict[str, Any], place: Place) -> Optional[Interface]:
             (place / key).note(f"belongs to an interface of type {needed}, not {type_}", f"Write type: {needed}")
     ipv4 = _family(given.get("ipv4"), 4, place / "ipv4")
     ipv6 = _family(given.get("ipv6"), 6, place / "ipv6")
-    least = MTU_IPV6 if ipv6.enabled else MTU_IPV4
-    mtu = number(given.get("mtu"), least, MTU_LARGEST, "an MTU in bytes", place / "mtu")
+    mtu = number(given.get("mtu"), MTU_IPV4, MTU_LARGEST, "an MTU in bytes", place / "mtu")
+    if mtu is not None and mtu < MTU_IPV6 and ipv6.enabled:
+        (place / "mtu").note(f"{mtu} {TOO_SMALL}", f"Write at least {MTU_IPV6}, or remove ipv6")
     more: Dict[str, Any] = {}
     if type_ == "bridge":
         more = read_bridge(own, given.get("bridge"), place / "bridge")

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ._draft import Draft, address_words, in_bond, joins_bond, masters, restore, set_link
+from ._interfaces import MTU_IPV6
 from ._link_settings import born_with
 from ._mtu import mtus
 from .link_options import VLAN_PROTOCOL
@@ -66,10 +67,10 @@ def _make(interface: Interface, draft: Draft) -> None:
         words += vlan_words(interface)
     gone = (("link", "delete", "dev", name),)
     draft.prepare.append(Operation("add_link", name, tuple(words), gone))
+    if not interface.ipv6.enabled and draft.observed.ipv6:
+        draft.prepare.append(set_link(name, ["addrgenmode", "none"]))  # before an MTU without which there is no such setting
     if interface.mtu is not None and interface.type != "vlan":
         draft.prepare.append(set_link(name, ["mtu", str(interface.mtu)]))  # said after, so that it stays with any port
-    if not interface.ipv6.enabled and draft.observed.ipv6:
-        draft.prepare.append(set_link(name, ["addrgenmode", "none"]))
 
 
 def vlan_words(interface: Interface) -> List[str]:
@@ -83,10 +84,11 @@ def _carrier(interface: Interface, draft: Draft) -> None:
     number = len(draft.carriers)
     up, down = f"sf-up{number}", f"sf-dn{number}"
     known = [draft.links[port].mtu for port in interface.ports if port in draft.links]
-    mtu = str(interface.mtu or min(known, default=1500))
+    size = interface.mtu or min(known, default=1500)
+    mtu = str(size)
     made = ("link", "add", "name", up, "mtu", mtu, "type", "veth", "peer", "name", down, "mtu", mtu)
     draft.prepare.append(Operation("add_link", up, made, (("link", "delete", "dev", up),)))
-    if draft.observed.ipv6:
+    if draft.observed.ipv6 and size >= MTU_IPV6:
         draft.prepare += [set_link(end, ["addrgenmode", "none"]) for end in (up, down)]
     draft.prepare.append(set_link(up, ["master", interface.name]))
     draft.prepare += [set_link(end, ["up"]) for end in (up, down)]
@@ -95,17 +97,24 @@ def _carrier(interface: Interface, draft: Draft) -> None:
 
 
 def plan_mtu(draft: Draft) -> None:
-    """Larger from the bottom up, smaller from the top down: what stands on another is never the larger one."""
+    """Larger from the bottom up, smaller from the top down: what stands on another is never the larger one. One that ends IPv6 on its
+    interface comes last, when that has lost what it has of it; one that begins it comes early, since the interface then is as a new one.
+    """
     present = mtus(draft, in_order(draft.desired.interfaces))
     ordered = [one for one in in_order(draft.desired.interfaces) if not one.absent and one.mtu is not None]
     larger = [one for one in ordered if (one.mtu or 0) > present[one.name]]
     smaller = [one for one in reversed(ordered) if (one.mtu or 0) < present[one.name]]
+    begins = any(present[one.name] < MTU_IPV6 <= (one.mtu or 0) for one in larger)
     for interface in [*smaller, *larger]:
         # the kernel makes the VLANs of an interface smaller with it, but not larger again
         shrunk = [one for one in draft.links.values() if one.lower == interface.name and one.kind == "vlan"]
         before = [draft.links[interface.name], *shrunk] if interface.name in draft.links else []
-        undo = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in before]
-        draft.switch.append(set_link(interface.name, ["mtu", str(interface.mtu)], undo))
+        undo: List[Tuple[str, ...]] = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in before]
+        ends = present[interface.name] >= MTU_IPV6 > (interface.mtu or 0)
+        if ends and draft.observed.ipv6 and interface.name in draft.links and not draft.links[interface.name].link_local:
+            undo += _without_link_local(draft.links[interface.name])
+        part = draft.last if ends else draft.prepare if begins and interface in larger else draft.switch
+        part.append(set_link(interface.name, ["mtu", str(interface.mtu)], undo))
 
 
 def plan_mac(draft: Draft) -> None:
@@ -192,6 +201,9 @@ def plan_link_local(draft: Draft) -> Dict[str, Address]:
         if link is None or interface.absent or not draft.observed.ipv6:
             continue
         has = any(address.link_local for address in draft.on(interface.name))
+        if link.mtu < MTU_IPV6 <= (interface.mtu or 0):
+            _begin_ipv6(interface, link, draft)
+            continue
         if interface.ipv6.enabled and not link.link_local and not has:
             mac = interface.mac or link.permanent_mac or link.mac
             by_hand[interface.name] = link_local(mac)
@@ -205,6 +217,18 @@ def plan_link_local(draft: Draft) -> Dict[str, Address]:
             undo = [("link", "set", "dev", interface.name, "addrgenmode", "eui64")]
             draft.cleanup.append(set_link(interface.name, ["addrgenmode", "none"], undo))
     return by_hand
+
+
+def _begin_ipv6(interface: Interface, link: Link, draft: Draft) -> None:
+    """The kernel begins IPv6 with the larger MTU, as on a new interface: with a link-local address."""
+    if not interface.ipv6.enabled:
+        quiet, gone = _without_link_local(link)
+        draft.switch += [Operation("set_link", link.name, quiet), Operation("delete_address", link.name, gone)]
+
+
+def _without_link_local(link: Link) -> List[Tuple[str, ...]]:
+    """The lines for an interface on which a larger MTU has begun IPv6, and that is to have no link-local address."""
+    return [("link", "set", "dev", link.name, "addrgenmode", "none"), address_words("del", link.name, link_local(link.mac))]
 
 
 def link_local(mac: str) -> Address:

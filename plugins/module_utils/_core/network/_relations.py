@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
+from ._interfaces import MTU_IPV6, TOO_SMALL
 from ._read import Place
 from .model import Address, Interface
 
@@ -25,6 +26,7 @@ def check_relations(written: Written) -> None:
             _check_ports(interface, place, managed, master)
             _check_base(interface, place, managed)
             _check_mtu(interface, place, managed)
+            _check_followed(interface, place, managed)
     for interface, place in written:
         if interface.name in master and (interface.ipv4.enabled or interface.ipv6.enabled):
             place.note(
@@ -78,6 +80,23 @@ def _check_mtu(interface: Interface, place: Place, managed: Dict[str, Interface]
                 f"{interface.mtu} is more than the {other.mtu} of {below}, which it stands on",
                 f"Write at most {other.mtu}, or raise that of {below}",
             )
+
+
+def _check_followed(interface: Interface, place: Place, managed: Dict[str, Interface]) -> None:
+    """A bridge without an MTU of its own has the lowest of its ports', and a VLAN none that is above that of its base."""
+    lowest = _lowest(interface, managed, []) if interface.ipv6.enabled and interface.mtu is None else None
+    if lowest is not None and (lowest.mtu or 0) < MTU_IPV6:
+        text = f"{interface.name} follows the MTU of {lowest.name}, and {lowest.mtu} {TOO_SMALL}"
+        (place / "ipv6").note(text, f"Give {lowest.name} an mtu of at least {MTU_IPV6}, or remove ipv6")
+
+
+def _lowest(interface: Interface, managed: Dict[str, Interface], above: Sequence[str]) -> Optional[Interface]:
+    """The interface whose MTU this one gets, by way of others; None where nobody says one, or of a bond, which gives its ports its own."""
+    if interface.mtu is not None:
+        return interface
+    below = [managed[one] for one in (interface.base, *interface.ports) if one in managed and one not in above] if interface.type != "bond" else []
+    found = [one for one in (_lowest(other, managed, [*above, interface.name]) for other in below) if one is not None]
+    return min(found, key=lambda one: one.mtu or 0, default=None)
 
 
 def _check_circles(written: Written, managed: Dict[str, Interface]) -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Mapping, Sequence, Tuple
 
+from ._interfaces import MTU_IPV6
 from .backends.base import present
-from .model import Desired, Plan
+from .model import Desired, Link, Plan
 
 IGNORED, HEEDED = "0", "2"
 """Values of accept_ra in the kernel's ip-sysctl.rst; 2 is also for hosts that forward, as interfaces(5) has it by default."""
@@ -24,7 +25,7 @@ NEW = "default"
 
 @dataclass(frozen=True)
 class Heeding:
-    """``accept_ra`` of an interface: ``before`` is "" where the interface is not there yet."""
+    """``accept_ra`` of an interface: ``before`` is "" where the interface is not there yet, or has no IPv6 for its MTU."""
 
     interface: str
     before: str
@@ -34,9 +35,10 @@ class Heeding:
         return f"sysctl net/ipv6/conf/{self.interface}/accept_ra={self.after}"
 
 
-def heedings(desired: Desired, accept_ra: Mapping[str, str], by_kernel: bool) -> Tuple[Heeding, ...]:
+def heedings(desired: Desired, accept_ra: Mapping[str, str], by_kernel: bool, links: Mapping[str, Link]) -> Tuple[Heeding, ...]:
     """What changes. ``accept_ra``: interface -> value now, with that of ``NEW``; nothing where the kernel has no IPv6.
-    ``by_kernel``: whether it is the kernel that gives an interface the addresses of advertisements.
+    ``by_kernel``: whether it is the kernel that gives an interface the addresses of advertisements. ``links``: what is there; one
+    with an MTU below that of IPv6 has no value, and gets none.
 
     Without it, an interface whose addresses are all written down would get another, and a default route, from the next
     router that says it is there, and each run would take them away again.
@@ -45,6 +47,9 @@ def heedings(desired: Desired, accept_ra: Mapping[str, str], by_kernel: bool) ->
         return ()
     found: List[Heeding] = []
     for one in present(desired):
+        mtu = one.mtu or (links[one.name].mtu if one.name in links else MTU_IPV6)
+        if mtu < MTU_IPV6 and one.name not in accept_ra:
+            continue
         value = accept_ra.get(one.name, accept_ra[NEW])
         wanted = IGNORED
         if one.ipv6.dynamic:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from ._interfaces import MTU_IPV6
 from ._links import CARRIER
 from .advertisements import Heeding
 from .foreign_script import Foreign
@@ -45,7 +46,8 @@ class Change:
     ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more. ``heedings``: what the
     kernel does with router advertisements. ``touched``: the interfaces whose state may change with it.
     ``foreign``: what tells apart what programs have added. ``remade``: interface -> lines for ip(8) that make it again, lower ones
-    first, should somebody delete it during the trial; ``accept_ra``: what the kernel does with router advertisements on each of them.
+    first, should somebody delete it during the trial; ``accept_ra``: what the kernel does with router advertisements on each of them,
+    and on those that the change leaves without IPv6 meanwhile.
     """
 
     folder: str
@@ -134,8 +136,8 @@ def touched(operations: Plan, observed: Observed) -> Tuple[str, ...]:
 
 
 def remade(names: Sequence[str], observed: Observed) -> Tuple[Tuple[str, Tuple[str, ...]], ...]:
-    """How to make those of the interfaces again that are no hardware, lower ones first. What they have besides, a rollback gives back in
-    the kernel's words; but a bond takes only ports that are down.
+    """How to make those of the interfaces again that are no hardware, lower ones first, with their ports, which the change itself may not
+    touch. What they have besides, a rollback gives back in the kernel's words.
     """
     links = {name: observed.links[name] for name in names if name in observed.links and observed.links[name].kind in _MADE}
     found: Dict[str, Tuple[str, ...]] = {}
@@ -153,11 +155,22 @@ def _make(link: Link, observed: Observed) -> Tuple[str, ...]:
     if link.kind == "vlan":
         protocol = f"protocol {link.vlan_protocol} " if link.vlan_protocol != VLAN_PROTOCOL.default else ""
         return (f"link add link {link.lower} {start[9:]} type vlan {protocol}id {link.vlan_id}", quiet)
+    ports = sorted((one for one in observed.links.values() if one.master == link.name), key=lambda one: one.name)
     if link.kind != "bond":
-        return (f"{start} type {link.kind}", quiet)
-    ports = sorted(one.name for one in observed.links.values() if one.master == link.name)
-    down = [f"link set dev {port} {words}" for port in ports for words in ("down", f"master {link.name}", "up")]
+        joined = [f"link set dev {port.name} {words}" for port in ports for words in (f"master {link.name}", *_as_port(port))]
+        return (f"{start} type {link.kind}", quiet, *joined)
+    down = [f"link set dev {port.name} {words}" for port in ports for words in ("down", f"master {link.name}", "up")]
     return (f"{start} type bond{f' mode {link.mode}' if link.mode else ''}", quiet, *down)
+
+
+def _as_port(port: Link) -> List[str]:
+    return [f"type bridge_slave {key} {value}" for key, value in sorted(port.port_options.items())]
+
+
+def without_ipv6(operations: Plan) -> List[str]:
+    """The interfaces that get an MTU below that of IPv6: with the old one, the kernel gives them the settings of new ones."""
+    sizes = [(one.link, one.words) for one in operations.operations if one.words[:2] == ("link", "set") and one.words[4:5] == ("mtu",)]
+    return [name for name, words in sizes if int(words[5]) < MTU_IPV6]
 
 
 def unrestorable(operations: Plan, observed: Observed) -> List[str]:

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ._addresses import final
 from ._cards import by_another_name, unidentified
 from ._draft import masters
 from ._hops import route_key
+from ._interfaces import MTU_IPV6, TOO_SMALL
 from ._links import CARRIER, in_order
 from ._read import LOOPBACK_REMEDY
 from ._routes import wanted_routes
@@ -22,6 +23,8 @@ from .model import Desired, Interface, Link, Observed
 KINDS = ("bridge", "bond", "vlan", "dummy")
 _ONLY_WHEN_DOWN = ("lacp_rate", "ad_select", "fail_over_mac")  # BOND_OPTFLAG_IFDOWN, _NOSLAVES in drivers/net/bonding/bond_options.c
 _BY_HAND = ("boot", "static")  # what ip(8) and the boot configuration's programs make
+_OVERHEAD = {"vxlan": 50}
+"""Octets that a tunnel adds at least: Ethernet 14, VXLAN 8, UDP 8, IPv4 20 (RFC 7348, section 5)."""
 NEEDS_CARD_ALONE = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
 
@@ -157,8 +160,9 @@ def _port(port: str, master: str, managed: Dict[str, Interface], observed: Obser
 
 
 def _mtus(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
-    """An interface is never larger than what it stands on. What nobody asks for stays as it is."""
+    """An interface is never larger than what it stands on. What nobody asks for stays as it is, unless it follows what is below."""
     size = {name: link.mtu for name, link in observed.links.items()}
+    ends = final(desired, observed)
     for interface in in_order(desired.interfaces):
         if interface.absent:
             continue
@@ -175,12 +179,40 @@ def _mtus(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -
                         f"{where}: {interface.mtu} is more than the {size[name]} of {name}, which it stands on. "
                         f"Give {name} an mtu of {interface.mtu}, or write less"
                     )
-            for other in observed.links.values():
-                if other.lower == interface.name and other.name not in managed and other.mtu > interface.mtu:
-                    yield (
-                        f"{where}: {other.name} needs {other.mtu} and is not in the inventory. Name {other.name} too"
-                    )
-        size[interface.name] = interface.mtu or (link.mtu if link is not None else smallest or 1500)
+        size[interface.name] = interface.mtu or _followed(interface, size, observed) or (link.mtu if link is not None else smallest or 1500)
+        if link is not None and size[interface.name] < link.mtu:
+            yield from (f"{where}: {said}" for said in _too_small_for_others(interface.name, size[interface.name], observed, managed))
+        addresses = sorted(one.ip for one in ends[interface.name] if one.family == 6)
+        if size[interface.name] < MTU_IPV6 and (interface.ipv6.enabled or addresses):
+            lost = f", and so {' and '.join(addresses)}" if addresses else ""
+            yield f"{where}: {size[interface.name]} {TOO_SMALL}{lost}. {_larger(interface, size, below)}"
+
+
+def _followed(interface: Interface, size: Mapping[str, int], observed: Observed) -> int:
+    """What a bridge or a VLAN that is there shrinks to with what is below it; 0 when it does not."""
+    link = observed.links.get(interface.name)
+    if link is None or interface.type not in ("bridge", "vlan"):
+        return 0
+    below = [name for name in (interface.base, *interface.ports) if name in size]
+    there = [observed.links[name] for name in below if name in observed.links]
+    changed = any(size[one.name] != one.mtu or (interface.ports and one.master != interface.name) for one in there)
+    smallest = min((size[name] for name in below), default=link.mtu)
+    return smallest if changed and smallest < link.mtu else 0
+
+
+def _larger(interface: Interface, size: Mapping[str, int], below: Sequence[str]) -> str:
+    if interface.mtu is None and interface.type in ("bridge", "vlan") and below:
+        return f"Give {min(below, key=lambda name: size.get(name, 0))} an mtu of at least {MTU_IPV6}"
+    return f"Write at least {MTU_IPV6}"
+
+
+def _too_small_for_others(name: str, mtu: int, observed: Observed, managed: Mapping[str, Interface]) -> Iterator[str]:
+    """What stands on the interface, or sends by it, with a larger MTU. The kernel lowers that of VLANs and the like, and none of a tunnel."""
+    for other in observed.links.values():
+        needed = other.mtu + _OVERHEAD.get(other.kind, 0)
+        if other.lower == name and other.name not in managed and needed > mtu:
+            remedy = f"Name {other.name} too" if other.kind in KINDS else f"Write at least {needed}, or lower the MTU of {other.name} first"
+            yield f"{other.name} needs {needed} and is not in the inventory. {remedy}"
 
 
 def _shared_routes(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:

@@ -88,6 +88,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     plan_settings(draft)
     plan_absent(draft)
     note_losses(draft)
+    draft.cleanup += draft.last
     plan_followers(draft, in_order(desired.interfaces))
     _restore_routes_at_last(draft)
     return Plan(

@@ -32,7 +32,7 @@ from ..._core.network.foreign import (
 )
 from ..._core.network.foreign_script import Foreign
 from ..._core.network.given_up import with_given_up
-from ..._core.network.guard_change import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable
+from ..._core.network.guard_change import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable, without_ipv6
 from ..._core.network.guard_record import (
     read_desired,
     read_known_addresses,
@@ -154,7 +154,7 @@ class HostNetwork:
         wrong += unwritable([one.path for one in files.changes])
         # The others tell the kernel themselves, but not before they know an interface.
         needed = name == IFUPDOWN or bool(operations.operations or files.changes)
-        heard = heedings(desired, seen.accept_ra, name == IFUPDOWN) if needed else ()
+        heard = heedings(desired, seen.accept_ra, name == IFUPDOWN, observed.links) if needed else ()
         ours = known_addresses(observed, desired, known)
         boot = Findings()
         if not wrong and (operations.operations or files.changes):
@@ -176,7 +176,8 @@ class HostNetwork:
             foreign = Foreign(tuple(sorted(work.known)), statics(work.observed))
             change = replace(change, program=program, foreign=foreign)
             values = kernel_values(ACCEPT_RA)
-            accept_ra = tuple((name, values[name]) for name, _lines in change.remade if name in values)
+            names = [*(name for name, _lines in change.remade), *without_ipv6(work.operations)]
+            accept_ra = tuple((name, values[name]) for name in dict.fromkeys(names) if name in values)
             return replace(change, claims=work.claims, clients=work.clients, heedings=work.heedings, accept_ra=accept_ra)
 
         late = asking(pinned(from_data(data), work.observed), work.observed).late
