@@ -85,6 +85,7 @@ def test_a_key_file_is_read_as_it_was_written() -> None:
         parse("# old\n/* key */ key demo-update. {algorithm hmac-sha256;secret ab/cd==;}; // end").secret == "ab/cd=="
     )
     assert SECRET not in repr(key)
+    assert parse("\ufeff" + render(key).replace("\n", "\r\n")) == key, "as an editor of Windows writes it"
     assert parse("key a { algorithm hmac-sha512; secret ab//cd==; };\ninclude \"x\"; view v { key b { secret x; }; };").secret == "ab//cd=="
 
 

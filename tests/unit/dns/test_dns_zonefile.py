@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -283,6 +284,37 @@ def test_a_set_with_several_ttls_takes_the_lowest_and_says_so() -> None:
     found = read("a 300 A 192.0.2.1\na 60 A 192.0.2.2\n")
     assert by_key(found)["a", "A"]["ttl"] == 60
     assert left(found)["a", "A"] == "has values with different TTLs (60, 300), of which the lowest is taken over (line 1)"
+
+
+def parsed(text: str) -> Dict[str, Any]:
+    sets, _left = read_source(text, {"format": "zone", "default_ttl": None}, ZONE, CANONICAL)
+    return {f"{one.name[: -len(ZONE)]}{one.type}": sorted(one.values) for one in sets}
+
+
+def test_a_file_that_went_through_windows_or_a_dump_of_bind_is_read() -> None:
+    for text in (
+        "$DATE 20261129103000\n$TTL 300\n@ SOA ns1 h 1 2 3 4 5\nwww A 192.0.2.1\n",
+        "\ufeff\ufeff@ SOA ns1 h 1 2 3 4 5\r\nwww A 192.0.2.1\r\n\x1a",
+        "$TTL 300 ; a\u00a0comment\n@ SOA ns1 h 1 2 3 4 5\nwww A 192.0.2.1\n\x1a\x1a",
+    ):
+        assert parsed(text)["www.A"] == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("www\u00a0A 192.0.2.1", "U+00A0"),
+        ("\x0bwww A 192.0.2.1", "U+000B"),
+        ("www A 192.0.2.1\u2028mail A 192.0.2.2", "U+2028"),
+        ("www TXT v=spf1\u00a0-all", "U+00A0"),
+        ("www A 192.0.2.1\x00", "U+0000"),
+        ("\x1b[31mwww A 192.0.2.1", "U+001B"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named_with_its_line(line: str, found: str) -> None:
+    with pytest.raises(Refused, match=f"Line 3: {re.escape(found)}, which is invisible"):
+        parsed(f"$TTL 300\n@ SOA ns1 h 1 2 3 4 5\n{line}\n")
+    assert parsed('$TTL 300\n@ SOA ns1 h 1 2 3 4 5\nwww TXT "a\u00a0b"\n')["www.TXT"]
 
 
 def test_generate_is_expanded_as_bind_does() -> None:

@@ -39,7 +39,7 @@ def _read(key: AskedKey, given: Any) -> TsigKey:
     if not isinstance(given, str) or not given.strip():
         raise ValueError(f"is not a text. {_FORMS}")
     if "{" not in given:
-        read = TsigKey(key.name, key.algorithm, "".join(given.split()))
+        read = TsigKey(key.name, key.algorithm, "".join(given.lstrip("\ufeff").split()))
     else:
         try:
             read = parse(given)

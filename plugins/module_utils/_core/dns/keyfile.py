@@ -51,7 +51,7 @@ def parse(text: str) -> TsigKey:
         check_size(text, "the file", LIMITS)
     except BadText as error:
         raise BadKeyFile(f"{error}, for it is no key file") from None
-    keys = list(_keys(iter(_tokens(text))))
+    keys = list(_keys(iter(_tokens(text.lstrip("\ufeff")))))  # which editors of Windows write first
     if len(keys) != 1:
         raise BadKeyFile(f"it holds {len(keys)} keys, where one is needed")
     name, options = keys[0]

@@ -19,6 +19,9 @@ LINE_LIMIT = 300_000
 
 _TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|;[^\n]*|[\n()]|[ \t]+|[^ \t\n"();\\]+|\\[^\n]', re.DOTALL)
 _COUNTER = re.compile(r"\\.|\$\$|\$\{([+-]?[0-9]{1,10})(?:,([0-9]{1,3})(?:,([doxXnN]))?)?\}|\$(\{?)", re.DOTALL)
+_END_OF_FILE = "\x1a"  # what editors and COPY of DOS and Windows may write last
+# Control characters, and what looks like a blank or the end of a line. Names may have other marks of Unicode, which IDNA knows.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 PROXY, FLATTENED, ROUTED = "proxy", "flattened", "routed"
 # Comments of Cloudflare's own export, of dnscontrol about Cloudflare (pkg/prettyzone), and of cli53 about Route 53 (its README).
 _ANSWERS = {
@@ -80,7 +83,8 @@ def _nibbles(number: int, width: int, capitals: bool) -> str:
 
 
 def logical_lines(text: str) -> Iterator[Line]:
-    """The logical lines that are not empty."""
+    """The logical lines that are not empty. Raises BadZoneFile."""
+    text = text.rstrip(_END_OF_FILE)
     if text.count("\n") > LINES:
         raise BadZoneFile(f"The zone file has more than {LINES} lines. Split it.")
     position, number = 0, 0
@@ -100,6 +104,14 @@ def logical_lines(text: str) -> Iterator[Line]:
         position, number = _tokens(text, position, line)
         if any(line.fields):
             yield line
+
+
+def check_visible(line: Line) -> None:
+    """Raise BadZoneFile for a character outside quotes that nobody sees: it would be part of a name, or hide that a field ends there."""
+    found = next((match[0] for match in (_UNSEEN.search(field) for field in line.fields if field[:1] != '"') if match), None)
+    if found is not None:
+        remedy = "Write an ordinary blank, or remove it; in a text that is to have it, put quotes around"
+        raise BadZoneFile(f"Line {line.number}: U+{ord(found):04X}, which is invisible, is neither a blank nor part of a name. {remedy}.")
 
 
 def _check_length(length: int, number: int) -> None:

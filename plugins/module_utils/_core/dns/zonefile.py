@@ -22,7 +22,7 @@ from .left_out import BY_ADDRESSES, BY_PROXY, BY_ROUTING, BY_ROUTING_ONE, LOST, 
 from .model import Key, RRset
 from .record_types import has_names
 from .values import TTL_MAX
-from .zone_lines import FLATTENED, PROXY, ROUTED, BadZoneFile, Line, logical_lines, substitute
+from .zone_lines import FLATTENED, PROXY, ROUTED, BadZoneFile, Line, check_visible, logical_lines, substitute
 
 __all__ = ["LIMITS", "BadZoneFile", "LeftOut", "Library", "read_zone_file"]
 LIMITS = Limits(size=16 * MIB, entries=250_000)
@@ -91,7 +91,7 @@ def read_zone_file(text: str, zone: str, library: Library, server_made: Sequence
     ``server_made`` are types that are not taken over whatever their value: they are sets with the values as written. Raises
     BadZoneFile for ``$INCLUDE``, for more than LIMITS, and for what is no zone file. Takes time in proportion to the text.
     """
-    text = text[1:] if text.startswith("\ufeff") else text
+    text = text.lstrip("\ufeff")
     try:
         check_size(text, "The zone file", LIMITS)
     except BadText as error:
@@ -136,6 +136,7 @@ class _Reader:
 
     def read(self, line: Line) -> None:
         """One logical line."""
+        check_visible(line)
         if line.fields[0].startswith("$"):
             self._directive(line)
         else:
@@ -158,6 +159,8 @@ class _Reader:
             )
         if name == "$GENERATE":
             self._generate(line)
+            return
+        if name == "$DATE":  # BIND notes in a dump when it was made, and does not look at it when it reads a zone
             return
         if name not in ("$ORIGIN", "$TTL") or len(line.fields) != 2:
             raise BadZoneFile(f"Line {line.number}: expected $ORIGIN NAME, $TTL SECONDS or $GENERATE, got {excerpt(line.rest(0))}.")
