@@ -74,15 +74,15 @@ def test_a_fleet_without_zones_and_one_with_many_say_what_to_write() -> None:
         find_primary(hosts({f"z{number}.example": {"primary": "ns1"} for number in range(30)}), "example.edu")
 
 
-def export(folder: Path, *options: str) -> str:
-    """All that the playbook says when it refuses a call. It never gets to a host: there is none that could be reached."""
+def refused(folder: Path, *options: str, playbook: str = "smallfleet.infra.export_zone") -> str:
+    """All that a playbook says when it refuses a call. It never gets to a host: there is none that could be reached."""
     if ANSIBLE_PLAYBOOK is None:
         pytest.skip("ansible-playbook is not installed")
     variables = {**COMMON, "ansible_host": "invalid.invalid", "ansible_timeout": 1}
     (folder / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "hosts": HOSTS}}), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment.update(ANSIBLE_COLLECTIONS_PATH=str(ROOT / "collections"), ANSIBLE_HOME=str(folder / "home"), ANSIBLE_NOCOLOR="1")
-    argv = [ANSIBLE_PLAYBOOK, "-i", "hosts.json", "smallfleet.infra.export_zone", "-e", f"export_file={folder}/zone", *options]
+    argv = [ANSIBLE_PLAYBOOK, "-i", "hosts.json", playbook, "-e", f"export_file={folder}/zone", *options]
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0 and "Traceback" not in said and not (folder / "zone").exists(), said
@@ -90,13 +90,36 @@ def export(folder: Path, *options: str) -> str:
 
 
 def test_the_export_refuses_a_zone_that_the_fleet_does_not_serve_and_a_run_without_its_primary(tmp_path: Path) -> None:
-    said = export(tmp_path, "-e", "export_zone=example.edu")
+    said = refused(tmp_path, "-e", "export_zone=example.edu")
     assert "export_zone: 'example.edu' is not a zone of dns_zones. Name one of demo.example.net" in said and "unreachable=1" not in said
-    said = export(tmp_path, "-e", "export_zone=demo.example.net", "--limit", "ns2,app1")
+    said = refused(tmp_path, "-e", "export_zone=demo.example.net", "--limit", "ns2,app1")
     assert "export_zone: demo.example.net is served by ns1, which is not in this run. Name ns1 in --limit too." in said and "unreachable=1" not in said
 
 
 def test_the_export_goes_to_the_primary_alone(tmp_path: Path) -> None:
-    said = export(tmp_path, "-e", "export_zone=Example.org.")
+    said = refused(tmp_path, "-e", "export_zone=Example.org.")
     assert "TASK [Export | Read the zone by transfer]" in said and "ns2 : ok=" in said
     assert [host for host in HOSTS if f"fatal: [{host}]: UNREACHABLE!" in said] == ["ns2"]
+
+
+MOVE = {"move_zone": "example.net", "move_host": "ns1", "move_old": {"servers": ["192.0.2.1"]}, "move_new": {"servers": ["192.0.2.2"]}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"move_vars_file": "relative.yml"},
+        {"move_vars_file": "/"},
+        {"move_vars_file": ""},
+        {"move_source": "/nonexistent/example.net.zone"},
+        {"move_old": "192.0.2.1"},
+        {"move_old_update": "192.0.2.1"},
+        {"move_parent_update": ["192.0.2.1"]},
+        {"move_wait": -5},
+        {"move_ttl": "5m"},
+    ],
+)
+def test_a_move_refuses_variables_that_it_could_not_use_in_the_end_before_it_asks_any_host(tmp_path: Path, wrong: Dict[str, Any]) -> None:
+    given = {**MOVE, "move_vars_file": f"{tmp_path}/zone.yml", **wrong}
+    said = refused(tmp_path, "-e", json.dumps(given), playbook="smallfleet.infra.move_zone")
+    assert "Nothing was changed. Expected: move_vars_file, the absolute path of a file" in said and "unreachable=1" not in said, said
