@@ -104,10 +104,7 @@ class Handover:
             if not reason:
                 return
             if self.clock.monotonic() >= end:
-                raise ServerFailure(
-                    f"This host stays the primary of the zone {zone.name}, and nothing was changed: {reason} Run the role on"
-                    f" {zone.transfer.peers[0].host} and on this host in the same run, without 'serial' and with two forks or more."
-                )
+                raise ServerFailure(f"This host stays the primary of the zone {zone.name}, and nothing was changed: {reason}")
             self.clock.sleep(0.5)
 
 

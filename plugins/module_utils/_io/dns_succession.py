@@ -10,7 +10,6 @@ from contextlib import closing, suppress
 from typing import Dict
 
 from .._core.dns.model import RRset
-from .._core.dns.server import later
 from .._core.dns.serving import ServedZone, ServerConfig
 from .dns import DnsFailure
 from .dns_reading import serial_of, soa_of
@@ -35,14 +34,14 @@ class WireSuccession:
             own = _soa(config.listen[0], zone)
             there = history(Server(peer.addresses[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm), own)
         except DnsFailure as failure:
-            return f"{peer.host} is not its primary yet ({failure.reason})."
+            remedy = f"Run the role on {peer.host} and on this host in the same run, without 'serial' and with two forks or more."
+            return f"{peer.host} is not its primary yet ({failure.reason}). {remedy}"
         if there.known:
             return ""
-        if later(serial_of(own), there.serial):
-            return f"{peer.host} has serial {there.serial} and lacks what was changed here since, up to {serial_of(own)}."
         return (
-            f"{peer.host} became its primary without the last changes of this host, which has serial {serial_of(own)}. Compare both with dns_zone_compare, and"
-            f" write to {peer.host} what it lacks; then stop the server on this host, so that nothing is awaited from it."
+            f"{peer.host} is its primary too, with serial {there.serial}, and lacks what was changed here, up to serial {serial_of(own)}. If {peer.host}"
+            " was the primary before, name this host in dns_zones, run the role on both, and then move the zone. Otherwise compare both with"
+            f" dns_zone_compare, write to {peer.host} what it lacks, stop the server on this host, so that nothing is awaited from it, and run this again."
         )
 
     def serials(self, config: ServerConfig, zone: ServedZone) -> Dict[str, int]:
