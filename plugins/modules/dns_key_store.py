@@ -71,6 +71,10 @@ options:
         description: Whether others hold it too, such as a provider that transfers a zone. Only M(smallfleet.infra.dns_key_rotation) uses this.
         type: bool
         default: false
+      local:
+        description: Whether each host has a secret of its own by this name, which no other host gives or takes.
+        type: bool
+        default: false
   secrets:
     description:
       - The secrets of external keys by name. Each is in base64, or the text of a key file as C(tsig-keygen) prints it.
@@ -95,6 +99,23 @@ options:
     description: With O(state=sealed), the certificate of the holder. In check mode it may be empty.
     type: str
     default: ""
+  defer:
+    description:
+      - With O(state=present), leave for another call what can end a key: no secret is generated, and no file of a key that this host is to
+        hold no more is removed. RV(state.deferred) says what is left. So a key whose home has changed can be taken from its former home.
+    type: bool
+    default: false
+  keep:
+    description: The same for the keys of these names.
+    type: list
+    elements: str
+    default: []
+  adopt:
+    description:
+      - With O(state=present), keys whose home is this host by now, with the inventory names of the hosts that O(sealed) has them from. What
+        this host has already stays.
+    type: dict
+    default: {}
   move_to:
     description:
       - With O(state=present), how far a rotation of the keys in O(move) shall be at their home. V(prepared) makes the
@@ -221,6 +242,13 @@ state:
       type: dict
       returned: always
       sample: {ns1: [app1-own]}
+    deferred:
+      description:
+        - With O(defer) or O(keep), what was left. C(generate) has the names of keys whose secret is yet to be generated here, C(remove) what
+          this host has of each key that it is to hold no more, as in C(held).
+      type: dict
+      returned: always
+      sample: {generate: [], remove: {app1-own: current=6a1f}}
     certificate:
       description: The public part of the host's key pair, or nothing when it has none.
       type: str
@@ -257,6 +285,7 @@ def argument_spec() -> dict:
         "file": {"type": "path"},
         "external": {"type": "bool", "default": False},
         "shared": {"type": "bool", "default": False},
+        "local": {"type": "bool", "default": False},
     }
     question = {
         "key": {"type": "str", "required": True, "no_log": False},
@@ -271,6 +300,9 @@ def argument_spec() -> dict:
         "state": {"type": "str", "choices": ["present", "sealed", "observed"], "default": "present"},
         "sealed": {"type": "list", "elements": "str"},
         "recipient": {"type": "str", "default": ""},
+        "defer": {"type": "bool", "default": False},
+        "keep": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        "adopt": {"type": "dict", "default": {}, "no_log": False},
         "move_to": {"type": "str", "choices": ["prepared", "promoted", "settled"]},
         "move": {"type": "list", "elements": "str", "default": []},
         "questions": {"type": "list", "elements": "dict", "default": [], "options": question},

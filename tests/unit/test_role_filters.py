@@ -12,7 +12,9 @@ from typing import Any, Dict, List, Mapping
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.filter.dns_key_former_homes import dns_key_former_homes
 from ansible_collections.smallfleet.infra.plugins.filter.dns_key_homes import dns_key_homes
+from ansible_collections.smallfleet.infra.plugins.filter.dns_key_kept import dns_key_kept
 from ansible_collections.smallfleet.infra.plugins.filter.dns_key_secrets import dns_key_secrets
 from ansible_collections.smallfleet.infra.plugins.filter.standby_fault import FilterModule as Fault
 from ansible_collections.smallfleet.infra.plugins.filter.standby_side import FilterModule as Side
@@ -140,3 +142,31 @@ def test_the_backends_of_a_lab_are_named_once_and_hosts_outside_it_are_none() ->
     plan = {host: {"lab": {"node": {"backend": backend}}} for host, backend in (("a", "qemu"), ("b", "nspawn"), ("c", "qemu"))}
     assert backends_of({**plan, "d": {"capabilities": []}}) == ["nspawn", "qemu"]
     assert backends_of({}) == []
+
+
+def left(host: str, generate: Any = (), remove: Any = (), **more: Any) -> Dict[str, Any]:
+    """What the key store of a host has left for later."""
+    return {"host": host, "deferred": {"generate": list(generate), "remove": dict.fromkeys(remove, "current=1")}, **more}
+
+
+def run_of(*states: Dict[str, Any]) -> Dict[str, Any]:
+    return {**{state["host"]: {"here": {"state": state}} for state in states}, "away": {}}
+
+
+def test_a_key_whose_home_this_host_became_comes_from_the_former_home_before_any_other_holder() -> None:
+    new, old = left("ns2", ["own", "fresh"]), left("ns1", [], ["own"])
+    app = left("app1", held={"ns2": {"own": "current=1", "fresh": ""}})
+    asked = {"host": "ns1", "keys": [{"name": "own", "home": "ns1"}], "adopt": {"own": "ns1"}}
+    assert dns_key_former_homes(new, run_of(new, app, old), "here") == [asked]
+    assert [one["host"] for one in dns_key_former_homes(new, run_of(new, app), "here")] == ["app1"]
+    assert dns_key_former_homes(new, run_of(new), "here") == dns_key_former_homes(old, run_of(new, old), "here") == []
+
+
+def test_a_key_is_removed_from_its_former_home_only_when_the_new_one_has_it() -> None:
+    old, elsewhere = left("ns1", [], ["own", "gone"]), {"own": "ns2"}
+    assert dns_key_kept(old, run_of(old, left("ns2", ["own"], offers={"own": ""})), "here", elsewhere) == ["own"]
+    assert dns_key_kept(old, run_of(old), "here", elsewhere) == ["own"], "the new home is not in this run"
+    assert dns_key_kept(old, run_of(old, left("ns2", offers={"own": "current=1"})), "here", elsewhere) == []
+    assert dns_key_kept(left("app1", [], ["own"]), run_of(old), "here", {}) == [], "a host that is no server never was a home"
+    new = left("ns2", ["own", "fresh"])
+    assert dns_key_kept(new, run_of(new, old), "here", {}) == ["own"], "check mode takes nothing, and must not say that it generates"

@@ -12,7 +12,24 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from test_dns_pair import HOSTS, KEYS, NS1, NS2, SCENARIO, UPDATE_KEY, ZONE, await_answer, converge, dig, nsupdate, play, transfer, unit
+from test_dns_pair import (
+    BELOW,
+    HOSTS,
+    KEYS,
+    NS1,
+    NS2,
+    SCENARIO,
+    TRANSFER_KEY,
+    UPDATE_KEY,
+    ZONE,
+    await_answer,
+    converge,
+    dig,
+    nsupdate,
+    play,
+    transfer,
+    unit,
+)
 
 testinfra_hosts = ["ansible://ns1"]
 SERVERS = ("--limit", "ns1,ns2")
@@ -89,7 +106,26 @@ def test_a_zone_moves_to_another_primary_and_back_with_all_that_others_have_adde
     for server in (NS1, NS2):
         await_answer(host, f"moves.{ZONE} TXT", server, ['"back"', '"there"'])
     assert dig(host, f"{ZONE} SOA")[0].startswith("ns1.")
-    converge()  # keys that were made anew reach app1
+    converge()
+
+
+@pytest.mark.drill
+def test_a_key_keeps_its_secret_when_its_home_moves_with_the_zone_and_its_host_is_not_in_the_run(host, ns2, app1, inventories):
+    here, there = inventories(without_catalog), inventories(moved(ZONE))
+    converge(inventory=here)
+    file = f"{KEYS}/{BELOW}.key"
+    before, own = app1.check_output(f"sha256sum {file}"), host.check_output(f"sha256sum {KEYS}/{UPDATE_KEY}.key")
+    play("--limit", "ns1", inventory=there)  # fails, since ns2 does not take the zone over, and must not remove the key
+    assert host.check_output(f"sha256sum {file}") == before
+    converge(*SERVERS, inventory=there)
+    assert ns2.check_output(f"sha256sum {file}") == before and not host.file(file).exists
+    assert converge(*SERVERS, inventory=there).count("changed=0") == 2
+    assert nsupdate(app1, ZONE, f"update add kept.below.{ZONE} 60 TXT x", BELOW, NS2) == ""
+    assert ns2.check_output(f"sha256sum {KEYS}/{UPDATE_KEY}.key") != own, "each primary has an update key of its own"
+    converge(*SERVERS, inventory=here)
+    assert host.check_output(f"sha256sum {file}") == before == app1.check_output(f"sha256sum {file}")
+    assert nsupdate(app1, ZONE, f"update delete kept.below.{ZONE}", BELOW) == ""
+    converge()
 
 
 def with_writer(change):
@@ -179,7 +215,8 @@ def test_zones_that_two_hosts_swap_are_refused_on_both_and_nothing_is_changed(ho
     said = " ".join(play(*SERVERS, inventory=inventories(moved(ZONE))).split())
     assert f"The zone {ZONE} is to move from this host to ns2, and {other} the other way in the same run" in said, said
     assert f"The zone {other} is to move from this host to ns1, and {ZONE} the other way in the same run" in said, said
-    assert dig(host, f"{ZONE} SOA", NS2)[0].startswith("ns1.") and dig(host, f"{other} SOA", NS1)[0].startswith("ns2.")
+    assert dig(host, f"{ZONE} SOA", NS2)[0].startswith("ns1.")
+    assert "SOA" not in transfer(host, other, NS1, TRANSFER_KEY), "it has become the primary"
     converge(*SERVERS, inventory=inventories(moved(ZONE, other)))
     converge(*SERVERS, inventory=inventories(moved(ZONE)))
     converge(*SERVERS, inventory=inventories(without_catalog))
@@ -200,7 +237,7 @@ def test_a_signed_zone_that_would_get_another_key_is_not_moved_and_keeps_its_pri
         await_answer(host, f"unmoved.{SIGNED} TXT", server, ['"x"'])
         assert dig(host, f"{SIGNED} DNSKEY", server) == keys
     assert nsupdate(host, SIGNED, f"update delete unmoved.{SIGNED}", UPDATE_KEY) == ""
-    converge()  # keys that were made anew reach app1
+    converge()
 
 
 @pytest.mark.drill

@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns.key_bundle import BadBundle, read_bundle, write_bundle
 from .._core.dns.key_external import missing_secrets, read_secrets
 from .._core.dns.keyfile import SUFFIX, TsigKey
 from .._core.dns.keys import (
+    PAIR_FILE,
     Arrangement,
     AskedKey,
+    Keep,
+    KeyStep,
     Move,
     Store,
     StorePlan,
@@ -38,7 +41,10 @@ _KNOWS_THE_KEY = ("server_failure", "refused", "not_auth")  # said after the sig
 
 @dataclass(frozen=True)
 class Job:
-    """The options of the module. ``sealed`` is None when no home was asked yet; ``external`` are keys that others have made."""
+    """The options of the module. ``sealed`` is None when no home was asked yet; ``external`` are keys that others have made.
+
+    ``adopt`` are the hosts that give keys whose home is this host by now, by key.
+    """
 
     host: str
     keys: Tuple[AskedKey, ...]
@@ -49,12 +55,14 @@ class Job:
     questions: Sequence[Mapping[str, Any]]
     check: bool
     external: Mapping[str, Arrangement] = field(default_factory=dict, repr=False)
+    keep: Keep = Keep()
+    adopt: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, options: Mapping[str, Any], check: bool) -> Job:
         """Raises KeyFailure."""
         keys = tuple(
-            AskedKey(one["name"], one["algorithm"], one["home"], bool(one.get("external"))) for one in options["keys"]
+            AskedKey(one["name"], one["algorithm"], one["home"], bool(one.get("external")), bool(one.get("local"))) for one in options["keys"]
         )
         at_home = [key for key in keys if key.home == options["host"]]
         external, unreadable = read_secrets(at_home, options.get("secrets") or {})
@@ -69,7 +77,9 @@ class Job:
         sealed = None if options["sealed"] is None else tuple(options["sealed"])
         move = Move(options["move_to"] or "", tuple(options["move"]))
         asked = options["questions"]
-        return cls(options["host"], keys, options["state"], sealed, options["recipient"], move, asked, check, external)
+        keep = Keep(bool(options.get("defer")), tuple(options.get("keep") or ()))
+        adopt = options.get("adopt") or {}
+        return cls(options["host"], keys, options["state"], sealed, options["recipient"], move, asked, check, external, keep, adopt)
 
 
 def run_job(host: KeyHost, job: Job, ask: Optional[Ask] = None) -> Dict[str, Any]:
@@ -87,7 +97,9 @@ def _present(host: KeyHost, job: Job) -> Dict[str, Any]:
     store = host.observe(job.keys)
     _demand_secrets(job, store)
     given = {**_open(host, job), **job.external}
-    plan = plan_store(job.host, job.keys, store, given, job.move)
+    plan = plan_store(job.host, job.keys, store, given, job.move, job.keep)
+    if job.adopt and not store.pair:
+        plan = replace(plan, steps=(*plan.steps, KeyStep("pair", PAIR_FILE)))
     homes = {key.home for key in job.keys if key.name in given}  # a host of several homes takes from one after the other
     missing = {home: names for home, names in plan.missing.items() if home in homes or not homes}
     if job.sealed is not None and missing and not job.check:
@@ -123,11 +135,12 @@ def _demand_secrets(job: Job, store: Store) -> None:
 
 def _open(host: KeyHost, job: Job) -> Dict[str, Arrangement]:
     given: Dict[str, Arrangement] = {}
+    expected = [replace(key, home=job.adopt.get(key.name, key.home)) for key in job.keys if key.home != job.host or key.name in job.adopt]
     for text in job.sealed or ():
         if not text:
             continue
         try:
-            given.update(read_bundle(host.unseal(text), [key for key in job.keys if key.home != job.host]))
+            given.update(read_bundle(host.unseal(text), expected))
         except BadBundle as error:
             raise KeyFailure(f"What came for this host was opened, but {error}. Nothing was changed.", "bad_bundle") from error
     return given
@@ -141,7 +154,10 @@ def _done(host: KeyHost, job: Job, store: Store, plan: StorePlan) -> Dict[str, A
     said = [str(step) for step in steps]
     diff = diff_texts(host.folder, steps)
     if job.check and job.sealed is not None:
-        for home, names in sorted(plan.missing.items()):
+        adopted: Dict[str, Tuple[str, ...]] = {}
+        for name, former in job.adopt.items():
+            adopted[former] = (*adopted.get(former, ()), name)
+        for home, names in sorted({**plan.missing, **adopted}.items()):
             said.extend(f"take the key {name} from {home}" for name in names)
             diff["after"] += "".join(f"==> {host.folder}/{name}{SUFFIX} <==\n(made on {home})\n" for name in names)
     return {
@@ -164,6 +180,7 @@ def _state(host: KeyHost, job: Job, store: Store, plan: StorePlan) -> Dict[str, 
         "held": {home: told for home, told in held.items() if home != job.host},
         "offers": held.get(job.host, {}),
         "missing": {home: list(names) for home, names in plan.missing.items()},
+        "deferred": {"generate": list(plan.generate), "remove": dict(plan.remove)},
         "certificate": host.certificate(),
         "can_seal": store.can_seal,
     }

@@ -83,6 +83,35 @@ def exchange(home: KeyHost, holder: KeyHost) -> Dict[str, Any]:
     return run_job(holder, job("app1", sealed=[sent["sealed"]]))
 
 
+def test_a_key_that_gets_another_home_keeps_all_its_generations(home: KeyHost, holder: KeyHost) -> None:
+    """ns1 was the home, and app1 is it now."""
+    now = [{**KEYS[0], "home": "app1"}]
+    run_job(home, job("ns1"))
+    run_job(home, job("ns1", move_to="prepared", move=["app1-own"]))
+    first = run_job(holder, job("app1", keys=now, defer=True))
+    assert first["state"]["deferred"] == {"generate": ["app1-own"], "remove": {}} and first["state"]["offers"] == {"app1-own": ""}
+    gives = run_job(home, job("ns1", keys=[], defer=True))
+    assert list(gives["state"]["deferred"]["remove"]) == ["app1-own"] and not gives["changed"]
+    taking = {"keys": now, "defer": True, "adopt": {"app1-own": "ns1"}}
+    pair = run_job(holder, job("app1", **taking))["state"]["certificate"]
+    checked = run_job(holder, job("app1", check=True, sealed=[""], **taking))
+    assert checked["steps"] == ["take the key app1-own from ns1"]
+    sent = run_job(home, job("ns1", keys=[KEYS[0]], state="sealed", recipient=pair))["sealed"]
+    with pytest.raises(KeyFailure, match="which this host did not ask ns1 for"):
+        run_job(holder, job("app1", sealed=[sent], keys=now))
+    run_job(holder, job("app1", sealed=[sent], **taking))
+    for name in ("app1-own.key", "app1-own.next.key"):
+        assert content(holder, name) == content(home, name) != ""
+    assert run_job(holder, job("app1", keys=now))["steps"] == []
+    assert run_job(home, job("ns1", keys=[], keep=["app1-own"]))["steps"] == []
+    assert run_job(home, job("ns1", keys=[]))["steps"] == ["remove app1-own.key", "remove app1-own.next.key"]
+
+
+def test_a_key_of_which_each_host_has_its_own_is_generated_at_once(home: KeyHost) -> None:
+    local = [{**KEYS[0], "local": True}]
+    assert "make the key app1-own in app1-own.key" in run_job(home, job("ns1", keys=local, defer=True))["steps"]
+
+
 def test_a_key_comes_from_home_to_holder_and_no_process_and_no_result_shows_it(home: KeyHost, holder: KeyHost) -> None:
     done = exchange(home, holder)
     assert done["changed"] and done["steps"] == ["write the key app1-own to app1-own.key"]

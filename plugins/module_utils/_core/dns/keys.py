@@ -19,7 +19,7 @@ Invariants, each with a property test that interrupts after every step:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .keyfile import SLOTS, TsigKey, fingerprint, generation, usable
 
@@ -32,12 +32,16 @@ Arrangement = Mapping[str, TsigKey]
 
 @dataclass(frozen=True)
 class AskedKey:
-    """A key that this host is to hold. ``algorithm`` is for a secret that is yet to be made; an ``external`` one is made by others."""
+    """A key that this host is to hold. ``algorithm`` is for a secret that is yet to be made; an ``external`` one is made by others.
+
+    Of a ``local`` key each host has a secret of its own, by the same name.
+    """
 
     name: str
     algorithm: str
     home: str
     external: bool = False
+    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,20 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """Keys of which no secret is generated and no file removed yet: those of these ``names``, or all of them.
+
+    Another host may be about to give or to take them, since the zone that their home follows has got another primary.
+    """
+
+    everything: bool = False
+    names: Tuple[str, ...] = ()
+
+    def __contains__(self, name: object) -> bool:
+        return self.everything or name in self.names
+
+
+@dataclass(frozen=True)
 class KeyStep:
     """``action`` is guard, pair, sweep, make, write, protect or remove; ``key`` what a file is to hold.
 
@@ -102,11 +120,17 @@ class KeyStep:
 
 @dataclass(frozen=True)
 class StorePlan:
-    """``missing`` are the names of keys that home must give first, by home; ``notes`` are for the user."""
+    """``missing`` are the names of keys that home must give first, by home; ``notes`` are for the user.
+
+    Of keys that are kept as they are, ``generate`` are the names of those that are to be generated here, and ``remove`` those that this
+    host is to hold no more, with what it has of them, as ``summary`` puts it.
+    """
 
     steps: Tuple[KeyStep, ...]
     missing: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
     notes: Tuple[str, ...] = ()
+    generate: Tuple[str, ...] = ()
+    remove: Mapping[str, str] = field(default_factory=dict)
 
 
 def problems(asked: Sequence[AskedKey]) -> List[str]:
@@ -147,17 +171,23 @@ def plan_store(
     store: Store,
     given: Optional[Mapping[str, Arrangement]] = None,
     move: Move = Move(),
+    keep: Keep = Keep(),
 ) -> StorePlan:
     """The steps for this host, none when there is nothing to do.
 
-    ``given`` are arrangements by key: what homes have sent, and at home what others have made.
+    ``given`` are arrangements by key: what homes have sent, and at home what others have made, or what the home before had.
     """
     given = given or {}
-    steps = list(_tidying(host, asked, store))
+    leaving = _leaving(asked, store)
+    steps = list(_tidying(host, asked, store, [name for name in leaving if leaving[name] not in keep]))
+    generate: List[str] = []
     missing: Dict[str, Tuple[str, ...]] = {}
     notes = []
     for key in sorted(asked, key=lambda one: one.name):
         held = arrangement(store, key.name)
+        if key.name in keep and _is_new(host, key, store, given):
+            generate.append(key.name)
+            continue
         wanted = _wanted(host, key, held, store, given, move)
         if wanted is None:
             missing[key.home] = (*missing.get(key.home, ()), key.name)
@@ -169,20 +199,35 @@ def plan_store(
                 f" next generation, which will be {key.algorithm}."
             )
         steps.extend(_rearrange(key.name, store, wanted))
-    return StorePlan(tuple(steps), missing, tuple(notes))
+    kept = {key: summary(arrangement(store, key)) for key in leaving.values() if key in keep}
+    return StorePlan(tuple(steps), missing, tuple(notes), tuple(generate), kept)
 
 
-def _tidying(host: str, asked: Sequence[AskedKey], store: Store) -> Iterable[KeyStep]:
+def _leaving(asked: Sequence[AskedKey], store: Store) -> Dict[str, str]:
+    """The files of keys that this host is to hold no more, with the names of the keys."""
+    managed = {key.name + suffix for key in asked for suffix in SLOTS.values()}
+    files = [name for name, stored in sorted(store.files.items()) if name not in managed and stored.marked]
+    endings = sorted(SLOTS.values(), key=len, reverse=True)
+    return {name: next((name[: -len(ending)] for ending in endings if name.endswith(ending)), name) for name in files}
+
+
+def _is_new(host: str, key: AskedKey, store: Store, given: Mapping[str, Arrangement]) -> bool:
+    """Whether its secret would be generated here, and could be on another host."""
+    if key.home != host or key.external or key.local or key.name in given or arrangement(store, key.name):
+        return False
+    former = store.former.get(key.name)
+    return former is None or not usable(former, key.name)
+
+
+def _tidying(host: str, asked: Sequence[AskedKey], store: Store, unneeded: Sequence[str]) -> Iterable[KeyStep]:
     if not store.private:
         yield KeyStep("guard", ".")
     if any(key.home != host for key in asked) and not store.pair and store.can_seal:
         yield KeyStep("pair", PAIR_FILE)
     for name in store.leftovers:
         yield KeyStep("sweep", name)
-    managed = {key.name + suffix for key in asked for suffix in SLOTS.values()}
-    for name, stored in sorted(store.files.items()):
-        if name not in managed and stored.marked:
-            yield KeyStep("remove", name, before=describe(stored.key))
+    for name in unneeded:
+        yield KeyStep("remove", name, before=describe(store.files[name].key))
 
 
 def _wanted(
@@ -190,7 +235,7 @@ def _wanted(
 ) -> Optional[Arrangement]:
     """The arrangement to come to; None when only home knows."""
     if key.home == host and not key.external:
-        return _at_home(key, held, store, move if key.name in move.names else Move())
+        return _at_home(key, held or given.get(key.name, {}), store, move if key.name in move.names else Move())
     if key.name in given:
         return given[key.name]
     return held if "current" in held else None
@@ -259,6 +304,36 @@ def shown(held: Arrangement) -> Dict[str, Dict[str, str]]:
 def summary(held: Arrangement) -> str:
     """Equal for two hosts if and only if they hold the same generations in the same places."""
     return " ".join(f"{slot}={fingerprint(held[slot])}" for slot in SLOTS if slot in held)
+
+
+def former_homes(state: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Dict[str, List[str]]:
+    """Who can give this host the keys that it would generate, as {host: names}: the home that they had, or else another holder.
+
+    ``state`` is what the module dns_key_store has returned on this host, and ``others`` on the other hosts of this run.
+    """
+    leaving = [(host, one.get("deferred", {}).get("remove", {})) for host, one in others.items()]
+    holding = [(host, one.get("held", {}).get(state["host"], {})) for host, one in others.items()]
+    found: Dict[str, List[str]] = {}
+    for name in state["deferred"]["generate"]:
+        host = next((host for host, held in (*leaving, *holding) if held.get(name)), None)
+        if host is not None:
+            found.setdefault(host, []).append(name)
+    return found
+
+
+def keys_to_keep(state: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], elsewhere: Mapping[str, str]) -> List[str]:
+    """Keys that this host would generate and that others give, and keys that it is to hold no more and whose new home does not have them yet.
+
+    ``elsewhere`` has the homes of keys that this host may have been the home of, by name.
+    """
+    awaited = {name for one in others.values() for name in one.get("deferred", {}).get("generate", ())}
+
+    def arrived(name: str) -> bool:
+        home = others.get(elsewhere.get(name, ""), {})
+        return name not in awaited and (name not in elsewhere or bool(home.get("offers", {}).get(name)))
+
+    given = [name for names in former_homes(state, others).values() for name in names]
+    return [*given, *(name for name in state["deferred"]["remove"] if not arrived(name))]
 
 
 def homes_to_ask(

@@ -71,15 +71,19 @@ def resolve(fleet: Fleet) -> Resolution:
     return Resolution(slices, tuple(model.notes.problems))
 
 
+OF_ONE_HOST = ("dns_update_key", "dns_zones")  # the variables of keys whose secret stays on one host, or has that host's name
+
+
 def resolve_keys(fleet: Fleet) -> Resolution:
-    """Slices ``{keys: [{name, algorithm, file, home}], by_home, secrets}``, where ``home`` makes the secret, for every host of a fleet with zones.
+    """Slices ``{keys: [{name, algorithm, file, home}], by_home, secrets, elsewhere}``, where ``home`` makes the secret, for every host of a fleet with zones.
 
     ``by_home`` are the same keys in lists by their home, and ``secrets`` the names of those whose secrets others have made and
     this host, as their home, needs from the inventory. A host whose list is empty may still hold a key that it is to give up.
+    ``elsewhere`` has, for a DNS server, the homes of keys that are not for it, by name: it may have been the home of some.
     Of the problems only those of zones and keys are here; resolve() has the others.
     """
     model = _model(fleet)
-    slices: Dict[str, Dict[str, Any]] = {host: {"keys": [], "by_home": {}, "secrets": []} for host in fleet.hosts} if model.zones else {}
+    slices: Dict[str, Dict[str, Any]] = {host: {"keys": [], "by_home": {}, "secrets": [], "elsewhere": {}} for host in fleet.hosts} if model.zones else {}
     for key in sorted(model.keys, key=lambda one: one.name):
         for host in key.holders:
             held = key.as_held()
@@ -87,6 +91,9 @@ def resolve_keys(fleet: Fleet) -> Resolution:
             slices[host]["by_home"].setdefault(held["home"], []).append(held)
             if "external" in held and held["home"] == host:
                 slices[host]["secrets"].append(held["name"])
+        for server in _servers(model):
+            if server.name not in key.holders and key.path not in OF_ONE_HOST:
+                slices[server.name]["elsewhere"][key.name] = key.home
     return Resolution(slices, tuple(model.notes.problems))
 
 
