@@ -101,7 +101,7 @@ options:
     default: ""
   defer:
     description:
-      - With O(state=present), leave for another call what can end a key: no secret is generated, and no file of a key that this host is to
+      - With O(state=present), leave for another call what can end a key. Then no secret is generated, and no file of a key that this host is to
         hold no more is removed. RV(state.deferred) says what is left. So a key whose home has changed can be taken from its former home.
     type: bool
     default: false
