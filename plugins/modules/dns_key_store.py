@@ -212,6 +212,7 @@ state:
     held: {ns1: {app1-own: current=6a1f}}
     offers: {}
     missing: {}
+    deferred: {generate: [], remove: {}}
     certificate: "-----BEGIN CERTIFICATE-----..."
     can_seal: true
   contains:
