@@ -28,7 +28,7 @@ from typing import AbstractSet, List, Mapping, Sequence
 from testing import breakdown, history, report
 from testing.choose import Drill, ranked
 from testing.execute import Environments, Executor, other_cores
-from testing.inputs import Tree, inputs
+from testing.inputs import inputs
 from testing.memory import Memory
 from testing.phases import Phase, named, phases
 from testing.schedule import Budget, Schedule

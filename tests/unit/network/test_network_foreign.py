@@ -15,7 +15,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._along import heir
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import (
     Manages,
