@@ -173,8 +173,7 @@ reason:
 
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import MODES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import MODES, BadDefinition
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS

@@ -21,6 +21,7 @@ import dns.rcode
 import dns.rdata
 import dns.update
 import pytest
+from conftest import program
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import Child, judge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
@@ -36,7 +37,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnssec import read_key
-from conftest import program
 
 ZONE = "example.com."
 PARENT = "::1"

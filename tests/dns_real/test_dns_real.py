@@ -26,8 +26,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request
 from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import MANY
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 KINDS = {

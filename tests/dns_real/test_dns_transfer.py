@@ -18,8 +18,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import Dn
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import replace_soa
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import soa_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import history, transfer
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import history, transfer
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import make_key
 
 ZONE = "example.org."

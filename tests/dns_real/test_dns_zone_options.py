@@ -15,15 +15,15 @@ import dns.message
 import dns.query
 import dns.rdatatype
 import pytest
-from asking import failure_of, names, write
 from asking import entry as record
+from asking import failure_of, names, write
 from conftest import program
 from rendered import Rendered, rendered, soon
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import unsigning
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, plan_server, soa_after
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy, needs_new_ds
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy, needs_new_ds
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import replace_soa
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer

@@ -13,7 +13,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan im
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
-
 from fuzz.target import Target, file
 
 ZONE = "example.net."

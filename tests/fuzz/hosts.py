@@ -13,7 +13,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover im
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText, load_json
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.node import block
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.yaml_text import load_yaml
-
 from fuzz.target import Target, text
 
 

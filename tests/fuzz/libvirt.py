@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Dict
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import definition, domain, image, interfaces, macvtap
-
 from fuzz.target import Target, text
 
 MAC = "52:54:00:00:00:01"

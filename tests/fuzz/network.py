@@ -22,7 +22,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Files, Interface, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolv_conf import read_resolv_conf
-
 from fuzz.target import Target, file, text
 
 DESIRED = Desired((Interface("eth0"), Interface("eth1", mac="02:00:00:00:00:01")))

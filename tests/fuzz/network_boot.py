@@ -27,7 +27,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.boot import backends, load
-
 from fuzz.target import Target, file, text
 
 MAC = "02:00:00:00:00:01"

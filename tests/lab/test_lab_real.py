@@ -20,9 +20,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from conftest import CACHE, make_lab, on, processes, traces
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, Images
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
-from conftest import CACHE, make_lab, on, processes, traces
 
 RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
 ETH_P_ALL = 3

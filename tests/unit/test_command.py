@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, CommandResult, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
 

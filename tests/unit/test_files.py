@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import MOST_BYTES, NewFile, SystemFiles
 
 COLLECTION = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ import time
 import tracemalloc
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, FakeRunner, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner

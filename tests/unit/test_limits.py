@@ -10,10 +10,11 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText, Limits, check_size, excerpt, integer, load_json, parse_xml
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.yaml_text import load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText, Limits, check_size, excerpt, integer, load_json, parse_xml
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.yaml_text import load_yaml
 
 SMALL = Limits(size=10_000, depth=8, entries=100)
 VALUES = st.recursive(

@@ -12,11 +12,12 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, render_variables, variable_name
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import LeftOut
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import plain, visible, yaml_text
-from hypothesis import given
-from hypothesis import strategies as st
 
 COLLECTION = Path(__file__).resolve().parents[2]
 BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\0\x1b\x9b\u202e\ufeff\ud800"

@@ -10,9 +10,10 @@ import json
 from typing import Any, Callable, Dict
 
 import pytest
+from test_text import module_arguments
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.ranges import out_of_range
 from ansible_collections.smallfleet.infra.plugins.modules import dns_ds_info, dns_wait, dns_zone_compare, dns_zone_import, dns_zone_move, probe
-from test_text import module_arguments
 
 INFINITE, NO_NUMBER = float("inf"), float("nan")
 SIDES: Dict[str, Any] = {"zone_name": "example.net", "old": {"servers": ["192.0.2.1"]}, "new": {"servers": ["192.0.2.2"]}}

@@ -17,10 +17,11 @@ SCENARIO = Path(__file__).resolve().parents[1]
 PROJECT = SCENARIO.parents[1]
 sys.path[:0] = [str(PROJECT / "collections"), str(SCENARIO.parent / "support")]
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node  # noqa: E402
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import existing_lab  # noqa: E402
 from moving import LABS, Mover, start  # noqa: E402
 from moving import until as until_it_holds  # noqa: E402
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node  # noqa: E402
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import existing_lab  # noqa: E402
 
 MOVER = Mover(SCENARIO, "molecule-network-vm", "bonded", 1, shared=False)
 until = partial(until_it_holds, cut_off=True)

@@ -13,7 +13,6 @@ from .dns_rdata import read_value
 from .dns_wire import WireClient
 from .dnspython import dns
 
-
 FORMATS = ("zone", "dns_zones")
 
 

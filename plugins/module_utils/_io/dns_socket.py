@@ -18,7 +18,6 @@ from .._core.dns import names
 from .._core.dns.plan import Refused
 from .dns import DnsFailure
 
-
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 FAMILIES = tuple(_FAMILIES)
 

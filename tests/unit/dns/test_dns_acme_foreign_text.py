@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Optional, Sequence
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_bundle import BadBundle, read_bundle
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult

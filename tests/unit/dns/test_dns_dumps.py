@@ -12,8 +12,8 @@ import pytest
 from timing import AT_ONCE, Effort
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import LeftOut
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Tuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from served import config
+from served import zone as served_zone
+from test_dns_server_host import apply, bind_host
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.foreign import Foreign, knot_conf, named_conf
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import obstacles, plan_server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access
-from hypothesis import given
-from hypothesis import strategies as st
-
-from served import config
-from served import zone as served_zone
-from test_dns_server_host import apply, bind_host
 
 DEBIAN_OPTIONS = """
 options {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pytest
+from test_text import module_arguments
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
@@ -21,7 +22,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.modules import dns_key_store
-from test_text import module_arguments
 
 KEYS = [{"name": "app1-own", "algorithm": "hmac-sha256", "home": "ns1", "file": None}]
 

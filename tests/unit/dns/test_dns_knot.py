@@ -31,8 +31,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_program import ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.knot_server import KnotDaemon
 

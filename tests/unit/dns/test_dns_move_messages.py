@@ -12,15 +12,16 @@ from typing import Any, Callable, Dict
 
 import pytest
 import yaml
+from test_dns_types import CANONICAL
+from test_text import module_arguments
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.variable_names import renamed
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import Asker
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
 from ansible_collections.smallfleet.infra.plugins.modules import dns_zone_import, dns_zone_move
-from test_dns_types import CANONICAL
-from test_text import module_arguments
 
 MOVE: Dict[str, Any] = {"zone_name": "example.net", "old": {"servers": ["192.0.2.1"]}, "new": {"servers": ["192.0.2.2"]}, "variable_prefix": "move_"}
 PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "move_zone.yml"

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import text_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile

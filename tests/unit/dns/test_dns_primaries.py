@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Iterator, List
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.health import ask, wait_until_healthy
 

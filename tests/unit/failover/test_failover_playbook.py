@@ -11,6 +11,8 @@ from typing import Any, Dict, List
 
 import pytest
 import yaml
+from jinja2 import ChainableUndefined, Environment
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover import switch_over
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import (
     Act,
@@ -19,7 +21,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.st
     Running,
     Side,
 )
-from jinja2 import ChainableUndefined, Environment
 
 PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "switch_over.yml"
 PAIR = Pair("app1", "app2")

@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Iterator, List, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.probe import (
     Sample,
     line,
@@ -21,8 +24,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.pr
     summarise,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._io import http as prober
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def run_of(text: str, interval: float = 1.0) -> List[Sample]:

@@ -10,6 +10,9 @@ from ipaddress import IPv4Interface
 from typing import Any, Dict, Tuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolve import (
     resolve_probe,
     resolve_standby,
@@ -20,8 +23,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model
     Host,
     Resolution,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 DOMAIN = "demo.example.net"
 GOOD: Dict[str, Any] = {

@@ -9,6 +9,9 @@ import threading
 from typing import Optional
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
     ADDRESS,
     CONFIG,
@@ -30,8 +33,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.unbound impor
     ResolverKeeper,
     answers,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FILES = render_files([{"name": "demo.example.net", "addresses": ["192.0.2.53", "2001:db8::53"]}], "demo.example.net")
 NOTHING = Resolver({}, running=False, enabled=False)

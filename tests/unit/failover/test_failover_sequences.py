@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover import switch_over
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.standby import plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import (
@@ -18,8 +21,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.st
     Side,
     Step,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 PAIR = Pair("app1", "app2")
 REST = Side(Running.NO, False)

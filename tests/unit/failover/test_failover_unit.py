@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import Running, Side
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.unit import (
     Node,
@@ -28,8 +31,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import UnitFailed, UnitKeeper
-from hypothesis import given
-from hypothesis import strategies as st
 
 UNIT = "web.service"
 CONTENT = render_unit(UNIT, "/usr/bin/python3 -m http.server", ["/bin/true"])

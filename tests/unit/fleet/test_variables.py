@@ -17,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, PREFIXES, VARIABLES, belongs, names_a_secret
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import machine
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import (
     LabState,
     NodeState,
@@ -18,8 +21,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan im
     plan_present,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import LabNetwork, LabNic, LabNode, LabSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 NETWORKS = (LabNetwork("main", "br-main", 1500, "198.18.0.254/24"), LabNetwork("storage", "br-storage", 9000))
 

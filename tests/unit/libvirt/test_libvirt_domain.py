@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import differences, rendered, revised
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import (
     Disk,

@@ -11,6 +11,9 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import rendered
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Guest
@@ -21,8 +24,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, read_head
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt import host as hosts
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .hypervisor import guest_found
 

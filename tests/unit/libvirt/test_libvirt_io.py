@@ -11,6 +11,7 @@ import stat
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Ceph, Guest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Desired, Step

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain, Interface
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Ceph, Guest, guest_uuid
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import Image
@@ -21,8 +24,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.pla
     plan,
     restart_needed,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from .hypervisor import Hypervisor, guest_found, on_bridge, settle
 

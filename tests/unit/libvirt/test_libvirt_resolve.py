@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import mac_address
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import read_desired, spec
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 FLEET = {
     "fleet_name": "demo",

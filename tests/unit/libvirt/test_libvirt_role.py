@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import yaml
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import spec
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.read import CEPH_KEYS, DISK_KEYS, GUEST_KEYS, INTERFACE_KEYS

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
+from timing import Growth
+
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import CONFIGURATION, BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
@@ -19,7 +21,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.det
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.observe import read_files
-from timing import Growth
 
 DESIRED = Desired((Interface("eth0"),))
 LINK = {"ifname": "eth0", "flags": ["UP"], "mtu": 1500}

@@ -14,6 +14,8 @@ from threading import Thread
 from typing import Any, List, Optional, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
@@ -32,8 +34,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard, Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
-from hypothesis import given
-from hypothesis import strategies as st
 
 TOKEN = "a-token-that-nobody-else-has"
 

@@ -11,9 +11,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..fleet.values import is_domain, shown
+from ._hops import merged, route_key
 from ._interfaces import MTU_IPV6
 from ._read import Place, address, boolean, choice, entry_of, mapping, name, network, number, sequence
-from ._hops import merged, route_key
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Dns, Interface, Route
 
 LARGEST = 4294967295

@@ -17,8 +17,8 @@ from ._relations import check_relations
 from ._routing import read_dns, read_routes
 from ._rules import read_rules
 from .across_hosts import find_conflicts
-from .model import Desired
 from .backends.unsupported import unsupported
+from .model import Desired
 from .slice import as_data
 
 BACKENDS = ("auto", "networkd", "ifupdown", "netplan", "networkmanager")

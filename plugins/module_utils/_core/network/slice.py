@@ -19,7 +19,6 @@ from ._read import Place
 from .link_options import BRIDGE, PORT, STP, VLAN_PROTOCOL
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
-
 Part = TypeVar("Part")
 _PARTS = {"bridge": "bridge", "link_aggregation": "bond", "vlan": "vlan"}
 _WORD = re.compile(r"([A-Za-z0-9_.:][A-Za-z0-9_.:+-]*)?")

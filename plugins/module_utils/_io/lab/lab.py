@@ -25,7 +25,6 @@ from .node import Node, trees_in_use
 from .routes import LabRoutes
 from .runner import LabRunner
 
-
 OverBase = Callable[[str, Sequence[str]], str]
 
 

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
-from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
 from ..link_options import OF_A_BRIDGE
+from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
 from . import networkd
 from .base import HEAD, Lacks, compare, dns_home, floors, oversized, present, routes_of, rules_of
 from .networkd import Networkd, earlier

@@ -18,8 +18,8 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 from ...limits import excerpt
 from ...masking import MASK, is_secret, masked
 from ..backends.base import present
-from ..model import MAIN_TABLE, Desired, Interface, Observed, Rule
 from ..macs import mac_of
+from ..model import MAIN_TABLE, Desired, Interface, Observed, Rule
 
 CARDS = ("", "veth")
 """The kernel's kinds of what is a card, or stands for one in a container."""

@@ -10,8 +10,8 @@ from typing import Dict, Mapping, Optional
 
 from ..model import Files
 from . import interfaces5, keyfiles, netplan, networkd, others, udev, undescribed
-from .findings import Boot, Findings
 from .drift import drifted
+from .findings import Boot, Findings
 from .rewriters import Writers, rewritten
 
 
