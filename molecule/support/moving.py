@@ -46,7 +46,7 @@ UNITS_LEFT = (
 )
 
 
-def start(*argv: str) -> "subprocess.Popen[str]":
+def start(*argv: str) -> subprocess.Popen[str]:
     settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     return subprocess.Popen(
         argv,
@@ -60,7 +60,7 @@ def start(*argv: str) -> "subprocess.Popen[str]":
     )
 
 
-def ended(running: "subprocess.Popen[str]", seconds: float = 300) -> Tuple[int, str]:
+def ended(running: subprocess.Popen[str], seconds: float = 300) -> Tuple[int, str]:
     """The exit status, and all that was said on one line."""
     said, _nothing = running.communicate(timeout=seconds)
     return running.returncode, " ".join(said.split())
@@ -86,7 +86,7 @@ def _holds(condition: Callable[[], Any]) -> bool:
         return False
 
 
-def kill(running: "subprocess.Popen[str]") -> None:
+def kill(running: subprocess.Popen[str]) -> None:
     """Kill a command with all that it started, in whatever session that may be."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -73,7 +73,7 @@ class Serving:
 
     port: int
     folder: Path
-    process: "subprocess.Popen[bytes]"
+    process: subprocess.Popen[bytes]
     address: str = "127.0.0.1"
 
     def options(self, **more: Any) -> Dict[str, Any]:

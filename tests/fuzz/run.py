@@ -34,7 +34,7 @@ from typing import Any, Dict, List, Optional, Set
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
-from testing.phases import fuzz_targets  # noqa: E402  pylint: disable=wrong-import-position
+from testing.phases import fuzz_targets  # pylint: disable=wrong-import-position
 
 SUBJECTS = Path(__file__).resolve().parent
 OUTPUT = ROOT / "build" / "fuzz"

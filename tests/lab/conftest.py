@@ -14,15 +14,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address  # noqa: E402
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import (  # noqa: E402
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import (
     LabNetwork,
     LabNic,
     LabNode,
     LabSpec,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import cgroups, processes  # noqa: E402
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import system_lab  # noqa: E402
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import cgroups, processes
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import system_lab
 
 CACHE = "/var/cache/smallfleet"
 LOCKS = Path("/run/systemd/nspawn/locks")

@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from testing import history  # noqa: E402  pylint: disable=wrong-import-position
-from testing.inputs import Tree  # noqa: E402  pylint: disable=wrong-import-position
+from testing import history  # pylint: disable=wrong-import-position
+from testing.inputs import Tree  # pylint: disable=wrong-import-position
 
 
 @pytest.fixture(name="here", scope="session")

@@ -48,7 +48,7 @@ TARGETS: Dict[str, Target] = {
 '''
 
 
-def run(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     module = tmp_path / "planted.py"
     module.write_text(PLANTED + (SHORT if "slow" in arguments else ""), encoding="utf-8")
     argv = [sys.executable, str(RUN), "--module", str(module), *arguments]

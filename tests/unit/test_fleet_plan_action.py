@@ -61,7 +61,7 @@ def hosts(**numbers: Any) -> Dict[str, Dict[str, Any]]:
 
 def run(
     folder: Path, members: Mapping[str, Any], common: Mapping[str, Any], *options: str, playbook: str = ""
-) -> "subprocess.CompletedProcess[str]":
+) -> subprocess.CompletedProcess[str]:
     if ANSIBLE_PLAYBOOK is None:
         pytest.skip("ansible-playbook is not installed")
     inventory = {"all": {"vars": {**common, "marker": str(folder / "written.json")}, "hosts": dict(members)}}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -24,7 +24,7 @@ KINDS = {"dict": dict, "list": list}
 ELEMENTS = {"dict": dict, "list": list, "str": str, "int": int}
 
 
-@lru_cache(maxsize=None)
+@cache
 def documented(name: str, what: str) -> Dict[str, Any]:
     """DOCUMENTATION or RETURN of a module."""
     (text,) = [

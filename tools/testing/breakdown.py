@@ -58,7 +58,7 @@ class Sampler:
         self._processors = os.cpu_count() or 1
         self._space = _space(os.getpid())
 
-    def __enter__(self) -> "Sampler":
+    def __enter__(self) -> Sampler:
         self._thread.start()
         return self
 

@@ -150,7 +150,7 @@ class Executor:
         return position + len(more)
 
 
-def _end(running: "subprocess.Popen[bytes]") -> None:
+def _end(running: subprocess.Popen[bytes]) -> None:
     """Interrupt a process group, as Ctrl-C does, so that tests take their labs away; kill what is left of it."""
     for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         try:

@@ -19,7 +19,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import Mover, ansible  # noqa: E402
+from moving import Mover, ansible
 
 HOSTS = {"mover": Mover(SCENARIO, "molecule-network", "mover", 1), "leaser": Mover(SCENARIO, "molecule-network", "leaser", 3)}
 

@@ -22,7 +22,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import ADDRESSES, OPEN_CHANGE, UNITS_LEFT, Loss, Mover, Stream, addresses_in, ansible, ended, kill, start, until  # noqa: E402
+from moving import ADDRESSES, OPEN_CHANGE, UNITS_LEFT, Loss, Mover, Stream, addresses_in, ansible, ended, kill, start, until
 
 MOVES = int(os.environ.get("SMALLFLEET_MOVES", "1"))
 MOVER = Mover(SCENARIO, "molecule-network", "mover", 1)

@@ -19,7 +19,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import ADDRESSES, OPEN_CHANGE, Mover, addresses_in, ansible, start, until  # noqa: E402
+from moving import ADDRESSES, OPEN_CHANGE, Mover, addresses_in, ansible, start, until
 
 LEASER = Mover(SCENARIO, "molecule-network", "leaser", 3)
 OWN = {

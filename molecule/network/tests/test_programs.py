@@ -18,8 +18,8 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import Mover, ansible  # noqa: E402
-from programs import Programs  # noqa: E402
+from moving import Mover, ansible
+from programs import Programs
 
 MOVER = Mover(SCENARIO, "molecule-network", "mover", 1)
 ON_BRIDGE, ON_CARD = MOVER.on_bridge(), MOVER.on_card()

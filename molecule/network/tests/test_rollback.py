@@ -15,7 +15,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import OPEN_CHANGE, Mover, ansible, kill, start, until  # noqa: E402
+from moving import OPEN_CHANGE, Mover, ansible, kill, start, until
 
 MOVER = Mover(SCENARIO, "molecule-network", "mover", 1)
 ON_BRIDGE = MOVER.on_bridge()

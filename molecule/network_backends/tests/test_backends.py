@@ -25,7 +25,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import Loss, Mover, Stream, ansible, until  # noqa: E402
+from moving import Loss, Mover, Stream, ansible, until
 
 MOVES = int(os.environ.get("SMALLFLEET_MOVES", "1"))
 BESIDE = "SMALLFLEET_MOVES" in os.environ

@@ -20,8 +20,8 @@ from typing import Any, Dict, List, Mapping, Tuple
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
-from moving import ended, kill, start  # noqa: E402
-from test_backends import MOVERS, ansible, at_once, connected, files, until  # noqa: E402
+from moving import ended, kill, start
+from test_backends import MOVERS, ansible, at_once, connected, files, until
 
 KILLS = int(os.environ.get("SMALLFLEET_KILLS", "1"))
 SEED = int(os.environ.get("SMALLFLEET_SEED", str(time.time_ns() % 1_000_000)))

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
-from moving import ansible  # noqa: E402
-from programs import Programs  # noqa: E402
-from test_backends import as_before, at_once  # noqa: E402
+from moving import ansible
+from programs import Programs
+from test_backends import as_before, at_once
 
 testinfra_hosts = ["ansible://peer"]
 pytestmark = pytest.mark.alone

@@ -17,11 +17,11 @@ SCENARIO = Path(__file__).resolve().parents[1]
 PROJECT = SCENARIO.parents[1]
 sys.path[:0] = [str(PROJECT / "collections"), str(SCENARIO.parent / "support")]
 
-from moving import LABS, Mover, start  # noqa: E402
-from moving import until as until_it_holds  # noqa: E402
+from moving import LABS, Mover, start
+from moving import until as until_it_holds
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node  # noqa: E402
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import existing_lab  # noqa: E402
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import existing_lab
 
 MOVER = Mover(SCENARIO, "molecule-network-vm", "bonded", 1, shared=False)
 until = partial(until_it_holds, cut_off=True)
@@ -61,7 +61,7 @@ STATES = {
 """Interface -> what it is a port of, and its addresses."""
 
 
-def change(desired: Dict[str, Any], **options: Any) -> "subprocess.Popen[str]":
+def change(desired: Dict[str, Any], **options: Any) -> subprocess.Popen[str]:
     """A change that has been started."""
     given = {"checks": {"hosts": {"peer": [f"198.18.0.{MOVER.peer_number}"]}}, "rollback_timeout": 90, **options}
     return start(*MOVER.change(desired, **given))

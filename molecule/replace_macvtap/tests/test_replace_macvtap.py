@@ -20,7 +20,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "support"))
-from moving import CLIENT, PROJECT, Mover, ansible, kill, start, until  # noqa: E402
+from moving import CLIENT, PROJECT, Mover, ansible, kill, start, until
 
 HOST = Mover(SCENARIO, "molecule-replace-macvtap", "vmhost", 1)
 GUESTS = {"still": ("198.18.0.101", "2001:db8:0:1::101"), "nimble": ("198.18.0.102", "2001:db8:0:1::102")}

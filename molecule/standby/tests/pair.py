@@ -35,7 +35,7 @@ class Pair:
         said = [one.communicate()[0] for one in running]
         return [(one.returncode, " ".join(text.split())) for one, text in zip(running, said)]
 
-    def _start(self, *command: str) -> "subprocess.Popen[str]":
+    def _start(self, *command: str) -> subprocess.Popen[str]:
         program = "ansible-playbook" if command[0].endswith(".yml") else "ansible"
         full = [program, "-i", self._inventory, *command]
         settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "3"}

@@ -16,7 +16,7 @@ import pytest
 
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCENARIO.parent / "standby" / "tests"))
-from pair import SWITCH, Pair, runs  # noqa: E402
+from pair import SWITCH, Pair, runs
 
 PAIR = Pair(SCENARIO, "molecule-drills", "drills.example.net")
 

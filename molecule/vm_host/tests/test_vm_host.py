@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import time
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -26,7 +26,7 @@ IMAGES = "/var/lib/libvirt/images"
 ASK = "import socket, sys; print(socket.create_connection((sys.argv[1], 79), timeout=3).makefile().read())"
 
 
-def start(*argv: str) -> "subprocess.Popen[str]":
+def start(*argv: str) -> subprocess.Popen[str]:
     settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     settings["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
     return subprocess.Popen(
@@ -81,7 +81,7 @@ def guest(name: str, **changed: Any) -> Dict[str, Any]:
     return {"name": name, **GUESTS[name], "interfaces": [{"bridge": "br0", "mac": mac(name)}], **changed}
 
 
-@lru_cache(maxsize=None)
+@cache
 def mac(name: str) -> str:
     return on("hypervisor", f"virsh domiflist {name} | awk '/bridge/ {{print $5}}'").strip()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from .._core.dns import names, values
@@ -144,7 +144,7 @@ def _mistaken(text: str, form: str) -> str:
     return next((what for form_of, what in _MISTAKEN if form_of.match(head)), "")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _as_written() -> Any:
     """A loader that leaves every scalar but null as it is written, and refuses a key that is there twice.
 

@@ -108,13 +108,13 @@ class _Idna:
     def encode(self, label: str) -> bytes:
         """A label as it is on the wire. Raises DNSException or ValueError."""
         if not _DEVIATIONS.isdisjoint(label):
-            raise ValueError(f"{ascii(label)} differs between IDNA 2003 and 2008; write its xn-- form")
+            raise ValueError(f"{label!a} differs between IDNA 2003 and 2008; write its xn-- form")
         try:
             return bytes(dns.name.IDNA_2003_Practical.encode(label))
         except dns.name.LabelTooLong:  # what the library says of every label that it cannot encode
             if label.isascii():
                 raise
-            raise ValueError(f"{ascii(label)} is too long or has characters that no internationalised name can have") from None
+            raise ValueError(f"{label!a} is too long or has characters that no internationalised name can have") from None
 
 
 _IDNA: Any = _Idna()

@@ -46,7 +46,7 @@ OWN_BYTES = bytes.fromhex(OWN.replace(":", ""))
     ],
 )
 def test_an_answer_is_of_the_card_that_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, ip: str, said: List["tuple[str, str]"], answered: bool
+    monkeypatch: pytest.MonkeyPatch, ip: str, said: List[tuple[str, str]], answered: bool
 ) -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     monkeypatch.setattr(asking, "listen", lambda name: {"br0": here}[name])

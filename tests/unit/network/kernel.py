@@ -310,7 +310,7 @@ class Kernel:
             self.addresses[name] = [*four, address, *six]
 
     @staticmethod
-    def _primary(four: Sequence[Address], address: Address) -> "Address | None":
+    def _primary(four: Sequence[Address], address: Address) -> Address | None:
         """The address of the same network that stands before this one."""
         network = address.network
         for one in four:

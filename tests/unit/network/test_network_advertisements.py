@@ -40,7 +40,7 @@ BY_ROUTER = Family(True, autoconf=True)
         (BY_ROUTER, "2", []),
     ],
 )
-def test_only_an_interface_with_addresses_from_routers_listens_to_them(wish: Family, now: str, change: "list[Heeding]") -> None:
+def test_only_an_interface_with_addresses_from_routers_listens_to_them(wish: Family, now: str, change: list[Heeding]) -> None:
     desired = Desired((Interface("eth0", ipv6=wish),))
     assert list(heedings(desired, {"default": "1", "eth0": now, "eth9": "1"}, True, {})) == change
 

@@ -68,7 +68,7 @@ MADE = {
         ({"10-netplan-eth0.network": "[Match]\nName=eth7\n"}, ["no file"]),
     ],
 )
-def test_what_netplan_made_is_compared_with_the_inventory(more: Dict[str, str], named: "list[str]") -> None:
+def test_what_netplan_made_is_compared_with_the_inventory(more: Dict[str, str], named: list[str]) -> None:
     found = differences(DESIRED, {**MADE, **more})
     assert len(found) == len(named) and all(text in one for text, one in zip(named, found)), found
 

@@ -124,7 +124,7 @@ def test_an_mtu_by_lease_or_of_what_stands_below_is_none_of_the_kernel_alone() -
         ("bridge", ("bridge_ports", "port-priority", ""), ""),
     ],
 )
-def test_options_have_many_names(kind: str, names: "tuple[str, ...]", option: str) -> None:
+def test_options_have_many_names(kind: str, names: tuple[str, ...], option: str) -> None:
     assert {kernel_name(kind, name) for name in names} == {option}
 
 

@@ -73,7 +73,7 @@ def test_what_programs_have_added_is_there_after_every_change_and_after_every_ro
     home = next(name for name, have in observed.addresses.items() if HOME4 in have)
     kernel = Kernel(observed, promote)
     for vip in vips:
-        kernel.addresses[home].append(vip) if vip.family == 6 else kernel._insert(home, vip)  # noqa: SLF001
+        kernel.addresses[home].append(vip) if vip.family == 6 else kernel._insert(home, vip)
     kernel.routes += [replace(route, interface=home) for route in routes]
     before = kernel.observed()
     observed = marked(before, desired, BOOT)

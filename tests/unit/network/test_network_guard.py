@@ -359,7 +359,7 @@ def laid_out(folder: Path, boot: Sequence[FileChange], undo: str = "", **more: A
     return change
 
 
-def script(change: Change, name: str, *words: str) -> "tuple[int, str]":
+def script(change: Change, name: str, *words: str) -> tuple[int, str]:
     done = run(["sh", f"{change.folder}/{name}", *words], text=True, capture_output=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

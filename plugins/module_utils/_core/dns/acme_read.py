@@ -228,7 +228,7 @@ def _follow(name: str, zones: Zones) -> str:
 
 
 def _base(name: str) -> str:
-    return name[2:] if name.startswith("*.") else name
+    return name.removeprefix("*.")
 
 
 def read_zones(fleet: Fleet) -> Zones:

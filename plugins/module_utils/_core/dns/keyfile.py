@@ -129,7 +129,7 @@ def fingerprint(key: TsigKey) -> str:
 
 def generation_files(file: str) -> Dict[str, str]:
     """Where the generations of a key are, the one to sign with first; ``file`` is that one's."""
-    base = file[: -len(SUFFIX)] if file.endswith(SUFFIX) else file
+    base = file.removesuffix(SUFFIX)
     return {slot: base + suffix for slot, suffix in SLOTS.items()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence
 
@@ -162,7 +162,7 @@ def find_faults(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
             note_faults(host, name, _FIELDS[name], value, notes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def meant_variable(name: str) -> str:
     """The variable of which the name is probably a misspelling; empty if it is a variable, or nothing like any."""
     if name in VARIABLES:

@@ -86,7 +86,7 @@ def _sequence(value: Any, place: Place) -> List[Any]:
     return list(value)
 
 
-def matching(value: Any, form: "re.Pattern[str]", what: str, example: str, place: Place) -> str:
+def matching(value: Any, form: re.Pattern[str], what: str, example: str, place: Place) -> str:
     """The text if it is of the form, else an empty one."""
     if isinstance(value, str) and form.fullmatch(value):
         return value

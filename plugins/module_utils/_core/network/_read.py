@@ -31,7 +31,7 @@ class Place:
     path: str
     notes: Notes
 
-    def __truediv__(self, key: Union[str, int]) -> "Place":
+    def __truediv__(self, key: Union[str, int]) -> Place:
         path = f"{self.path}[{key}]" if isinstance(key, int) else f"{self.path}.{key}"
         return Place(self.host, path, self.notes)
 

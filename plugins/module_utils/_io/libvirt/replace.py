@@ -22,7 +22,7 @@ from .mover import FAILURES, Batch, Mover, Outcome, Wanted, summary
 class Network(Protocol):
     """The change of the host's own network."""
 
-    def prospect(self, gone: Sequence[str], beside: Sequence[Beside]) -> "Prospect":
+    def prospect(self, gone: Sequence[str], beside: Sequence[Beside]) -> Prospect:
         """What would be done once these macvtaps are gone and these bridges are there."""
         ...  # pylint: disable=unnecessary-ellipsis
 

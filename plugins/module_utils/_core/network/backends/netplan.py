@@ -287,7 +287,7 @@ def _item(bare: str, indent: int, skip: int) -> bool:
     return bare.startswith("- ") and indent == skip
 
 
-def _clever(keys: List[str], match: "re.Match[str]", names: Set[str], number: int) -> List[str]:
+def _clever(keys: List[str], match: re.Match[str], names: Set[str], number: int) -> List[str]:
     """What this reader of YAML does not follow, or what is about our interfaces under another name."""
     rest = match["rest"].strip()
     if keys[:1] == ["network"] and len(keys) < 3 and rest.startswith("{") and rest != "{}":

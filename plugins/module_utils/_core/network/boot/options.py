@@ -146,7 +146,7 @@ def kernel_name(kind: str, name: str) -> str:
     short = re.sub(r"[^a-z0-9]", "", name.lower())
     for removed in (kind, "bridge"):
         short = short[len(removed) :] if short.startswith(removed) and short != removed else short
-    short = short[: -len("sec")] if short.endswith("sec") else short
+    short = short.removesuffix("sec")
     if short in _NAMES.get(kind, {}):
         return _NAMES[kind][short]
     return next((option for option in known if option.replace("_", "") == short), "")
