@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from asking import BARE, entry, failure_of, prune, write
@@ -24,11 +24,10 @@ DIGEST = "12345 13 2 abababababababababababababababababababababababababababababa
 
 
 @pytest.fixture(autouse=True)
-def bare(server: Any) -> Iterator[None]:
+def bare(server: Any) -> None:
     """Each test begins with a parent and a child that know nothing of each other."""
     prune(server.client(), *BARE, entry("keep", "A", "192.0.2.1"), zone=PARENT)
     prune(server.client(), *BARE, zone=CHILD)
-    yield
 
 
 def parent(server: Any, name: str, kind: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import pytest
 from asking import BARE, WHOLE, entry, failure_of, held, prune, raw, write
@@ -19,10 +19,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole imp
 
 
 @pytest.fixture(autouse=True)
-def bare(server: Any) -> Iterator[None]:
+def bare(server: Any) -> None:
     """Each test begins with a zone of one nameserver and its address."""
     prune(server.client(), *BARE)
-    yield
 
 
 def keys(server: Any) -> set[str]:

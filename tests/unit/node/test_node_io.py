@@ -142,7 +142,7 @@ def test_a_step_that_fails_says_so() -> None:
     node = node_io.Node(FakeRunner(), FakeFiles())
     with pytest.raises(CommandFailed):
         node.apply(Step("restart", TIME_UNIT))
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         node.apply(Step("sysctl", "kernel.no_such_setting", "1"))
 
 
