@@ -138,7 +138,7 @@ def test_a_key_for_an_escaped_name_may_change_that_name_only(kind: str, tmp_path
             assert write(client, record(printer, "SRV", "0 0 631 app1")).steps
             assert values(made, f"{printer}.{ZONE}", "SRV") == ["0 0 631 app1.example.net."]
             for other in ("my._ipp._tcp", r"My\032Printer._ipp._tcp", r"a\.b"):
-                assert failure_of(lambda: write(client, record(other, "SRV", "0 0 631 app1"))).reason == "refused"
+                assert failure_of(lambda other=other: write(client, record(other, "SRV", "0 0 631 app1"))).reason == "refused"
 
 
 POLICIES: Dict[str, Any] = {

@@ -100,7 +100,7 @@ def test_a_change_whose_controller_is_killed_ends_in_the_old_network_or_the_new_
         chance = random.Random(SEED + number)
         drawn = {backend: (chance.uniform(0.5, LONGEST), chance.random() < 0.4) for backend in MOVERS}
 
-        def attempt(backend: str, mover: Any) -> str:
+        def attempt(backend: str, mover: Any, drawn: Dict[str, Tuple[float, bool]] = drawn) -> str:
             moment, second = drawn[backend]
             before = next(side for side, network in known[backend].items() if files(backend) == network[1])
             desired = mover.on_card() if before else mover.on_bridge()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .._core.dns.lone_ds import companions, objections
@@ -91,7 +92,7 @@ def converge(client: DnsClient, request: Request, check: bool = False) -> Result
                 continue
             failure.done = texts_of(_still_shown(client, request.zone, done))
             raise
-        after = patiently(lambda: _read_back(client, request, remaining, before, done))
+        after = patiently(partial(_read_back, client, request, remaining, before, done))
         notes = tuple(kept + changed_since(remaining, after))
         return Result(texts_of(done), first, after, notes, NOERROR, sent)
     raise AssertionError("the last attempt returns or raises")

@@ -87,7 +87,7 @@ class Asker:
             raise DnsFailure("not_auth", f"{what}, or does not answer this host: {failure}", failure.rcode) from None
         if not held:
             raise DnsFailure("not_auth", f"{what}.")
-        keys, ttl, answer = self.records(server, zone, "DNSKEY")
+        keys, _ttl, answer = self.records(server, zone, "DNSKEY")
         now = self.now()
         signers = [
             int(one.key_tag)

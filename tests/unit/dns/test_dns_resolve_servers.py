@@ -43,7 +43,7 @@ def test_a_secondary_never_has_the_key_that_may_change_everything() -> None:
     assert held(dns_zones=zone(secondaries=["ns2"])) == {
         "ns1": {"demo-update": "ns1", "demo-transfer-ns1": "ns1"},
         "ns2": {"demo-transfer-ns1": "ns1"},
-        **dict.fromkeys(("ns3", "app1", "bare"), {}),
+        **{name: {} for name in ("ns3", "app1", "bare")},
     }
 
 

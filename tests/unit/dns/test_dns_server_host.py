@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, ClassVar, Dict, List, Optional, Sequence
 
 import pytest
 from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa, zone
@@ -263,7 +263,7 @@ def test_a_server_that_does_not_take_its_configuration_is_told_again_next_time()
 class Stopping(FakeFiles):
     """Shows every state that the files are in while they are replaced."""
 
-    states: List[Dict[str, str]] = []
+    states: ClassVar[List[Dict[str, str]]] = []
 
     def write_all(self, files: Sequence[NewFile]) -> None:
         for one in files:

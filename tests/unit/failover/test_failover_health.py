@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Iterator, List
+from typing import ClassVar, Iterator, List
 
 import pytest
 
@@ -17,7 +17,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.health import
 
 
 class Handler(BaseHTTPRequestHandler):
-    answers: List[int] = []
+    answers: ClassVar[List[int]] = []
 
     def do_GET(self) -> None:
         self.send_response(self.answers.pop(0) if self.answers else 200)

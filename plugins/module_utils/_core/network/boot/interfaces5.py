@@ -207,13 +207,13 @@ def _targets(words: List[str]) -> List[str]:
     if not {"route", "ro", "r"} & set(words):
         return []
     found: List[str] = []
-    for index, word in enumerate(words):
+    for index, text in enumerate(words):
         mask = words[index + 2] if words[index + 1 : index + 2] == ["netmask"] and len(words) > index + 2 else ""
         before = words[index - 1] if index else ""
         if before in ("via", "gw", "src", "netmask", "from"):
             continue
-        if word == "default" or ip_of(word):
-            found.append(f"{word}/{mask}" if mask else word)
+        if text == "default" or ip_of(text):
+            found.append(f"{text}/{mask}" if mask else text)
     return found
 
 

@@ -235,7 +235,7 @@ def _lost_routes(profile: Profile, boot: Boot) -> Dict[Tuple[str, str], str]:
         if match is not None and match[1] in ("route", "routes") and not match[2]:
             keys.append((section, key))
             routes.append(_written(profile[section, key], profile.get((section, f"{key}_options"), "")))
-    for (section, key), one, lacking in zip(keys, routes, compare(routes, boot.desired.routes)):
+    for (section, key), _route, lacking in zip(keys, routes, compare(routes, boot.desired.routes)):
         options = profile.get((section, f"{key}_options"), "")
         kept = [text for text in _options(options) if lacking is None or _ROUTE.get(text.partition("=")[0], text.partition("=")[0]) in lacking]
         found[section, key] = profile[section, key] if lacking is None or "metric" in lacking else ""

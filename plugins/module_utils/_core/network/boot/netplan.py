@@ -255,7 +255,7 @@ def _lost(key: str, value: Any, name: str, boot: Boot) -> Iterator[str]:
             plain = isinstance(text, str)
             if option != "mode" and not (plain and kept(boot, name, kind_of(name, boot), str(option), text)):
                 yield setting(f"parameters.{option}", text if plain else _short(text), ": ")
-    elif isinstance(value, dict) and key not in ("auth",):
+    elif isinstance(value, dict) and key != "auth":
         for inner, text in value.items():
             yield setting(f"{key}.{inner}", text if isinstance(text, str) else _short(text), ": ")
     else:
@@ -265,7 +265,7 @@ def _lost(key: str, value: Any, name: str, boot: Boot) -> Iterator[str]:
 def _lost_routes(entries: List[Any], desired: Desired) -> Iterator[str]:
     bodies = [{str(key): str(text) for key, text in entry.items()} if isinstance(entry, dict) else {} for entry in entries]
     routes = [Written(body.get("to", ""), {_ROUTE.get(key, key): text for key, text in body.items() if key != "to"}) for body in bodies]
-    for body, one, lacking in zip(bodies, routes, compare(routes, desired.routes)):
+    for body, _route, lacking in zip(bodies, routes, compare(routes, desired.routes)):
         target = body.get("to", "")
         if not target or lacking is None:
             words = [f"{key} {text}" for key, text in body.items() if key in ("via", "metric", "table")]
