@@ -64,7 +64,7 @@ def _collect_host(hostvars: HostVariables, host: str) -> Tuple[Dict[str, Any], L
             continue
         try:
             value = plain(rendered[name])
-        except Exception as error:  # pylint: disable=broad-except  # templates of users may raise anything
+        except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except  # templates of users may raise anything
             wrong.append(_unrendered(host, name, str(error)))
             continue
         left = _left_unrendered(raw[name], value)
