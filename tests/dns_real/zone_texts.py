@@ -55,7 +55,7 @@ def zone_text(seed: int) -> str:
         lines.append(_line_of(random))
     if random.random() < 0.15:
         lines.insert(random.randrange(2, len(lines)), random.choice(MISTAKES))
-    ends = ("\n", "\n\n \n; end", "" if lines[-1][:1] not in "$" else "\n")  # BIND refuses a directive at the very end
+    ends = ("\n", "\n\n \n; end", "" if lines[-1][:1] not in ("", "$") else "\n")  # BIND refuses a directive at the very end
     text = "\n".join(lines) + random.choice(ends)
     return text.replace("\n", "\r\n") if random.random() < 0.3 else text
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # SPDX-FileCopyrightText: The smallfleet.infra contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -28,6 +27,7 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set
@@ -107,7 +107,7 @@ def measure(target: Any, data: bytes, limit: float) -> Outcome:
         pass
     except TooSlow:
         outcome.failure = outcome.place = f"no end after {limit:g} s"
-    except BaseException as error:  # pylint: disable=broad-exception-caught
+    except BaseException as error:  # noqa: BLE001  # pylint: disable=broad-exception-caught
         last = traceback.extract_tb(error.__traceback__)[-1]
         outcome.place = f"{type(error).__name__} at {os.path.basename(last.filename)}:{last.lineno}"
         outcome.failure = f"{outcome.place}: {ascii(str(error))[:200]}"
@@ -137,10 +137,8 @@ def interrupt(_signal: int, _frame: object) -> None:
 def repeat(target: Any, data: bytes) -> Outcome:
     """One input without the fuzzer; what is slow or large is a failure."""
     signal.signal(signal.SIGVTALRM, interrupt)
-    try:
+    with suppress(Exception):
         target.read(b"")  # what is imported and compiled at the first call costs the input nothing
-    except Exception:  # pylint: disable=broad-exception-caught
-        pass
     limit_memory(4 * MEGABYTES)
     outcome = measure(target, data, 2 * SECONDS)
     if not outcome.failure and outcome.seconds > SECONDS:
@@ -191,7 +189,7 @@ def keep(name: str, data: bytes) -> str:
 
 def work(module: Path, name: str, seconds: float, seed: int, report: Path, corpus: str) -> None:
     """Fuzz until the time is over; does not return."""
-    import atheris  # pylint: disable=import-outside-toplevel,import-error
+    import atheris  # noqa: PLC0415  # pylint: disable=import-outside-toplevel,import-error  # not everywhere is there one
 
     with atheris.instrument_imports(include=[PACKAGE, imported(module)]):
         target = load(module, name)
@@ -241,7 +239,7 @@ def fuzz(module: Path, name: str, seconds: float, seed: int) -> Result:
 def confirm(module: Path, name: str, path: str) -> Outcome:
     """The outcome of an input in a fresh process."""
     argv = [sys.executable, __file__, "--repeat", path, "--module", str(module), "--json", name]
-    child = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=120)
+    child = subprocess.run(argv, capture_output=True, check=False, timeout=120)
     if child.returncode not in (0, 1):
         return Outcome(f"the process ended with {child.returncode}: {child.stderr.decode(errors='replace')[-500:]}")
     return Outcome(**json.loads(child.stdout))

@@ -229,7 +229,7 @@ def test_a_second_run_in_the_same_checkout_is_refused() -> None:
     """Whether the first is this test's, or the one that this test is part of."""
     script = Path(__file__).resolve().parents[2] / "tools/test.py"
     with turn(script.parents[1] / "build" / "test.lock", time.monotonic(), threading.Event(), lambda: None):
-        second = subprocess.run([sys.executable, script, "lint"], check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        second = subprocess.run([sys.executable, script, "lint"], check=False, capture_output=True, text=True)
     assert second.returncode == 2 and not second.stdout
     assert second.stderr.startswith("Another run of the tests uses this checkout")
 

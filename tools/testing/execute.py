@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
@@ -125,10 +126,8 @@ class Executor:
                 cwd=self.root, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=kept,
             )
         while True:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 running.wait(PAUSE)
-            except subprocess.TimeoutExpired:
-                pass
             position = self._show(log, position)
             if running.returncode is not None:
                 return running.returncode == 0

@@ -146,7 +146,7 @@ def load(host, ns1, ns2):
         for node in (host, ns2):
             assert node.run("systemctl stop load").rc == 0
             assert node.file("/run/load").content_string.count("ok") > 20
-        log = "journalctl --no-pager -u named --since=@%s | grep -Ei 'denied|refused|bad ?key|verify failure|tsig error|notauth|failed while' || true" % begin
+        log = f"journalctl --no-pager -u named --since=@{begin} | grep -Ei 'denied|refused|bad ?key|verify failure|tsig error|notauth|failed while' || true"
         failed = [node.run("grep -v ok /run/load").stdout for node in (host, ns2)]
         return "".join([*failed, ns1.check_output(log), ns2.check_output(log)])
 

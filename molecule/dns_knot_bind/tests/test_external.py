@@ -119,7 +119,8 @@ def test_a_zone_is_exported_to_the_controller_as_bind_reads_it(app1, tmp_path: P
     assert status == 0 and "changed=1" in said, said
     text = target.read_text()
     assert oct(target.stat().st_mode & 0o777) == "0o644" and "RRSIG" not in text
-    app1.check_output("cat > /tmp/exported.zone <<'END'\n%s\nEND" % text.replace("%", "%%"))
+    escaped = text.replace("%", "%%")
+    app1.check_output(f"cat > /tmp/exported.zone <<'END'\n{escaped}\nEND")
     assert "loaded serial" in app1.check_output("named-checkzone pair.example.net /tmp/exported.zone")
     status, said = playbook("export_zone", *options)
     assert status == 0 and re.search(r"ns1 : ok=\d+ changed=0", said), said

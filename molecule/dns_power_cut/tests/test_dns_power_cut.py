@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import testinfra
 
 SCENARIO = Path(__file__).resolve().parents[1]
 LAB = "molecule-power-cut"
@@ -76,8 +77,6 @@ def serial(host, zone: str, server: str) -> int:
 @pytest.fixture(scope="module")
 def cut(request):
     """Both primaries have lost their power in the middle of it, and are back."""
-    import testinfra
-
     host = testinfra.get_host("ansible://ns3", ansible_inventory=request.config.option.ansible_inventory)
     script = (SCENARIO / "tests/stream.py").read_text(encoding="utf-8")
     host.run_expect([0], f"cat > /run/stream.py <<'END'\n{script}\nEND")

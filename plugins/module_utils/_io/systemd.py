@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from typing import Dict, Sequence
 
 from .._core.failover.resolver import NSSWITCH, RESOLV_CONF
@@ -130,10 +131,8 @@ class UnitKeeper:
         log = self._systemd.log(self._unit)
         if armed:
             self._files.remove(marker_path(self._unit))
-            try:
+            with suppress(CommandFailed):
                 self._systemd.stop(self._unit)
-            except CommandFailed:
-                pass
         state = ", ".join(f"{key} {first.get(key, '?')}" for key in ("ActiveState", "SubState", "Result"))
         raise UnitFailed(f"{self._unit} does not run after its start ({state}). Its last log lines:\n{log or '(none)'}")
 

@@ -69,7 +69,7 @@ def whole() -> ServerConfig:
     transfer = Transfer("demo-transfer-ns1", (NS2, NS3), (STRANGER,))
     taken = Transfer("demo-transfer-ns2", (NS2,))
     catalog = "catalog.ns2.demo.example.net"
-    keys = tuple(key(name) for name in KEYS if name != "app1-own") + (key("app1-own", "app1-own-2", "app1-own-3"),)
+    keys = (*(key(name) for name in KEYS if name != "app1-own"), key("app1-own", "app1-own-2", "app1-own-3"))
     return config(
         primary(dnssec=True, transfer=transfer, grants=grants),
         primary("0/25.2.0.192.in-addr.arpa"),

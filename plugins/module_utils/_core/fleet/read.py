@@ -37,8 +37,8 @@ def read_fleet(
     members = {host: clean[host] for host in sorted(clean) if _is_member(host, clean[host], notes)}
     if not members:
         notes.add("", "hosts", "the inventory has no host of the fleet", "Add hosts to the inventory", blank=True)
-    for host in members:
-        find_typos(host, members[host], notes)
+    for host, variables in members.items():
+        find_typos(host, variables, notes)
     common = agree(members, notes)
     _search_everywhere(members, common, notes)
     name = _read_name(common.get("fleet_name"), notes)
@@ -51,8 +51,8 @@ def read_fleet(
     for group, names in placed.items():
         for host in names:
             within[host].append(group)
-    for host in members:
-        found[host] = read_host(host, members[host], tuple(within[host]), networks, domain, management, notes)
+    for host, variables in members.items():
+        found[host] = read_host(host, variables, tuple(within[host]), networks, domain, management, notes)
     _find_duplicates(found, members, notes)
     return Fleet(name, domain, networks.usable, found, placed, common), tuple(sorted(set(notes.problems)))
 

@@ -162,7 +162,7 @@ def switch(change: Change) -> List[Step]:
     steps = [Step("remember"), *_service(change, "release"), *_clients(change, "freeze"), *_trial(change, early=True)]
     steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
     if change.early or change.held:
-        steps += _foreign(change, SAVE) + [Step("reload"), *(Step("link", name) for name in change.made)] + _foreign(change, RESTORE)
+        steps += [*_foreign(change, SAVE), Step("reload"), *(Step("link", name) for name in change.made), *_foreign(change, RESTORE)]
     steps += _batch(change, "prepare") + _heed(change, "after")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
