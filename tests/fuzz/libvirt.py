@@ -95,8 +95,10 @@ TARGETS: Dict[str, Target] = {
         _links,
         (macvtap.Unreadable,),
         (
-            b'[{"ifname":"macvtap0","ifindex":7,"flags":["UP"],"mtu":1500,"address":"52:54:00:00:00:01","link":"eth0","linkinfo":'
-            b'{"info_kind":"macvtap","info_data":{"mode":"bridge"}}},{},{"ifname":"eth0","ifindex":2,"flags":[],"mtu":1500}]',
+            (
+                b'[{"ifname":"macvtap0","ifindex":7,"flags":["UP"],"mtu":1500,"address":"52:54:00:00:00:01","link":"eth0","linkinfo":'
+                b'{"info_kind":"macvtap","info_data":{"mode":"bridge"}}},{},{"ifname":"eth0","ifindex":2,"flags":[],"mtu":1500}]'
+            ),
         ),
     ),
 }

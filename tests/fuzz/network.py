@@ -110,8 +110,10 @@ TARGETS: Dict[str, Target] = {
         _ifupdown,
         (),
         (
-            b"auto lo eth0\niface lo inet loopback\n# text\niface eth0 inet static\n    address 192.0.2.10/24\n    up ip route add \\\n  default\n"
-            b"source /etc/network/interfaces.d/*\nmapping eth*\n  script x\nallow-hotplug eth1\niface eth1 inet6 auto\n",
+            (
+                b"auto lo eth0\niface lo inet loopback\n# text\niface eth0 inet static\n    address 192.0.2.10/24\n    up ip route add \\\n  default\n"
+                b"source /etc/network/interfaces.d/*\nmapping eth*\n  script x\nallow-hotplug eth1\niface eth1 inet6 auto\n"
+            ),
             b"auto /eth*\niface eth0:1 inet manual\nno-auto-down eth0 \\\n eth1\nrename a=b\n",
             b"iface eth0 inet manual\n" + b"  up true \\\n" * 100_000,
         ),
@@ -120,8 +122,10 @@ TARGETS: Dict[str, Target] = {
         _netplan,
         (),
         (
-            b"network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    eth0:\n      dhcp4: true\n      match: {macaddress: '02:00:00:00:00:01'}\n"
-            b"      set-name: eth1\n    eth7:\n      addresses:\n      - 192.0.2.1/24\n  bridges:\n    br0: {interfaces: [eth0]}\n",
+            (
+                b"network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    eth0:\n      dhcp4: true\n      match: {macaddress: '02:00:00:00:00:01'}\n"
+                b"      set-name: eth1\n    eth7:\n      addresses:\n      - 192.0.2.1/24\n  bridges:\n    br0: {interfaces: [eth0]}\n"
+            ),
             b"network: {ethernets: {eth0: {dhcp4: true}}}\n",
             b"set-name: eth0\nnetwork:\n  set-name: eth0\n  ethernets: &a\n    <<: *b\n    eth0: *a\n",
             b"a: &a [x, x]\nb: &b [*a, *a]\nnetwork:\n  ethernets: *b\n",
@@ -154,9 +158,11 @@ TARGETS: Dict[str, Target] = {
         (
             b'{"holder":"root on a","token":"00ff","boot_id":"5","ends":90.5,"steps":["link set eth0 up","write /etc/x"]}',
             b'[["192.0.2.1","eth0"],["2001:db8::1","br0"]]',
-            b'{"interfaces":[{"name":"br0","type":"bridge","state":"up","mtu":1500,"ipv4":{"enabled":true,"dhcp":false,"address":[{"ip":"192.0.2.1",'
-            b'"prefix_length":24}]},"bridge":{"options":{"stp":{"enabled":false}},"port":[{"name":"eth0"}]}}],"routes":[{"destination":"default",'
-            b'"next_hop_interface":"br0","next_hop_address":"192.0.2.254","table_id":254}],"rules":[],"dns":{"server":["192.0.2.53"],"search":[]}}',
+            (
+                b'{"interfaces":[{"name":"br0","type":"bridge","state":"up","mtu":1500,"ipv4":{"enabled":true,"dhcp":false,"address":[{"ip":"192.0.2.1",'
+                b'"prefix_length":24}]},"bridge":{"options":{"stp":{"enabled":false}},"port":[{"name":"eth0"}]}}],"routes":[{"destination":"default",'
+                b'"next_hop_interface":"br0","next_hop_address":"192.0.2.254","table_id":254}],"rules":[],"dns":{"server":["192.0.2.53"],"search":[]}}'
+            ),
         ),
     ),
     "frames": Target(conflicts.claim, (), (ARP, ADVERTISEMENT, b"")),

@@ -60,8 +60,10 @@ TARGETS: Dict[str, Target] = {
         _review("ifupdown", ifupdown.MAIN, f"{ifupdown.FOLDER}/x"),
         (),
         (
-            b"auto eth0 eth0:0\niface eth0 inet static inherits common\n  address 192.0.2.10/24\n  post-up ip route add 203.0.113.0/24 via 192.0.2.2\n"
-            b"  wpa-psk secret\niface common inet manual\n  up x \\\n  y\niface br0 inet manual\n  bridge_ports eth0\n  bridge_fd 4\n  bridge-ageing 5s\n",
+            (
+                b"auto eth0 eth0:0\niface eth0 inet static inherits common\n  address 192.0.2.10/24\n  post-up ip route add 203.0.113.0/24 via 192.0.2.2\n"
+                b"  wpa-psk secret\niface common inet manual\n  up x \\\n  y\niface br0 inet manual\n  bridge_ports eth0\n  bridge_fd 4\n  bridge-ageing 5s\n"
+            ),
             b"mapping eth*\n  script x\nrename eth0=a\niface br9 inet manual\n  bridge_ports regex eth.*\nsource /x/* y\nsource-directory z\n",
             b"iface eth0 inet manual inherits common\niface common inet manual\n" + b"  up true\n" * 20_000 + b"iface eth0 inherits common\n" * 4_000,
             b"iface br9 inet manual\n" + b"  address 192.0.2.10\n" * 8_000,
@@ -71,8 +73,10 @@ TARGETS: Dict[str, Target] = {
         _review("networkd", f"{networkd.FOLDER}/10-a.network", f"{networkd.FOLDER}/10-a.netdev", f"{networkd.FOLDER}/10-a.network.d/b.conf"),
         (),
         (
-            b"[Match]\nName=eth0\nMACAddress=02-00-00-00-00-01\nType=ether\n[Network]\nVLAN=eth0.5\nDNS=\nDNS=192.0.2.53\n[Address]\nAddress=192.0.2.10/24\n"
-            b"[NetDev]\nName=br0\nKind=bridge\n[Bridge]\nAgeingTimeSec=5min\nForwardDelaySec=4\n[802.1X]\nEAP=tls\n",
+            (
+                b"[Match]\nName=eth0\nMACAddress=02-00-00-00-00-01\nType=ether\n[Network]\nVLAN=eth0.5\nDNS=\nDNS=192.0.2.53\n[Address]\n"
+                b"Address=192.0.2.10/24\n[NetDev]\nName=br0\nKind=bridge\n[Bridge]\nAgeingTimeSec=5min\nForwardDelaySec=4\n[802.1X]\nEAP=tls\n"
+            ),
             b"[Match]\nName=eth0\n[Network]\n" + b"DNS=\nDNS=1\n" * 10_000,
             b"[Match]\nName=eth0\n[Network]\nX=" + b"a\\\n" * 40_000,
         ),
@@ -81,8 +85,10 @@ TARGETS: Dict[str, Target] = {
         _review("networkmanager", f"{networkmanager.FOLDER}/x", f"{networkmanager.SHIPPED}/y", f"{networkmanager.OLD}/ifcfg-lan"),
         (),
         (
-            b"[connection]\nid=x\nuuid=u\ntype=ethernet\nautoconnect-priority=200\nmaster=br0\n[match]\ninterface-name=&eth*;!eth1;|a\n[ethernet]\n"
-            b"mac-address=02:00:00:00:00:01\n[ipv4]\naddress1=192.0.2.10/24,192.0.2.1\ndns=192.0.2.53;\nroute1=198.51.100.0/24\n[802-1x]\npassword=x\n",
+            (
+                b"[connection]\nid=x\nuuid=u\ntype=ethernet\nautoconnect-priority=200\nmaster=br0\n[match]\ninterface-name=&eth*;!eth1;|a\n[ethernet]\n"
+                b"mac-address=02:00:00:00:00:01\n[ipv4]\naddress1=192.0.2.10/24,192.0.2.1\ndns=192.0.2.53;\nroute1=198.51.100.0/24\n[802-1x]\npassword=x\n"
+            ),
             b"[connection]\ntype=bridge\ninterface-name=br0\n[bridge]\nageing-time=5\nstp=false\n[vlan]\nparent=u\n",
             b"[connection]\ntype=ethernet\n[match]\ninterface-name=" + b"eth*;" * 100_000 + b"\n",
         ),
@@ -91,10 +97,12 @@ TARGETS: Dict[str, Target] = {
         _review("netplan", f"{netplan.FOLDER}/50-cloud-init.yaml", f"{netplan.FOLDER}/60-x.yaml"),
         (),
         (
-            b"network:\n  version: 2\n  ethernets:\n    all: {match: {name: 'eth0*', macaddress: '02:00:00:00:00:01'}, set-name: eth0, "
-            b"addresses: [{192.0.2.10/24: {label: x}}], routes: [{to: default, via: 192.0.2.1}], nameservers: {addresses: [192.0.2.53]}}\n"
-            b"    eth0: &a {dhcp4: true, auth: {password: x}}\n"
-            b"    eth1: *a\n  bridges:\n    br0: {interfaces: [eth0], parameters: {stp: false, ageing-time: 5, path-cost: {eth0: 1}}}\n",
+            (
+                b"network:\n  version: 2\n  ethernets:\n    all: {match: {name: 'eth0*', macaddress: '02:00:00:00:00:01'}, set-name: eth0, "
+                b"addresses: [{192.0.2.10/24: {label: x}}], routes: [{to: default, via: 192.0.2.1}], nameservers: {addresses: [192.0.2.53]}}\n"
+                b"    eth0: &a {dhcp4: true, auth: {password: x}}\n"
+                b"    eth1: *a\n  bridges:\n    br0: {interfaces: [eth0], parameters: {stp: false, ageing-time: 5, path-cost: {eth0: 1}}}\n"
+            ),
             b'{"network": {"ethernets": {"eth0": {"mtu": 9000}}, "vlans": {"v": {"link": "eth0", "id": 5}}, "renderer": "NetworkManager"}}',
             b"network:\n  bridges:\n" + b"".join(b"    b%d: {interfaces: [eth0]}\n" % number for number in range(1_500)),
         ),
@@ -108,8 +116,10 @@ TARGETS: Dict[str, Target] = {
         lambda data: from_kernel(text(data)),
         (Unreadable,),
         (
-            b'[{"ifname":"br0","linkinfo":{"info_kind":"bridge","info_data":{"ageing_time":30000,"group_fwd_mask":"0x8","vlan_protocol":"802.1Q"}}},{},'
-            b'{"ifname":"bond0","linkinfo":{"info_kind":"bond","info_data":{"arp_ip_target":["192.0.2.1"],"arp_validate":null,"updelay":1}}}]',
+            (
+                b'[{"ifname":"br0","linkinfo":{"info_kind":"bridge","info_data":{"ageing_time":30000,"group_fwd_mask":"0x8","vlan_protocol":"802.1Q"}}},{},'
+                b'{"ifname":"bond0","linkinfo":{"info_kind":"bond","info_data":{"arp_ip_target":["192.0.2.1"],"arp_validate":null,"updelay":1}}}]'
+            ),
         ),
     ),
 }

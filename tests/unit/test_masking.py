@@ -67,8 +67,10 @@ SECRETS = {
     "profile": (PROFILE, "[wifi-security]\nkey-mgmt=wpa-psk\npsk={}\nwep-key0={}\nleap-password={}\n"),
     "802.1x of a profile": (
         PROFILE,
-        "[802-1x]\nidentity=me\npassword={}\nprivate-key=data:;base64,{}\nprivate-key-password={}\nphase2-private-key-password={}\n"
-        "ca-cert-password={}\nclient-cert-password={}\npin={}\npassword-raw={}\n",
+        (
+            "[802-1x]\nidentity=me\npassword={}\nprivate-key=data:;base64,{}\nprivate-key-password={}\nphase2-private-key-password={}\n"
+            "ca-cert-password={}\nclient-cert-password={}\npin={}\npassword-raw={}\n"
+        ),
     ),
     "VPN": (PROFILE, "[vpn]\nservice-type=org.example\nxauth={}\n[vpn-secrets]\nIPSec thing={}\n"),
     "WireGuard of a profile": (PROFILE, "[wireguard]\nprivate-key={}\n[wireguard-peer.abc]\npreshared-key={}\n"),

@@ -84,8 +84,10 @@ def test_lego_gets_a_certificate_for_the_name_and_its_wildcard(host):
         f"export RFC2136_NAMESERVER={NS1}:53 RFC2136_TSIG_ALGORITHM=hmac-sha256. RFC2136_SEQUENCE_INTERVAL=1",
         f"export RFC2136_TSIG_KEY=$key RFC2136_TSIG_SECRET=$secret RFC2136_TTL=1 LEGO_CA_CERTIFICATES={TRUST}",
         "export RFC2136_POLLING_INTERVAL=1",
-        f"lego --accept-tos --email hostmaster@example.net --server {DIRECTORY} --path /root/lego"
-        f" --dns rfc2136 --dns.resolvers 198.18.0.31:53 --domains {ZONE} --domains '*.{ZONE}' run",
+        (
+            f"lego --accept-tos --email hostmaster@example.net --server {DIRECTORY} --path /root/lego"
+            f" --dns rfc2136 --dns.resolvers 198.18.0.31:53 --domains {ZONE} --domains '*.{ZONE}' run"
+        ),
     ]
     host.check_output("\n".join(script).replace("%", "%%"))
     assert NAMES in names_in(host, f"/root/lego/certificates/{ZONE}.crt")
@@ -101,9 +103,11 @@ def test_certbots_own_plugin_gets_a_certificate_for_the_name_and_its_wildcard(ho
         "echo dns_rfc2136_name = $key >> /root/rfc2136.ini",
         "echo dns_rfc2136_secret = $secret >> /root/rfc2136.ini",
         "echo dns_rfc2136_algorithm = HMAC-SHA256 >> /root/rfc2136.ini",
-        f"REQUESTS_CA_BUNDLE={TRUST} certbot certonly --non-interactive --agree-tos --email hostmaster@example.net"
-        f" --server {DIRECTORY} --dns-rfc2136 --dns-rfc2136-credentials /root/rfc2136.ini"
-        f" --dns-rfc2136-propagation-seconds 1 --cert-name plain -d {ZONE} -d '*.{ZONE}'",
+        (
+            f"REQUESTS_CA_BUNDLE={TRUST} certbot certonly --non-interactive --agree-tos --email hostmaster@example.net"
+            f" --server {DIRECTORY} --dns-rfc2136 --dns-rfc2136-credentials /root/rfc2136.ini"
+            f" --dns-rfc2136-propagation-seconds 1 --cert-name plain -d {ZONE} -d '*.{ZONE}'"
+        ),
     ]
     host.check_output("\n".join(script).replace("%", "%%"))
     assert NAMES in names_in(host, "/etc/letsencrypt/live/plain/cert.pem")

@@ -339,8 +339,10 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         (
             route(destination="198.51.100.7/24"),
             [
-                f"{R}.destination: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24."
-                " Write 198.51.100.0/24, or 198.51.100.7 for that address alone"
+                (
+                    f"{R}.destination: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24."
+                    " Write 198.51.100.0/24, or 198.51.100.7 for that address alone"
+                )
             ],
         ),
         (
@@ -350,8 +352,10 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         (
             rules(rule(**{"ip-from": "198.51.100.7/24"})),
             [
-                "network_rules.config[0].ip-from: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24."
-                " Write 198.51.100.0/24, or 198.51.100.7 for that address alone"
+                (
+                    "network_rules.config[0].ip-from: 198.51.100.7/24 is not a network, but an address in 198.51.100.0/24."
+                    " Write 198.51.100.0/24, or 198.51.100.7 for that address alone"
+                )
             ],
         ),
         (
@@ -365,8 +369,10 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         (
             interfaces({"name": "eth0", "mtu": 1279}, bridge("br0", "eth0", ipv6={"autoconf": True})),
             [
-                f"{N}[1].ipv6: br0 follows the MTU of eth0, and 1279 is less than 1280, below which the kernel ends IPv6 on an interface."
-                " Give eth0 an mtu of at least 1280, or remove ipv6"
+                (
+                    f"{N}[1].ipv6: br0 follows the MTU of eth0, and 1279 is less than 1280, below which the kernel ends IPv6 on an interface."
+                    " Give eth0 an mtu of at least 1280, or remove ipv6"
+                )
             ],
         ),
         (

@@ -68,8 +68,10 @@ ROUTES = (
     "route add unreachable 10.2.0.0/16 metric 7",
     "route add prohibit 10.3.0.0/16 table 99",
     "route add throw 10.4.0.0/16 table 99",
-    "route add 10.5.0.0/16 via 192.0.2.3 dev eth0 mtu lock 1400 advmss 1300 initcwnd 20 initrwnd 21 src 192.0.2.10 metric 5 tos 0x10"
-    " rto_min 30ms quickack 1 hoplimit 33 window 5000 rtt 20ms rttvar 10ms congctl cubic features ecn",
+    (
+        "route add 10.5.0.0/16 via 192.0.2.3 dev eth0 mtu lock 1400 advmss 1300 initcwnd 20 initrwnd 21 src 192.0.2.10 metric 5 tos 0x10"
+        " rto_min 30ms quickack 1 hoplimit 33 window 5000 rtt 20ms rttvar 10ms congctl cubic features ecn"
+    ),
     "route append 10.5.0.0/16 via 192.0.2.4 dev eth0 metric 5 tos 0x10",
     "route add 10.6.0.0/16 via 172.16.0.1 dev eth0 onlink proto 17",
     "route add 10.7.0.0/16 via inet6 fe80::1 dev eth0",

@@ -27,8 +27,7 @@ def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, A
     lines = [
         f"# Fleet {visible(fleet['name'])}",
         "",
-        f"{_count(len(ordered), 'host')} in `{fleet['domain']}`. Written from the inventory by "
-        "`smallfleet.infra.plan`; change the inventory, not this file.",
+        f"{_count(len(ordered), 'host')} in `{fleet['domain']}`. Written from the inventory by `smallfleet.infra.plan`; change the inventory, not this file.",
         "",
         "## Networks",
         "",

@@ -184,9 +184,11 @@ def notes_on_reloads(observed: Observed, desired: Desired, managing: Manages) ->
     more = [f"{len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
     options = [option for option, there in zip(MANAGE, (routes, rules)) if there]
     return [
-        f"systemd-networkd deletes what other programs have added whenever it reloads or restarts: {', '.join(parts[:_SHOWN] + more)}. "
-        f"This change puts it back, other reloads do not: set {' and '.join(f'{one}=no' for one in options)} under [Network] in a file "
-        "in /etc/systemd/networkd.conf.d"
+        (
+            f"systemd-networkd deletes what other programs have added whenever it reloads or restarts: {', '.join(parts[:_SHOWN] + more)}. "
+            f"This change puts it back, other reloads do not: set {' and '.join(f'{one}=no' for one in options)} under [Network] in a file "
+            "in /etc/systemd/networkd.conf.d"
+        )
     ]
 
 
