@@ -6,14 +6,14 @@ CACHE ?= /var/cache/smallfleet
 INVENTORY ?= inventories/lab
 SCENARIO ?= molecule
 
-.PHONY: help demo test drills unit lint sanity molecule lab-up lab-down doctor lock clean
+.PHONY: help demo test drills unit lint format sanity molecule lab-up lab-down doctor lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 ifneq ($(shell id -u),0)
 # A lab needs root, and with it the cache and the tools in it.
-demo test drills unit lint sanity molecule lab-up lab-down doctor lock clean:
+demo test drills unit lint format sanity molecule lab-up lab-down doctor lock clean:
 	sudo --preserve-env=CI,NO_COLOR $(MAKE) $@ CACHE=$(CACHE) INVENTORY=$(INVENTORY) SCENARIO="$(SCENARIO)" BUDGET="$(BUDGET)"
 else
 export SMALLFLEET_CACHE := $(CACHE)
@@ -39,8 +39,11 @@ drills: ## All drills, from where an earlier run stopped (BUDGET=10: begin none 
 unit: ## Unit and property tests, on every ansible-core that runs here
 	@$(PHASES) unit
 
-lint: ## ansible-lint (production), types and the changelog
+lint: ## ruff, types, ansible-lint (production) and the changelog
 	@$(PHASES) lint
+
+format: ## Format all Python and sort its imports, as lint demands
+	@$(call TOOLS_OF,test) ruff check --no-cache --select I --fix . && ruff format --no-cache .
 
 sanity: ## ansible-test sanity, on every ansible-core that runs here
 	@$(PHASES) sanity

@@ -29,7 +29,7 @@ MEANING = {
 }
 _PACKAGES = ("apt", "dpkg", "mmdebstrap", "update-alternati", "ldconfig")
 _BOOT = ("systemd", "(sd-", "udev", "dbus", "init")
-_SOURCE = ("mypy", "ansible-lint", "ansible-test", "pylint", "yamllint", "antsibull", "pycodestyle")
+_SOURCE = ("ruff", "mypy", "ansible-lint", "ansible-test", "pylint", "yamllint", "antsibull", "pycodestyle")
 _CONTROLLER = ("ansible", "molecule", "pytest", "ssh", "python")
 
 

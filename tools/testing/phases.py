@@ -16,7 +16,13 @@ from .inputs import Tree
 Command = Tuple[str, ...]
 DRILL = "pytest.mark.drill"
 ALONE = "pytest.mark.alone"
-CHECKS: Tuple[Command, ...] = (("mypy", "plugins/module_utils", "tools"), ("ansible-lint", "--offline"), ("antsibull-changelog", "lint"))
+CHECKS: Tuple[Command, ...] = (
+    ("ruff", "check", "--no-cache", "."),
+    ("mypy", "plugins/module_utils", "tools"),
+    ("ansible-lint", "--offline"),
+    ("antsibull-changelog", "lint"),
+)
+"""The quickest first: the first that fails ends the phase."""
 ALL = ("plugins/", "roles/", "playbooks/", "tests/", "molecule/", "tools/", "inventories/", "docs/", "changelogs/", "meta/", "galaxy.yml")
 SCENARIO = ("molecule/create.yml", "molecule/destroy.yml", ".config/molecule/config.yml")
 FUZZ = "tests/fuzz/"
