@@ -114,7 +114,7 @@ def _not_quiet(waiting: Dict[str, List[str]], names: List[str]) -> str:
             f"This host did not become the primary of {', '.join(names)}, and nothing was changed: the primary that it has takes updates all the"
             " time. Run the role on both hosts in the same run, without 'serial' and with two forks or more."
         )
-    name, hosts = sorted(waiting.items())[0]
+    name, hosts = min(waiting.items())
     return (
         f"This host did not become the primary of {name}, and nothing was changed: {', '.join(hosts)} has changes that this host does not have."
         " Run the role on the primary that it had in the same run; if that one is gone for good, name the host with the latest changes as the primary."

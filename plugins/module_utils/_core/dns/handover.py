@@ -12,7 +12,7 @@ and none of them changes it any more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import FrozenSet, Iterable, List, Tuple
+from typing import FrozenSet, Iterable, List
 
 from .serving import ServerConfig
 
