@@ -124,3 +124,9 @@ def test_a_move_refuses_variables_that_it_could_not_use_in_the_end_before_it_ask
     given = {**MOVE, "move_vars_file": f"{tmp_path}/zone.yml", **wrong}
     said = refused(tmp_path, "-e", json.dumps(given), playbook="smallfleet.infra.move_zone")
     assert "Nothing was changed. Expected: move_vars_file, the absolute path of a file" in said and "unreachable=1" not in said, said
+
+
+@pytest.mark.parametrize("wrong", [{"dns_rotate_wait": "60s"}, {"dns_rotate_wait": -1}, {"dns_rotate_key": ["own"]}, {"dns_rotate_handed_over": "perhaps"}])
+def test_a_rotation_refuses_what_would_end_its_wait_at_once_or_rotate_something_else(tmp_path: Path, wrong: Dict[str, Any]) -> None:
+    said = refused(tmp_path, "-e", json.dumps(wrong), playbook="smallfleet.infra.rotate_dns_keys")
+    assert "Nothing was changed. Expected: dns_rotate_wait, whole seconds such as 60" in said and "unreachable=1" not in said, said
