@@ -10,13 +10,10 @@ from contextlib import closing, suppress
 from typing import Dict, FrozenSet, Optional, Tuple
 
 from .._core.dns.model import Change, Group, Message, Prerequisite, RRset
-from .._core.dns.server import later
 from .._core.dns.serving import PRIMARY, KnownKey, ServedZone, ServerConfig
 from .dns import NOERROR, DnsFailure
 from .dns_contents import held
 from .dns_rdata import read_value
-from .dns_reading import serial_of, soa_of
-from .dns_transfer import transfer
 from .dns_wire import Server, WireClient, make_key
 from .dnspython import DNSPYTHON_ERROR
 from .dnssec import read_key
@@ -66,20 +63,6 @@ class WireAsker:
             keys = [read_key(owner[0], read_value("DNSKEY", value, None)) for value in (seen.values if seen is not None else ())]
             return frozenset(key.tag for key in keys if key.is_entry)
         return frozenset()
-
-    def behind(self, config: ServerConfig, zone: ServedZone) -> str:
-        """Secondaries allow no transfer, so that a server that sends the zone is its primary."""
-        key, peer = _key_for(config, zone), zone.transfer.peers[0]
-        if key is None:
-            return f"The key for {zone.name} is not on this host."
-        made = key.generations[0]
-        try:
-            with closing(WireClient(Server(config.listen[0], timeout=TIMEOUT))) as client:
-                own = serial_of(soa_of(client, f"{zone.name}."))
-            serial = transfer(Server(peer.addresses[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm), f"{zone.name}.").serial
-        except DnsFailure as failure:
-            return f"{peer.host} is not its primary yet ({failure.reason})."
-        return f"{peer.host} has serial {serial} and lacks what was changed here since, up to {own}." if later(own, serial) else ""
 
     def replace(self, config: ServerConfig, seen: RRset, wanted: RRset) -> bool:
         key = next(key for key in config.keys if key.name == config.update_key)
