@@ -100,8 +100,8 @@ MUTANTS = (
     Mutant(
         "DNS: keys that would need another DS at the parent are refused",
         "plugins/module_utils/_core/dns/server.py",
-        "        if reason:\n            remedy = \"Write in dns_zones",
-        "        if not zone:\n            remedy = \"Write in dns_zones",
+        '        if reason:\n            remedy = "Write in dns_zones',
+        '        if not zone:\n            remedy = "Write in dns_zones',
     ),
     Mutant(
         "DNS: an external secondary with a key transfers with it only",
@@ -159,7 +159,7 @@ def chosen(folder: Path, path: str) -> List[Phase]:
     order = ranked([phase for phase in known if path in inputs_of[phase.name]], inputs_of, history.changes(folder))
     labs = [drill.phase for drill in order if drill.phase.lane is not Lane.SOURCE and drill.phase.name != "mutants"]
     unit = next(phase for phase in known if phase.name == "unit")
-    (_pytest, *folders), = unit.commands
+    ((_pytest, *folders),) = unit.commands
     first = replace(unit, name="near unit tests", commands=((*FIRST, *near(tree, folders, path)),))
     return [first, replace(unit, commands=((*FIRST, *folders),)), *labs]
 

@@ -40,10 +40,7 @@ print(turns, round(longest * 1000))
 
 ADDRESSES = "ip -json address show"
 OPEN_CHANGE = "cat /var/lib/smallfleet/network/open 2>&1 || :"
-UNITS_LEFT = (
-    "systemctl list-units --no-legend --state=active,activating,failed 'smallfleet-network-*'; "
-    "find /etc/systemd/system -name 'smallfleet-network-*'"
-)
+UNITS_LEFT = "systemctl list-units --no-legend --state=active,activating,failed 'smallfleet-network-*'; find /etc/systemd/system -name 'smallfleet-network-*'"
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
@@ -107,9 +104,7 @@ def kill(running: subprocess.Popen[str]) -> None:
 
 def addresses_in(listed: str) -> Dict[str, Set[str]]:
     """Interface -> its global addresses, from what ip(8) lists as JSON."""
-    return {
-        link["ifname"]: {one["local"] for one in link["addr_info"] if one.get("scope") == "global"} for link in json.loads(listed)
-    }
+    return {link["ifname"]: {one["local"] for one in link["addr_info"] if one.get("scope") == "global"} for link in json.loads(listed)}
 
 
 @dataclass(frozen=True)
@@ -206,9 +201,7 @@ class Mover:
         for kept in (LABS / self.lab / "cp").glob(f"{self.node}*"):
             kept.unlink()
 
-    def watched(
-        self, act: Callable[[], Any], afterwards: float = 0.0, interval: float = 0.001, seconds: int = 90
-    ) -> Tuple[Any, Dict[str, Loss]]:
+    def watched(self, act: Callable[[], Any], afterwards: float = 0.0, interval: float = 0.001, seconds: int = 90) -> Tuple[Any, Dict[str, Loss]]:
         """What ``act`` gives, and what of about a thousand packets a second of each family was lost meanwhile.
 
         ``interval``: another time between two packets, in seconds. ``seconds``: after which the peer stops in any case.

@@ -55,9 +55,7 @@ from typing import Any, Callable, Dict, List, Mapping
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import keys_to_keep
 
 
-def dns_key_kept(
-    state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str, elsewhere: Mapping[str, str]
-) -> List[str]:
+def dns_key_kept(state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str, elsewhere: Mapping[str, str]) -> List[str]:
     """See DOCUMENTATION."""
     others = {host: (hostvars[host].get(variable) or {}).get("state", {}) for host in hostvars if host != state["host"]}
     return keys_to_keep(state, others, elsewhere)

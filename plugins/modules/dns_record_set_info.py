@@ -156,9 +156,7 @@ def run(module: AnsibleModule) -> None:
     if options["what"] == "all_records":
         contents = transfer(client.server, client.key, zone)
         sets = described_all(zone, contents.sets.values(), quoted)
-        module.exit_json(
-            changed=False, steps=[], sets=sets, serial=contents.serial, state={"record_sets": len(sets)}
-        )
+        module.exit_json(changed=False, steps=[], sets=sets, serial=contents.serial, state={"record_sets": len(sets)})
     name = name_of(options, zone)
     if options["what"] == "all_types_for_record":
         found = held(client, zone, [(name, "CNAME")])  # answered with all there is when there is no CNAME

@@ -238,9 +238,7 @@ def run(module: AnsibleModule) -> None:
         },
     }
     if wrong and options["fail_on_difference"]:
-        module.fail_json(
-            msg=f"The servers of {zone[:-1]} do not answer alike:\n{table(wrong)}", reason="different", **result
-        )
+        module.fail_json(msg=f"The servers of {zone[:-1]} do not answer alike:\n{table(wrong)}", reason="different", **result)
     module.exit_json(**result)
 
 

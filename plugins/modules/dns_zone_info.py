@@ -147,9 +147,7 @@ def run(module: AnsibleModule) -> None:
     """Ask, and return what was answered."""
     zone = zone_of(module.params["zone_name"])
     facts = zone_facts(make_client(module.params, SystemFiles()), zone)
-    module.exit_json(
-        changed=False, steps=[], zone_name=zone[:-1], zone_info=facts, state={"serial": facts["serial"]}
-    )
+    module.exit_json(changed=False, steps=[], zone_name=zone[:-1], zone_info=facts, state={"serial": facts["serial"]})
 
 
 def main() -> None:

@@ -219,9 +219,7 @@ def run(module: AnsibleModule) -> None:
     mover = Mover(guests, Journal(SystemFiles()), clock, runner)
     asked, problems = moves(requests, guests.read([one.guest for one in requests]), module.params["persistent"])
     answer = {one.guest: one for one in requests if one.ip}
-    wanted = [
-        Wanted(move, answer[move.guest].ip, answer[move.guest].timeout) if move.guest in answer else Wanted(move) for move in asked
-    ]
+    wanted = [Wanted(move, answer[move.guest].ip, answer[move.guest].timeout) if move.guest in answer else Wanted(move) for move in asked]
     batch = mover.prepare(wanted)
     refuse(module, [*problems, *unfit(requests, links(runner)), *batch.problems])
     result = {"changed": bool(batch.steps()), "steps": batch.steps(), "diff": batch.diff()}

@@ -214,9 +214,7 @@ def refuse_bad_values(module: AnsibleModule) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS, required_if=[("state", "started", ("url",))], supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=[("state", "started", ("url",))], supports_check_mode=True)
     refuse_bad_values(module)
     params, state = module.params, module.params["state"]
     probe = ProbeUnit(params["name"], SystemRunner(), SystemFiles())

@@ -20,8 +20,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commi
 
 # The first value counts (ssh_config(5)): no connection is shared, and one that hangs ends soon.
 FRESH = (
-    "-o ControlMaster=no -o ControlPath=none -o ControlPersist=no -o ConnectTimeout=8 -o ConnectionAttempts=1 "
-    "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+    "-o ControlMaster=no -o ControlPath=none -o ControlPersist=no -o ConnectTimeout=8 -o ConnectionAttempts=1 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 )
 HOST_NETWORK = "smallfleet.infra.host_network"
 

@@ -39,9 +39,7 @@ def write(client: WireClient, *entries: Dict[str, Any], check: bool = False, zon
     return converge(client, Request(zone, wanted, given, **more), check)
 
 
-def prune(
-    client: WireClient, *entries: Dict[str, Any], ignore: Any = (), check: bool = False, zone: str = WHOLE
-) -> Result:
+def prune(client: WireClient, *entries: Dict[str, Any], ignore: Any = (), check: bool = False, zone: str = WHOLE) -> Result:
     """Make the zone hold the entries and no more."""
     asked = [{"zone_name": zone, "record_sets": list(entries), "prune": True, "ignore": list(ignore)}]
     return converge_all(client, read_zones(asked, client.canonical), "replace", check)[zone]

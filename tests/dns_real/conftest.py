@@ -172,9 +172,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def knotd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     made = Running("knot", free_port(), tmp_path_factory.mktemp("knotd"), random_secret())
     keys = "".join(f"  - id: {name}\n    algorithm: hmac-sha256\n    secret: {made.secret}\n" for name in KEYS)
-    zones = "".join(
-        f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if zone in SIGNED else "") for zone in ZONES
-    )
+    zones = "".join(f"  - domain: {zone}\n" + ("    dnssec-signing: on\n" if zone in SIGNED else "") for zone in ZONES)
     config = KNOT.format(folder=made.folder, port=made.port, keys=keys, zones=zones)
     (made.folder / "knot.conf").write_text(config)
     yield from run(made, [program("knotd"), "-c", str(made.folder / "knot.conf")], b"server started")

@@ -82,9 +82,7 @@ class Serving:
     def write(self, zone: str, *entries: Mapping[str, Any]) -> None:
         """Change the zone as our own modules do."""
         client = self.client()
-        wanted, given = read_entries(
-            zone, [{"ttl": 300, "state": "present", "value": [], **one} for one in entries], client.canonical
-        )
+        wanted, given = read_entries(zone, [{"ttl": 300, "state": "present", "value": [], **one} for one in entries], client.canonical)
         converge(client, Request(zone, wanted, given))
         client.close()
 
@@ -142,9 +140,7 @@ def serving(
         )
     )
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(
-            [program, "-g", "-n", "1", "-c", str(folder / "named.conf")], stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen([program, "-g", "-n", "1", "-c", str(folder / "named.conf")], stdout=log, stderr=subprocess.STDOUT)
     made = Serving(port, folder, process, address)
     try:
         _wait_for(made)

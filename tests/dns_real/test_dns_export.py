@@ -118,7 +118,7 @@ def test_nsupdate_adds_a_record_that_the_next_export_has(server: Running) -> Non
     client = server.client()
     prune(client, entry("@", "NS", "ns1"), entry("ns1", "A", "127.0.0.1"))
     (server.folder / "nsupdate.key").write_text(f'key "all" {{ algorithm hmac-sha256; secret "{server.secret}"; }};\n')
-    lines = f"server 127.0.0.1 {server.port}\nzone {WHOLE}\nupdate add foreign.{WHOLE} 77 TXT \"a b\" \"c\"\nsend\n"
+    lines = f'server 127.0.0.1 {server.port}\nzone {WHOLE}\nupdate add foreign.{WHOLE} 77 TXT "a b" "c"\nsend\n'
     argv = [program("nsupdate"), "-k", str(server.folder / "nsupdate.key")]
     done = subprocess.run(argv, input=lines, capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -105,9 +105,7 @@ def transferred(port: int, zone: str, source: str, name: str = "", secret: str =
     """Whether a client at an address is given the zone."""
     key = dns.tsig.Key(name, secret, "hmac-sha256") if name else None
     try:
-        messages = list(
-            dns.query.xfr("127.0.0.1", zone, port=port, keyring=key, keyname=key.name if key else None, source=source, timeout=10)
-        )
+        messages = list(dns.query.xfr("127.0.0.1", zone, port=port, keyring=key, keyname=key.name if key else None, source=source, timeout=10))
     except (dns.query.TransferError, dns.tsig.PeerError):
         return False
     return any(message.answer for message in messages)
@@ -131,9 +129,7 @@ def transferred(port: int, zone: str, source: str, name: str = "", secret: str =
         ("closed.example.net", "127.0.0.9", "", "", False),
     ],
 )
-def test_a_zone_goes_to_the_servers_that_are_named_and_with_their_key_only(
-    primary: Any, zone: str, source: str, name: str, secret: str, given: bool
-) -> None:
+def test_a_zone_goes_to_the_servers_that_are_named_and_with_their_key_only(primary: Any, zone: str, source: str, name: str, secret: str, given: bool) -> None:
     assert transferred(primary[0], zone, source, name, secret) is given
 
 

@@ -224,7 +224,7 @@ def test_a_proxy_of_the_provider_is_never_published_in_silence(start: Any) -> No
 
 
 def test_an_alias_of_the_provider_at_the_apex_shows_in_spite_of_a_transfer(start: Any) -> None:
-    provider = start(SERVED + "@ TYPE65401 \\# 1 00\nodd TXT \"\\255\"\n", transfer="any;")
+    provider = start(SERVED + '@ TYPE65401 \\# 1 00\nodd TXT "\\255"\n', transfer="any;")
     old = provider.side(provider.old[0].port, "127.0.0.1", transfer=True)
     found = doubts(provider.look("", old=old))
     assert set(found) == {("@", "TYPE65401"), ("odd", "TXT")}

@@ -61,9 +61,7 @@ def text_of(one: RRset) -> Any:
     return described(ZONE, one, False)
 
 
-def test_a_zone_imported_by_transfer_and_written_to_another_server_is_the_same_zone(
-    provider: Serving, ours: Serving
-) -> None:
+def test_a_zone_imported_by_transfer_and_written_to_another_server_is_the_same_zone(provider: Serving, ours: Serving) -> None:
     client = provider.client()
     sets, left = from_transfer(transfer(client.server, None, ZONE))
     found = take(ZONE, sets, client.canonical)
@@ -71,17 +69,13 @@ def test_a_zone_imported_by_transfer_and_written_to_another_server_is_the_same_z
     ours.write(ZONE, *found.record_sets)
     old, new = contents(provider), contents(ours)
     own = {(ZONE, "NS"), ("ns1.example.net.", "A")}
-    assert {key: text_of(one) for key, one in old.items() if key not in own} == {
-        key: text_of(one) for key, one in new.items() if key not in own
-    }
+    assert {key: text_of(one) for key, one in old.items() if key not in own} == {key: text_of(one) for key, one in new.items() if key not in own}
 
 
 def test_a_zone_file_and_a_transfer_of_it_give_the_same_data(provider: Serving) -> None:
     client = provider.client()
     by_transfer = take(ZONE, from_transfer(transfer(client.server, None, ZONE))[0], client.canonical)
-    by_file = take(
-        ZONE, read_source(MIXED, {"format": "zone", "default_ttl": 1}, ZONE, client.canonical)[0], client.canonical
-    )
+    by_file = take(ZONE, read_source(MIXED, {"format": "zone", "default_ttl": 1}, ZONE, client.canonical)[0], client.canonical)
     assert by_file.record_sets == by_transfer.record_sets
 
 

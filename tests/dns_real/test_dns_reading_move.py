@@ -184,9 +184,7 @@ def test_an_old_zone_that_cannot_be_transferred_is_looked_at_by_the_sets_of_a_fi
     sets = [{"record": "www", "type": "A", "ttl": 1, "value": ["192.0.2.99"]}]
     seen = stage.look(old=closed, record_sets=sets)
     assert seen["next"] == "lower"
-    assert yaml.safe_load(seen["variables"])["imported_example_net"]["records"] == [
-        {"record": "www", "type": "A", "ttl": 7200, "value": ["192.0.2.80"]}
-    ]
+    assert yaml.safe_load(seen["variables"])["imported_example_net"]["records"] == [{"record": "www", "type": "A", "ttl": 7200, "value": ["192.0.2.80"]}]
 
 
 def test_without_an_old_server_before_the_switch_nothing_is_said(stage: Stage) -> None:

@@ -204,9 +204,7 @@ def test_eight_rivals_have_exactly_one_winner_in_each_of_sixty_rounds(server: An
         barrier.wait()
         try:
             expected = read_values(key, [now], ZONE, clients[number].canonical)
-            wanted, given = read_entries(
-                ZONE, [entry(name, "CNAME", f"w{number}-{now}"[:40])], clients[number].canonical
-            )
+            wanted, given = read_entries(ZONE, [entry(name, "CNAME", f"w{number}-{now}"[:40])], clients[number].canonical)
             return int(converge(clients[number], Request(ZONE, wanted, given, expected=expected)).changed)
         except DnsFailure as failure:
             told.append(failure.reason)
@@ -276,9 +274,7 @@ def test_a_set_that_the_server_leaves_out_is_not_among_the_steps(named: Any, mon
     """BIND answers NOERROR to a DS where there is no delegation, and leaves it out. We refuse that beforehand; here we do not."""
     monkeypatch.setattr(dns_apply, "objections", lambda *given: [])
     client, name = named.client(), next(names)
-    failure = failure_of(
-        lambda: write(client, entry(name, "DS", "12345 13 2 " + "ab" * 32), entry(f"{name}a", "A", "192.0.2.1"))
-    )
+    failure = failure_of(lambda: write(client, entry(name, "DS", "12345 13 2 " + "ab" * 32), entry(f"{name}a", "A", "192.0.2.1")))
     assert failure.reason == "ignored" and f"{name}.{ZONE} DS" in str(failure)
     assert failure.done == (f"create {name}a.{ZONE} A",)
     assert failure_of(lambda: write(client, entry(name, "DS", "12345 13 2 " + "ab" * 32))).done == ()

@@ -79,9 +79,7 @@ def test_who_may_not_transfer_is_refused_by_name(server: Any) -> None:
     assert nobody.reason == "refused" and "without a key" in str(nobody)
 
 
-def test_a_zone_that_is_not_there_a_wrong_key_and_a_wrong_clock_are_told_apart(
-    server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zone_that_is_not_there_a_wrong_key_and_a_wrong_clock_are_told_apart(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = refused(lambda: transfer(server.server(), server.key(), "example.edu."))
     assert elsewhere.reason == "not_auth" and "does not serve the zone example.edu" in str(elsewhere)
     assert refused(lambda: transfer(server.server(), server.key("stranger"), ZONE)).reason == "bad_key"
@@ -99,9 +97,7 @@ def test_nobody_listening_is_unreachable() -> None:
         assert refused(lambda: transfer(Server("127.0.0.1", port, timeout=2.0), None, ZONE)).reason == "unreachable"
 
 
-def test_of_several_addresses_the_one_that_answers_is_transferred_from(
-    server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_several_addresses_the_one_that_answers_is_transferred_from(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Debian names ::1 first for localhost, where these servers do not listen."""
     real = socket.getaddrinfo
 

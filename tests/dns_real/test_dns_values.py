@@ -26,9 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge imp
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 
 
-def put(
-    client: WireClient, record: str, kind: str, *values: str, ttl: Optional[int] = None, check: bool = False
-) -> Result:
+def put(client: WireClient, record: str, kind: str, *values: str, ttl: Optional[int] = None, check: bool = False) -> Result:
     return some(client, record, kind, values, ttl, "present", check)
 
 
@@ -36,9 +34,7 @@ def take(client: WireClient, record: str, kind: str, *values: str, check: bool =
     return some(client, record, kind, values, None, "absent", check)
 
 
-def some(
-    client: WireClient, record: str, kind: str, values: Any, ttl: Optional[int], state: str, check: bool
-) -> Result:
+def some(client: WireClient, record: str, kind: str, values: Any, ttl: Optional[int], state: str, check: bool) -> Result:
     options = {"record": record, "type": kind, "values": list(values), "ttl": ttl, "state": state}
     return converge_values(client, ZONE, read_some(ZONE, options, client.canonical), check)
 
@@ -189,9 +185,7 @@ def test_a_value_is_removed_however_its_letters_are_written(server: Any) -> None
 
 
 @pytest.mark.parametrize("ttl", [None, 60])
-def test_eight_rivals_add_and_remove_on_one_name_and_every_one_gets_what_it_asked(
-    server: Any, ttl: Optional[int]
-) -> None:
+def test_eight_rivals_add_and_remove_on_one_name_and_every_one_gets_what_it_asked(server: Any, ttl: Optional[int]) -> None:
     """As ACME clients do: each adds its own value, sees it there, and takes it away; a stranger's stays throughout."""
     name, rounds = next(names), 10
     write(server.client(), entry(name, "TXT", "stranger", ttl=60))

@@ -30,9 +30,7 @@ def keys(server: Any) -> set[str]:
 
 def test_what_is_not_named_goes_and_the_second_run_is_silent(server: Any) -> None:
     client = server.client()
-    write(
-        client, entry("old", "A", "192.0.2.1"), entry("old", "TXT", "x"), entry("stays", "A", "192.0.2.2"), zone=WHOLE
-    )
+    write(client, entry("old", "A", "192.0.2.1"), entry("old", "TXT", "x"), entry("stays", "A", "192.0.2.2"), zone=WHOLE)
     said = prune(client, *BARE, entry("stays", "A", "192.0.2.2"), check=True)
     assert keys(server) >= {"old A", "old TXT"}
     done = prune(client, *BARE, entry("stays", "A", "192.0.2.2"))
@@ -208,9 +206,7 @@ def test_an_update_while_the_zone_is_pruned_is_never_lost(server: Any) -> None:
         client = server.client()
         for round_ in range(6):
             write(client, *(entry(f"junk{n}", "A", "192.0.2.1") for n in range(20)), zone=WHOLE)
-            wish = read_zones(
-                [{"zone_name": WHOLE, "record_sets": BARE, "prune": True, "ignore": ignore}], client.canonical
-            )[WHOLE]
+            wish = read_zones([{"zone_name": WHOLE, "record_sets": BARE, "prune": True, "ignore": ignore}], client.canonical)[WHOLE]
             Pruning(client, Request(WHOLE, wish.wanted), wish).run()
             assert not any("junk" in key for key in keys(server)), f"round {round_}"
     finally:

@@ -67,7 +67,7 @@ def test_the_soa_of_a_zone_that_is_served_is_replaced_by_an_update(kind: str, si
         assert soa_steps(made, client) == []
         before = int(values(made, ZONE, "SOA")[0].split()[2])
         zones[ZONE]["soa"] = {"contact": "dns.a+b@example.net", "refresh": 7200, "negative_ttl": 900}
-        (zone, seen), = soa_steps(made, client)
+        ((zone, seen),) = soa_steps(made, client)
         assert replace_soa(client, seen, soa_after(zone, seen))
         (answer,) = values(made, ZONE, "SOA")
         mname, rname, serial, *timers = answer.split()

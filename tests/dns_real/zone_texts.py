@@ -82,7 +82,7 @@ def _line_of(random: Random) -> str:
     if dice < 0.12:
         return f"$TTL {random.choice(TTLS)}"
     if dice < 0.16:
-        return random.choice(("", "   ", "; comment ( \" ", "\t; more"))
+        return random.choice(("", "   ", '; comment ( " ', "\t; more"))
     if dice < 0.24:
         return _generate(random)
     kind = random.choice(sorted(VALUES))

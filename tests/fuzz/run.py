@@ -249,8 +249,7 @@ def table(results: List[Result]) -> str:
     rows = [("target", "inputs", "edges", "worst s", "worst MB", "failures")]
     rows += [(one.target, str(one.inputs), str(one.edges), f"{one.seconds:.2f}", f"{one.megabytes:.0f}", str(len(one.failures))) for one in results]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) if not column else cell.rjust(width)
-                               for column, (cell, width) in enumerate(zip(row, widths))) for row in rows)
+    return "\n".join("  ".join(cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths))) for row in rows)
 
 
 def excerpt(path: str) -> str:

@@ -32,9 +32,7 @@ def make_lab(name, count, backend="nspawn", macvtap=(), installed=()):
     """A lab of ``count`` nodes n1, n2 ... at 198.18.0.N and 2001:db8::N, all with the same packages installed."""
     nodes = []
     for number in range(1, count + 1):
-        nic = LabNic(
-            "main", "eth0", f"n{number}.0", mac_address(name, f"n{number}", 0), f"198.18.0.{number}/24", f"2001:db8::{number}/64", 1500
-        )
+        nic = LabNic("main", "eth0", f"n{number}.0", mac_address(name, f"n{number}", 0), f"198.18.0.{number}/24", f"2001:db8::{number}/64", 1500)
         nodes.append(LabNode(f"n{number}", backend, 1024, 1, 2048, {}, (nic,), f"n{number}" in macvtap, installed))
     network = LabNetwork("main", "br-main", 1500, "198.18.0.254/24")
     return system_lab(LabSpec(name, "/var/lib/smallfleet/labs", CACHE, "trixie", (), (network,), tuple(nodes)))

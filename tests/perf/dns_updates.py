@@ -180,10 +180,7 @@ def main() -> int:
     print(f"{'':<18}{'records':>8}{'first run':>11}{'each':>10}{'second run':>12}{'each':>10}{'changed':>9}")
     for row in rows:
         each = [f"{1000 * seconds / row.records:.1f} ms" for seconds in (row.first, row.second)]
-        print(
-            f"{row.what:<18}{row.records:>8}{row.first:>9.2f} s{each[0]:>10}"
-            f"{row.second:>10.2f} s{each[1]:>10}{row.changed:>9}"
-        )
+        print(f"{row.what:<18}{row.records:>8}{row.first:>9.2f} s{each[0]:>10}{row.second:>10.2f} s{each[1]:>10}{row.changed:>9}")
     ours, peer = rows[0], rows[-1]
     ratios = [
         peer.first / peer.records * ours.records / ours.first,

@@ -75,8 +75,15 @@ class Site:
         env = {name: value for name, value in os.environ.items() if name not in FILTERED}
         env.update(ANSIBLE_COLLECTIONS_PATH=str(self.collections), ANSIBLE_NOCOLOR="1", ANSIBLE_FORCE_COLOR="0", ANSIBLE_PIPELINING="1")
         done = subprocess.run(
-            argv, cwd=folder or self.folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=LIMIT, check=False,
+            argv,
+            cwd=folder or self.folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT,
+            check=False,
         )
         return Run(done.returncode, done.stdout)
 

@@ -12,7 +12,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
-PLANTED = '''
+PLANTED = """
 from collections import Counter
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -36,7 +36,7 @@ def test_few(number):
 
 def test_counts():
     print("counts:", sorted(RUNS.values()))
-'''
+"""
 
 
 @pytest.mark.parametrize(("profile", "counts"), [("first", [8, 25, 100, 100]), ("long", [8, 100, 400, 400])])

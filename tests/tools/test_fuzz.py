@@ -20,7 +20,7 @@ import __main__
 __main__.SECONDS, __main__.INTERRUPTED = 0.2, 0.4
 """
 """For what does not end in any time: it is interrupted, confirmed and repeated, by the same code as after seconds."""
-PLANTED = '''
+PLANTED = """
 from typing import Dict
 from fuzz.target import Target
 
@@ -45,7 +45,7 @@ TARGETS: Dict[str, Target] = {
     "large": Target(large, (), (b"a", b"l")),
     "good": Target(len, (), (b"a",)),
 }
-'''
+"""
 
 
 def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -175,7 +175,9 @@ def test_a_digest_changes_with_an_input_of_its_phase_and_with_nothing_else(repos
 def test_a_scenario_named_as_a_role_is_of_the_core_and_its_drills_are_not(repository: Repository) -> None:
     found = {phase.name: phase for phase in phases(history.tree(repository.root), [])}
     assert [name for name, phase in found.items() if phase.core and name.startswith("molecule:")] == [
-        "molecule:dns_server", "molecule:lab", "molecule:network",
+        "molecule:dns_server",
+        "molecule:lab",
+        "molecule:network",
     ]
     assert (found["molecule:dns_server"].marks, found["drills:dns_server"].marks) == ("not drill", "drill")
     assert found["molecule:network"].marks == "" and "drills:network" not in found
@@ -189,7 +191,9 @@ def test_each_target_of_the_fuzzer_is_a_drill_and_all_of_them_together_a_phase_o
     }
     fuzzing = [phase for phase in phases(Tree(sources, sources.__getitem__), []) if phase.name.startswith("fuzz")]
     assert [(phase.name, phase.core, phase.lane) for phase in fuzzing] == [
-        ("fuzz", True, Lane.SOURCE), ("fuzz:a", False, Lane.SOURCE), ("fuzz:b", False, Lane.SOURCE),
+        ("fuzz", True, Lane.SOURCE),
+        ("fuzz:a", False, Lane.SOURCE),
+        ("fuzz:b", False, Lane.SOURCE),
     ]
     assert [phase.commands[0][-2:] for phase in fuzzing] == [("--seconds", "30"), ("300", "a"), ("300", "b")]
     assert {phase.seed for phase in fuzzing} == {"--seed=1"}

@@ -247,8 +247,12 @@ def test_the_table_names_every_phase_and_the_page_is_made_of_text_only(tmp_path:
     rows = [Row("node", PASSED, 20.4, 0, "", True), Row("kill", LEFT_OUT, note="abc <script>"), Row("move", FLAKY, 30, 20, "failed first")]
     shown = report.table(rows, 50.0).splitlines()
     assert [line.split() for line in shown[1:]] == [
-        ["node", "passed", "20"], ["kill", "left", "out", "0", "abc", "<script>"], ["move", "flaky", "30", "failed", "first"],
-        ["the", "core", "20"], ["the", "drills,", "added", "up", "30"], ["this", "run", "50"],
+        ["node", "passed", "20"],
+        ["kill", "left", "out", "0", "abc", "<script>"],
+        ["move", "flaky", "30", "failed", "first"],
+        ["the", "core", "20"],
+        ["the", "drills,", "added", "up", "30"],
+        ["this", "run", "50"],
     ]
     for name in ("node", "move"):
         (tmp_path / "logs").mkdir(exist_ok=True)

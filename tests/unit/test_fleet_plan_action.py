@@ -59,9 +59,7 @@ def hosts(**numbers: Any) -> Dict[str, Dict[str, Any]]:
     return {name: {"fleet_host_number": number} for name, number in numbers.items()}
 
 
-def run(
-    folder: Path, members: Mapping[str, Any], common: Mapping[str, Any], *options: str, playbook: str = ""
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, members: Mapping[str, Any], common: Mapping[str, Any], *options: str, playbook: str = "") -> subprocess.CompletedProcess[str]:
     if ANSIBLE_PLAYBOOK is None:
         pytest.skip("ansible-playbook is not installed")
     inventory = {"all": {"vars": {**common, "marker": str(folder / "written.json")}, "hosts": dict(members)}}
@@ -178,9 +176,7 @@ def test_the_plan_is_written_once_and_the_second_run_changes_nothing(tmp_path: P
 
 
 def test_the_plan_goes_where_the_inventory_says(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, hosts(app1=11), {**COMMON, "fleet_plan_dir": str(tmp_path / "else")}, playbook="smallfleet.infra.plan"
-    )
+    done = run(tmp_path, hosts(app1=11), {**COMMON, "fleet_plan_dir": str(tmp_path / "else")}, playbook="smallfleet.infra.plan")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "else" / "plan.md").exists()
 
@@ -197,7 +193,8 @@ def test_the_plan_never_goes_into_a_folder_that_is_an_inventory(tmp_path: Path) 
 def test_the_plan_is_made_once_in_a_run_whatever_the_play_registers_or_groups(tmp_path: Path) -> None:
     playbook = tmp_path / "twice.yml"
     playbook.write_text(
-        PLAYBOOK + """
+        PLAYBOOK
+        + """
     - name: Make a group
       ansible.builtin.group_by:
         key: made_by_the_play
@@ -276,9 +273,7 @@ def test_a_template_that_comes_back_as_it_was_is_a_problem_and_a_literal_one_is_
     class Unsafe(str):
         __UNSAFE__ = True
 
-    hostvars = FakeHostVariables(
-        {"a": {"node_packages": ["x", "{{ gone }}"], "node_timezone": Unsafe("{{ literal }}")}}
-    )
+    hostvars = FakeHostVariables({"a": {"node_packages": ["x", "{{ gone }}"], "node_timezone": Unsafe("{{ literal }}")}})
     values, problems = collect(hostvars, ["a"])
     assert values == {"a": {"node_timezone": "{{ literal }}"}}
     assert [(problem.host, problem.variable) for problem in problems] == [("a", "node_packages")]

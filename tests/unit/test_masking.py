@@ -235,8 +235,13 @@ def test_a_key_that_was_written_where_something_else_belongs_is_in_no_problem(se
 @pytest.mark.parametrize(
     "text",
     [
-        "/home/Ada/fleets/main1/inventory is missing", "app1.demo.example.net", "d.e.f.8.b.d.0.1.0.0.2.ip6.arpa", "02:00:00:00:00:01",
-        "smallfleet.infra.dns_zone_import", "ANotherVeryLongNameWithoutDigits", "2001:db8:0:1::b/64 is in no network",
+        "/home/Ada/fleets/main1/inventory is missing",
+        "app1.demo.example.net",
+        "d.e.f.8.b.d.0.1.0.0.2.ip6.arpa",
+        "02:00:00:00:00:01",
+        "smallfleet.infra.dns_zone_import",
+        "ANotherVeryLongNameWithoutDigits",
+        "2001:db8:0:1::b/64 is in no network",
     ],
 )
 def test_what_is_no_key_stays_in_a_problem(text: str) -> None:

@@ -40,9 +40,7 @@ def read(text: str) -> Dict[str, Dict[str, object]]:
 
 
 @given(zone=foreign, record=foreign, kind=foreign, reason=foreign, value=foreign)
-def test_a_file_of_variables_has_one_key_and_the_texts_whatever_they_are(
-    zone: str, record: str, kind: str, reason: str, value: str
-) -> None:
+def test_a_file_of_variables_has_one_key_and_the_texts_whatever_they_are(zone: str, record: str, kind: str, reason: str, value: str) -> None:
     entry = {"record": record, "type": kind, "ttl": 5, "value": [value]}
     found = Imported((entry,), 5, (LeftOut(record, kind, reason),))
     text = render_variables(zone, found, also_left_out=[LeftOut(value, reason, kind)])
@@ -119,9 +117,7 @@ def test_text_that_is_not_quoted_is_seen(source: str) -> None:
     assert unquoted(source)
 
 
-@pytest.mark.parametrize(
-    "source", ["f'# of {visible(zone)}'", "f'{count} # {visible(zone)}'", "f'# {_NOTICE}\\n{zone}'", "['sh', '-c', f'ls {quote(path)}']"]
-)
+@pytest.mark.parametrize("source", ["f'# of {visible(zone)}'", "f'{count} # {visible(zone)}'", "f'# {_NOTICE}\\n{zone}'", "['sh', '-c', f'ls {quote(path)}']"])
 def test_text_that_is_quoted_is_not_meant(source: str) -> None:
     assert not unquoted(source)
 

@@ -132,9 +132,7 @@ def test_a_secret_in_the_place_of_a_name_is_recognized() -> None:
         f"key:\n  - id: demo-update\n    secret: {SECRET}\n",
     ],
 )
-def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(
-    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     logged = []
     monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
     side = {"type": "dict", "options": {"key_name": {"type": "str"}}}
@@ -154,9 +152,7 @@ def test_a_secret_in_the_place_of_a_name_is_neither_logged_nor_returned(
     "options",
     [{"secret": "hunter2"}, {"key_secert": "hunter2"}, {"tsig_password": "hunter2"}, {"old": {"secret": "hunter2"}}, {"sides": [{"token": "hunter2"}]}],
 )
-def test_a_secret_under_a_name_that_a_module_does_not_know_is_neither_logged_nor_returned(
-    options: Dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_secret_under_a_name_that_a_module_does_not_know_is_neither_logged_nor_returned(options: Dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     side = {"options": {"server": {"type": "str"}}}
     spec = {**TRANSPORT, "old": {"type": "dict", **side}, "sides": {"type": "list", "elements": "dict", **side}}
     with module_arguments({"server": "192.0.2.53", **options}), pytest.raises(SystemExit):

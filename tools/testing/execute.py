@@ -46,9 +46,7 @@ class Executor:
     ``explore``: chance chooses the inputs of property tests and of the fuzzer. Otherwise they are the same in each run.
     """
 
-    def __init__(
-        self, root: Path, folder: Path, cache: str, environment: Callable[[str], str], live: bool = False, explore: bool = False
-    ) -> None:
+    def __init__(self, root: Path, folder: Path, cache: str, environment: Callable[[str], str], live: bool = False, explore: bool = False) -> None:
         self.root = root
         self.folder = folder
         self.cache = cache
@@ -113,9 +111,7 @@ class Executor:
             env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1")
         return env
 
-    def _call(
-        self, argv: Sequence[str], env: Dict[str, str], log: Path, end: float, kept: Sequence[int], nice: bool = False, stoppable: bool = True
-    ) -> bool:
+    def _call(self, argv: Sequence[str], env: Dict[str, str], log: Path, end: float, kept: Sequence[int], nice: bool = False, stoppable: bool = True) -> bool:
         """Run one command with its output in ``log``. Return whether it ended well before ``end``."""
         with log.open("a", encoding="utf-8") as stream:
             position = stream.tell()
@@ -123,7 +119,13 @@ class Executor:
             stream.flush()
             running = subprocess.Popen(
                 [*(["nice", "-n", "10"] if nice else []), *argv],
-                cwd=self.root, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=kept,
+                cwd=self.root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=kept,
             )
         while True:
             with suppress(subprocess.TimeoutExpired):

@@ -262,9 +262,7 @@ def test_the_parent_can_learn_the_key_by_cds(host, app1):
 def test_an_update_of_a_signed_zone_is_signed_at_the_secondary_too(host, app1):
     assert nsupdate(host, "pair.example.net", "update add late.pair.example.net 60 A 198.18.0.71", UPDATE_KEY) == ""
     await_answer(app1, "late.pair.example.net A", NS2, ["198.18.0.71"])
-    assert "fully validated" in app1.check_output(
-        f"delv @{NS2} -a /run/anchor +root=pair.example.net late.pair.example.net A"
-    )
+    assert "fully validated" in app1.check_output(f"delv @{NS2} -a /run/anchor +root=pair.example.net late.pair.example.net A")
 
 
 def test_a_run_prunes_where_it_was_asked_to_and_nothing_that_was_excepted(host, app1):

@@ -30,9 +30,7 @@ pytestmark = pytest.mark.alone
 def node(name: str, state: str) -> None:
     command = ["ansible", "-i", str(SCENARIO / "inventory"), "localhost", "-m", "smallfleet.infra.lab_node"]
     arguments = ["-a", f"name={LAB} node={name} state={state}"]
-    done = subprocess.run(
-        [*command, *arguments], cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, *arguments], cwd=SCENARIO.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -90,9 +90,7 @@ def test_nobody_gets_a_whole_zone_without_the_key_for_it(host):
 
 
 def test_the_fleets_secondaries_and_the_primary_itself_get_it_with_theirs(host):
-    first, second = (
-        host.get_host(f"ansible://{name}", ansible_inventory=host.backend.ansible_inventory) for name in ("ns1", "ns2")
-    )
+    first, second = (host.get_host(f"ansible://{name}", ansible_inventory=host.backend.ansible_inventory) for name in ("ns1", "ns2"))
     assert f"www2.{ZONE}." in transfer(second, ZONE, TRANSFER_KEY)
     assert f"www2.{ZONE}." in transfer(first, ZONE, UPDATE_KEY)
     assert "Transfer failed" in transfer(second, "18.198.in-addr.arpa", TRANSFER_KEY)

@@ -47,9 +47,7 @@ def as_before() -> None:
     """On the bridge, now and at the next boot, with nothing left of the attempt."""
     route, runtime = "ip -json route show default | cut -c1-60", "ls /run/systemd/network"
     files = "cat /etc/systemd/network/05-smallfleet-eth0.network"
-    listed, routes, pending, volatile, card, units, links = MOVER.answers(
-        ADDRESSES, route, OPEN_CHANGE, runtime, files, UNITS_LEFT, NETWORKD
-    )
+    listed, routes, pending, volatile, card, units, links = MOVER.answers(ADDRESSES, route, OPEN_CHANGE, runtime, files, UNITS_LEFT, NETWORKD)
     found = addresses_in(listed)
     assert found["br0"] == {V4, V6}
     assert found["eth0"] == set()

@@ -85,8 +85,7 @@ def test_an_address_and_a_mac_that_another_host_has_are_refused_before_the_chang
     mac = LEASER.on("cat /sys/class/net/eth0/address", node="peer").strip()
     taken = {"ipv4": ("198.18.0.2", 24), "ipv6": ("2001:db8:0:1::2", 64)}
     wish = {
-        family: {"enabled": True, "address": [*OWN[family]["address"], {"ip": address, "prefix_length": length}]}
-        for family, (address, length) in taken.items()
+        family: {"enabled": True, "address": [*OWN[family]["address"], {"ip": address, "prefix_length": length}]} for family, (address, length) in taken.items()
     }
     status, said = change({"name": "eth0"}, bridge("br0", "eth0", mac_address=mac, **wish))
     assert status != 0 and "Nothing was changed: interfaces.br0" in said

@@ -36,10 +36,7 @@ NODES = {
     "networkmanager": ("desktop", 3),
     "networkd": ("plain", 4),
 }
-MOVERS = {
-    backend: Mover(SCENARIO, "molecule-network-backends", node, number, peer_number=9)
-    for backend, (node, number) in NODES.items()
-}
+MOVERS = {backend: Mover(SCENARIO, "molecule-network-backends", node, number, peer_number=9) for backend, (node, number) in NODES.items()}
 FOLDERS = {
     "ifupdown": "/etc/network",
     "ifupdown2": "/etc/network",
@@ -77,12 +74,8 @@ USUAL = {
     "ifupdown": {"ifdown; ifup": ("ifdown eth0", "ifup eth0 br0")},
     "ifupdown2": {"ifreload": ("", "mkdir -p /etc/iproute2/rt_tables.d; ifreload --all")},  # Debian 13 lacks the folder
     # A container has no udev, which netplan(8) wants to tell of new names of cards before it goes on.
-    "netplan": {
-        "netplan apply, without udev": ("", "mkdir -p /root/none; ln -sf /bin/true /root/none/udevadm; PATH=/root/none:$PATH netplan apply")
-    },
-    "networkmanager": {
-        "nmcli connection up": ("", "nmcli connection reload; nmcli connection up smallfleet-br0; nmcli connection up smallfleet-eth0")
-    },
+    "netplan": {"netplan apply, without udev": ("", "mkdir -p /root/none; ln -sf /bin/true /root/none/udevadm; PATH=/root/none:$PATH netplan apply")},
+    "networkmanager": {"nmcli connection up": ("", "nmcli connection reload; nmcli connection up smallfleet-br0; nmcli connection up smallfleet-eth0")},
     "networkd": {
         "networkctl reload": ("", "networkctl reload"),
         "systemctl restart": ("", "systemctl restart systemd-networkd"),

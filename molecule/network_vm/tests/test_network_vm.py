@@ -44,9 +44,7 @@ def test_the_bond_goes_on_with_its_other_card():
 def test_a_move_off_the_bond_and_onto_it_is_measured(capsys):
     """A card that joins a bond must go down for it, so this is not free; the emulated machine answers a hundred a second."""
     for way, desired, name in (("off", PLAIN, "plain"), ("onto", HYBRID_AGAIN, "hybrid")):
-        (status, said), losses = MOVER.watched(
-            lambda desired=desired: ended(change(desired, rollback_timeout=240)), interval=0.01, seconds=280
-        )
+        (status, said), losses = MOVER.watched(lambda desired=desired: ended(change(desired, rollback_timeout=240)), interval=0.01, seconds=280)
         assert status == 0, said[-1500:]
         until(lambda name=name: configuration() == name, 90)
         with capsys.disabled():

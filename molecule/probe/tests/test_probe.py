@@ -62,7 +62,7 @@ def samples(host) -> list:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-OFFICE = "server:\n    local-data: \"printer.office.example. A 192.0.2.9\"\n"
+OFFICE = 'server:\n    local-data: "printer.office.example. A 192.0.2.9"\n'
 
 
 def test_the_resolver_of_the_probes_is_its_own_unit_on_its_own_address(host):

@@ -134,8 +134,7 @@ def test_check_mode_shows_each_step_and_how_long_each_guest_will_be_away_and_doe
     before = world()
     status, said = replace("--check", "--diff")
     assert status == 0, said
-    for part in ("make the bridge br0 beside eth0", "save the memory of still (128 MiB)", "ip link set dev eth0 master br0",
-                 "suspend: about", "replug: about"):
+    for part in ("make the bridge br0 beside eth0", "save the memory of still (128 MiB)", "ip link set dev eth0 master br0", "suspend: about", "replug: about"):
         assert part in said, part
     assert world() == before
 

@@ -40,8 +40,13 @@ class Pair:
         full = [program, "-i", self._inventory, *command]
         settings = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "3"}
         return subprocess.Popen(
-            full, cwd=self._project, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
+            full,
+            cwd=self._project,
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def kill_controller_at(self, title: str, *command: str) -> None:
@@ -70,8 +75,7 @@ class Pair:
 
     def named(self, ns1) -> str:
         asking = (
-            "import dns.resolver as r; x = r.Resolver(configure=False); x.nameservers = ['198.18.0.11'];"
-            f"print(x.resolve('www.{self._domain}', 'CNAME')[0])"
+            f"import dns.resolver as r; x = r.Resolver(configure=False); x.nameservers = ['198.18.0.11'];print(x.resolve('www.{self._domain}', 'CNAME')[0])"
         )
         return ns1.check_output(f'python3 -c "{asking}"').strip()
 

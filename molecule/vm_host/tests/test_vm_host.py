@@ -125,10 +125,22 @@ def test_a_guest_that_is_not_in_the_inventory_is_not_touched_and_a_second_run_re
 
 def test_check_mode_tells_what_would_change_and_changes_nothing():
     before = world()
-    said = module([guest("web", memory=192), {"name": "new", "memory": 64, "disks": [{"file": "new.raw", "format": "raw", "size": "1M"}]},
-                   {"name": "bare", "state": "absent"}], "--check", "--diff")
+    said = module(
+        [
+            guest("web", memory=192),
+            {"name": "new", "memory": 64, "disks": [{"file": "new.raw", "format": "raw", "size": "1M"}]},
+            {"name": "bare", "state": "absent"},
+        ],
+        "--check",
+        "--diff",
+    )
     assert said["changed"] and said["steps"] == [
-        "shut down bare", "undefine bare", "create disk /var/lib/libvirt/images/new.raw", "define new", "autostart new", "start new",
+        "shut down bare",
+        "undefine bare",
+        "create disk /var/lib/libvirt/images/new.raw",
+        "define new",
+        "autostart new",
+        "start new",
         "define web",
     ]
     web = said["shown"].partition("+++ after: definition of web")[2].partition("hypervisor | CHANGED")[0]
@@ -144,13 +156,15 @@ def refused():
     on("hypervisor", f"qemu-img create -q -f qcow2 -o data_file={IMAGES}/data.raw {IMAGES}/split.qcow2 1M")
     try:
         before = world()
-        said = module([
-            guest("bare", memory=192),
-            {"name": "one", "memory": 64, "interfaces": [{"bridge": "br7"}], "disks": [{"file": "one.qcow2"}]},
-            {"name": "two", "memory": 64, "boot": {"kernel": "/boot/none"}, "interfaces": [{"direct": "eth7"}]},
-            {"name": "three", "memory": 64, "disks": [{"file": "web.qcow2", "format": "raw"}]},
-            *({"name": name, "memory": 64, "disks": [{"file": f"{name}.qcow2"}]} for name in ("evil", "split")),
-        ])
+        said = module(
+            [
+                guest("bare", memory=192),
+                {"name": "one", "memory": 64, "interfaces": [{"bridge": "br7"}], "disks": [{"file": "one.qcow2"}]},
+                {"name": "two", "memory": 64, "boot": {"kernel": "/boot/none"}, "interfaces": [{"direct": "eth7"}]},
+                {"name": "three", "memory": 64, "disks": [{"file": "web.qcow2", "format": "raw"}]},
+                *({"name": name, "memory": 64, "disks": [{"file": f"{name}.qcow2"}]} for name in ("evil", "split")),
+            ]
+        )
         return {**said, "kept": world() == before}
     finally:
         on("hypervisor", f"rm {IMAGES}/evil.qcow2 {IMAGES}/split.qcow2 {IMAGES}/data.raw")

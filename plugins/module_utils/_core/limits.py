@@ -287,6 +287,4 @@ def _too_deep(what: str, line: int, limits: Limits) -> NoReturn:
 
 
 def _too_many(what: str, line: int, limits: Limits) -> NoReturn:
-    raise BadText(
-        f"{what}, line {line}: has more than {limits.entries} entries, aliases expanded. Split it or remove what is not needed"
-    )
+    raise BadText(f"{what}, line {line}: has more than {limits.entries} entries, aliases expanded. Split it or remove what is not needed")

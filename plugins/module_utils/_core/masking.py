@@ -19,16 +19,12 @@ MASK = "***"
 _SECRET = re.compile(r"psk|pass|pwd|secret|key|token|cookie|credential|wep|leap|cak$|puk$|otp$|private|authorization|auth(data|code)|enc(ryption)?$")
 _SECRET_WORDS = frozenset(("pin", "pw", "cak", "sak", "sae", "enc", "auth", "aead", "crypt", "otp"))
 _HARMLESS = re.compile(r".*(ssid|flags|type|mgmt|management|keyid|idx|keepalive|publickey|validto)|public|passive.*|.*passthrough.*|.*bypass.*|keymap")
-_LONG = re.compile(
-    r"(?<![\w+/])(?:(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{40,}={0,2}|(?:0x)?[0-9A-Fa-f]{26,})(?![\w+/=])"
-)
+_LONG = re.compile(r"(?<![\w+/])(?:(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{40,}={0,2}|(?:0x)?[0-9A-Fa-f]{26,})(?![\w+/=])")
 _USER = re.compile(r"(?<=://)[^/\s@]*:[^/\s]*@")
 _WORDS = re.compile(r"[A-Za-z0-9_.+-]+")
 _PRIVATE = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]*PRIVATE KEY-----")
 _COMMAND_KEYS = frozenset(("up", "pre-up", "post-up", "down", "pre-down", "post-down"))
-_PROGRAMS = frozenset(
-    "ip bridge route ifconfig brctl ethtool sysctl modprobe ifenslave vconfig tc nft iptables ip6tables true false sleep".split()
-)
+_PROGRAMS = frozenset("ip bridge route ifconfig brctl ethtool sysctl modprobe ifenslave vconfig tc nft iptables ip6tables true false sleep".split())
 _KERNEL_VALUE = re.compile(r"echo [0-9]+ > ?/(?:proc/sys|sys)/\S+")
 _SUBSTITUTION = re.compile(r"`|\$\(")
 _SHELL = re.compile(r"(\s*(?:\|\||&&|;|\|)\s*)")

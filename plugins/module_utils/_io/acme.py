@@ -53,9 +53,7 @@ class AcmeHost:
         names = sorted(wanted.certificates)
         timers = [name for name in names if self._waits(name)]
         outdated = any(
-            self._systemd.show(unit, ["NeedDaemonReload"]).get("NeedDaemonReload") == "yes"
-            for name in names
-            for unit in (timer(name), service(name))
+            self._systemd.show(unit, ["NeedDaemonReload"]).get("NeedDaemonReload") == "yes" for name in names for unit in (timer(name), service(name))
         )
         return Observed(
             {path: self._content(path) for path in wanted.files},
@@ -65,9 +63,7 @@ class AcmeHost:
             outdated,
         )
 
-    def status(
-        self, certificates: Mapping[str, Mapping[str, Any]], look: bool = False, least_days: Any = None
-    ) -> List[Dict[str, Any]]:
+    def status(self, certificates: Mapping[str, Mapping[str, Any]], look: bool = False, least_days: Any = None) -> List[Dict[str, Any]]:
         """What the program says of each certificate; with ``look`` it asks the servers that shall show them."""
         if not certificates:
             return []

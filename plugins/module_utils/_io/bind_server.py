@@ -65,9 +65,7 @@ class BindDaemon:
         self.runner.run(["systemctl", "daemon-reload"])
         said = self.runner.run(["rndc", "reconfig"], check=False)
         if said.rc != 0:
-            raise ServerFailure(
-                f"named did not take its configuration: {said.message}; see 'journalctl -u named'"
-            )
+            raise ServerFailure(f"named did not take its configuration: {said.message}; see 'journalctl -u named'")
 
     def zone_ready(self, zone: ServedZone) -> bool:
         return self._status(zone).rc == 0 or (zone.role != PRIMARY and self._unloaded(zone))

@@ -80,9 +80,7 @@ class SystemRunner:
     async def _run(self, argv: Sequence[str], stdin: Optional[str] = None) -> CommandResult:
         given = None if stdin is None else stdin.encode()
         try:
-            child = await asyncio.create_subprocess_exec(
-                *argv, stdin=DEVNULL if given is None else PIPE, stdout=PIPE, stderr=PIPE
-            )
+            child = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL if given is None else PIPE, stdout=PIPE, stderr=PIPE)
         except (OSError, ValueError) as error:
             return not_started(argv, error)
         try:

@@ -112,9 +112,7 @@ class FakeDns:
 
     @property
     def soa(self) -> RRset:
-        return RRset(
-            self.zone, "SOA", 300, frozenset({f"ns1.{self.zone} hostmaster.{self.zone} {self.serial} 1 1 1 1"})
-        )
+        return RRset(self.zone, "SOA", 300, frozenset({f"ns1.{self.zone} hostmaster.{self.zone} {self.serial} 1 1 1 1"}))
 
     def transfer(self, zone: str) -> ZoneContents:
         sets = without_server_sets(self.zone, self.sets.values())

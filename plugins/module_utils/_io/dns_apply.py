@@ -137,9 +137,7 @@ def messages_for(
         raise
 
 
-def refuse_lone_ds(
-    client: DnsClient, zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: Sequence[str] = ()
-) -> None:
+def refuse_lone_ds(client: DnsClient, zone: str, wanted: Wanted, observed: Mapping[Key, RRset], done: Sequence[str] = ()) -> None:
     """Raises Refused when a DS would be without NS records. What cannot be read is left to the server."""
     keys = companions(zone, wanted, observed)
     known, unknown = look(client, zone, keys, ()) if keys else (Seen(), {})
@@ -190,16 +188,11 @@ def deliver(client: DnsClient, zone: str, message: Message, shows: Shows = whole
         return
     if rcode != NOERROR:
         found = _sets_of(client, zone, message.steps)
-        changes = [
-            _difference(step.before, found.get(step.key), step.key)
-            for step in message.steps
-            if _values(step.before) != _values(found.get(step.key))
-        ]
+        changes = [_difference(step.before, found.get(step.key), step.key) for step in message.steps if _values(step.before) != _values(found.get(step.key))]
         text = "; ".join(changes[:_TOLD]) or "none of the sets of this message"
         raise DnsFailure(
             "lost_race",
-            f"Somebody else changed the zone {zone} meanwhile ({RCODES.get(rcode, rcode)}): {text}."
-            " Nothing of this message was changed.",
+            f"Somebody else changed the zone {zone} meanwhile ({RCODES.get(rcode, rcode)}): {text}. Nothing of this message was changed.",
             rcode,
         )
 
@@ -225,8 +218,7 @@ def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailur
     except DnsFailure as second:
         raise DnsFailure(
             "unknown",
-            f"{failure} Whether the update was made is not known, for the server cannot be asked: {second}"
-            " Run it again when the server answers.",
+            f"{failure} Whether the update was made is not known, for the server cannot be asked: {second} Run it again when the server answers.",
         ) from None
     if all(shows(step, found.get(step.key)) for step in message.steps):
         return
@@ -236,9 +228,7 @@ def _look_for(client: DnsClient, zone: str, message: Message, failure: DnsFailur
     )
 
 
-def _read_back(
-    client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: Sequence[Step]
-) -> Dict[Key, RRset]:
+def _read_back(client: DnsClient, request: Request, remaining: Wanted, before: Mapping[Key, RRset], done: Sequence[Step]) -> Dict[Key, RRset]:
     found = held(client, request.zone, list(request.wanted), request.wanted.values())
     after = {key: found[key] for key in request.wanted if key in found}
     refuse_ignored(remaining, before, after, done)
@@ -257,9 +247,7 @@ def patiently(look: Callable[[], Found]) -> Found:
     return look()
 
 
-def refuse_ignored(
-    remaining: Wanted, before: Mapping[Key, RRset], after: Mapping[Key, RRset], done: Sequence[Step]
-) -> None:
+def refuse_ignored(remaining: Wanted, before: Mapping[Key, RRset], after: Mapping[Key, RRset], done: Sequence[Step]) -> None:
     """Raises DnsFailure ``ignored``, with the steps that were done, when a set is what it was before the update, or its TTL was cut."""
     _refuse_cut(remaining, after, done)
     left = [

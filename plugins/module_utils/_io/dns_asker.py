@@ -99,6 +99,4 @@ def _key_for(config: ServerConfig, zone: ServedZone) -> Optional[KnownKey]:
 
 def _client(config: ServerConfig, key: KnownKey) -> WireClient:
     made = key.generations[0]
-    return WireClient(
-        Server(config.listen[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm)
-    )
+    return WireClient(Server(config.listen[0], timeout=TIMEOUT), make_key(made.name, made.secret, made.algorithm))

@@ -50,9 +50,7 @@ def held(client: DnsClient, zone: str, keys: Sequence[Key], guesses: Optional[It
     return found
 
 
-def look(
-    client: DnsClient, zone: str, keys: Sequence[Key], guesses: Optional[Iterable[Optional[RRset]]] = None
-) -> Tuple[Seen, Dict[Key, str]]:
+def look(client: DnsClient, zone: str, keys: Sequence[Key], guesses: Optional[Iterable[Optional[RRset]]] = None) -> Tuple[Seen, Dict[Key, str]]:
     """As held(), and sentences for the keys that cannot be read, in the place of a failure."""
     whole = _transferred(client, zone, keys) if len(keys) >= MANY and client.stream else None
     if whole is not None:
@@ -73,9 +71,7 @@ def look(
         return reader.seen(), reader.hidden
     candidates = [*(one for one in guesses if one is not None), *reader.candidates]
     before = frozenset(reader.found)
-    unreadable = {
-        key: reader.hidden[key] for key in rest if not _asked_by_update(client, zone, key, candidates, reader.found)
-    }
+    unreadable = {key: reader.hidden[key] for key in rest if not _asked_by_update(client, zone, key, candidates, reader.found)}
     seen = reader.seen()
     seen.unseen_ttls = frozenset(seen) - before
     return seen, unreadable
@@ -113,9 +109,7 @@ def _transferred(client: DnsClient, zone: str, keys: Sequence[Key]) -> Optional[
     return None
 
 
-def _asked_by_update(
-    client: DnsClient, zone: str, key: Key, candidates: Sequence[RRset], found: Dict[Key, RRset]
-) -> bool:
+def _asked_by_update(client: DnsClient, zone: str, key: Key, candidates: Sequence[RRset], found: Dict[Key, RRset]) -> bool:
     """Find out by prerequisites alone whether a set has the values of a candidate, or does not exist.
 
     No prerequisite compares the TTL. A set has that of the first candidate, so that it makes no difference to what is wanted.

@@ -45,9 +45,7 @@ class Asker:
         question.flags &= ~dns.flags.RD
         what = f"{server} port {self.port}"
         try:
-            answer = dns.query.udp_with_fallback(
-                question, server, timeout=self.timeout, port=self.port, ignore_unexpected=True
-            )[0]
+            answer = dns.query.udp_with_fallback(question, server, timeout=self.timeout, port=self.port, ignore_unexpected=True)[0]
         except dns.exception.Timeout:
             raise DnsFailure("timeout", f"{what} did not answer within {self.timeout:g} s.") from None
         except OSError as error:
@@ -189,10 +187,7 @@ def _check_parent(server: str, zone: str, answer: Any) -> None:
 def as_result(zone: str, report: Report) -> Dict[str, Any]:
     """The report as the module returns it."""
     lines = ds.ds_lines(zone, report.judgement.wanted, report.ttl or 3600)
-    parents = [
-        {"server": server, "ds": [str(one) for one in held], "verdict": judgement.verdict}
-        for server, held, judgement in report.parent_servers
-    ]
+    parents = [{"server": server, "ds": [str(one) for one in held], "verdict": judgement.verdict} for server, held, judgement in report.parent_servers]
     return {
         "verdict": report.judgement.verdict,
         "why": f"The zone is {report.judgement.why}.",
@@ -201,8 +196,5 @@ def as_result(zone: str, report: Report) -> Dict[str, Any]:
         "ds_lines": lines,
         "ttl": report.ttl,
         "parent_servers": parents,
-        "zone_keys": [
-            {"tag": key.tag, "flags": key.flags, "algorithm": key.algorithm, "signs": key.tag in report.child.signers}
-            for key in report.child.keys
-        ],
+        "zone_keys": [{"tag": key.tag, "flags": key.flags, "algorithm": key.algorithm, "signs": key.tag in report.child.signers} for key in report.child.keys],
     }

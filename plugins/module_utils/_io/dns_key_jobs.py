@@ -61,9 +61,7 @@ class Job:
     @classmethod
     def read(cls, options: Mapping[str, Any], check: bool) -> Job:
         """Raises KeyFailure."""
-        keys = tuple(
-            AskedKey(one["name"], one["algorithm"], one["home"], bool(one.get("external")), bool(one.get("local"))) for one in options["keys"]
-        )
+        keys = tuple(AskedKey(one["name"], one["algorithm"], one["home"], bool(one.get("external")), bool(one.get("local"))) for one in options["keys"])
         at_home = [key for key in keys if key.home == options["host"]]
         external, unreadable = read_secrets(at_home, options.get("secrets") or {})
         wrong = [*problems(keys), *unreadable]

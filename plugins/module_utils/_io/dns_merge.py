@@ -20,9 +20,7 @@ from .dns_whole import pause
 RACES = 10  # a rival that adds another value makes at most one; the rest are rivals that replace the whole set
 
 
-def converge_values(
-    client: DnsClient, zone: str, asked: Values, check: bool = False, wait: Callable[[int], None] = pause
-) -> Result:
+def converge_values(client: DnsClient, zone: str, asked: Values, check: bool = False, wait: Callable[[int], None] = pause) -> Result:
     """Make the set have the values, or not have them. Raises DnsFailure, and Refused for what cannot be.
 
     A lost race is always tried again from a new reading, for what is asked does not depend on the other values.
@@ -61,8 +59,7 @@ def _refuse_unseen_ttl(asked: Values, observed: Seen) -> None:
         name, kind = asked.key
         raise DnsFailure(
             "not_readable",
-            f"The TTL of {name} {kind} cannot be seen with this key, so no value can be added with it. Name the ttl, or allow"
-            " the key to transfer the zone.",
+            f"The TTL of {name} {kind} cannot be seen with this key, so no value can be added with it. Name the ttl, or allow the key to transfer the zone.",
         )
 
 
@@ -77,9 +74,7 @@ def _shows(asked: Values) -> Callable[[Step, Optional[RRset]], bool]:
     return look
 
 
-def _read_back(
-    client: DnsClient, zone: str, asked: Values, before: Mapping[Key, RRset]
-) -> Tuple[Dict[Key, RRset], List[str]]:
+def _read_back(client: DnsClient, zone: str, asked: Values, before: Mapping[Key, RRset]) -> Tuple[Dict[Key, RRset], List[str]]:
     """What is there now, and what to tell of it. Raises DnsFailure ``ignored`` when it is what it was."""
     after = _only(asked, held(client, zone, [asked.key], [merged(asked, before.get(asked.key))]))
     found = after.get(asked.key)

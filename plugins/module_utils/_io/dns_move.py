@@ -132,11 +132,7 @@ def _new_zone(move: Move) -> Tuple[FrozenSet[str], FrozenSet[str], Dict[str, Fro
     served = {_values(one, (move.zone, "NS")) for one in answers}
     first = answers[0] if answers else {}
     nameservers = next(iter(served)) if len(served) == 1 else frozenset()
-    addresses = {
-        name: _values(first, (name, "A")) | _values(first, (name, "AAAA"))
-        for name in nameservers
-        if names.within(name, move.zone)
-    }
+    addresses = {name: _values(first, (name, "A")) | _values(first, (name, "AAAA")) for name in nameservers if names.within(name, move.zone)}
     return nameservers, _values(first, (move.zone, "DNSKEY")), addresses
 
 
@@ -169,10 +165,7 @@ def _delegations(move: Move, addresses: Mapping[str, FrozenSet[str]]) -> Delegat
     named = tuple(_named(move.zone, sets, addresses) for sets, _message in answers)
     ttl = max((sets[move.zone, "NS"].ttl for sets, _message in answers if (move.zone, "NS") in sets), default=0)
     ds = next((sets[move.zone, "DS"] for sets, _message in answers if (move.zone, "DS") in sets), None)
-    said = {
-        str(place): message or ", ".join(sorted(one)) or "nothing"
-        for place, (_sets, message), one in zip(places, answers, named)
-    }
+    said = {str(place): message or ", ".join(sorted(one)) or "nothing" for place, (_sets, message), one in zip(places, answers, named)}
     return named, ttl, ds, said
 
 
@@ -224,9 +217,7 @@ class Progress:
     findings: Findings
 
 
-def proceed(
-    move: Move, file: MemoryFile, clock: Clock, now: Callable[[], int], patience: float, check: bool
-) -> Progress:
+def proceed(move: Move, file: MemoryFile, clock: Clock, now: Callable[[], int], patience: float, check: bool) -> Progress:
     """Look, and while only time is needed, look again for at most ``patience`` seconds. Raises DnsFailure, Refused."""
     first = memory = file.read()
     end = clock.monotonic() + (0 if check else patience)
@@ -259,9 +250,7 @@ def delegation(move: Move, view: View, ttl: int) -> List[Dict[str, Any]]:
 
     Addresses only of names in the zone: servers refuse a nameserver there that has none.
     """
-    sets: List[Dict[str, Any]] = [
-        {"record": move.zone, "type": "NS", "ttl": ttl, "value": sorted(view.seen.nameservers)}
-    ]
+    sets: List[Dict[str, Any]] = [{"record": move.zone, "type": "NS", "ttl": ttl, "value": sorted(view.seen.nameservers)}]
     for name, found in sorted(view.addresses.items()):
         for kind, mark in (("A", "."), ("AAAA", ":")):
             chosen = sorted(one for one in found if mark in one)

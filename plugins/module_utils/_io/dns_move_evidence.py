@@ -58,9 +58,7 @@ class Findings:
     unused: Tuple[str, ...] = ()
 
 
-def examine(
-    zone: str, side: Side, known: Mapping[Key, RRset], listed: Mapping[Key, RRset], source: Source, canonical: Canonical
-) -> Findings:
+def examine(zone: str, side: Side, known: Mapping[Key, RRset], listed: Mapping[Key, RRset], source: Source, canonical: Canonical) -> Findings:
     """Ask every old server for all that is known, for the usual types, and for common names.
 
     ``known`` are the sets that are imported, ``listed`` those that the file or the transfer has.

@@ -98,9 +98,7 @@ def result_of(move: Move, progress: Progress, path: str, written: str = "") -> D
         "message": closing(move.zone, position, now, found.losses, said),
         "plan": plan,
         "report": report(plan, now, left_out, found.losses, found.notes, found.unused),
-        "lower": [
-            {"record": one.name, "type": one.type, "ttl": one.ttl, "value": sorted(one.values)} for one in high
-        ],
+        "lower": [{"record": one.name, "type": one.type, "ttl": one.ttl, "value": sorted(one.values)} for one in high],
         "delegation": named,
         "old_delegation": delegation(move, progress.view, move.low) if seen.nameservers else [],
         "nameservers": sorted(seen.nameservers),

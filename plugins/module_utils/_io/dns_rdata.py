@@ -38,9 +38,10 @@ if not DNSPYTHON_ERROR:
             token = super().get(want_leading, want_comment)
             return _Token(token.ttype, token.value, token.has_escape, token.comment)
 
+
 _SVCB, _HTTPS, _URI, _CAA = 64, 65, 256, 257
 _SVC_KEYS = {"dohpath": 7, "ohttp": 8}  # RFC 9461, RFC 9540: newer than the SVCB record
-_SVC_KEY = re.compile(r'(?<![^\s])(?:dohpath|ohttp)(?![^\s=])', re.IGNORECASE)
+_SVC_KEY = re.compile(r"(?<![^\s])(?:dohpath|ohttp)(?![^\s=])", re.IGNORECASE)
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")  # sharp s, final sigma, zero width non-joiner and joiner
 
 

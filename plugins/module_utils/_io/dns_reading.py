@@ -63,9 +63,7 @@ def soa_of(client: WireClient, zone: str) -> RRset:
 def soa_fields(soa: RRset) -> Dict[str, Any]:
     """The SOA by its fields' names (RFC 1035 section 3.3.13), numbers as numbers, and its TTL."""
     parts = soa.spelled[0].split()
-    fields: Dict[str, Any] = {
-        name: part if name.endswith("name") else int(part) for name, part in zip(SOA_FIELDS, parts)
-    }
+    fields: Dict[str, Any] = {name: part if name.endswith("name") else int(part) for name, part in zip(SOA_FIELDS, parts)}
     return {**fields, "ttl": soa.ttl}
 
 

@@ -128,9 +128,7 @@ class ServerHost:
         """Do the steps; return those that showed only then. Raises ServerFailure or CommandFailed; what is done stays done, and is valid."""
         if config.missing:
             names = ", ".join(key.file for key in config.missing)
-            raise ServerFailure(
-                f"These keys are not on this host: {names}. Run the role dns_keys first, which makes or fetches them."
-            )
+            raise ServerFailure(f"These keys are not on this host: {names}. Run the role dns_keys first, which makes or fetches them.")
         self.check(config, steps)
         if any(step.action == "reload" for step in steps):
             self.handover.await_last_changes(config)
@@ -294,8 +292,7 @@ class ServerHost:
                 return
             if self.clock.monotonic() >= end:
                 raise ServerFailure(
-                    f"The server runs, but it is not what answers at its address: {silence}"
-                    f" 'ss -lnp sport = 53' shows which program has its port."
+                    f"The server runs, but it is not what answers at its address: {silence} 'ss -lnp sport = 53' shows which program has its port."
                 )
             self.clock.sleep(0.2)
 

@@ -47,9 +47,7 @@ def pause(lost: int) -> None:
     time.sleep(random.uniform(0, min(0.05 * 2**lost, 2.0)))
 
 
-def converge_all(
-    client: DnsClient, zones: Mapping[str, Desired], on_existing: str, check: bool = False
-) -> Dict[str, Result]:
+def converge_all(client: DnsClient, zones: Mapping[str, Desired], on_existing: str, check: bool = False) -> Dict[str, Result]:
     """Several zones, one after the other; a failure tells what was done in those before it."""
     results: Dict[str, Result] = {}
     for zone, desired in zones.items():
@@ -74,9 +72,7 @@ def _choice(own: Mapping[Key, str], default: str, key: Key) -> str:
 class Pruning:
     """One call against a whole zone. When it needs several messages, the zone is read anew before each."""
 
-    def __init__(
-        self, client: DnsClient, request: Request, desired: Desired, wait: Callable[[int], None] = pause
-    ) -> None:
+    def __init__(self, client: DnsClient, request: Request, desired: Desired, wait: Callable[[int], None] = pause) -> None:
         self.client = client
         self.request = request
         self.ignore = desired.ignore

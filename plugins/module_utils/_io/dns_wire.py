@@ -325,11 +325,7 @@ def _rrset(key: Key, ttl: int, spellings: Dict[str, str]) -> RRset:
 
 def _sets(section: Sequence[Any]) -> Tuple[RRset, ...]:
     """The record sets in a section of an answer, in canonical form."""
-    return tuple(
-        _rrset(_key(one), int(one.ttl), _spellings(one))
-        for one in section
-        if one.rdclass == dns.rdataclass.IN
-    )
+    return tuple(_rrset(_key(one), int(one.ttl), _spellings(one)) for one in section if one.rdclass == dns.rdataclass.IN)
 
 
 def _asks_any(message: Any) -> bool:

@@ -41,9 +41,7 @@ def answers(address: str, port: int = 53, timeout: float = 0.5) -> bool:
 class ResolverKeeper:
     """Observes and changes the resolver of this node."""
 
-    def __init__(
-        self, runner: CommandRunner, files: FileStore, clock: Clock, ask: Callable[[str], bool] = answers
-    ) -> None:
+    def __init__(self, runner: CommandRunner, files: FileStore, clock: Clock, ask: Callable[[str], bool] = answers) -> None:
         self._runner = runner
         self._files = files
         self._clock = clock

@@ -20,9 +20,7 @@ OWN = {"app1-own": {"hosts": ["app1"], "grants": [{"zone": ZONE, "name": "app1",
 
 
 def host(name: str, number: int, **variables: Any) -> Host:
-    place = Attachment(
-        "main", "eth0", IPv4Interface(f"192.0.2.{number}/24"), IPv6Interface(f"2001:db8::{number:x}/64"), 1500
-    )
+    place = Attachment("main", "eth0", IPv4Interface(f"192.0.2.{number}/24"), IPv6Interface(f"2001:db8::{number:x}/64"), 1500)
     return Host(name, f"{name}.{ZONE}", (), (place,), "main", variables)
 
 

@@ -80,9 +80,7 @@ def test_a_name_and_its_wildcard_are_proved_at_one_place() -> None:
 
 
 def test_a_name_is_proved_in_the_closest_zone() -> None:
-    assert challenges(web(names=["www.sub.example.net"])) == [
-        ("www.sub.example.net", "_acme-challenge.www.sub.example.net", "sub.example.net")
-    ]
+    assert challenges(web(names=["www.sub.example.net"])) == [("www.sub.example.net", "_acme-challenge.www.sub.example.net", "sub.example.net")]
 
 
 def test_the_place_follows_an_alias_of_the_inventory_into_another_zone() -> None:

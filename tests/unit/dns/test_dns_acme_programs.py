@@ -95,9 +95,7 @@ def test_the_program_is_one_text_that_any_python_runs() -> None:
 
 
 @pytest.mark.parametrize(("kind", "owner", "group"), [("user", "nobody-here", "root"), ("group", "root", "nobody-here")])
-def test_an_owner_whom_the_host_lacks_is_named_before_anything_is_written(
-    kind: str, owner: str, group: str, tmp_path: Path
-) -> None:
+def test_an_owner_whom_the_host_lacks_is_named_before_anything_is_written(kind: str, owner: str, group: str, tmp_path: Path) -> None:
     program = load("smallfleet-acme")
     assert (program.user_number, program.group_number) == (files.user_number, files.group_number)
     with pytest.raises(program.Failure, match=f"^There is no {kind} 'nobody-here' on this host; install the program"):

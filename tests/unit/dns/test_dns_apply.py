@@ -149,8 +149,7 @@ def test_a_ttl_that_the_server_cuts_is_an_error_with_the_ttl_to_write_and_in_eac
 
 def test_steps_of_a_message_that_was_left_out_are_none_when_a_later_one_fails() -> None:
     wanted: Dict[Key, Optional[RRset]] = {
-        (f"n{i:04}.example.net.", "TXT"): RRset(f"n{i:04}.example.net.", "TXT", 5, frozenset({"x" * 250}))
-        for i in range(500)
+        (f"n{i:04}.example.net.", "TXT"): RRset(f"n{i:04}.example.net.", "TXT", 5, frozenset({"x" * 250})) for i in range(500)
     }
     at = server(deaf=True)
 
@@ -208,8 +207,7 @@ def test_a_rival_after_the_write_is_told_and_not_called_a_failure() -> None:
 
 def test_what_was_done_before_a_failure_is_told() -> None:
     wanted: Dict[Key, Optional[RRset]] = {
-        (f"n{i:04}.example.net.", "TXT"): RRset(f"n{i:04}.example.net.", "TXT", 5, frozenset({"x" * 250}))
-        for i in range(500)
+        (f"n{i:04}.example.net.", "TXT"): RRset(f"n{i:04}.example.net.", "TXT", 5, frozenset({"x" * 250})) for i in range(500)
     }
     at = server()
 

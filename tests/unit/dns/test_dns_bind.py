@@ -63,9 +63,7 @@ OPTIONS: Dict[str, Any] = {
         {"name": "example.org", "role": "secondary", "transfer": {"key": "demo-transfer-ns2", "peers": [NS2]}},
         {"name": "c.invalid", "role": "secondary", "transfer": {"key": "demo-transfer-ns2", "peers": [NS2]}},
     ],
-    "catalogs": [
-        {"name": "c.invalid", "role": "consume", "key": "demo-transfer-ns2", "peers": [NS2], "members": ["a.example"]}
-    ],
+    "catalogs": [{"name": "c.invalid", "role": "consume", "key": "demo-transfer-ns2", "peers": [NS2], "members": ["a.example"]}],
 }
 
 

@@ -113,9 +113,7 @@ def test_a_server_that_does_not_answer_is_a_difference() -> None:
 def test_the_table_names_the_servers_that_say_the_same_together() -> None:
     new = {**OLD, **sets(one("www", "A", "192.0.2.2"))}
     found = compare(ZONE, OLD, [Said("new a", new), Said("new b", new)])
-    assert table(found) == (
-        "www.example.net. A has other data at new a, new b\n    old: 60 192.0.2.1\n    new: 60 192.0.2.2\n"
-    )
+    assert table(found) == ("www.example.net. A has other data at new a, new b\n    old: 60 192.0.2.1\n    new: 60 192.0.2.2\n")
     assert as_data(found[0])["old"] == ["192.0.2.1"]
     assert diff(found) == {
         "before": "".join(f"==> new {name} <==\nwww.example.net. 60 A 192.0.2.1\n" for name in "ab"),

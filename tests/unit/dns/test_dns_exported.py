@@ -120,7 +120,10 @@ def test_what_nobody_would_see_is_left_out_as_lost_and_glue_is_not() -> None:
     hidden = [one("cut", "TXT", '"x"'), one("x.cut", "NS", f"ns.x.cut.{ZONE}"), one("ns.x.cut", "A", "192.0.2.1"), one("alone", "DS", "1 13 2 ab")]
     made = exported([*glue, *hidden, one("d", "DNAME", "example.org."), one("x.d", "A", "192.0.2.1")])
     assert {(entry["record"], entry["type"]) for entry in made.found.record_sets} == {
-        ("cut", "NS"), ("ns.cut", "A"), ("cut", "DS"), ("d", "DNAME"),
+        ("cut", "NS"),
+        ("ns.cut", "A"),
+        ("cut", "DS"),
+        ("d", "DNAME"),
     }
     reasons = {(each.record, each.type): (each.reason, each.kind) for each in made.left_out if each.record != "@"}
     assert {kind for _reason, kind in reasons.values()} == {"lost"}
@@ -183,7 +186,9 @@ def test_the_file_is_in_a_stable_order_with_relative_names_and_few_ttls() -> Non
     ]
     text = exported(sets).zone_file
     assert text == exported(sets[::-1]).zone_file
-    assert text == """; Exported by smallfleet.infra.dns_zone_export: example.net, serial 7.
+    assert (
+        text
+        == """; Exported by smallfleet.infra.dns_zone_export: example.net, serial 7.
 $ORIGIN example.net.
 $TTL 300
 @ IN SOA ns1.example.net. hostmaster.example.net. 7 3600 600 86400 60
@@ -195,6 +200,7 @@ x.a IN TXT "two" "strings"
 b 60 IN A 192.0.2.1
 b 60 IN A 192.0.2.2
 """
+    )
 
 
 def test_the_entry_is_planned_as_the_zone_of_a_primary() -> None:
@@ -211,8 +217,14 @@ def test_the_entry_is_planned_as_the_zone_of_a_primary() -> None:
     assert found.problems == ()
     (served,) = found.slices["ns1"]["zones"]
     assert served["soa"] == {
-        "mname": "ns1.demo.example.net.", "rname": "hostmaster.example.net.", "refresh": 3600, "retry": 600, "expire": 86400, "minimum": 60,
-        "ttl": 300, "keep": [],
+        "mname": "ns1.demo.example.net.",
+        "rname": "hostmaster.example.net.",
+        "refresh": 3600,
+        "retry": 600,
+        "expire": 86400,
+        "minimum": 60,
+        "ttl": 300,
+        "keep": [],
     }
     sets = {one.key: one for one in as_sets(ZONE, served["record_sets"], CANONICAL)}
     assert {key: sets[key] for key in ((one.name, one.type) for one in records)} == {one.key: one for one in records}

@@ -83,7 +83,11 @@ def test_the_key_of_a_provider_belongs_to_the_primaries_of_its_zones_and_needs_n
     asked = {"dns_zones": zones, "dns_keys": keys}
     found = held(**asked)
     assert {host: part.get("provider") for host, part in found.items()} == {
-        "ns1": "ns1", "ns3": "ns1", "app1": "ns1", "ns2": None, "bare": None,
+        "ns1": "ns1",
+        "ns3": "ns1",
+        "app1": "ns1",
+        "ns2": None,
+        "bare": None,
     }
     servers = slices(**asked)
     assert sorted(servers) == ["ns1", "ns3"] and all("provider" in str(servers[one]["keys"]) for one in servers)

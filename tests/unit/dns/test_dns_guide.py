@@ -97,9 +97,7 @@ def test_every_reason_a_module_can_give_is_in_the_guide() -> None:
     given = reasons(*(path.name for path in (ROOT / "plugins/module_utils/_io").glob("dns*.py")))
     assert len(given) > 12
     table = GUIDE.split("## When it fails")[1].split("\n\n")[1]
-    assert (
-        set(re.findall(r"`([a-z_]+)`", "".join(row.split("|")[1] for row in table.splitlines()))) - {"reason"} == given
-    )
+    assert set(re.findall(r"`([a-z_]+)`", "".join(row.split("|")[1] for row in table.splitlines()))) - {"reason"} == given
 
 
 def test_every_reason_not_to_write_is_in_the_documentation_of_the_module() -> None:

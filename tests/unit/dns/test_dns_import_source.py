@@ -97,7 +97,7 @@ def test_what_other_programs_write_is_named_with_what_writes_a_zone_file(text: s
         "host.example.net. 300 IN A 192.0.2.1\n",
         "@ 300 IN TXT a:b:c\n",
         "+a:b:c 300 IN A 192.0.2.1\n",
-        "data 300 TXT \"x\"\n",
+        'data 300 TXT "x"\n',
     ],
 )
 def test_a_zone_file_is_not_taken_for_what_another_program_writes(text: str) -> None:

@@ -45,8 +45,15 @@ def key_host(folder: Path) -> KeyHost:
 
 def job(host: str, check: bool = False, **options: Any) -> Job:
     given: Dict[str, Any] = {
-        "host": host, "keys": KEYS, "state": "present", "sealed": None, "recipient": "", "move_to": None, "move": [],
-        "questions": [], "folder": "/etc/smallfleet/dns",
+        "host": host,
+        "keys": KEYS,
+        "state": "present",
+        "sealed": None,
+        "recipient": "",
+        "move_to": None,
+        "move": [],
+        "questions": [],
+        "folder": "/etc/smallfleet/dns",
     }
     return Job.read({**given, **options}, check)
 

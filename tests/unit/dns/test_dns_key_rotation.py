@@ -143,9 +143,7 @@ class World:
 
     def rotate(self, hosts: List[str], lost: Mapping[str, FrozenSet[str]] = MappingProxyType({})) -> None:
         """The playbook rotate_dns_keys.yml on the hosts that can be reached; ``lost`` are those it loses in a phase."""
-        seen: Dict[str, Any] = {
-            host: {key.name: shown(self.held(host, key.name)) for key in ROTATED if host in key.holders} for host in hosts
-        }
+        seen: Dict[str, Any] = {host: {key.name: shown(self.held(host, key.name)) for key in ROTATED if host in key.holders} for host in hosts}
         for to in MOVES:
             turn = plan_turn(to, ROTATED, seen)
             if turn.refusals:
@@ -177,7 +175,7 @@ events = st.tuples(
 @settings(max_examples=400, deadline=None)
 @given(history=st.lists(events, max_size=5))
 def test_whatever_is_cut_off_unreachable_or_left_out_nobody_is_ever_refused(
-    history: List[Tuple[str, FrozenSet[str], int, List[str], Dict[str, FrozenSet[str]]]]
+    history: List[Tuple[str, FrozenSet[str], int, List[str], Dict[str, FrozenSet[str]]]],
 ) -> None:
     world = settled()
     for what, reachable, budget, order, lost in history:

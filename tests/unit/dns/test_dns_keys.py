@@ -69,9 +69,7 @@ def after(before: Store, step: KeyStep, salt: str = "new") -> Store:
         files[step.file] = replace(files[step.file], private=True)
     elif step.action == "sweep":
         return replace(before, leftovers=tuple(name for name in before.leftovers if name != step.file))
-    return replace(
-        before, files=files, pair=before.pair or step.action == "pair", private=before.private or step.action == "guard"
-    )
+    return replace(before, files=files, pair=before.pair or step.action == "pair", private=before.private or step.action == "guard")
 
 
 def settle(before: Store, host: str, **more: Any) -> Store:
@@ -222,9 +220,7 @@ HOMES = [
     move=st.sampled_from(["", *MOVES]),
     stops=st.lists(st.integers(0, 5), max_size=3),
 )
-def test_however_often_it_is_interrupted_no_generation_is_lost_on_the_way(
-    before: Store, host: str, home: Any, move: str, stops: List[int]
-) -> None:
+def test_however_often_it_is_interrupted_no_generation_is_lost_on_the_way(before: Store, host: str, home: Any, move: str, stops: List[int]) -> None:
     told = {"app1-own": home} if home and host == "app1" else {}
     how = {"given": told, "move": Move(move, ("app1-own",))}
     signing = "current" in arrangement(before, "app1-own")

@@ -80,9 +80,7 @@ def whole() -> ServerConfig:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [("knot.conf", knot.render_main(whole())), ("smallfleet.keys", knot.render_keys(whole()))]
-)
+@pytest.mark.parametrize(("name", "text"), [("knot.conf", knot.render_main(whole())), ("smallfleet.keys", knot.render_keys(whole()))])
 def test_what_is_written_is_what_was_reviewed(name: str, text: str) -> None:
     assert text == (GOLDEN / name).read_text(encoding="utf-8")
 
@@ -162,10 +160,7 @@ def allowed(found: List[Rule], by: str, records: Set[Tuple[str, str]]) -> bool:
         below = any(name.endswith(f".{one}") for one in rule.names) and rule.match == "sub-or-equal"
         return (not rule.types or kind in rule.types) and (not rule.names or name in rule.names or below)
 
-    return any(
-        "update" in rule.actions and by in rule.keys and all(fits(rule, name, kind) for name, kind in records)
-        for rule in found
-    )
+    return any("update" in rule.actions and by in rule.keys and all(fits(rule, name, kind) for name, kind in records) for rule in found)
 
 
 LABELS = st.sampled_from(["a", "b", "a.b", "x.a", "xa", "_acme-challenge"])

@@ -46,9 +46,7 @@ def decisions(*entries: Mapping[str, Any], listed: Optional[Mapping[Key, RRset]]
     return read_decisions(ZONE, entries, listed or {}, CANONICAL)
 
 
-def evidence(
-    known: Mapping[Key, str], *answers: Mapping[Key, str], listed: Optional[Mapping[Key, str]] = None, left: Tuple[LeftOut, ...] = ()
-) -> Evidence:
+def evidence(known: Mapping[Key, str], *answers: Mapping[Key, str], listed: Optional[Mapping[Key, str]] = None, left: Tuple[LeftOut, ...] = ()) -> Evidence:
     said = tuple(Said(f"old {number}", sets(found), old=True) for number, found in enumerate(answers))
     return Evidence(False, sets(known), sets(known if listed is None else listed), left, said)
 
@@ -110,9 +108,7 @@ def test_an_answer_that_is_to_be_published_and_is_not_there_stays_in_doubt() -> 
 
 def test_a_set_that_somebody_gives_up_without_a_doubt_has_a_line_too() -> None:
     zone = {WWW: "192.0.2.1", ("www.example.net.", "AAAA"): "::1", API: "192.0.2.2"}
-    wanted = decisions(
-        {"record": "api", "type": "A", "publish": "nothing"}, {"record": "www", "type": "CNAME", "publish": "value", "value": ["x"]}
-    )
+    wanted = decisions({"record": "api", "type": "A", "publish": "nothing"}, {"record": "www", "type": "CNAME", "publish": "value", "value": ["x"]})
     found = losses(ZONE, evidence(zone, zone), wanted)
     assert [(str(one), one.decision) for one in found] == [
         ("api A is 192.0.2.2 at the old servers", "nothing"),
@@ -150,9 +146,7 @@ def test_types_that_a_server_refuses_to_answer_are_said() -> None:
 def test_who_publishes_what_is_behind_a_proxy_gives_the_proxy_up() -> None:
     left = [LeftOut("www", "A", "is proxied", "proxied"), LeftOut("api", "A", "is proxied", "proxied")]
     listed = sets({WWW: "192.0.2.1", API: "192.0.2.2"})
-    wanted = decisions(
-        {"record": "www", "type": "A", "publish": "source"}, {"record": "api", "type": "A", "publish": "answer"}, listed=listed
-    )
+    wanted = decisions({"record": "www", "type": "A", "publish": "source"}, {"record": "api", "type": "A", "publish": "answer"}, listed=listed)
     added = set(with_proxies(wanted, left, listed, ZONE)) - set(wanted)
     assert added == {("www.example.net.", kind) for kind in ("AAAA", "CNAME", "HTTPS", "SVCB")}
 

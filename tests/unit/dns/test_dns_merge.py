@@ -89,9 +89,7 @@ def test_whoever_writes_in_between_both_have_what_they_asked_for(
 
 @settings(max_examples=100, deadline=None)
 @given(there=VALUES, asked=VALUES.filter(bool), present=st.booleans(), ttl=st.sampled_from([None, 60, 300]))
-def test_check_mode_says_the_same_and_sends_nothing(
-    there: FrozenSet[str], asked: FrozenSet[str], present: bool, ttl: Optional[int]
-) -> None:
+def test_check_mode_says_the_same_and_sends_nothing(there: FrozenSet[str], asked: FrozenSet[str], present: bool, ttl: Optional[int]) -> None:
     server = FakeDns(ZONE, held(there))
     said = run(server, Values(TXT, asked, present, ttl), check=True)
     assert server.sent == []

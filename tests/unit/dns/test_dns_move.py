@@ -132,9 +132,7 @@ EVENTS = st.sampled_from(["go on"] * 6 + ["cut off before the memory", "cut off 
 
 @settings(max_examples=400, deadline=None)
 @given(world=worlds(), events=st.lists(EVENTS, max_size=30), waits=st.lists(st.integers(1, 100000), min_size=1))
-def test_a_move_cut_off_anywhere_goes_on_and_does_nothing_too_early(
-    world: World, events: List[str], waits: List[int]
-) -> None:
+def test_a_move_cut_off_anywhere_goes_on_and_does_nothing_too_early(world: World, events: List[str], waits: List[int]) -> None:
     memory = Memory()
     order: List[str] = []
     for turn in range(120):

@@ -111,9 +111,7 @@ def test_every_option_of_a_module_in_the_guide_exists() -> None:
     for task in tasks(yaml.safe_load(blocks()["steps.yml"])):
         for name, options in task.items():
             if name.startswith("smallfleet.infra."):
-                module = importlib.import_module(
-                    f"ansible_collections.smallfleet.infra.plugins.modules.{name.split('.')[-1]}"
-                )
+                module = importlib.import_module(f"ansible_collections.smallfleet.infra.plugins.modules.{name.split('.')[-1]}")
                 documented = yaml.safe_load(module.DOCUMENTATION)["options"]
                 shared = {"server", "key_file"}
                 assert set(options) - set(documented) - shared == set(), name

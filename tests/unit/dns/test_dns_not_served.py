@@ -57,9 +57,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize(
-    ("rcode", "flags"), [(REFUSED, 0), (NOTAUTH, 0), (0, 0), (0, int(dns.flags.AA)), (3, int(dns.flags.AA))]
-)
+@pytest.mark.parametrize(("rcode", "flags"), [(REFUSED, 0), (NOTAUTH, 0), (0, 0), (0, int(dns.flags.AA)), (3, int(dns.flags.AA))])
 def test_a_zone_that_is_not_served_is_named_first(rcode: int, flags: int, call: Callable[[Any], Any]) -> None:
     with pytest.raises(DnsFailure) as caught:
         call(client(rcode, flags))
@@ -102,9 +100,7 @@ def test_waiting_in_vain_names_first_who_does_not_serve_the_zone() -> None:
     stranger = Lag("b", "not_auth", "192.0.2.53 port 53/tcp does not serve the zone example.org: REFUSED.")
     behind = Lag("a", "old_serial", "has serial 1, where another server has 2")
     assert describe_lags(ZONE, [stranger], 60) == stranger.message
-    assert describe_lags(ZONE, [behind, stranger], 60) == (
-        f"{stranger.message} The servers of example.org do not agree after 60 s: a {behind.message}"
-    )
+    assert describe_lags(ZONE, [behind, stranger], 60) == (f"{stranger.message} The servers of example.org do not agree after 60 s: a {behind.message}")
 
 
 @pytest.mark.parametrize("name", ["ns.straße.example", "ns.faß.example", "ns.σας.example", "ns.a\u200db.example"])

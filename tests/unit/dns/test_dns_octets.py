@@ -57,7 +57,7 @@ def test_an_octet_in_a_string_of_every_type_is_the_octet_that_its_escape_says(ki
 
 @pytest.mark.parametrize("kind", [kind for kind in types_with_strings() if kind not in ("RESINFO", "WALLET")])
 def test_text_outside_ascii_is_the_same_with_and_without_escapes(kind: str) -> None:
-    plain = with_strings(kind, b"|").replace("|", "ü\\\"")
+    plain = with_strings(kind, b"|").replace("|", 'ü\\"')
     assert canonical_text(read_value(by_number(kind), plain, dns.name.root)) == with_strings(kind, b'\xc3\xbc"')
 
 

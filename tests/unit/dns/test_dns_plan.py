@@ -90,9 +90,7 @@ def test_the_plan_gives_what_is_wanted_touches_nothing_else_and_is_then_empty(
 
 @settings(max_examples=100, deadline=None)
 @given(observed=contents(), wanted=wishes(), stop=st.integers(0, 5))
-def test_a_plan_that_stopped_after_any_message_is_finished_by_a_new_one(
-    observed: Dict[Key, RRset], wanted: Dict[Key, Optional[RRset]], stop: int
-) -> None:
+def test_a_plan_that_stopped_after_any_message_is_finished_by_a_new_one(observed: Dict[Key, RRset], wanted: Dict[Key, Optional[RRset]], stop: int) -> None:
     server = FakeDns(ZONE, dict(observed))
     one_group_each = [message for group in possible_plan(wanted, observed) for message in pack([group])]
     for message in one_group_each[:stop]:
@@ -104,9 +102,7 @@ def test_a_plan_that_stopped_after_any_message_is_finished_by_a_new_one(
 
 @settings(max_examples=100, deadline=None)
 @given(observed=contents(), wanted=wishes(), rival=contents())
-def test_a_rival_in_between_is_never_overwritten(
-    observed: Dict[Key, RRset], wanted: Dict[Key, Optional[RRset]], rival: Dict[Key, RRset]
-) -> None:
+def test_a_rival_in_between_is_never_overwritten(observed: Dict[Key, RRset], wanted: Dict[Key, Optional[RRset]], rival: Dict[Key, RRset]) -> None:
     groups = possible_plan(wanted, observed)
     touched = {step.key for group in groups for step in group.steps}
     assume(any(seen(observed, key) != seen(rival, key) for key in touched))
@@ -118,9 +114,7 @@ def test_a_rival_in_between_is_never_overwritten(
 
 @settings(max_examples=100, deadline=None)
 @given(observed=contents(), wanted=wishes())
-def test_whatever_is_refused_is_what_no_zone_can_hold(
-    observed: Dict[Key, RRset], wanted: Dict[Key, Optional[RRset]]
-) -> None:
+def test_whatever_is_refused_is_what_no_zone_can_hold(observed: Dict[Key, RRset], wanted: Dict[Key, Optional[RRset]]) -> None:
     there = after(wanted, observed)
     impossible = any(kind == "CNAME" and any(n == name and k != kind for n, k in there) for name, kind in there)
     try:

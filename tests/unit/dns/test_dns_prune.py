@@ -127,9 +127,7 @@ def test_any_zone_becomes_any_other_nothing_ignored_is_touched_and_the_second_ru
 
 @settings(max_examples=100, deadline=None)
 @given(observed=zones(), target=zones(), ignore=ignores(), stop=st.integers(0, 4))
-def test_a_run_that_stopped_after_any_message_is_finished_by_the_next(
-    observed: Zone, target: Zone, ignore: Tuple[Ignore, ...], stop: int
-) -> None:
+def test_a_run_that_stopped_after_any_message_is_finished_by_the_next(observed: Zone, target: Zone, ignore: Tuple[Ignore, ...], stop: int) -> None:
     desired = wish(target, ignore)
     possible(desired, observed)
     whole = FakeDns(ZONE, dict(observed), limit=2500)
@@ -220,9 +218,7 @@ def test_what_a_deaf_server_leaves_out_is_not_called_done() -> None:
 
 
 def test_check_mode_says_the_same_and_sends_nothing() -> None:
-    server = FakeDns(
-        ZONE, zone_of(some(ZONE, "NS", "n"), some("a.example.net.", "A", "1"), some("b.example.net.", "A", "2"))
-    )
+    server = FakeDns(ZONE, zone_of(some(ZONE, "NS", "n"), some("a.example.net.", "A", "1"), some("b.example.net.", "A", "2")))
     desired = Desired(zone_of(some("a.example.net.", "A", "1")), {}, True)
     said = converge_all(server, {ZONE: desired}, "replace", check=True)[ZONE]
     assert (server.sent, said.steps) == ([], ("delete b.example.net. A",))
@@ -231,9 +227,7 @@ def test_check_mode_says_the_same_and_sends_nothing() -> None:
 
 
 def test_glue_stays_with_its_delegation_and_goes_with_it() -> None:
-    child, glue = some("child.example.net.", "NS", "ns.child.example.net."), some(
-        "ns.child.example.net.", "A", "192.0.2.1"
-    )
+    child, glue = some("child.example.net.", "NS", "ns.child.example.net."), some("ns.child.example.net.", "A", "192.0.2.1")
     six = some("ns.child.example.net.", "AAAA", "2001:db8::1")
     observed = zone_of(child, glue, six)
     assert complete(ZONE, zone_of(child), observed, ()) == zone_of(child)
@@ -255,9 +249,7 @@ def test_ignored_names_are_read_as_record_names_are() -> None:
     assert below.covers(("dyn.example.net.", "A")) and below.covers(("a.b.dyn.example.net.", "TXT"))
     assert not below.covers(("xdyn.example.net.", "A"))
     (pattern,) = read(record="_acme-challenge*", match="pattern", type="TXT")
-    assert pattern.covers(("_acme-challenge.www.example.net.", "TXT")) and pattern.covers(
-        ("_acme-challenge.example.net.", "TXT")
-    )
+    assert pattern.covers(("_acme-challenge.www.example.net.", "TXT")) and pattern.covers(("_acme-challenge.example.net.", "TXT"))
     assert not pattern.covers(("_acme-challenge.example.net.", "A"))
     (every,) = read(record="*", match="pattern")
     assert every.covers(("a.b.example.net.", "A")) and not every.covers((ZONE, "MX"))
@@ -278,9 +270,7 @@ def test_a_wrong_ignore_is_named(wrong: Dict[str, str], said: str) -> None:
 
 
 def test_what_is_wanted_and_ignored_is_refused() -> None:
-    sets: List[Dict[str, Optional[Any]]] = [
-        {"record": "www", "type": "A", "ttl": 5, "value": ["192.0.2.1"], "state": "present"}
-    ]
+    sets: List[Dict[str, Optional[Any]]] = [{"record": "www", "type": "A", "ttl": 5, "value": ["192.0.2.1"], "state": "present"}]
     asked = [{"zone_name": "example.net", "record_sets": sets, "prune": True, "ignore": [{"record": "www"}]}]
     with pytest.raises(Refused, match="www.example.net. A is in record_sets and in ignore"):
         read_zones(asked, lambda kind, text: text)

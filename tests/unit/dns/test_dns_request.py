@@ -76,9 +76,7 @@ def test_all_wrong_options_of_all_zones_are_told_at_once() -> None:
 
 
 def test_values_given_with_absent_are_kept_for_the_comparison() -> None:
-    wanted, given_values = read_entries(
-        ZONE, [entry(state="absent"), entry(record="b", state="absent", value=[])], same
-    )
+    wanted, given_values = read_entries(ZONE, [entry(state="absent"), entry(record="b", state="absent", value=[])], same)
     assert set(wanted.values()) == {None}
     assert [one.values for one in given_values.values() if one] == [{"192.0.2.1"}]
 

@@ -104,12 +104,8 @@ def test_names_may_be_relative_whole_or_the_zone_itself() -> None:
 
 
 def test_names_in_values_become_absolute() -> None:
-    assert record({"record": "a", "type": "CNAME", "value": ["app1"]})["a", "CNAME"]["value"] == [
-        "app1.demo.example.net."
-    ]
-    assert record({"record": "a", "type": "cname", "value": ["x.example.com."]})["a", "CNAME"]["value"] == [
-        "x.example.com."
-    ]
+    assert record({"record": "a", "type": "CNAME", "value": ["app1"]})["a", "CNAME"]["value"] == ["app1.demo.example.net."]
+    assert record({"record": "a", "type": "cname", "value": ["x.example.com."]})["a", "CNAME"]["value"] == ["x.example.com."]
 
 
 def test_a_record_without_ttl_takes_the_zones() -> None:
@@ -231,19 +227,14 @@ def test_a_host_whose_name_dns_cannot_carry_is_named() -> None:
 
 
 garbage = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["ns1", "www", "A", "@", "*"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["primary", "ttl", "hosts", "records", "record", "type", "value", "name", ZONE, "example.com"])
-        | st.text()
-        | st.integers(),
-        inner,
-        max_size=5,
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["ns1", "www", "A", "@", "*"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["primary", "ttl", "hosts", "records", "record", "type", "value", "name", ZONE, "example.com"]) | st.text() | st.integers(),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=25,
 )
@@ -252,10 +243,7 @@ nearly_records = st.lists(
     st.fixed_dictionaries(
         {
             "record": st.sampled_from(["www", "@", "*", "a.b", "x..y", "é", "İ" * 70]) | garbage,
-            "type": st.sampled_from(
-                ["A", "AAAA", "CNAME", "MX", "SRV", "TXT", "CAA", "DS", "TLSA", "SSHFP", "TYPE65534", "LOC"]
-            )
-            | garbage,
+            "type": st.sampled_from(["A", "AAAA", "CNAME", "MX", "SRV", "TXT", "CAA", "DS", "TLSA", "SSHFP", "TYPE65534", "LOC"]) | garbage,
             "value": st.lists(st.text() | st.from_regex(r"[0-9]+ [0-9]+ [0-9]+ \S+", fullmatch=True)) | garbage,
         },
         optional={"ttl": garbage},
@@ -266,8 +254,7 @@ nearly_records = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(
-    zones=garbage
-    | st.fixed_dictionaries({ZONE: st.fixed_dictionaries({"primary": st.just("ns1"), "records": nearly_records})}),
+    zones=garbage | st.fixed_dictionaries({ZONE: st.fixed_dictionaries({"primary": st.just("ns1"), "records": nearly_records})}),
     key=garbage,
     services=garbage | st.dictionaries(st.text(), st.fixed_dictionaries({"record": garbage, "zone": garbage})),
 )

@@ -29,9 +29,7 @@ def test_a_key_is_made_by_the_primary_of_its_first_grant_and_held_by_its_host() 
     assert "app1-own" not in keys["ns2"]
     found = slices(dns_zones=zone(), dns_keys=OWN)
     assert list(found) == ["ns1"]
-    assert found["ns1"]["zones"][0]["grants"] == [
-        {"key": "app1-own", "match": "name", "name": f"app1.{ZONE}.", "types": ["A", "SSHFP"]}
-    ]
+    assert found["ns1"]["zones"][0]["grants"] == [{"key": "app1-own", "match": "name", "name": f"app1.{ZONE}.", "types": ["A", "SSHFP"]}]
     as_configured(found["ns1"])
 
 
@@ -51,9 +49,7 @@ def test_a_key_for_zones_of_two_primaries_is_known_to_both() -> None:
 def test_the_key_that_a_certificate_needs_is_made_without_being_asked_for() -> None:
     certificates = {"web": {"hosts": ["app1"], "names": [f"app1.{ZONE}"]}}
     found = slices(dns_zones=zone(), acme_certificates=certificates)
-    assert found["ns1"]["zones"][0]["grants"] == [
-        {"key": "acme-app1", "match": "name", "name": f"_acme-challenge.app1.{ZONE}.", "types": ["TXT"]}
-    ]
+    assert found["ns1"]["zones"][0]["grants"] == [{"key": "acme-app1", "match": "name", "name": f"_acme-challenge.app1.{ZONE}.", "types": ["TXT"]}]
     assert held(dns_zones=zone(), acme_certificates=certificates)["app1"] == {"acme-app1": "ns1"}
 
 

@@ -269,17 +269,12 @@ def test_an_unknown_provider_is_a_problem_of_the_host_that_has_it() -> None:
 
 
 def test_hosts_whose_keys_would_share_a_name_are_told() -> None:
-    zones = {
-        name: {"primary": primary, "secondaries": ["ns2"]}
-        for name, primary in ((ZONE, "ns1"), (OTHER, "ns-1"), ("example.org", "ns_1"))
-    }
+    zones = {name: {"primary": primary, "secondaries": ["ns2"]} for name, primary in ((ZONE, "ns1"), (OTHER, "ns-1"), ("example.org", "ns_1"))}
     found = resolve(fleet(host("ns-1", 5), host("ns_1", 6), dns_zones=zones)).problems
     assert ["already a key demo-transfer-ns-1" in problem.message for problem in found] == [True]
 
 
-words = st.sampled_from(
-    ["ns1", "ns2", "app1", "a", "@", ZONE, OTHER, "A", "TXT", "ANY", "name", "subdomain", "198.51.100.1"]
-)
+words = st.sampled_from(["ns1", "ns2", "app1", "a", "@", ZONE, OTHER, "A", "TXT", "ANY", "name", "subdomain", "198.51.100.1"])
 garbage = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(), inner, max_size=3),
@@ -311,9 +306,7 @@ keys_asked = st.dictionaries(words | st.text(), one_key, max_size=3)
 
 @settings(max_examples=300, deadline=None)
 @given(zones=zones_asked, keys=keys_asked | garbage, catalog=st.booleans() | garbage, provider=words)
-def test_nothing_a_user_writes_makes_it_raise_and_what_is_accepted_can_be_configured(
-    zones: Any, keys: Any, catalog: Any, provider: Any
-) -> None:
+def test_nothing_a_user_writes_makes_it_raise_and_what_is_accepted_can_be_configured(zones: Any, keys: Any, catalog: Any, provider: Any) -> None:
     asked = fleet(dns_zones=zones, dns_keys=keys, dns_catalog=catalog)
     found, keyed = resolve(asked), resolve_keys(asked)
     for problem in found.problems:

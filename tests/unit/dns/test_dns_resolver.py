@@ -121,9 +121,7 @@ def test_a_zone_without_servers_is_named(server: Server) -> None:
     assert caught.value.reason == "not_auth"
 
 
-@pytest.mark.parametrize(
-    ("rcode", "reason", "code"), [(5, "refused", "REFUSED"), (2, "server_failure", "SERVFAIL"), (4, "malformed", "NOTIMP")]
-)
+@pytest.mark.parametrize(("rcode", "reason", "code"), [(5, "refused", "REFUSED"), (2, "server_failure", "SERVFAIL"), (4, "malformed", "NOTIMP")])
 def test_a_resolver_that_answers_with_a_code_is_named_with_it(server: Server, rcode: int, reason: str, code: str) -> None:
     server.rcode = rcode
     said = f"The resolver 127.0.0.1 port {server.port} answered the question for example.net. NS with {code}"

@@ -58,9 +58,30 @@ def test_a_mail_address_is_encoded_as_a_name(address: str, rname: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "hostmaster", "hostmaster.example.net.", "a@", "@b.example", ".a@b.example", "a..b@c.example", '"a b"@c.example', "ü@c.example",
-     "a b@c.example", "a@c..example", "a@b c.example", "x" * 64 + "@c.example", "a@b_c.example", "a@0/26.2.0.192.in-addr.arpa",
-     "a@-b.example", "a@" + "b" * 64, "a\n@b.example", r"a\.b@c.example", None, 5, ["a@b.c"]],
+    [
+        "",
+        "hostmaster",
+        "hostmaster.example.net.",
+        "a@",
+        "@b.example",
+        ".a@b.example",
+        "a..b@c.example",
+        '"a b"@c.example',
+        "ü@c.example",
+        "a b@c.example",
+        "a@c..example",
+        "a@b c.example",
+        "x" * 64 + "@c.example",
+        "a@b_c.example",
+        "a@0/26.2.0.192.in-addr.arpa",
+        "a@-b.example",
+        "a@" + "b" * 64,
+        "a\n@b.example",
+        r"a\.b@c.example",
+        None,
+        5,
+        ["a@b.c"],
+    ],
 )
 def test_what_is_not_a_mail_address_is_refused_by_its_place(address: Any) -> None:
     (problem,) = problems({"contact": address})
@@ -180,8 +201,14 @@ def test_what_is_kept_stays_the_rest_is_as_asked_and_the_serial_is_later(keep: A
 SECONDS = st.sampled_from([0, 1, 59, 120, 300, 3600, 86400, 86401, 1209600, 2147483647, 4294967295])
 
 
-@given(st.sampled_from(["hostmaster.example.net.", r"dns\.admin.example.net.", r"a\032b.example.net.", ".", "net.", r"\046.example.net."]),
-       SECONDS, SECONDS, SECONDS, SECONDS, SECONDS)
+@given(
+    st.sampled_from(["hostmaster.example.net.", r"dns\.admin.example.net.", r"a\032b.example.net.", ".", "net.", r"\046.example.net."]),
+    SECONDS,
+    SECONDS,
+    SECONDS,
+    SECONDS,
+    SECONDS,
+)
 def test_an_soa_that_is_written_down_is_read_as_the_same_or_what_is_lost_is_named(
     rname: str, refresh: int, retry: int, expire: int, minimum: int, ttl: int
 ) -> None:
@@ -191,18 +218,15 @@ def test_an_soa_that_is_written_down_is_read_as_the_same_or_what_is_lost_is_name
     assert notes == []
     given_ = {"contact": "rname", "refresh": "refresh", "retry": "retry", "expire": "expire", "negative_ttl": "minimum", "ttl": "ttl"}
     values = {"rname": rname, "refresh": refresh, "retry": retry, "expire": expire, "minimum": minimum, "ttl": ttl}
-    assert {given_[option] for option in options} | {
-        given_[option] for reason in reasons for option in reason.partition(":")[0].split(", ")
-    } == set(values)
-    assert {given_[option]: written[given_[option]] for option in options} == {
-        given_[option]: values[given_[option]] for option in options
-    }
+    assert {given_[option] for option in options} | {given_[option] for reason in reasons for option in reason.partition(":")[0].split(", ")} == set(values)
+    assert {given_[option]: written[given_[option]] for option in options} == {given_[option]: values[given_[option]] for option in options}
 
 
 def test_a_usual_soa_is_written_down_whole() -> None:
     options, reasons = as_written(r"ns1.example.net. dns\.admin.example.net. 7 3600 600 1209600 60", 300, 300)
     assert (options, reasons) == (
-        {"contact": "dns.admin@example.net", "refresh": 3600, "retry": 600, "expire": 1209600, "negative_ttl": 60, "ttl": 300}, [],
+        {"contact": "dns.admin@example.net", "refresh": 3600, "retry": 600, "expire": 1209600, "negative_ttl": 60, "ttl": 300},
+        [],
     )
     assert address("hostmaster.") == ""
 

@@ -88,7 +88,7 @@ VALUES: Dict[str, Dict[str, str]] = {
     "PTR": {"app1": "app1.example.net."},
     "PX": {"10 map822 mapx400": "10 map822.example.net. mapx400.example.net."},
     "RESINFO": {"qnamemin": '"qnamemin"'},
-    "RP": {"admin txt": "admin.example.net. txt.example.net.", "first\\.last ." : "first\\.last.example.net. ."},
+    "RP": {"admin txt": "admin.example.net. txt.example.net.", "first\\.last .": "first\\.last.example.net. ."},
     "RT": {"10 relay": "10 relay.example.net."},
     "SMIMEA": {"3 1 0 ABcd": "3 1 0 abcd"},
     "SRV": {"0 5 443 app1": "0 5 443 app1.example.net."},
@@ -168,23 +168,26 @@ def test_the_table_agrees_with_the_dns_library() -> None:
     assert set(COMMON) <= set(WRITABLE)
 
 
-@pytest.mark.parametrize(("kind", "given", "says"), [
-    ("HTTPS", "1 svc.example.com alpn=h2", "could be meant as"),
-    ("NAPTR", '100 10 "S" "SIP+D2U" "" _sip._udp', "could be meant as"),
-    ("RP", "first\\.last.example.com txt", "could be meant as"),
-    ("AFSDB", "1", "is not of the form 'subtype name'"),
-    ("AFSDB", "x db1", "has 'x' as subtype"),
-    ("KX", "70000 mail", "from 0 to 65535"),
-    ("IPSECKEY", "10 4 2 gw AQNR", "from 0 to 3"),
-    ("IPSECKEY", "10 1 2 gw AQNR", "no IPv4 address as gateway"),
-    ("EUI48", "00:00:5e:00:53:2a", "6 hexadecimal bytes with hyphens"),
-    ("DHCID", "not base64!", "not base64"),
-    ("TLSA", "3 1 1 abc", "not hexadecimal"),
-    ("SVCB", "1 . alpn=h2 ; a comment", "outside quotes"),
-    ("HINFO", '"PC', "does not end"),
-    ("EID", "1234", "generic form"),
-    ("MX", "10 straße", "IDNA 2008"),
-])
+@pytest.mark.parametrize(
+    ("kind", "given", "says"),
+    [
+        ("HTTPS", "1 svc.example.com alpn=h2", "could be meant as"),
+        ("NAPTR", '100 10 "S" "SIP+D2U" "" _sip._udp', "could be meant as"),
+        ("RP", "first\\.last.example.com txt", "could be meant as"),
+        ("AFSDB", "1", "is not of the form 'subtype name'"),
+        ("AFSDB", "x db1", "has 'x' as subtype"),
+        ("KX", "70000 mail", "from 0 to 65535"),
+        ("IPSECKEY", "10 4 2 gw AQNR", "from 0 to 3"),
+        ("IPSECKEY", "10 1 2 gw AQNR", "no IPv4 address as gateway"),
+        ("EUI48", "00:00:5e:00:53:2a", "6 hexadecimal bytes with hyphens"),
+        ("DHCID", "not base64!", "not base64"),
+        ("TLSA", "3 1 1 abc", "not hexadecimal"),
+        ("SVCB", "1 . alpn=h2 ; a comment", "outside quotes"),
+        ("HINFO", '"PC', "does not end"),
+        ("EID", "1234", "generic form"),
+        ("MX", "10 straße", "IDNA 2008"),
+    ],
+)
 def test_a_wrong_value_says_what_is_wrong(kind: str, given: str, says: str) -> None:
     with pytest.raises(BadValue, match=says):
         present(kind, given, ZONE)

@@ -393,7 +393,7 @@ def kinds(found: Imported) -> Any:
 
 
 def test_what_exports_say_in_comments_about_how_the_provider_answers_is_named() -> None:
-    by_dnscontrol = "a 60 IN A 192.0.2.1 ; CF_PROXY_ON CF_COMMENT=\"x\"\nb 60 IN CNAME c ; CF_CNAME_FLATTEN_ON\nd 60 IN A 192.0.2.1 ; CF_TAGS=x\n"
+    by_dnscontrol = 'a 60 IN A 192.0.2.1 ; CF_PROXY_ON CF_COMMENT="x"\nb 60 IN CNAME c ; CF_CNAME_FLATTEN_ON\nd 60 IN A 192.0.2.1 ; CF_TAGS=x\n'
     assert kinds(read(by_dnscontrol)) == {("a", "proxied"), ("b", "proxied")}
     assert kinds(read("b 60 CNAME c ; cf_tags=cf-flatten-cname,cf-proxied:false\n")) == {("b", "proxied")}
     assert kinds(read('a 60 TXT "; CF_PROXY_ON" "AWS routing="\nb 60 TXT "cf-proxied:true"\n')) == set()
@@ -433,7 +433,7 @@ def test_a_type_of_a_provider_that_dnscontrol_writes_as_a_comment_is_named_and_o
 
 
 def test_a_file_of_variables_that_somebody_edited_is_told_from_one_that_was_written() -> None:
-    text = render_variables(ZONE, read("www 60 A 192.0.2.1\nx 60 ALIAS y\nt 60 TXT \"{{ a }}\"\n"))
+    text = render_variables(ZONE, read('www 60 A 192.0.2.1\nx 60 ALIAS y\nt 60 TXT "{{ a }}"\n'))
     assert not is_edited(text) and not is_edited("") and not is_edited("---\nmine: 1\n")
     assert not is_edited(text.replace("# Left out", "# My note\n# Left out"))
     assert is_edited(text.replace("192.0.2.1", "192.0.2.2"))
@@ -457,7 +457,7 @@ def test_what_each_server_has_of_its_own_is_told_from_what_would_be_lost() -> No
     ("text", "says"),
     [
         ("a 60 A 192.0.2.1\n$GENERATE 1-1000000000 h$ 60 A 192.0.2.1\n", "^Line 2: .GENERATE makes more than 5000 records"),
-        ("$GENERATE 1-5000 h$ 60 TXT \"" + ("x" * 250 + " ") * 1000 + "\"\n", "^Line 1: .GENERATE makes more than"),
+        ('$GENERATE 1-5000 h$ 60 TXT "' + ("x" * 250 + " ") * 1000 + '"\n', "^Line 1: .GENERATE makes more than"),
         (f"$GENERATE 1-5000 h$ 60 TXT {'${0,127}' * 30000}\n", "^Line 1: .GENERATE makes more than"),
         ("a 60 TXT " + "x " * 3_000_000 + "\n", "^Line 1: the record has more than 300000 characters"),
         ("a 60 TXT (" + "\nx" * 300_000 + ")\n", "^Line 1: the record has more than 300000 characters"),
@@ -607,7 +607,7 @@ def test_all_that_goes_by_dnspython_can_be_imported_without_it_and_says_so() -> 
     "lost", ["pc [AGE:3612300] 1200 A 192.0.2.1", "@ 1200 WINS L1 900 192.0.2.1", "out.example.com. 1200 A 192.0.2.1", "a..b 1200 ALIAS x"]
 )
 def test_the_ttl_of_a_line_that_is_left_out_is_stated_and_that_is_said(lost: str) -> None:
-    text = (f"@ 3600 SOA ns1 host 1 2 3 4 3600\nmail 3600 A 192.0.2.2\n{lost}\nwww A 192.0.2.3\nftp 60 A 192.0.2.4\nweb A 192.0.2.5\n")
+    text = f"@ 3600 SOA ns1 host 1 2 3 4 3600\nmail 3600 A 192.0.2.2\n{lost}\nwww A 192.0.2.3\nftp 60 A 192.0.2.4\nweb A 192.0.2.5\n"
     sets, left_out = read_source(text, {"format": "zone", "default_ttl": 3600}, ZONE, CANONICAL)
     ttls = {one.name: one.ttl for one in sets}
     assert (ttls["www.example.net."], ttls["web.example.net."]) == (1200, 60)

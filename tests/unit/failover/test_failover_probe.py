@@ -44,9 +44,7 @@ def run_of(text: str, interval: float = 1.0) -> List[Sample]:
         ("", 0.0, 0, [], False),
     ],
 )
-def test_the_longest_gap_is_from_the_last_success_before_to_the_first_after(
-    picture: str, gap: float, errors: int, nodes: List[str], failing: bool
-) -> None:
+def test_the_longest_gap_is_from_the_last_success_before_to_the_first_after(picture: str, gap: float, errors: int, nodes: List[str], failing: bool) -> None:
     found = summarise(run_of(picture))
     assert (found["longest_gap"], found["errors"], found["answered_by"]) == (gap, errors, nodes)
     assert found["still_failing"] == failing

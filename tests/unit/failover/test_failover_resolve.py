@@ -239,9 +239,7 @@ def test_two_services_cannot_share_a_unit_on_one_host() -> None:
 def test_all_problems_are_found_at_once() -> None:
     broken = {"active": "x", "standby": "y", "unit": "web", "record": "@", "ttl": -1, "check": {"port": 0}}
     found = resolve_standby(fleet(changed("standby_services/web", broken)))
-    assert {problem.variable.rsplit(".", 1)[-1] for problem in found.problems} == {
-        *("active", "standby", "unit", "record", "ttl", "port")
-    }
+    assert {problem.variable.rsplit(".", 1)[-1] for problem in found.problems} == {*("active", "standby", "unit", "record", "ttl", "port")}
 
 
 words = st.text(max_size=12) | st.sampled_from([DOMAIN, "app1"])

@@ -75,9 +75,7 @@ hosts = st.sampled_from(PAIR.hosts)
 
 
 @given(sides, sides, names, counts)
-def test_converging_interrupted_anywhere_never_makes_two_writers_and_the_next_run_finishes(
-    one: Side, two: Side, named: Optional[str], count: int
-) -> None:
+def test_converging_interrupted_anywhere_never_makes_two_writers_and_the_next_run_finishes(one: Side, two: Side, named: Optional[str], count: int) -> None:
     world = World({"app1": one, "app2": two}, named)
     converge(world, count)
     converge(world)

@@ -85,9 +85,7 @@ def test_an_active_side_runs_after_its_plan_and_a_second_plan_is_empty(node: Nod
 
 
 @given(nodes, st.booleans(), contents, st.integers(0, 8))
-def test_a_plan_interrupted_anywhere_is_finished_by_the_next(
-    node: Node, active: bool, content: Optional[str], count: int
-) -> None:
+def test_a_plan_interrupted_anywhere_is_finished_by_the_next(node: Node, active: bool, content: Optional[str], count: int) -> None:
     want = wanted(active, content)
     half = predict(want, node, plan_node(want, node)[:count])
     after = predict(want, half, plan_node(want, half))
@@ -104,9 +102,7 @@ def test_a_standby_side_is_never_started_and_never_armed_on_the_way(node: Node, 
 
 
 @given(nodes, contents, st.sampled_from([Side(), Side(Running.UNKNOWN, False), Side(Running.YES), Side(Running.NO)]))
-def test_nothing_is_started_or_armed_beside_a_peer_that_is_not_at_rest(
-    node: Node, content: Optional[str], peer: Side
-) -> None:
+def test_nothing_is_started_or_armed_beside_a_peer_that_is_not_at_rest(node: Node, content: Optional[str], peer: Side) -> None:
     try:
         steps = plan_node(wanted(True, content, peer), node)
     except Refused:

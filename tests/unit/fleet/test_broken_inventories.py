@@ -305,10 +305,7 @@ CASES: List[Case] = [
         "a key with the name of another in capitals",
         everywhere(
             "dns_keys",
-            {
-                name: {"grants": [{"zone": "demo.example.net", "name": name, "types": ["A"]}]}
-                for name in ("own", "OWN.")
-            },
+            {name: {"grants": [{"zone": "demo.example.net", "name": name, "types": ["A"]}]} for name in ("own", "OWN.")},
         ),
         [("", "dns_keys.OWN."), ("", "dns_keys.own")],
     ),

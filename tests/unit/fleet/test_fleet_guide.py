@@ -28,11 +28,7 @@ def plan_of(**host_variables: Any) -> Plan:
     found = blocks()
     common = yaml.safe_load(found["file: group_vars/all.yml"])
     groups = yaml.safe_load(found["file: hosts.yml"])["all"]["children"]
-    hosts = {
-        name: {**common, **own, **host_variables.get(name, {})}
-        for group in groups.values()
-        for name, own in group["hosts"].items()
-    }
+    hosts = {name: {**common, **own, **host_variables.get(name, {})} for group in groups.values() for name, own in group["hosts"].items()}
     return plan_fleet(hosts, {name: list(group["hosts"]) for name, group in groups.items()})
 
 

@@ -32,9 +32,7 @@ COMMON: Dict[str, Any] = {
 
 
 def plan() -> Plan:
-    hosts = {
-        name: {**COMMON, "fleet_host_number": number} for name, number in (("app-1", 11), ("app-2", 12), ("ns1", 1))
-    }
+    hosts = {name: {**COMMON, "fleet_host_number": number} for name, number in (("app-1", 11), ("app-2", 12), ("ns1", 1))}
     hosts["ns1"]["fleet_host_networks"] = {"main": {"interface": 'a"b|c', "ipv6": False}}
     return plan_fleet(hosts, {"all": list(hosts)}, {"node": resolve})
 
@@ -60,9 +58,7 @@ def test_the_json_holds_every_slice_unchanged() -> None:
 
 
 def test_names_that_differ_in_punctuation_only_stay_apart_in_the_topology() -> None:
-    hosts = {
-        name: {**COMMON, "fleet_host_number": number} for number, name in enumerate(("a-1", "a1", "a-2d-1"), start=1)
-    }
+    hosts = {name: {**COMMON, "fleet_host_number": number} for number, name in enumerate(("a-1", "a1", "a-2d-1"), start=1)}
     made = plan_fleet(hosts, {}, {"node": resolve})
     keys = re.findall(r"^  (host_\w+)\[", render_markdown(made.fleet, made.hosts), flags=re.MULTILINE)
     assert len(set(keys)) == 3

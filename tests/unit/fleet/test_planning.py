@@ -87,12 +87,9 @@ json_like = st.recursive(
     | st.integers()
     | st.floats(allow_nan=True)
     | st.text(max_size=12)
-    | st.sampled_from(
-        ["192.0.2.1", "192.0.2.0/24", "::/0", "2001:db8::1/64", "www", "a..b", "h1", "x" * 300, "-", "\n"]
-    ),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.text(max_size=6) | st.sampled_from(["main", "ipv4", "record", "type", "unit"]), inner, max_size=3
+    | st.sampled_from(["192.0.2.1", "192.0.2.0/24", "::/0", "2001:db8::1/64", "www", "a..b", "h1", "x" * 300, "-", "\n"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.sampled_from(["main", "ipv4", "record", "type", "unit"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -135,8 +132,7 @@ def test_no_value_of_any_type_at_any_place_makes_the_planner_raise(path: Any, ga
 @given(
     st.dictionaries(
         st.text(max_size=5) | st.sampled_from(["h1", "h2"]),
-        st.dictionaries(st.sampled_from(sorted([*COMMON, "fleet_host_number", "fleet_host_networks"])), json_like)
-        | json_like,
+        st.dictionaries(st.sampled_from(sorted([*COMMON, "fleet_host_number", "fleet_host_networks"])), json_like) | json_like,
         max_size=3,
     ),
     st.dictionaries(st.text(max_size=5), json_like, max_size=3) | json_like,
@@ -169,9 +165,7 @@ def test_the_order_of_the_inventory_does_not_matter(hosts: List[str], groups: Li
     st.sampled_from([{}, {"fleet_host_networks": ["main"]}, {"fleet_host_networks": {"main": {"interface": "eno1"}}}]),
     st.sampled_from([{}, {"lab_memory": 256}, {"node_timezone": "Europe/Vienna"}]),
 )
-def test_a_host_that_joins_changes_no_other_but_in_the_hosts_entries(
-    name: str, number: int, places: Dict[str, Any], more: Dict[str, Any]
-) -> None:
+def test_a_host_that_joins_changes_no_other_but_in_the_hosts_entries(name: str, number: int, places: Dict[str, Any], more: Dict[str, Any]) -> None:
     before = plan_fleet(sound(), GROUPS)
     inventory = sound()
     inventory[name] = {**copy.deepcopy(COMMON), "fleet_host_number": number, **places, **more}
@@ -210,9 +204,7 @@ def test_every_number_in_a_network_derives_the_address_at_that_place() -> None:
 
 def test_a_host_may_override_what_is_derived() -> None:
     plan = plan_fleet(sound(), GROUPS)
-    assert plan.hosts["h4"]["host"]["networks"] == {
-        "main": {"interface": "nic0", "ipv4": "198.18.0.99/24", "ipv6": "2001:db8:0:1::4/64", "mtu": 1400}
-    }
+    assert plan.hosts["h4"]["host"]["networks"] == {"main": {"interface": "nic0", "ipv4": "198.18.0.99/24", "ipv6": "2001:db8:0:1::4/64", "mtu": 1400}}
 
 
 def test_a_host_without_an_address_of_one_family_says_so_with_false() -> None:

@@ -19,9 +19,20 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import ma
 
 def facts(**changes: Any) -> doctor.Facts:
     everything: Dict[str, Any] = dict(
-        root=True, namespaces=True, overlay=True, loop=True, machine_id=True, commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
-        links=frozenset(doctor.LINKS), controllers=frozenset(doctor.USED_CONTROLLERS), kvm=True, kvm_device=True, memory=9999, disk=9999,
-        inotify_limit=128, inotify_used=20,
+        root=True,
+        namespaces=True,
+        overlay=True,
+        loop=True,
+        machine_id=True,
+        commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
+        links=frozenset(doctor.LINKS),
+        controllers=frozenset(doctor.USED_CONTROLLERS),
+        kvm=True,
+        kvm_device=True,
+        memory=9999,
+        disk=9999,
+        inotify_limit=128,
+        inotify_used=20,
     )
     return doctor.Facts(**{**everything, **changes})
 

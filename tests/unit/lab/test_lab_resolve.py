@@ -100,9 +100,7 @@ def test_a_second_card_on_a_network_has_no_address_and_nobody_configures_it():
     first, second = spec.nodes[0].nics
     assert (second.network, second.interface, second.link) == ("main", "eth1", "app1.1")
     assert (second.ipv4, second.ipv6, second.mtu) == (None, None, 1500) and second.mac != first.mac
-    assert [path for path in render.node_files(spec, spec.nodes[0]) if "networkd" in path or "network/" in path] == [
-        "/etc/systemd/network/10-eth0.network"
-    ]
+    assert [path for path in render.node_files(spec, spec.nodes[0]) if "networkd" in path or "network/" in path] == ["/etc/systemd/network/10-eth0.network"]
 
 
 def test_a_host_has_the_packages_of_its_own_list_or_else_of_the_fleets():

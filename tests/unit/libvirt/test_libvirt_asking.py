@@ -45,9 +45,7 @@ OWN_BYTES = bytes.fromhex(OWN.replace(":", ""))
         ("2001:db8::21", [(GUEST, "2001:db8::22")], False),
     ],
 )
-def test_an_answer_is_of_the_card_that_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, ip: str, said: List[tuple[str, str]], answered: bool
-) -> None:
+def test_an_answer_is_of_the_card_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, ip: str, said: List[tuple[str, str]], answered: bool) -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     monkeypatch.setattr(asking, "listen", lambda name: {"br0": here}[name])
     for mac, claimed in said:

@@ -75,7 +75,12 @@ def test_a_nic_that_goes_to_a_bridge_keeps_its_place_in_the_guest_and_loses_what
 
 def test_a_new_guest_is_rendered_as_it_was_asked_for():
     wanted = Domain(
-        "new", "01fb9351-ec66-569c-a128-99c3dc7be852", "kvm", 1 << 20, 2, disks=(RBD,),
+        "new",
+        "01fb9351-ec66-569c-a128-99c3dc7be852",
+        "kvm",
+        1 << 20,
+        2,
+        disks=(RBD,),
         interfaces=(Interface("direct", "52:54:00:00:00:09", "eth0", "bridge", "virtio"),),
     )
     text = rendered(wanted)

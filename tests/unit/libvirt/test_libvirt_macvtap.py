@@ -32,9 +32,7 @@ def tap(name: str, index: int, mode: str = "bridge", kind: str = "macvtap", card
 
 
 def look(entries: List[Dict[str, Any]], guests: Dict[str, str], processes: Dict[str, str]) -> Any:
-    found = [
-        read_domain(domains.domain(name, [domains.nic().replace("macvtap0", target)])) for name, target in guests.items()
-    ]
+    found = [read_domain(domains.domain(name, [domains.nic().replace("macvtap0", target)])) for name, target in guests.items()]
     seen = members(read_links(json.dumps([link("eth0", 2), *entries])), found, processes)
     return seen, apart(seen), describe(seen, found, apart(seen))
 
@@ -90,7 +88,7 @@ def test_nothing_is_said_to_be_there_when_nothing_is() -> None:
     assert look([], {}, {})[2] == ["No macvtap and no macvlan is on this host"]
 
 
-@pytest.mark.parametrize("text", ["no json", "[{}, {\"ifname\": \"eth0\"}]", "[1]"])
+@pytest.mark.parametrize("text", ["no json", '[{}, {"ifname": "eth0"}]', "[1]"])
 def test_what_ip_does_not_print_is_refused(text: str) -> None:
     with pytest.raises(Unreadable):
         read_links(text)

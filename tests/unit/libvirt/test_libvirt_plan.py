@@ -46,9 +46,9 @@ def _any_disk(target, file):
     return Disk(target, "file", f"{FOLDER}/{file}", "qcow2")
 
 
-DISKS = st.lists(
-    st.sampled_from([("vda", "a.qcow2"), ("vdb", "b.qcow2"), ("vdc", "")]), unique=True, max_size=3
-).map(lambda chosen: tuple(_any_disk(*one) for one in chosen))
+DISKS = st.lists(st.sampled_from([("vda", "a.qcow2"), ("vdb", "b.qcow2"), ("vdc", "")]), unique=True, max_size=3).map(
+    lambda chosen: tuple(_any_disk(*one) for one in chosen)
+)
 
 
 INTERFACES = st.lists(
@@ -67,6 +67,7 @@ INTERFACES = st.lists(
 
 def domains(name):
     """A guest's definition, with disks of its own only."""
+
     def own(disks):
         return tuple(replace(one, source=one.source.replace(f"{FOLDER}/", f"{FOLDER}/{name}-")) for one in disks)
 
@@ -127,9 +128,7 @@ def test_a_run_that_is_interrupted_anywhere_is_finished_by_the_next_and_stops_no
         host.apply(step)
     settle(desired, host)
     assert plan(desired, host.observed()) == []
-    assert {name: (one.state, one.autostart) for name, one in host.guests.items()} == {
-        name: (one.state, one.autostart) for name, one in whole.guests.items()
-    }
+    assert {name: (one.state, one.autostart) for name, one in host.guests.items()} == {name: (one.state, one.autostart) for name, one in whole.guests.items()}
     assert host.images == whole.images
     assert host.guests.get("other") == observed.guests.get("other")
     assert host.stopped <= {guest.name for guest in desired.guests if guest.state != "running"}
@@ -138,7 +137,10 @@ def test_a_run_that_is_interrupted_anywhere_is_finished_by_the_next_and_stops_no
 def test_a_new_guest_gets_its_disk_its_definition_and_is_started():
     desired = Desired((Guest(domain(disks=(file_disk(),)), sizes={f"{FOLDER}/web.qcow2": 1 << 30}),))
     assert named(plan(desired, Observed())) == [
-        f"create disk {FOLDER}/web.qcow2", "define web", "autostart web", "start web",
+        f"create disk {FOLDER}/web.qcow2",
+        "define web",
+        "autostart web",
+        "start web",
     ]
     assert plan(desired, Observed())[0].value == "qcow2 1073741824"
 
@@ -259,7 +261,9 @@ def test_kvm_is_refused_where_libvirt_has_none():
 
 def test_what_another_role_may_bring_first_is_a_lack_and_no_obstacle():
     wanted = domain(
-        kernel="/boot/k", initrd="/boot/i", disks=(file_disk(), RBD),
+        kernel="/boot/k",
+        initrd="/boot/i",
+        disks=(file_disk(), RBD),
         interfaces=(on_bridge(MAC), Interface("direct", "52:54:00:00:00:02", "eth0", "bridge", "virtio")),
     )
     desired = Desired((Guest(wanted),), ceph=CEPH)

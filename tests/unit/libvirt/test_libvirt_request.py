@@ -69,9 +69,7 @@ def test_each_guest_is_one_move_with_all_its_interfaces() -> None:
 
 
 def test_the_only_interface_need_not_be_named_and_one_of_several_must() -> None:
-    assert moves([Request("web", BR0)], {"web": guest(domains.MAC)}, define=False)[0] == [
-        Move("web", "suspend", {domains.MAC: BR0}, define=False)
-    ]
+    assert moves([Request("web", BR0)], {"web": guest(domains.MAC)}, define=False)[0] == [Move("web", "suspend", {domains.MAC: BR0}, define=False)]
     found, problems = moves([Request("web", BR0)], {"web": guest(domains.MAC, domains.OTHER)})
     assert found == [] and problems == [f"interfaces[0].mac: web has the interfaces {domains.MAC}, {domains.OTHER}. Say which"]
 

@@ -41,9 +41,7 @@ def test_everything_that_can_be_derived_is():
     part = guests({"web": WEB}).hosts["h1"]["vm_host"]
     assert part["packages"] == ["libvirt-clients", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils"]
     web = part["guests"][0]
-    assert web["disks"] == [
-        {"target": "vda", "file": "/var/lib/libvirt/images/web.qcow2", "format": "qcow2", "size": str(20 << 30)}
-    ]
+    assert web["disks"] == [{"target": "vda", "file": "/var/lib/libvirt/images/web.qcow2", "format": "qcow2", "size": str(20 << 30)}]
     assert web["interfaces"] == [{"mac": mac_address("demo", "web", 0), "bridge": "br0", "model": "virtio"}]
     assert (web["state"], web["autostart"], web["vcpus"], web["boot"]) == ("running", True, 1, {})
 
@@ -56,6 +54,7 @@ def test_a_host_that_names_no_guests_takes_no_part_and_one_with_an_empty_diction
 
 def options_of(part):
     """The slice as the module gets it, with None for every option that is not given, as Ansible has it."""
+
     def filled(value, options):
         if value is None:
             return None

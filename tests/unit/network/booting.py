@@ -32,9 +32,7 @@ MAC, OTHER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 HOME = "192.0.2.10"
 CARDS = {"eth0": Link("eth0", "", MAC, MAC), "eth1": Link("eth1", "", OTHER_MAC, OTHER_MAC)}
 BRIDGE = Interface("br0", "bridge", ports=("eth0",), ipv4=Family(True, addresses=(Address(HOME, 24),)))
-DESIRED = Desired(
-    (Interface("eth0"), BRIDGE), (Route("0.0.0.0/0", "br0", "192.0.2.1"),), (), Dns(("192.0.2.53",), ("example.net",))
-)
+DESIRED = Desired((Interface("eth0"), BRIDGE), (Route("0.0.0.0/0", "br0", "192.0.2.1"),), (), Dns(("192.0.2.53",), ("example.net",)))
 ON_CARD = Desired((Interface("eth0", ipv4=BRIDGE.ipv4),), (Route("0.0.0.0/0", "eth0", "192.0.2.1"),))
 OBSERVED = Observed(
     {"lo": Link("lo", loopback=True, mtu=65536), **CARDS},

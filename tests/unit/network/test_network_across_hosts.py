@@ -57,9 +57,7 @@ def test_what_contradicts_the_plan_is_refused(interfaces: List[Dict[str, Any]], 
 
 
 def test_what_two_hosts_have_is_refused_with_both_names() -> None:
-    assert problems(app1=[card("eth0", "192.0.2.77/24")], app2=[card("eth0", "192.0.2.77/24")]) == [
-        "app2: eth0 has the address 192.0.2.77, as app1 has"
-    ]
+    assert problems(app1=[card("eth0", "192.0.2.77/24")], app2=[card("eth0", "192.0.2.77/24")]) == ["app2: eth0 has the address 192.0.2.77, as app1 has"]
     mac = {"mac-address": "02:00:00:00:00:01"}
     assert problems(app1=[card("eth0", "192.0.2.11/24", **mac)], app2=[card("eth0", "192.0.2.12/24", **mac)]) == [
         "app2: eth0 has the MAC 02:00:00:00:00:01, as app1 has"

@@ -49,9 +49,7 @@ def hybrid() -> Desired:
 @pytest.mark.parametrize("backend", BACKENDS, ids=NAMES)
 def test_the_files_are_these(backend: Backend) -> None:
     files = backend.files(hybrid())
-    assert "".join(f"## {path}\n{text}\n" for path, text in sorted(files.items())) == (
-        GOLDEN / f"{backend.name}.txt"
-    ).read_text(encoding="utf-8")
+    assert "".join(f"## {path}\n{text}\n" for path, text in sorted(files.items())) == (GOLDEN / f"{backend.name}.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=NAMES)
@@ -152,9 +150,7 @@ network:
 
 def test_netplan_takes_its_interfaces_out_of_the_files_of_others_and_leaves_the_rest() -> None:
     after, problems = netplan.without(CLOUD, {"eth0"})
-    assert problems == [] and yaml.safe_load(after) == {
-        "network": {"version": 2, "ethernets": {"eth7": {"dhcp4": True}}}
-    }
+    assert problems == [] and yaml.safe_load(after) == {"network": {"version": 2, "ethernets": {"eth7": {"dhcp4": True}}}}
     after, problems = netplan.without(CLOUD, {"eth0", "eth7"})
     assert problems == [] and yaml.safe_load(after) == {"network": {"version": 2}}
     renamed = CLOUD.replace("eth0:\n", "first:\n", 1)
@@ -176,9 +172,7 @@ def test_networkmanager_removes_other_profiles_of_its_interfaces_and_refuses_the
         "/etc/sysconfig/network-scripts/ifcfg-eth1": "DEVICE=eth1\n",
     }
     files = NetworkManager().changes(hybrid(), existing)
-    assert [change.path for change in files.changes if change.after is None] == [
-        "/etc/NetworkManager/system-connections/lan.nmconnection"
-    ]
+    assert [change.path for change in files.changes if change.after is None] == ["/etc/NetworkManager/system-connections/lan.nmconnection"]
     assert all(change.mode == 0o600 for change in files.changes)
     assert len(files.problems) == 1 and "ifcfg-eth1" in files.problems[0]
 
@@ -191,9 +185,7 @@ def test_netplan_itself_accepts_the_files(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         target.chmod(0o600)
-    done = subprocess.run(
-        ["netplan", "generate", "--root-dir", str(tmp_path)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["netplan", "generate", "--root-dir", str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr.strip(), done.stderr
     made = (tmp_path / "run/systemd/network/10-netplan-br0.network").read_text(encoding="utf-8")
     assert "Address=192.0.2.11/24" in made and "LinkLocalAddressing=ipv6" in made

@@ -74,9 +74,7 @@ def test_what_netplan_made_is_compared_with_the_inventory(more: Dict[str, str], 
 
 
 def test_the_host_is_managed_by_what_stands_on_an_interface_too() -> None:
-    vlan = replace(
-        OBSERVED, links={**OBSERVED.links, "v5": Link("v5", "vlan", lower="eth1", vlan_id=5)}, addresses={"v5": (Address("198.51.100.1", 24),)}
-    )
+    vlan = replace(OBSERVED, links={**OBSERVED.links, "v5": Link("v5", "vlan", lower="eth1", vlan_id=5)}, addresses={"v5": (Address("198.51.100.1", 24),)})
     boot = Boot(DESIRED, vlan, management=("198.51.100.1",))
     assert boot.carries_management("eth1") and boot.carries_management("v5") and not boot.carries_management("eth0")
     assert Boot(DESIRED, OBSERVED, management=(HOME,)).carries_management("eth0")

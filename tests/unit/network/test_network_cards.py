@@ -89,9 +89,7 @@ def test_a_card_that_is_named_both_ways_is_refused() -> None:
     desired = pinned(read(WAN, {"name": "eth1"}), HOST)
     assert obstacles(desired, HOST) == [f"interfaces.wan: the card with the MAC {MAC} is eth1, which is named too. Write each card once"]
     problems = planned({"network_interfaces": [WAN, {**WAN, "name": "other"}]}).problems
-    assert [(problem.variable, problem.message) for problem in problems] == [
-        ("network_interfaces[1].mac-address", f"{MAC} is already that of wan")
-    ]
+    assert [(problem.variable, problem.message) for problem in problems] == [("network_interfaces[1].mac-address", f"{MAC} is already that of wan")]
 
 
 @pytest.mark.parametrize(
@@ -128,9 +126,7 @@ def test_its_file_is_held_while_it_leaves_its_bridge_though_it_does_not_name_it(
 
 def test_another_name_of_a_card_is_answered_with_its_name() -> None:
     observed = replace(HOST, links={**HOST.links, "eth0": replace(HOST.links["eth0"], altnames=("enp3s0", "enx020000000000"))})
-    assert obstacles(Desired((Interface("enp3s0"),)), observed) == [
-        "interfaces.enp3s0: is another name (altname) of eth0 on this host. Write eth0"
-    ]
+    assert obstacles(Desired((Interface("enp3s0"),)), observed) == ["interfaces.enp3s0: is another name (altname) of eth0 on this host. Write eth0"]
 
 
 def test_the_real_kernel_tells_the_mac_and_the_other_names(namespace: Namespace) -> None:

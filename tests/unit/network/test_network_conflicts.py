@@ -129,6 +129,4 @@ def test_a_host_on_a_real_link_says_that_it_has_the_address(namespace: Namespace
     wanted = ["192.0.2.9", "2001:db8::9", "192.0.2.10", "2001:db8::10"]
     said = json.loads(namespace.run(sys.executable, "-c", ASK, str(COLLECTIONS), mac, *wanted))
     theirs = namespace.observed().links["eth0-far"].mac
-    assert [text.split(". ")[0] for text in said] == [
-        f"interfaces.br0: the host with the MAC {theirs} has {ip} already" for ip in ("192.0.2.9", "2001:db8::9")
-    ]
+    assert [text.split(". ")[0] for text in said] == [f"interfaces.br0: the host with the MAC {theirs} has {ip} already" for ip in ("192.0.2.9", "2001:db8::9")]

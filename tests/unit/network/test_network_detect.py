@@ -101,9 +101,7 @@ def test_there_is_a_backend_that_is_at_work_or_a_reason_and_never_both(wanted, s
 
 def test_networkmanager_with_a_connection_that_would_have_to_be_dialled_again_is_refused():
     seen = Seen(ALL, connections=(("eth0", "ethernet"), ("wlan0", "wifi")))
-    assert unable("networkmanager", DESIRED, seen) == [
-        "wlan0: NetworkManager ends for the trial, and this connection (wifi) with it. Disconnect it before"
-    ]
+    assert unable("networkmanager", DESIRED, seen) == ["wlan0: NetworkManager ends for the trial, and this connection (wifi) with it. Disconnect it before"]
     assert unable("networkd", DESIRED, seen) == []
 
 

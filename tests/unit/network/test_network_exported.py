@@ -109,7 +109,9 @@ GROWN = Observed(
 
 def test_a_grown_host_reads_as_one_would_write_it() -> None:
     made = export(GROWN, ["br0", "eth1", "eth1.5", "wg0", "lo"], ["eth0", "veth1"], Dns(("192.0.2.53",), ("example.net",)))
-    assert made.text == """# The network of this host as it was when smallfleet.infra exported it.
+    assert (
+        made.text
+        == """# The network of this host as it was when smallfleet.infra exported it.
 # Not in it: wg0: is of the kind wireguard, which network_interfaces cannot describe
 # Not in it: eth2: no program configures this card at boot
 # Not in it: the route 10.42.1.0/24 via 192.0.2.20 dev br0: a program made it (protocol 17), and it stays
@@ -143,6 +145,7 @@ network_rules:
     - {priority: 100, route-table: 77, ip-from: "203.0.113.0/24"}
     - {priority: 101, family: ipv6, route-table: 77, fwmark: 5}
 """
+    )
     assert left_to_do(made, GROWN) == []
 
 

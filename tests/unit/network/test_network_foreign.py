@@ -152,7 +152,9 @@ def test_the_attributes_of_an_address_are_read_as_ip_takes_them() -> None:
     six = '{"family": "inet6", "local": "2001:db8::1", "prefixlen": 64, "protocol": "0x2", "valid_life_time": 600, "preferred_life_time": 300}'
     observed = observe({"links": link, "addresses": f'[{{"ifname": "eth0", "addr_info": [{plain}, {vip}, {six}]}}]', **dict.fromkeys(QUIET, "[]")})
     assert [one.attributes for one in observed.addresses["eth0"]] == [
-        (), ("preferred_lft", "0", "broadcast", "192.0.2.255", "label", "eth0:v", "metric", "5", "noprefixroute", "proto", "18"), (),
+        (),
+        ("preferred_lft", "0", "broadcast", "192.0.2.255", "label", "eth0:v", "metric", "5", "noprefixroute", "proto", "18"),
+        (),
     ]
 
 

@@ -171,7 +171,7 @@ def test_an_alias_bomb_in_a_file_of_netplan_is_never_expanded() -> None:
 def test_files_without_aliases_at_our_interfaces_are_taken_as_they_are() -> None:
     text = "network:\n  ethernets:\n    eth7: {dhcp4-overrides: &o {use-dns: false}, dhcp6-overrides: *o}\n  wifis:\n    w:\n      password: 'a *b'\n"
     assert netplan.without(text, {"eth0"}) == (text, [])
-    quoted = "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n  wifis:\n    w:\n      match: {name: \"*x\"}\n"
+    quoted = 'network:\n  ethernets:\n    eth0:\n      dhcp4: true\n  wifis:\n    w:\n      match: {name: "*x"}\n'
     assert problems(quoted) == []
 
 

@@ -248,9 +248,7 @@ def test_whoever_is_killed_anywhere_leaves_the_old_network_or_the_new_one(case: 
 
 @settings(max_examples=150, deadline=None)
 @given(changes(), st.sampled_from(PROGRAMS), st.data())
-def test_a_power_cut_anywhere_boots_the_old_configuration_or_the_confirmed_one(
-    case: Case, program: str, data: st.DataObject
-) -> None:
+def test_a_power_cut_anywhere_boots_the_old_configuration_or_the_confirmed_one(case: Case, program: str, data: st.DataObject) -> None:
     node = node_of(case, program)
     steps = everything(node.change)
     node.carry_out(steps, data.draw(st.integers(0, len(steps))))
@@ -418,9 +416,7 @@ def test_what_ends_a_change_ends_what_watches_over_its_timer_unless_that_is_what
 
 
 @pytest.mark.parametrize("boot_id", ["", "another boot"])
-def test_what_was_adopted_and_not_finished_is_put_back_with_the_reason(
-    tmp_path: Path, boot: Tuple[FileChange, ...], boot_id: str
-) -> None:
+def test_what_was_adopted_and_not_finished_is_put_back_with_the_reason(tmp_path: Path, boot: Tuple[FileChange, ...], boot_id: str) -> None:
     change = laid_out(tmp_path, boot, boot_id)
     script(change, "switch.sh")
     script(change, "adopt.sh")

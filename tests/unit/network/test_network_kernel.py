@@ -45,9 +45,7 @@ def seen(observed: Observed) -> Tuple[object, ...]:
         for name, link in observed.links.items()
         if not name.startswith("sf-")
     }
-    addresses: Dict[str, List[str]] = {
-        name: [str(one) for one in observed.addresses.get(name, ()) if not one.link_local] for name in links
-    }
+    addresses: Dict[str, List[str]] = {name: [str(one) for one in observed.addresses.get(name, ()) if not one.link_local] for name in links}
     routes = sorted((str(one), one.onlink, one.protocol, one.source, one.attributes) for one in observed.routes)
     return (links, options, addresses, routes, sorted(map(str, observed.rules)))
 
@@ -121,7 +119,8 @@ def test_a_rule_that_takes_the_place_of_another_decides_at_once_and_the_old_one_
     namespace.batch(rollback(steps), force=True)
     back = [rule for rule in namespace.observed().rules if rule.priority in (100, 101)]
     assert [(str(rule), rule.protocol) for rule in back] == [
-        ("priority 100 from 192.0.2.10/32 table 11", ""), ("priority 101 fwmark 5 table 11", "static"),
+        ("priority 100 from 192.0.2.10/32 table 11", ""),
+        ("priority 101 fwmark 5 table 11", "static"),
     ]
 
 

@@ -20,9 +20,7 @@ def beyond(number: int) -> str:
 def with_routes(size: int) -> None:
     """Each second one leads through a router that is on the link because the one before says so."""
     linked = [{"destination": f"{beyond(one)}.0/25", "next-hop-interface": "eth0"} for one in range(size)]
-    through = [
-        {"destination": f"{beyond(one)}.128/25", "next-hop-interface": "eth0", "next-hop-address": f"{beyond(one)}.1"} for one in range(size)
-    ]
+    through = [{"destination": f"{beyond(one)}.128/25", "next-hop-interface": "eth0", "next-hop-address": f"{beyond(one)}.1"} for one in range(size)]
     assert not planned(routes(*linked, *through)).problems
 
 

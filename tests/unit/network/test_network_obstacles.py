@@ -222,9 +222,7 @@ CASES: List[Tuple[str, Tuple[Interface, ...], Observed, str, str]] = [
 
 
 @pytest.mark.parametrize(("what", "interfaces", "observed", "where", "text"), CASES, ids=[case[0] for case in CASES])
-def test_it_is_refused_before_anything_is_changed(
-    what: str, interfaces: Tuple[Interface, ...], observed: Observed, where: str, text: str
-) -> None:
+def test_it_is_refused_before_anything_is_changed(what: str, interfaces: Tuple[Interface, ...], observed: Observed, where: str, text: str) -> None:
     desired = pinned(Desired(interfaces), observed)
     said = obstacles(desired, observed, ["192.0.2.10"])
     assert len(said) == 1, said

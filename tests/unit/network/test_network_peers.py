@@ -121,8 +121,7 @@ def test_the_others_refuse_a_peer_and_their_remedy_is_accepted(backend: str, tit
     )
     problems = planned(rented(network_backend=backend)).problems
     assert [(one.variable, one.message) for one in problems] == [
-        (f"network_interfaces.eth0.ipv{family}.address", f"{title} cannot express the peer of {one['ip']}")
-        for family, one in ((4, FOUR), (6, SIX))
+        (f"network_interfaces.eth0.ipv{family}.address", f"{title} cannot express the peer of {one['ip']}") for family, one in ((4, FOUR), (6, SIX))
     ]
     four, six = ({key: value for key, value in one.items() if key != "peer"} for one in (FOUR, SIX))
     assert all(route.onlink for route in desired_of(rented(four, six, network_backend=backend)).routes)

@@ -166,9 +166,7 @@ def changes(draw: st.DrawFn, tagged: bool = True) -> Tuple[Desired, Observed, bo
     """A host in one order, which shall be in another; what the second does not name is absent or nobody's business."""
     promote = draw(st.booleans())
     nothing = bare(*CARDS, UNMANAGED)
-    kernel = Kernel(
-        replace(nothing, addresses={**nothing.addresses, UNMANAGED: (Address("203.0.113.9", 24),)}), promote
-    )
+    kernel = Kernel(replace(nothing, addresses={**nothing.addresses, UNMANAGED: (Address("203.0.113.9", 24),)}), promote)
     kernel.routes.append(Route("203.0.113.64/26", UNMANAGED, "203.0.113.1"))
     before = pinned(draw(layouts(tagged)), kernel.observed())
     kernel.run(plan(before, kernel.observed()).operations)
@@ -227,9 +225,7 @@ def test_the_plan_gives_what_is_wanted_and_is_then_empty(case: Tuple[Desired, Ob
 
 @settings(max_examples=50, deadline=None)
 @given(changes(), st.data())
-def test_a_rollback_gives_back_what_was_there_wherever_the_change_stopped(
-    case: Tuple[Desired, Observed, bool], data: st.DataObject
-) -> None:
+def test_a_rollback_gives_back_what_was_there_wherever_the_change_stopped(case: Tuple[Desired, Observed, bool], data: st.DataObject) -> None:
     desired, observed, promote = case
     steps = plan(desired, observed)
     done = steps.prepare + steps.switch + steps.cleanup
@@ -261,9 +257,7 @@ def test_the_plan_touches_nothing_that_it_was_not_asked_to(case: Tuple[Desired, 
         kernel.step(operation)
         assert kernel.links[UNMANAGED] == observed.links[UNMANAGED]
         assert tuple(kernel.addresses[UNMANAGED]) == observed.addresses[UNMANAGED]
-        assert [one for one in kernel.routes if one.interface == UNMANAGED] == [
-            one for one in observed.routes if one.interface == UNMANAGED
-        ]
+        assert [one for one in kernel.routes if one.interface == UNMANAGED] == [one for one in observed.routes if one.interface == UNMANAGED]
 
 
 def reaches(kernel: Kernel, address: Address) -> bool:
@@ -277,9 +271,7 @@ def reaches(kernel: Kernel, address: Address) -> bool:
         way.append(kernel.links[way[-1]].master)
     if not all(kernel.links[name].up for name in way):
         return False
-    if not any(
-        address.ip == one.ip for name in kernel.links if kernel.links[name].up for one in kernel.addresses[name]
-    ):
+    if not any(address.ip == one.ip for name in kernel.links if kernel.links[name].up for one in kernel.addresses[name]):
         return False
     default = "0.0.0.0/0" if address.family == 4 else "::/0"
     routes = [one for one in kernel.routes if one.destination == default]

@@ -190,11 +190,7 @@ def damaged(value: Any) -> List[Callable[[], Any]]:
     if isinstance(value, dict):
         inner = [lambda key=key, make=make: {**value, key: make()} for key in value for make in damaged(value[key])]
     elif isinstance(value, list):
-        inner = [
-            lambda index=index, make=make: [*value[:index], make(), *value[index + 1 :]]
-            for index in range(len(value))
-            for make in damaged(value[index])
-        ]
+        inner = [lambda index=index, make=make: [*value[:index], make(), *value[index + 1 :]] for index in range(len(value)) for make in damaged(value[index])]
     else:
         inner = []
     return [*(lambda one=one: one for one in wrong), *inner]

@@ -108,9 +108,7 @@ def test_a_change_that_does_not_name_the_routes_of_others_leaves_these_and_one_t
     after = namespace.observed()
     assert [(one, one.protocol, one.attributes) for one in before.routes] == [(one, one.protocol, one.attributes) for one in after.routes]
     (taken,) = obstacles(desired_of({"destination": "10.9.0.0/16", "route-type": "prohibit"}), before)
-    assert taken == (
-        "routes.10.9.0.0/16: a program made the route 'blackhole 10.9.0.0/16' (protocol 80) with the same metric. Give the new one another metric"
-    )
+    assert taken == ("routes.10.9.0.0/16: a program made the route 'blackhole 10.9.0.0/16' (protocol 80) with the same metric. Give the new one another metric")
 
 
 def test_a_route_with_several_next_hops_is_absent_when_all_of_them_are(namespace: Namespace) -> None:

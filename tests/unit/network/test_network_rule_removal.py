@@ -75,9 +75,7 @@ def test_a_rule_with_more_selectors_that_stands_first_stays(namespace: Namespace
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(RULES), min_size=1, max_size=5, unique=True), st.data())
-def test_exactly_the_rule_that_is_absent_goes_and_all_come_back_from_everywhere(
-    namespace: Namespace, rules: List[Rule], data: st.DataObject
-) -> None:
+def test_exactly_the_rule_that_is_absent_goes_and_all_come_back_from_everywhere(namespace: Namespace, rules: List[Rule], data: st.DataObject) -> None:
     assume(can_be(rules))
     enter(namespace, rules)
     before = there(namespace)

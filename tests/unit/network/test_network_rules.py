@@ -59,9 +59,7 @@ def there(namespace: Namespace) -> List[Rule]:
 
 
 @pytest.mark.parametrize("place", [RULES, SIX])
-def test_the_real_kernel_goes_from_each_rule_to_each_other_in_its_place_and_back_from_everywhere(
-    namespace: Namespace, place: List[Dict[str, Any]]
-) -> None:
+def test_the_real_kernel_goes_from_each_rule_to_each_other_in_its_place_and_back_from_everywhere(namespace: Namespace, place: List[Dict[str, Any]]) -> None:
     namespace.clear(False)
     observed = namespace.observed()
     for first in place:
@@ -98,9 +96,7 @@ def test_the_rules_of_a_vpn_can_be_written_and_taken_away(namespace: Namespace) 
 def test_the_files_say_what_the_rule_says() -> None:
     desired = desired_of({**FROM, "oif": "eth0", "fwmark": 5, "fwmask": 15, "not": True, "action": "prohibit"}, {**RULES[-1], "priority": 102})
     text = "".join(Networkd().files(desired).values())
-    assert (
-        "Priority=100\nType=prohibit\nInvertRule=yes\nFrom=198.51.100.0/24\nOutgoingInterface=eth0\nFirewallMark=5/15\n" in text
-    )
+    assert "Priority=100\nType=prohibit\nInvertRule=yes\nFrom=198.51.100.0/24\nOutgoingInterface=eth0\nFirewallMark=5/15\n" in text
     assert "Priority=102\nTable=254\nSuppressPrefixLength=0\nFamily=ipv4\n" in text
     text = "".join(NetworkManager().files(desired).values())
     assert "routing-rule1=priority 100 not from 198.51.100.0/24 oif eth0 fwmark 5/15 type prohibit\n" in text

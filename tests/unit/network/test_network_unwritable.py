@@ -28,9 +28,7 @@ def test_files_that_can_be_written_are_no_obstacle(paths):
 
 def test_a_file_system_that_is_read_only_is_named_once_with_its_folder(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(observe.os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY | os.ST_NODEV))
-    assert unwritable(paths) == [
-        f"{tmp_path} is on a file system that is read-only, so the boot configuration could not follow. Mount it writable"
-    ]
+    assert unwritable(paths) == [f"{tmp_path} is on a file system that is read-only, so the boot configuration could not follow. Mount it writable"]
 
 
 @pytest.mark.parametrize(("fixed", "named"), [("there", ["there"]), ("", ["there", ""])], ids=["a file", "its folder"])

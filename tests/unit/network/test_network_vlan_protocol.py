@@ -125,8 +125,7 @@ def test_it_cannot_be_changed_while_the_interface_exists_and_no_other_name_has_i
     observed = replace(base, links={**base.links, "v": Link("v", "vlan", lower="eth0", vlan_id=5, vlan_protocol="802.1ad")})
     (line,) = obstacles(pinned(read(vlan("v", 5)), observed), observed)
     assert line == (
-        "interfaces.v: is VLAN 5 of eth0 by 802.1ad, which cannot be changed while it exists. "
-        "Give the new VLAN another name, and this one state: absent"
+        "interfaces.v: is VLAN 5 of eth0 by 802.1ad, which cannot be changed while it exists. Give the new VLAN another name, and this one state: absent"
     )
     assert obstacles(pinned(read(vlan("w", 5)), observed), observed) == []
     (line,) = obstacles(pinned(read(vlan("w", 5, "802.1ad")), observed), observed)
@@ -184,8 +183,7 @@ def test_netplan_which_has_no_word_for_it_refuses_it() -> None:
     desired = read(vlan("v", 5, "802.1ad"))
     (refused,) = unsupported("netplan", desired)
     assert str(refused) == (
-        "interfaces.v.vlan.protocol: netplan cannot express protocol: 802.1ad. "
-        "Set network_backend to another program, or remove protocol for 802.1q"
+        "interfaces.v.vlan.protocol: netplan cannot express protocol: 802.1ad. Set network_backend to another program, or remove protocol for 802.1q"
     )
     (problem,) = planned({"network_interfaces": [{"name": "eth0"}, vlan("v", 5, "802.1ad")], "network_backend": "netplan"}).problems
     assert problem.variable == "network_interfaces.v.vlan.protocol"

@@ -116,9 +116,7 @@ def test_keys_that_are_no_text_are_an_obstacle(home: Path) -> None:
     assert "cannot be read" in said
 
 
-def test_the_time_zone_is_read_from_the_link_and_set_in_one_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_time_zone_is_read_from_the_link_and_set_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zones = tmp_path / "zoneinfo"
     (zones / "Europe").mkdir(parents=True)
     (zones / "Europe" / "Vienna").touch()

@@ -83,15 +83,8 @@ observed_nodes = st.builds(
             TIME_FILE: time_files,
         }
     ),
-    accounts=st.fixed_dictionaries(
-        {user: st.builds(Account, st.just(f"/home/{user}"), st.none() | texts()) for user in ("root", "alice", "bob")}
-    ),
-    sysctl=st.fixed_dictionaries(
-        {
-            key: st.builds(Setting, values, st.just(True))
-            for key in ("net.ipv4.ip_forward", "net.core.somaxconn", "vm.swappiness")
-        }
-    ),
+    accounts=st.fixed_dictionaries({user: st.builds(Account, st.just(f"/home/{user}"), st.none() | texts()) for user in ("root", "alice", "bob")}),
+    sysctl=st.fixed_dictionaries({key: st.builds(Setting, values, st.just(True)) for key in ("net.ipv4.ip_forward", "net.core.somaxconn", "vm.swappiness")}),
     timezone=st.sampled_from(["Etc/UTC", "Europe/Vienna", ""]),
     time=st.builds(
         TimeService,
@@ -179,9 +172,7 @@ def test_no_step_touches_what_others_wrote(desired: Desired, node: Observed) -> 
 
 @settings(max_examples=100, deadline=None)
 @given(desired_nodes, observed_nodes)
-def test_the_kernel_has_taken_a_setting_before_it_is_written_for_the_next_boot(
-    desired: Desired, node: Observed
-) -> None:
+def test_the_kernel_has_taken_a_setting_before_it_is_written_for_the_next_boot(desired: Desired, node: Observed) -> None:
     for between in walk(plan(desired, node), node):
         content = between.files[SYSCTL_FILE]
         if content != node.files[SYSCTL_FILE] and content is not None:
@@ -218,9 +209,7 @@ def test_a_part_that_nobody_asks_about_is_left_alone(desired: Desired, node: Obs
 @settings(max_examples=100, deadline=None)
 @given(desired_nodes, observed_nodes)
 def test_the_diff_shows_every_step_that_changes_a_text(desired: Desired, node: Observed) -> None:
-    changed = {
-        (step.kind == "keys", step.target) for step in plan(desired, node) if step.kind not in ("enable", "restart")
-    }
+    changed = {(step.kind == "keys", step.target) for step in plan(desired, node) if step.kind not in ("enable", "restart")}
     shown = render_diff(plan(desired, node), node)
     assert len(shown) == len(changed)
     assert all(entry["before"] != entry["after"] for entry in shown)
@@ -237,9 +226,7 @@ def test_a_user_who_is_no_longer_named_loses_the_keys_that_came_from_here_and_no
     ("wanted", "kinds"),
     [((), ["write", "restart", "remove"]), (("192.0.2.1",), ["write", "restart", "write"])],
 )
-def test_a_time_server_that_is_taken_away_is_forgotten_even_when_the_restart_was_missed(
-    wanted: Tuple[str, ...], kinds: List[str]
-) -> None:
+def test_a_time_server_that_is_taken_away_is_forgotten_even_when_the_restart_was_missed(wanted: Tuple[str, ...], kinds: List[str]) -> None:
     time = TimeService(installed=True, enabled=True, active=True)
     node = Observed(files={TIME_FILE: "[Time]\nNTP=192.0.2.1 192.0.2.2\n"}, time=time)
     steps = plan(Desired(time_servers=wanted), node)
@@ -303,9 +290,7 @@ OBSTACLES: List[Tuple[str, Desired, Observed, str]] = [
 
 
 @pytest.mark.parametrize(("name", "desired", "node", "said"), OBSTACLES, ids=[case[0] for case in OBSTACLES])
-def test_what_cannot_be_done_is_said_before_the_first_change(
-    name: str, desired: Desired, node: Observed, said: str
-) -> None:
+def test_what_cannot_be_done_is_said_before_the_first_change(name: str, desired: Desired, node: Observed, said: str) -> None:
     (message,) = obstacles(desired, node)
     assert said in message, name
 
@@ -339,9 +324,7 @@ def test_the_truth_is_told_about_who_keeps_the_time(time: TimeService, keeper: s
 
 def test_a_setting_that_is_no_longer_named_is_said_to_stay_until_the_next_boot() -> None:
     node = Observed(files={SYSCTL_FILE: "# x\nvm.swappiness = 1\nnet.a = 1\n"})
-    assert leftovers(Desired(sysctl={"net.a": "1"}), node) == [
-        "vm.swappiness is not in the inventory any more, and keeps its value until the next boot"
-    ]
+    assert leftovers(Desired(sysctl={"net.a": "1"}), node) == ["vm.swappiness is not in the inventory any more, and keeps its value until the next boot"]
     assert leftovers(Desired(), node) == []
 
 
@@ -359,9 +342,7 @@ def test_a_key_of_sysctl_d_names_the_right_file(key: str, path: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(texts(), lines_of_ours, lines_of_ours)
-def test_writing_our_part_again_replaces_it_in_its_place(
-    text: str, first: Tuple[str, ...], second: Tuple[str, ...]
-) -> None:
+def test_writing_our_part_again_replaces_it_in_its_place(text: str, first: Tuple[str, ...], second: Tuple[str, ...]) -> None:
     once = with_block(text, second)
     assert with_block(once, second) == once
     if first and second:

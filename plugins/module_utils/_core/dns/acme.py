@@ -66,10 +66,7 @@ def challenge_keys(fleet: Fleet) -> Dict[str, Dict[str, Any]]:
         key_name(host): {
             "algorithm": ALGORITHM,
             "hosts": [host],
-            "grants": [
-                {"zone": zone[:-1], "name": record, "match": "name", "types": ["TXT"]}
-                for zone, record in sorted(places)
-            ],
+            "grants": [{"zone": zone[:-1], "name": record, "match": "name", "types": ["TXT"]} for zone, record in sorted(places)],
         }
         for host, places in sorted(wanted.items())
         if places

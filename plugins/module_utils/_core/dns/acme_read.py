@@ -181,9 +181,7 @@ def _aliases(asked: Any, path: str, wanted: Tuple[str, ...], notes: Notes) -> Di
     return found
 
 
-def _challenges(
-    wanted: Tuple[str, ...], aliases: Mapping[str, str], path: str, zones: Zones, notes: Notes
-) -> Tuple[Challenge, ...]:
+def _challenges(wanted: Tuple[str, ...], aliases: Mapping[str, str], path: str, zones: Zones, notes: Notes) -> Tuple[Challenge, ...]:
     found: Dict[str, Challenge] = {}
     for name in wanted:
         base = _base(name)

@@ -125,6 +125,4 @@ def _lag_of_set(goal: Goal, answer: Answer, reference: Optional[Answer]) -> Opti
         return None
     should = ", ".join(sorted(wanted)) or "nothing"
     should += f" (TTL {goal.ttl})" if goal.ttl is not None else ""
-    return Lag(
-        answer.server, "missing" if found is None else "other_value", f"answers {describe(found)} instead of {should}"
-    )
+    return Lag(answer.server, "missing" if found is None else "other_value", f"answers {describe(found)} instead of {should}")

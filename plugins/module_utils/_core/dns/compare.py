@@ -97,9 +97,7 @@ def nameserver_names(zone: str, sets: Mapping[Key, RRset]) -> FrozenSet[str]:
     return servers.values if servers else frozenset()
 
 
-def _judge(
-    zone: str, key: Key, old: Optional[RRset], new: Optional[RRset], own: FrozenSet[str]
-) -> Tuple[str, str]:
+def _judge(zone: str, key: Key, old: Optional[RRset], new: Optional[RRset], own: FrozenSet[str]) -> Tuple[str, str]:
     """The kind of a difference and why it is expected; empty when there is none."""
     name, kind = key
     if old is not None and new is not None and txt.fitted(old, new).values == new.values:

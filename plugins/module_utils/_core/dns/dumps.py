@@ -64,9 +64,7 @@ def read_octodns(document: Any, default_ttl: int) -> Found:
     return found, left
 
 
-def _read_octodns_entry(
-    record: str, entry: Mapping[str, Any], default_ttl: int, found: List[Dumped], left: List[LeftOut]
-) -> None:
+def _read_octodns_entry(record: str, entry: Mapping[str, Any], default_ttl: int, found: List[Dumped], left: List[LeftOut]) -> None:
     kind = entry["type"].upper()
     options = entry.get("octodns") or {}
     if isinstance(options, dict) and _as_bool(options.get("ignored")):

@@ -154,9 +154,7 @@ class _Reader:
             return addresses if said else ()
         return self._list(given, path, self._address)
 
-    def _transfer(
-        self, given: Any, addresses: Optional[Tuple[str, ...]], key: Optional[str], path: str
-    ) -> Optional[Tuple[str, ...]]:
+    def _transfer(self, given: Any, addresses: Optional[Tuple[str, ...]], key: Optional[str], path: str) -> Optional[Tuple[str, ...]]:
         said = truth(given)
         if said is not None:
             return () if not said else (ANYWHERE,) if key else addresses

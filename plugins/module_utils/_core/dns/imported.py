@@ -80,9 +80,7 @@ def take(
         for key, reason in unseen.items():
             del entries[key]
             reasons[key] = reason
-    left = [
-        LeftOut(_shown(key[0], zone), key[1], reasons[key], EXPECTED if key in expected else LOST) for key in given if key not in entries
-    ]
+    left = [LeftOut(_shown(key[0], zone), key[1], reasons[key], EXPECTED if key in expected else LOST) for key in given if key not in entries]
     counted = Counter(int(entry["ttl"]) for entry in entries.values())
     ttl = max(counted, key=lambda one: (counted[one], -one)) if counted else DEFAULT_TTL
     return Imported(tuple(entries.values()), ttl, tuple(left))

@@ -23,9 +23,7 @@ class BadBundle(ValueError):
 
 def write_bundle(home: str, keys: Mapping[str, Arrangement]) -> str:
     """The arrangements of some keys as one text, with their secrets."""
-    told = {
-        name: {slot: [key.name, key.algorithm, key.secret] for slot, key in held.items()} for name, held in keys.items()
-    }
+    told = {name: {slot: [key.name, key.algorithm, key.secret] for slot, key in held.items()} for name, held in keys.items()}
     return json.dumps({"home": home, "keys": told}, sort_keys=True)
 
 

@@ -98,16 +98,10 @@ def _grants(server: Mapping[str, Any], name: str) -> bool:
 def questions(key: RotatedKey, host: str) -> List[Dict[str, str]]:
     """What a holder asks to prove a generation: a server itself, a secondary its primary too, others all they may change."""
     asked = [host, *([] if key.granted else [key.home])] if host in key.servers else key.granted
-    return [
-        {"key": key.name, "server": address, "zone": zone}
-        for server, address, zone in key.places
-        if zone and server in asked
-    ]
+    return [{"key": key.name, "server": address, "zone": zone} for server, address, zone in key.places if zone and server in asked]
 
 
-def plan_turn(
-    to: str, keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], handed_over: bool = False
-) -> Turn:
+def plan_turn(to: str, keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], handed_over: bool = False) -> Turn:
     """What to do to bring the keys to a phase. ``seen`` has the stores of the hosts that were looked at, by host and key.
 
     For ``promoted`` and ``settled`` a host is in ``seen`` only if its servers have accepted the generation that it is to
@@ -138,9 +132,7 @@ def _to_hand_over(key: RotatedKey) -> str:
     )
 
 
-def _begin_or_finish(
-    keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], turn: Turn, handed_over: bool
-) -> None:
+def _begin_or_finish(keys: Sequence[RotatedKey], seen: Mapping[str, Mapping[str, Shown]], turn: Turn, handed_over: bool) -> None:
     """Where any rotation is under way, those are finished, and none is begun: the rest is done already, or new."""
     busy = {key: [host for host in key.holders if phase(seen.get(host, {}).get(key.name, {})) != IDLE] for key in keys}
     under_way = [key for key in keys if busy[key]]
@@ -155,8 +147,7 @@ def _begin_or_finish(
             )
         elif handed_over and not busy[key]:
             turn.refusals.append(
-                f"No rotation of {key.name} is under way, so no next generation of it can have been handed over. Leave"
-                " dns_rotate_handed_over out to begin one."
+                f"No rotation of {key.name} is under way, so no next generation of it can have been handed over. Leave dns_rotate_handed_over out to begin one."
             )
         elif busy[key]:
             turn.steps.append(f"finish the rotation of {key.name} that is under way on {_listed(busy[key])}")
@@ -175,10 +166,7 @@ def _begin_or_finish(
 
 
 def _unseen_home(key: RotatedKey) -> str:
-    return (
-        f"The key {key.name} is not seen on {key.home}, where it is made. Run site.yml, and then this again; do not leave"
-        " that host out with --limit."
-    )
+    return f"The key {key.name} is not seen on {key.home}, where it is made. Run site.yml, and then this again; do not leave that host out with --limit."
 
 
 def _switch(key: RotatedKey, at_home: Shown, seen: Mapping[str, Mapping[str, Shown]], turn: Turn) -> None:

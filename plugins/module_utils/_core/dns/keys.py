@@ -230,9 +230,7 @@ def _tidying(host: str, asked: Sequence[AskedKey], store: Store, unneeded: Seque
         yield KeyStep("remove", name, before=describe(store.files[name].key))
 
 
-def _wanted(
-    host: str, key: AskedKey, held: Arrangement, store: Store, given: Mapping[str, Arrangement], move: Move
-) -> Optional[Arrangement]:
+def _wanted(host: str, key: AskedKey, held: Arrangement, store: Store, given: Mapping[str, Arrangement], move: Move) -> Optional[Arrangement]:
     """The arrangement to come to; None when only home knows."""
     if key.home == host and not key.external:
         return _at_home(key, held or given.get(key.name, {}), store, move if key.name in move.names else Move())
@@ -295,10 +293,7 @@ def describe(key: Optional[TsigKey]) -> str:
 
 def shown(held: Arrangement) -> Dict[str, Dict[str, str]]:
     """An arrangement as it may be shown: slot -> name, algorithm and fingerprint."""
-    return {
-        slot: {"name": key.name, "algorithm": key.algorithm, "fingerprint": fingerprint(key)}
-        for slot, key in held.items()
-    }
+    return {slot: {"name": key.name, "algorithm": key.algorithm, "fingerprint": fingerprint(key)} for slot, key in held.items()}
 
 
 def summary(held: Arrangement) -> str:
@@ -336,9 +331,7 @@ def keys_to_keep(state: Mapping[str, Any], others: Mapping[str, Mapping[str, Any
     return [*given, *(name for name in state["deferred"]["remove"] if not arrived(name))]
 
 
-def homes_to_ask(
-    summaries: Mapping[str, Mapping[str, str]], missing: Iterable[str], offers: Mapping[str, Optional[Mapping[str, str]]]
-) -> List[str]:
+def homes_to_ask(summaries: Mapping[str, Mapping[str, str]], missing: Iterable[str], offers: Mapping[str, Optional[Mapping[str, str]]]) -> List[str]:
     """The homes that must give this host keys, in the order of ``summaries``.
 
     ``summaries`` has for each home what this host has of each of its keys, as ``summary`` puts it; ``missing`` are the homes without

@@ -26,9 +26,7 @@ def companions(zone: str, wanted: Wanted, observed: Observed) -> Tuple[Key, ...]
     return tuple(found)
 
 
-def objections(
-    zone: str, wanted: Wanted, observed: Observed, known: Mapping[Key, RRset], unknown: AbstractSet[Key] = frozenset()
-) -> List[str]:
+def objections(zone: str, wanted: Wanted, observed: Observed, known: Mapping[Key, RRset], unknown: AbstractSet[Key] = frozenset()) -> List[str]:
     """Sentences for each DS that would be without NS records. ``known`` are companions that exist, ``unknown`` such that may."""
     found = []
     for (name, kind), want in wanted.items():

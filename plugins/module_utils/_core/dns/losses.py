@@ -81,10 +81,7 @@ def losses(zone: str, evidence: Evidence, decisions: Decisions) -> Tuple[Loss, .
         reasons.setdefault(key, []).append(reason)
     for key, reason in _decided_freely(zone, evidence, decisions):
         reasons.setdefault(key, [reason])
-    return tuple(
-        Loss(key, shown.get(key, _relative(key[0], zone)), "; ".join(texts), _decision(evidence, decisions, key))
-        for key, texts in reasons.items()
-    )
+    return tuple(Loss(key, shown.get(key, _relative(key[0], zone)), "; ".join(texts), _decision(evidence, decisions, key)) for key, texts in reasons.items())
 
 
 def unexplained(found: Iterable[Loss]) -> List[Loss]:

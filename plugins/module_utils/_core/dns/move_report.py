@@ -115,9 +115,7 @@ def closing(zone: str, position: Position, to_do_now: str, losses: Sequence[Loss
     return f"{text} Meanwhile: {meanwhile}".strip() if meanwhile else text
 
 
-def report(
-    plan: Sequence[str], to_do_now: str, left: Sequence[LeftOut], losses: Sequence[Loss], notes: Sequence[str], unused: Sequence[str] = ()
-) -> List[str]:
+def report(plan: Sequence[str], to_do_now: str, left: Sequence[LeftOut], losses: Sequence[Loss], notes: Sequence[str], unused: Sequence[str] = ()) -> List[str]:
     """The plan, what is to do, and every set that is left out or in doubt, one a line; last, ``unused`` decisions."""
     doubted = {(one.record, one.key[1]) for one in losses}
     return [

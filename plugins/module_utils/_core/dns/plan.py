@@ -108,17 +108,12 @@ def estimate(groups: Sequence[Group], guard: Sequence[Prerequisite] = ()) -> int
 
 
 def _conditions_size(prerequisites: Sequence[Prerequisite]) -> int:
-    return sum(
-        (len(one.name) + 11) * max(1, len(one.values)) + sum(len(value) + 32 for value in one.values)
-        for one in prerequisites
-    )
+    return sum((len(one.name) + 11) * max(1, len(one.values)) + sum(len(value) + 32 for value in one.values) for one in prerequisites)
 
 
 def group_size(group: Group) -> int:
     """An upper bound of the group's bytes on the wire: names uncompressed, text never shorter than its wire form."""
-    return _conditions_size(group.prerequisites) + sum(
-        len(one.name) + 11 + len(one.value) + 32 for one in group.changes
-    )
+    return _conditions_size(group.prerequisites) + sum(len(one.name) + 11 + len(one.value) + 32 for one in group.changes)
 
 
 def render(sets: Iterable[RRset]) -> str:
@@ -232,9 +227,7 @@ def settle(wanted: Wanted, observed: Observed, on_existing: Callable[[Key], str]
         found = observed.get(key)
         only = given.get(key)
         want = fitted(want, found) if want is not None else None
-        differs = found is not None and (
-            found != want if want is not None else only is not None and found.values != fitted(only, found).values
-        )
+        differs = found is not None and (found != want if want is not None else only is not None and found.values != fitted(only, found).values)
         choice = on_existing(key) if differs else "replace"
         if choice == "replace":
             remaining[key] = want

@@ -72,7 +72,7 @@ def questions(zone: str, keys: Iterable[Key], mentioned: Iterable[str], complete
 
 def as_wildcard(name: str, label: str) -> str:
     """The wildcard by which a name was answered that nobody has; other names as they are."""
-    return f"*.{name[len(label) + 1:]}" if name.startswith(f"{label}.") else name
+    return f"*.{name[len(label) + 1 :]}" if name.startswith(f"{label}.") else name
 
 
 def is_data(zone: str, one: RRset) -> bool:

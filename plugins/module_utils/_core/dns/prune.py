@@ -55,9 +55,7 @@ def is_server_set(zone: str, key: Key, signed: bool) -> bool:
     return kind in SERVER_OWNED or (signed and name == zone and kind in _SIGNER)
 
 
-def complete(
-    zone: str, wanted: Mapping[Key, Optional[RRset]], observed: Mapping[Key, RRset], ignore: Sequence[Ignore]
-) -> Dict[Key, Optional[RRset]]:
+def complete(zone: str, wanted: Mapping[Key, Optional[RRset]], observed: Mapping[Key, RRset], ignore: Sequence[Ignore]) -> Dict[Key, Optional[RRset]]:
     """What is wanted of the whole zone: ``wanted``, and of all else that was observed that it must not exist.
 
     Left alone are, unless they are in ``wanted``: what is ignored, the zone's own nameservers, and the addresses of

@@ -17,7 +17,7 @@ from .host_names import owner_trouble, pointer_trouble, value_trouble
 OPTIONS = ("record", "type", "ttl", "value")
 EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
 
-_POINTER = "Write the part of the reversed address that is before the zone, such as \"10\" in 2.0.192.in-addr.arpa, or leave the record out"
+_POINTER = 'Write the part of the reversed address that is before the zone, such as "10" in 2.0.192.in-addr.arpa, or leave the record out'
 Given = Union[str, List[str]]  # a value as written; only a TXT value can be a list
 
 
@@ -83,9 +83,7 @@ def of_no_apex(name: str, kind: str, zone: str) -> str:
     return f"puts a {kind} at the zone itself"
 
 
-def read_records(
-    entries: Any, path: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table
-) -> Iterator[Problem]:
+def read_records(entries: Any, path: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table) -> Iterator[Problem]:
     """Put the static records of a zone into its table; yields what is wrong with them.
 
     ``cuts`` are zones of their own below this one, ``claims`` names that a standby service swaps.
@@ -103,9 +101,7 @@ def read_records(
         yield from _read_record(entry, here, cuts, claims, table)
 
 
-def _read_record(
-    entry: Mapping[Any, Any], here: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table
-) -> Iterator[Problem]:
+def _read_record(entry: Mapping[Any, Any], here: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table) -> Iterator[Problem]:
     for option in entry:
         if option not in OPTIONS:
             yield Problem("", f"{here}.{option}", "is no option of a record", f"Use {', '.join(OPTIONS)}")
@@ -181,9 +177,7 @@ def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: Li
     return tuple(value for value in given if isinstance(value, (str, list)))
 
 
-def _place(
-    name: str, kind: str, here: str, cuts: Sequence[str], claims: Mapping[str, str], zone: str
-) -> Iterator[Problem]:
+def _place(name: str, kind: str, here: str, cuts: Sequence[str], claims: Mapping[str, str], zone: str) -> Iterator[Problem]:
     misplaced = of_no_apex(name, kind, zone)
     if misplaced:
         yield Problem("", here, misplaced, "Use A and AAAA there, or a name below the zone")

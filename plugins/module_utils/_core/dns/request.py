@@ -82,9 +82,7 @@ def read_some(zone: str, entry: Mapping[str, Any], canonical: Canonical, quoted:
     try:
         found = read_values(key, entry["values"] if one is None else [one], zone, canonical, quoted)
     except Refused as refused:
-        raise Refused(
-            [reason.replace("value[0]", "value", int(one is not None)) for reason in refused.reasons]
-        ) from None
+        raise Refused([reason.replace("value[0]", "value", int(one is not None)) for reason in refused.reasons]) from None
     if not found.values:
         raise Refused(["values: is empty; name at least one."])
     if ttl is not None and not values.is_ttl(ttl):

@@ -241,9 +241,7 @@ def _ignored(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) 
     return [unique[key] for key in sorted(unique)]
 
 
-def _of_others(
-    zone: Zone, table: Table, model: Model, claims: Mapping[str, str]
-) -> Iterable[Tuple[Dict[str, str], str]]:
+def _of_others(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) -> Iterable[Tuple[Dict[str, str], str]]:
     for name, path in claims.items():
         if names.within(name, zone.name):
             yield {"record": names.relative(name, zone.name), "type": "ANY", "match": "name"}, path
@@ -300,9 +298,7 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
     }
     own = {"record": "@", "type": "NS", "ttl": 0, "value": ["invalid."]}
     slices[primary.name]["zones"].append(served)
-    slices[primary.name]["updates"].append(
-        {"zone_name": name, "record_sets": [own, *sets], "prune": True, "ignore": []}
-    )
+    slices[primary.name]["updates"].append({"zone_name": name, "record_sets": [own, *sets], "prune": True, "ignore": []})
     key = transfer_key_name(model.fleet, primary.name)
     produced = {"name": name, "role": "produce", "key": key, "members": members}
     slices[primary.name]["catalogs"].append({**produced, "peers": [_peer(host) for host in secondaries]})
@@ -314,8 +310,6 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
 def _catalog_sets(members: Sequence[str]) -> List[Dict[str, Any]]:
     """RFC 9432 sections 4.1 and 4.3. A member's label never changes: consumers would fetch the zone anew."""
     labels = {member: hashlib.sha256(member.encode()).hexdigest()[:16] for member in members}
-    pointers = [
-        {"record": f"{labels[member]}.zones", "type": "PTR", "ttl": 0, "value": [f"{member}."]} for member in members
-    ]
+    pointers = [{"record": f"{labels[member]}.zones", "type": "PTR", "ttl": 0, "value": [f"{member}."]} for member in members]
     version = {"record": "version", "type": "TXT", "ttl": 0, "value": ["2"]}
     return sorted([version, *pointers], key=lambda one: str(one["record"]))

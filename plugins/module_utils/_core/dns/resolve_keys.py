@@ -70,9 +70,7 @@ def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKe
     """All keys: each primary's own update key and transfer key, those of ``dns_keys``, and those that ACME needs."""
     update = update_key(fleet, notes)
     primaries = list(dict.fromkeys(zone.primary.name for zone in zones))
-    found = [
-        FleetKey(update["name"], update["algorithm"], primary, (primary,), "dns_update_key") for primary in primaries
-    ]
+    found = [FleetKey(update["name"], update["algorithm"], primary, (primary,), "dns_update_key") for primary in primaries]
     found.extend(_transfer_keys(fleet, zones))
     found.extend(_asked_keys(fleet, zones, notes))
     theirs = {key.name for key in found}
@@ -132,10 +130,7 @@ def _transfer_keys(fleet: Fleet, zones: Sequence[Zone]) -> List[FleetKey]:
         if zone.secondaries:
             mine = holders.setdefault(zone.primary.name, [zone.primary.name])
             mine.extend(host.name for host in zone.secondaries)
-    return [
-        FleetKey(transfer_key_name(fleet, home), ALGORITHMS[0], home, tuple(dict.fromkeys(all_)), "dns_zones")
-        for home, all_ in holders.items()
-    ]
+    return [FleetKey(transfer_key_name(fleet, home), ALGORITHMS[0], home, tuple(dict.fromkeys(all_)), "dns_zones") for home, all_ in holders.items()]
 
 
 def _asked_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKey]:
@@ -161,9 +156,7 @@ def _asked_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[Fleet
     return found
 
 
-def _key(
-    fleet: Fleet, name: str, options: Any, path: str, zones: Sequence[Zone], notes: Notes
-) -> Optional[FleetKey]:
+def _key(fleet: Fleet, name: str, options: Any, path: str, zones: Sequence[Zone], notes: Notes) -> Optional[FleetKey]:
     if not isinstance(options, dict):
         notes.add(path, "is not a dictionary", EXAMPLE)
         return None

@@ -41,9 +41,7 @@ def read_tables(fleet: Fleet, zones: Sequence[Zone], claims: Mapping[str, str], 
     return {name: one.table for name, one in ready.items()}
 
 
-def read_table(
-    fleet: Fleet, zone: Zone, below: Mapping[str, ZoneBelow], claims: Mapping[str, str], notes: Notes
-) -> Table:
+def read_table(fleet: Fleet, zone: Zone, below: Mapping[str, ZoneBelow], claims: Mapping[str, str], notes: Notes) -> Table:
     """All record sets of one zone but its SOA: static ones first, then the hosts', then delegations.
 
     A zone that does not publish the hosts has at least those of its nameservers, and no zone has its hidden primary.

@@ -118,16 +118,11 @@ def _zone(fleet: Fleet, name: str, path: str, options: Any, notes: Notes) -> Opt
     if ttl is None or not values.is_ttl(ttl):
         notes.add(f"{path}.ttl", f"{options['ttl']!r} is no time to live", f"Write whole seconds from 0 to {values.TTL_MAX}")
         ttl = DEFAULT_TTL
-    truths = {
-        option: _truth(options, option, default, path, notes)
-        for option, default in (("hosts", True), ("hidden_primary", False), ("prune", False))
-    }
+    truths = {option: _truth(options, option, default, path, notes) for option, default in (("hosts", True), ("hidden_primary", False), ("prune", False))}
     primary = _primary(fleet, options.get("primary"), f"{path}.primary", notes)
     secondaries = _secondaries(fleet, options.get("secondaries"), primary, f"{path}.secondaries", notes)
     owners = {address: host.name for host in fleet.hosts.values() for address in host.addresses}
-    external = read_external(
-        options.get("external_secondaries"), name, owners, f"{path}.external_secondaries", notes.add
-    )
+    external = read_external(options.get("external_secondaries"), name, owners, f"{path}.external_secondaries", notes.add)
     ignore = _ignore(options.get("ignore"), name, f"{path}.ignore", notes)
     if truths["hidden_primary"] and not (options.get("secondaries") or options.get("external_secondaries")):
         remedy = "Name at least one host in secondaries, or leave hidden_primary out"
@@ -247,9 +242,7 @@ def record_name(given: Any, zone: str, path: str, notes: Notes) -> Optional[str]
         return None
 
 
-def record_type(
-    given: Any, path: str, notes: Notes, read: Callable[[Any], str] = values.type_name
-) -> Optional[str]:
+def record_type(given: Any, path: str, notes: Notes, read: Callable[[Any], str] = values.type_name) -> Optional[str]:
     """The name of a record type that ``read`` accepts, or ANY; None and a note for anything else."""
     if isinstance(given, str) and given.upper() == "ANY":
         return "ANY"

@@ -289,9 +289,7 @@ def _peers(entries: Any) -> Tuple[Peer, ...]:
 
 
 def _transfer(data: Mapping[str, Any]) -> Transfer:
-    return Transfer(
-        data.get("key") or "", _peers(data.get("peers")), tuple(_external(one) for one in data.get("external") or ())
-    )
+    return Transfer(data.get("key") or "", _peers(data.get("peers")), tuple(_external(one) for one in data.get("external") or ()))
 
 
 def _external(data: Mapping[str, Any]) -> External:

@@ -78,9 +78,7 @@ def read_signing(given: Any, note: Note) -> Optional[SigningPolicy]:
             note(f".{option}", "cannot be set", "Leave it out: with denial: nsec3, there are no iterations, no salt and no opt-out (RFC 9276)")
         elif option not in OPTIONS:
             note(f".{option}", "is not an option of signing", f"Use {', '.join(OPTIONS)}")
-    chosen = {
-        option: _choice(given, option, known, note) for option, known in (("denial", DENIALS), ("algorithm", tuple(ALGORITHMS)), ("keys", KEYS))
-    }
+    chosen = {option: _choice(given, option, known, note) for option, known in (("denial", DENIALS), ("algorithm", tuple(ALGORITHMS)), ("keys", KEYS))}
     split = chosen["keys"] == "ksk_zsk"
     if "zsk_lifetime" in given and not split:
         note(".zsk_lifetime", "is for a ZSK, and with keys: csk there is none", "Leave it out, or write keys: ksk_zsk")

@@ -75,10 +75,7 @@ def read_all(values: Iterable[str], exact: bool = False) -> List[Union[str, List
     ordered = sorted(values)
     texts = [joined(value) for value in ordered]
     count = Counter(texts)
-    return [
-        [value] if exact and isinstance(value, str) and count[text] > 1 else value
-        for value, text in zip([read(value) for value in ordered], texts)
-    ]
+    return [[value] if exact and isinstance(value, str) and count[text] > 1 else value for value, text in zip([read(value) for value in ordered], texts)]
 
 
 def strings(presentation: str) -> Tuple[bytes, ...]:

@@ -106,11 +106,7 @@ def referred(key: Key, cut: str, answer: Answer) -> Optional[RRset]:
 def at_name(key: Key, sets: Iterable[RRset], server_owned: Iterable[str]) -> Tuple[RRset, ...]:
     """The sets at exactly this name: of this type, or a CNAME; for ANY all but those that the server makes."""
     name, kind = key
-    return tuple(
-        one
-        for one in sets
-        if one.name == name and (one.type in (kind, "CNAME") or (kind == "ANY" and one.type not in server_owned))
-    )
+    return tuple(one for one in sets if one.name == name and (one.type in (kind, "CNAME") or (kind == "ANY" and one.type not in server_owned)))
 
 
 def _between(cut: str, name: str, zone: str) -> bool:

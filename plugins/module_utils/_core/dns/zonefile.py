@@ -98,8 +98,7 @@ def read_zone_file(text: str, zone: str, library: Library, server_made: Sequence
         raise BadZoneFile(f"{error}.") from None
     if _DNSCONTROL.search(text):
         raise BadZoneFile(
-            "This is dnscontrol's own language, which only dnscontrol can read."
-            " Write the zone anew: dnscontrol get-zones --format=zone CREDENTIALS - ZONE"
+            "This is dnscontrol's own language, which only dnscontrol can read. Write the zone anew: dnscontrol get-zones --format=zone CREDENTIALS - ZONE"
         )
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     reader = _Reader(zone, library, server_made)

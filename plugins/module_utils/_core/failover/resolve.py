@@ -81,10 +81,7 @@ def resolve_probe(fleet: Fleet) -> Resolution:
     """
     problems: List[Problem] = []
     zones = _zones(fleet)
-    forward = [
-        {"name": zone.name, "addresses": [address for host in zone.servers for address in host.addresses]}
-        for zone in zones.values()
-    ]
+    forward = [{"name": zone.name, "addresses": [address for host in zone.servers for address in host.addresses]} for zone in zones.values()]
     slices: Dict[str, Dict[str, Any]] = {}
     for name, reader in readers("probe_targets", fleet.variables.get("probe_targets"), problems, "targets"):
         host, target = _target(name, reader, fleet)

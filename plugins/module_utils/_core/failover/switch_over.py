@@ -32,11 +32,7 @@ def refusals(desired: Pair, observed: Observed, to: str) -> List[str]:
         return ["DNS names nobody yet: run site.yml first"]
     if observed.named not in desired.hosts:
         return [f"DNS names {observed.named}, which is neither {desired.active} nor {desired.standby}"]
-    found = [
-        f"it is not known whether the unit runs on {host}"
-        for host in desired.hosts
-        if observed.side(host).running is Running.UNKNOWN
-    ]
+    found = [f"it is not known whether the unit runs on {host}" for host in desired.hosts if observed.side(host).running is Running.UNKNOWN]
     if all(observed.side(host).running is Running.YES for host in desired.hosts):
         found.append(f"the unit runs on both hosts: stop it on one, or run site.yml, which keeps {observed.named}'s")
     return found

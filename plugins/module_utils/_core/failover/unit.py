@@ -75,11 +75,7 @@ def render_unit(unit: str, exec_start: str, exec_start_pre: Sequence[str]) -> st
 
 def render_gate(unit: str) -> str:
     """A drop-in without which a host that was down during a switch-over would start the unit when it boots."""
-    return (
-        f"{HEADER}\n"
-        "# The file is there only on the host that shall run the unit.\n"
-        f"[Unit]\nConditionPathExists={marker_path(unit)}\n"
-    )
+    return f"{HEADER}\n# The file is there only on the host that shall run the unit.\n[Unit]\nConditionPathExists={marker_path(unit)}\n"
 
 
 def render_marker(content: Optional[str]) -> str:

@@ -78,9 +78,7 @@ def _number_is_missing(
     if number is not None or variables.get(_NUMBER) is not None:
         return False
     return any(
-        getattr(networks.usable[name], family) is not None and settings.get(family) is None
-        for name, settings, _where in places
-        for family in ("ipv4", "ipv6")
+        getattr(networks.usable[name], family) is not None and settings.get(family) is None for name, settings, _where in places for family in ("ipv4", "ipv6")
     )
 
 
@@ -108,9 +106,7 @@ def _read_fqdn(host: str, value: Any, domain: str, notes: Notes) -> str:
     return derived
 
 
-def _read_places(
-    host: str, value: Any, networks: Networks, management: str, notes: Notes
-) -> Iterator[Tuple[str, Mapping[str, Any], str]]:
+def _read_places(host: str, value: Any, networks: Networks, management: str, notes: Notes) -> Iterator[Tuple[str, Mapping[str, Any], str]]:
     """(network, settings, path of the variable) for each network that the host is in, the management network first, then by name."""
     chosen: Dict[str, Tuple[Mapping[str, Any], str]] = {}
     if isinstance(value, (list, tuple)):
@@ -201,17 +197,13 @@ def _attach(
     )
 
 
-def _place(
-    host: str, network: Optional[_NetworkOf], value: Any, where: str, number: Optional[int], notes: Notes
-) -> Optional[_InterfaceOf]:
+def _place(host: str, network: Optional[_NetworkOf], value: Any, where: str, number: Optional[int], notes: Notes) -> Optional[_InterfaceOf]:
     """The host's address in the network: as given, derived from its number, or none when the value is false."""
     if truth(value) is False:
         return None
     if network is None:
         if value is not None:
-            notes.add(
-                host, where, "the network has no addresses of this family", "Remove it, or add it to fleet_networks"
-            )
+            notes.add(host, where, "the network has no addresses of this family", "Remove it, or add it to fleet_networks")
         return None
     if value is None:
         if number is None:

@@ -77,9 +77,7 @@ def read_mtu(value: Any, has_ipv6: bool, host: str, where: str, notes: Notes) ->
     """The MTU in bytes; None when it cannot be used, which is noted."""
     mtu = integer(value)
     if mtu is None:
-        notes.add(
-            host, where, f"must be a number of bytes, found {shown(value)}", f"Write {MTU_DEFAULT}, or leave it out"
-        )
+        notes.add(host, where, f"must be a number of bytes, found {shown(value)}", f"Write {MTU_DEFAULT}, or leave it out")
         return None
     if has_ipv6 and mtu < MTU_IPV6:
         notes.add(
@@ -90,9 +88,7 @@ def read_mtu(value: Any, has_ipv6: bool, host: str, where: str, notes: Notes) ->
         )
         return None
     if not MTU_IPV4 <= mtu <= MTU_LARGEST:
-        notes.add(
-            host, where, f"{mtu} is not between {MTU_IPV4} and {MTU_LARGEST}", f"Write {MTU_DEFAULT}, or leave it out"
-        )
+        notes.add(host, where, f"{mtu} is not between {MTU_IPV4} and {MTU_LARGEST}", f"Write {MTU_DEFAULT}, or leave it out")
         return None
     return mtu
 

@@ -20,9 +20,7 @@ _FLEET_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _MEMBER = "fleet_host_member"
 
 
-def read_fleet(
-    hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequence[str]]
-) -> Tuple[Fleet, Tuple[Problem, ...]]:
+def read_fleet(hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequence[str]]) -> Tuple[Fleet, Tuple[Problem, ...]]:
     """The fleet that an inventory describes, and its problems.
 
     ``hosts`` maps each host of the whole inventory to its variables, already rendered; ``groups`` maps each group to
@@ -61,9 +59,7 @@ def _is_member(host: str, variables: Mapping[str, Any], notes: Notes) -> bool:
     value = variables.get(_MEMBER, True)
     member = truth(value)
     if member is None:
-        notes.add(
-            host, _MEMBER, f"must be true or false, found {shown(value)}", "Leave it out for a member of the fleet"
-        )
+        notes.add(host, _MEMBER, f"must be true or false, found {shown(value)}", "Leave it out for a member of the fleet")
     return member is not False
 
 
@@ -89,9 +85,7 @@ def _read_name(value: Any, notes: Notes) -> str:
 def _read_domain(value: Any, notes: Notes) -> str:
     if is_domain(value):
         return str(value)
-    said = (
-        "is not set" if value is None else f"{shown(value)} is not a domain name in small letters without a final dot"
-    )
+    said = "is not set" if value is None else f"{shown(value)} is not a domain name in small letters without a final dot"
     notes.add("", "fleet_domain", said, "Write for example demo.example.net", blank=True)
     return "invalid"
 
@@ -110,9 +104,7 @@ def _read_management(value: Any, networks: Networks, notes: Notes) -> str:
     return str(value)
 
 
-def _read_groups(
-    groups: Mapping[str, Sequence[str]], members: Mapping[str, Any], notes: Notes
-) -> Dict[str, Tuple[str, ...]]:
+def _read_groups(groups: Mapping[str, Sequence[str]], members: Mapping[str, Any], notes: Notes) -> Dict[str, Tuple[str, ...]]:
     """The groups with their members only, both in order of name; a group without a member is kept."""
     if not isinstance(groups, Mapping):
         notes.add("", "groups", f"expected a dictionary of groups, found {kind(groups)}", "Correct the inventory")

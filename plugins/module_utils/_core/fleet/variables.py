@@ -41,9 +41,7 @@ FLEET_WIDE: FrozenSet[str] = frozenset(
         "probe_targets",
     }
 )
-PER_HOST: FrozenSet[str] = frozenset(
-    {"fleet_host_number", "fleet_host_networks", "fleet_host_fqdn", "fleet_host_member"}
-)
+PER_HOST: FrozenSet[str] = frozenset({"fleet_host_number", "fleet_host_networks", "fleet_host_fqdn", "fleet_host_member"})
 PER_HOST_OR_GROUP: FrozenSet[str] = frozenset(
     {
         "dns_server_provider",

@@ -36,8 +36,16 @@ umount --recursive "$root"
 """
 # Not part of the layer: what the installation needed only itself, and what is each machine's own.
 DISCARDED = (
-    "etc/machine-id", "etc/resolv.conf", "etc/ssh/ssh_host_*", "run", "tmp", "usr/sbin/policy-rc.d", "var/cache/apt/archives",
-    "var/cache/apt/srcpkgcache.bin", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed",
+    "etc/machine-id",
+    "etc/resolv.conf",
+    "etc/ssh/ssh_host_*",
+    "run",
+    "tmp",
+    "usr/sbin/policy-rc.d",
+    "var/cache/apt/archives",
+    "var/cache/apt/srcpkgcache.bin",
+    "var/lib/dbus/machine-id",
+    "var/lib/systemd/random-seed",
     "var/lib/apt/lists",  # unchanged, but for the time by which Ansible's apt module judges their age
 )
 # Files with secrets that packages generate when they are installed: nodes that share a layer must not share them.

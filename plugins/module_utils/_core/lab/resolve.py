@@ -51,10 +51,7 @@ def resolve(fleet: Fleet) -> Resolution:
     problems: List[Problem] = []
     shared = _shared(fleet, problems)
     networks = [_network(network, problems) for network in fleet.networks.values()]
-    slices = {
-        host.name: {"lab": {**shared, "networks": networks}, "node": _node(fleet, host, problems)}
-        for host in fleet.hosts.values()
-    }
+    slices = {host.name: {"lab": {**shared, "networks": networks}, "node": _node(fleet, host, problems)} for host in fleet.hosts.values()}
     return Resolution(slices, tuple(problems))
 
 
@@ -64,16 +61,12 @@ def _shared(fleet: Fleet, problems: List[Problem]) -> Dict[str, Any]:
     if not (isinstance(values["lab_name"], str) and _NAME.fullmatch(values["lab_name"])):
         problems.append(Problem("", "lab_name", f"{values['lab_name']!r} is not a lab's name", "Use a-z, 0-9 and -, at most 31"))
     if not (isinstance(values["lab_release"], str) and re.fullmatch(r"[a-z]+", values["lab_release"])):
-        problems.append(
-            Problem("", "lab_release", f"{values['lab_release']!r} is not a Debian release", "Use its code name, such as trixie")
-        )
+        problems.append(Problem("", "lab_release", f"{values['lab_release']!r} is not a Debian release", "Use its code name, such as trixie"))
     packages = _packages("", "lab_packages", values["lab_packages"], problems)
     for name in ("lab_cache", "lab_directory"):
         if not (isinstance(values[name], str) and re.fullmatch(r"(/[A-Za-z0-9._-]+)+", values[name])):
-            problems.append(
-                Problem("", name, f"{values[name]!r} is not a folder's absolute path", "Use one without spaces, such as /var/cache/x")
-            )
-    shared = {name[len("lab_"):]: values[name] for name in ("lab_name", "lab_release", "lab_cache", "lab_directory")}
+            problems.append(Problem("", name, f"{values[name]!r} is not a folder's absolute path", "Use one without spaces, such as /var/cache/x"))
+    shared = {name[len("lab_") :]: values[name] for name in ("lab_name", "lab_release", "lab_cache", "lab_directory")}
     return {**shared, "packages": packages}
 
 
@@ -88,13 +81,9 @@ def _packages(host: str, variable: str, value: Any, problems: List[Problem]) -> 
 def _network(network: Network, problems: List[Problem]) -> Dict[str, Any]:
     variable = f"fleet_networks.{network.name}"
     if network.ipv4 is not None and not network.ipv4.subnet_of(IPV4_RANGE):
-        problems.append(
-            Problem("", f"{variable}.ipv4", f"a lab on {network.ipv4} could reach real machines", f"Use a part of {IPV4_RANGE}")
-        )
+        problems.append(Problem("", f"{variable}.ipv4", f"a lab on {network.ipv4} could reach real machines", f"Use a part of {IPV4_RANGE}"))
     if network.ipv6 is not None and not network.ipv6.subnet_of(IPV6_RANGE):
-        problems.append(
-            Problem("", f"{variable}.ipv6", f"a lab on {network.ipv6} could reach real machines", f"Use a part of {IPV6_RANGE}")
-        )
+        problems.append(Problem("", f"{variable}.ipv6", f"a lab on {network.ipv6} could reach real machines", f"Use a part of {IPV6_RANGE}"))
     bridge = f"br-{network.name}" if len(network.name) <= 12 else f"br-{_digest(network.name, 12)}"
     return {"name": network.name, "bridge": bridge, "mtu": network.mtu, "address": lab_address(network)}
 
@@ -113,9 +102,7 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
     for source in (fleet.variables, host.variables):
         values.update({name: value for name, value in source.items() if name in values})
     if values["lab_backend"] not in BACKENDS:
-        problems.append(
-            Problem(host.name, "lab_backend", f"{values['lab_backend']!r} is unknown", f"Use one of {', '.join(BACKENDS)}")
-        )
+        problems.append(Problem(host.name, "lab_backend", f"{values['lab_backend']!r} is unknown", f"Use one of {', '.join(BACKENDS)}"))
     for name, least in (("lab_memory", 64), ("lab_cpus", 1), ("lab_disk", 1024)):
         values[name] = _whole_number(host, name, values[name], least, problems)
     macvtap = truth(values["lab_macvtap"])
@@ -131,9 +118,7 @@ def _node(fleet: Fleet, host: Host, problems: List[Problem]) -> Dict[str, Any]:
         network = fleet.networks[place.network]
         for interface in (place.ipv4, place.ipv6):
             if interface is not None and str(interface) == lab_address(network):
-                problems.append(
-                    Problem(host.name, f"fleet_host_networks.{place.network}", f"{interface.ip} is the lab's own", "Use another")
-                )
+                problems.append(Problem(host.name, f"fleet_host_networks.{place.network}", f"{interface.ip} is the lab's own", "Use another"))
         nics.append(
             {
                 "network": place.network,

@@ -16,8 +16,20 @@ from ..limits import integer as whole
 
 # Bytes in one of libvirt's units; memory is in KiB where no unit is written.
 UNITS: Mapping[str, int] = {
-    "b": 1, "bytes": 1, "KB": 10**3, "k": 2**10, "KiB": 2**10, "MB": 10**6, "M": 2**20, "MiB": 2**20, "GB": 10**9, "G": 2**30,
-    "GiB": 2**30, "TB": 10**12, "T": 2**40, "TiB": 2**40,
+    "b": 1,
+    "bytes": 1,
+    "KB": 10**3,
+    "k": 2**10,
+    "KiB": 2**10,
+    "MB": 10**6,
+    "M": 2**20,
+    "MiB": 2**20,
+    "GB": 10**9,
+    "G": 2**30,
+    "GiB": 2**30,
+    "TB": 10**12,
+    "T": 2**40,
+    "TiB": 2**40,
 }
 MODES = ("bridge", "vepa", "private", "passthrough")
 """How a macvtap treats the others on its card; libvirt takes vepa where nothing is said."""

@@ -65,10 +65,7 @@ def _disks_of_several(desired: Desired) -> List[str]:
     for guest in desired.guests:
         for source in {disk.source for disk in guest.domain.disks} if guest.state != "absent" else ():
             owners.setdefault(source, []).append(guest.name)
-    return [
-        f"{source} is a disk of {', '.join(names)}. Give each of them one of its own"
-        for source, names in owners.items() if len(names) > 1
-    ]
+    return [f"{source} is a disk of {', '.join(names)}. Give each of them one of its own" for source, names in owners.items() if len(names) > 1]
 
 
 def _others(desired: Desired, observed: Observed) -> Dict[str, Domain]:

@@ -102,9 +102,7 @@ def plan(desired: Desired, observed: Observed) -> List[Step]:
             steps += _remove(guest, observed.guests[guest.name], desired, observed)
     present = [guest for guest in guests if guest.state != "absent"]
     steps += [
-        Step("shut down", guest.name)
-        for guest in present
-        if guest.state == "stopped" and guest.name in observed.guests and observed.guests[guest.name].active
+        Step("shut down", guest.name) for guest in present if guest.state == "stopped" and guest.name in observed.guests and observed.guests[guest.name].active
     ]
     for guest in present:
         steps += _converge(guest, observed)

@@ -201,8 +201,11 @@ def _whole(domain: Domain, place: Place) -> None:
     """What is wrong with the guest as a whole."""
     if not domain.kernel and (domain.initrd or domain.cmdline):
         (place / "boot").note("has an initrd or a cmdline but no kernel", "Name the kernel too, or remove boot")
-    for key, words in (("disks", [disk.target for disk in domain.disks]), ("disks", [disk.source for disk in domain.disks]),
-                       ("interfaces", [interface.mac for interface in domain.interfaces])):
+    for key, words in (
+        ("disks", [disk.target for disk in domain.disks]),
+        ("disks", [disk.source for disk in domain.disks]),
+        ("interfaces", [interface.mac for interface in domain.interfaces]),
+    ):
         for word in sorted(word for word, times in Counter(words).items() if word and times > 1):
             (place / key).note(f"{word} is there twice", "Write each once")
 

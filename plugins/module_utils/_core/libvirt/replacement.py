@@ -232,7 +232,6 @@ def outages(order: Order, scene: Scene, wishes: Mapping[str, Wish], rate: float 
         own = expected(move.method, guest.memory_mib, rate)
         after += own.seconds
         found[move.guest] = (
-            f"{move.method}: about {after:.1f} s without network, of which {own}; "
-            f"then {SWITCH_SECONDS:g} s and those after it, until the card joins the bridge"
+            f"{move.method}: about {after:.1f} s without network, of which {own}; then {SWITCH_SECONDS:g} s and those after it, until the card joins the bridge"
         )
     return found

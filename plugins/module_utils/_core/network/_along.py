@@ -52,7 +52,7 @@ def _labelled(attributes: Tuple[str, ...], before: str, after: str) -> Tuple[str
     if before == after or "label" not in attributes:
         return attributes
     index = attributes.index("label") + 1
-    label = f"{after}{attributes[index][len(before):]}"
+    label = f"{after}{attributes[index][len(before) :]}"
     return (*attributes[:index], label, *attributes[index + 1 :]) if len(label) <= 15 else attributes[: index - 1] + attributes[index + 1 :]
 
 

@@ -51,8 +51,7 @@ def identified(desired: Desired, observed: Observed) -> Desired:
         desired,
         interfaces=tuple(map(renamed, desired.interfaces)),
         routes=tuple(
-            replace(one, interface=new(one.interface), hops=tuple(replace(hop, interface=new(hop.interface)) for hop in one.hops))
-            for one in desired.routes
+            replace(one, interface=new(one.interface), hops=tuple(replace(hop, interface=new(hop.interface)) for hop in one.hops)) for one in desired.routes
         ),
         rules=tuple(replace(rule, iif=new(rule.iif), oif=new(rule.oif)) for rule in desired.rules),
     )

@@ -45,6 +45,4 @@ def split(route: Route) -> List[Tuple[Route, int]]:
     """The inverse of ``merged``, for one route."""
     if not route.hops:
         return [(route, 0)]
-    return [
-        (replace(route, interface=hop.interface, gateway=hop.gateway, onlink=hop.onlink, hops=()), hop.weight) for hop in route.hops
-    ]
+    return [(replace(route, interface=hop.interface, gateway=hop.gateway, onlink=hop.onlink, hops=()), hop.weight) for hop in route.hops]

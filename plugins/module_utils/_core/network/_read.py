@@ -108,9 +108,7 @@ def name(value: Any, place: Place) -> str:
     if not isinstance(value, str) or not value:
         place.note(f"must be the name of an interface, found {kind(value)}", "Write for example eth0")
     elif len(value) > NAME_LONGEST:
-        place.note(
-            f"{value} has {len(value)} characters, and the kernel takes at most {NAME_LONGEST}", "Choose a shorter name"
-        )
+        place.note(f"{value} has {len(value)} characters, and the kernel takes at most {NAME_LONGEST}", "Choose a shorter name")
     elif not _NAME.fullmatch(value) or value in _NOT_NAMES:
         place.note(f"{shown(value)} cannot be the name of an interface", "Use letters, digits, . _ and -")
     elif value == "lo":

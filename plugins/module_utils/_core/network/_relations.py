@@ -51,9 +51,7 @@ def _check_ports(interface: Interface, place: Place, managed: Dict[str, Interfac
             where.note(f"{port} is already a port of {master[port]}", "An interface is the port of one other only")
         elif other.type not in _PORTS[interface.type]:
             kinds = " or ".join(_PORTS[interface.type])
-            where.note(
-                f"{port} is of type {other.type}, which cannot be a port of a {interface.type}", f"Name one of {kinds}"
-            )
+            where.note(f"{port} is of type {other.type}, which cannot be a port of a {interface.type}", f"Name one of {kinds}")
         master.setdefault(port, interface.name)
 
 

@@ -70,10 +70,7 @@ def read_routes(value: Any, managed: Mapping[str, Interface], place: Place) -> T
     for route in (route for route, _weight, _place in found if route.interface and not route.gateway and not route.absent):
         on_link = ip_network(route.destination)
         linked.setdefault((route.interface, route.family, route.table, on_link.prefixlen), set()).add(on_link)
-    reached = [
-        (_reachable(route, managed[route.interface], linked, where) if route.interface else route, weight)
-        for route, weight, where in found
-    ]
+    reached = [(_reachable(route, managed[route.interface], linked, where) if route.interface else route, weight) for route, weight, where in found]
     return merged(reached)
 
 
@@ -128,12 +125,8 @@ def _more(given: Dict[str, Any], destination: str, rejects: bool, place: Place) 
     family = 6 if ":" in destination else 4
     written = None if rejects else given.get("next-hop-address")
     gateway = address(written, family, place / "next-hop-address") if written is not None else ""
-    metric = (
-        None if given.get("metric") == -1 else number(given.get("metric"), 0, LARGEST, "a metric", place / "metric")
-    )
-    table = (
-        None if given.get("table-id") == 0 else number(given.get("table-id"), 1, LARGEST, "a table", place / "table-id")
-    )
+    metric = None if given.get("metric") == -1 else number(given.get("metric"), 0, LARGEST, "a metric", place / "metric")
+    table = None if given.get("table-id") == 0 else number(given.get("table-id"), 1, LARGEST, "a table", place / "table-id")
     if table == LOCAL_TABLE:
         (place / "table-id").note("255 is the kernel's own table of local addresses", "Use another table")
     absent = choice(given.get("state"), ("present", "absent"), "present", place / "state") == "absent"

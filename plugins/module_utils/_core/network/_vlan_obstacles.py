@@ -29,10 +29,7 @@ def _bridge(interface: Interface, desired: Desired, observed: Observed) -> Itera
     filtering = there.get("vlan_filtering") == "1"
     before = there.get("vlan_default_pvid", "1")
     if filtering and before != str(default):
-        yield (
-            f"has vlan-default-pvid {before}, which a bridge that filters VLANs cannot change. "
-            "Keep it, or give no port a vlan for one run"
-        )
+        yield (f"has vlan-default-pvid {before}, which a bridge that filters VLANs cannot change. Keep it, or give no port a vlan for one run")
     itself = interface.vlans.get(interface.name, by_default(default))
     if (interface.ipv4.enabled or interface.ipv6.enabled) and not pvid_of(itself):
         yield (

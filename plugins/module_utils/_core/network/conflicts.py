@@ -103,8 +103,7 @@ def claim(frame: bytes) -> Optional[Tuple[str, str]]:
 def said(interface: str, ip: str, mac: str) -> str:
     """What is wrong, where, and what to do."""
     return (
-        f"interfaces.{interface}: the host with the MAC {mac} has {ip} already. "
-        "Give this host another address, or take that one away from the other host first"
+        f"interfaces.{interface}: the host with the MAC {mac} has {ip} already. Give this host another address, or take that one away from the other host first"
     )
 
 

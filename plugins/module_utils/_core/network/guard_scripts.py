@@ -281,7 +281,7 @@ def _restore(change: Change, boot_id: str, timeout: int) -> str:
     given = quote(f"nobody confirmed it within {timeout} s")
     return (
         _head("Rolls the change back, unless it was confirmed.", change, kernel=True)
-        + f"\n[ \"${{2-}}\" = {HELD} ] || flock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n"
+        + f'\n[ "${{2-}}" = {HELD} ] || flock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n'
         + _lenient(finish(change), "    ")
         + f"    exit 0\nfi\nif [ -e {RESTORED} ]; then\n"
         + _lenient(leave(), "    ")

@@ -35,9 +35,7 @@ _LINK_SCOPE = "253"
 _FOREVER = 4294967295
 _KERNEL_PROTOCOLS = (0, 1, 2, 3)  # IFAPROT_* of linux/if_addr.h, which ip(8) prints as 0x1 to 0x3
 _ON_TOP = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # of others, "link" is the far end, or a tunnel's way out
-_RULE_KEYS = tuple(
-    "priority src srclen dst dstlen iif iif_detached oif oif_detached fwmark fwmask table protocol not suppress_prefixlen".split()
-)
+_RULE_KEYS = tuple("priority src srclen dst dstlen iif iif_detached oif oif_detached fwmark fwmask table protocol not suppress_prefixlen".split())
 _WHOLE_MARK = 0xFFFFFFFF
 _TAKEN = ("ip", "ip6", "mpls", "seg6", "seg6local")
 """Encapsulations that ip(8) takes in the words in which it prints them; bpf, for one, it does not."""
@@ -55,10 +53,7 @@ def observe(printed: Mapping[str, str]) -> Observed:
         routes = [*_routes(entries["routes4"], 4), *_routes(entries["routes6"], 6)]
         leases = _leases(routes)
         addresses = {
-            name: tuple(_addresses(entry, leases.get(name, _Leases())))
-            for entry in entries["addresses"]
-            for name in [entry.text("ifname")]
-            if name in links
+            name: tuple(_addresses(entry, leases.get(name, _Leases()))) for entry in entries["addresses"] for name in [entry.text("ifname")] if name in links
         }
         every_route = [*entries["routes4"], *entries["routes6"]]
         opaque = sorted({pair for entry in every_route for pair in _opaque(entry)})

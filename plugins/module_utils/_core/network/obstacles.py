@@ -28,9 +28,7 @@ _OVERHEAD = {"vxlan": 50}
 NEEDS_CARD_ALONE = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
 
-def obstacles(
-    desired: Desired, observed: Observed, management: Sequence[str] = (), allow_disconnect: bool = False
-) -> List[str]:
+def obstacles(desired: Desired, observed: Observed, management: Sequence[str] = (), allow_disconnect: bool = False) -> List[str]:
     """Why this host cannot become what is desired, said before anything is changed: what, where, and a remedy.
 
     ``management`` are the addresses that the host shall be reached at. At least one of them must be there afterwards,
@@ -118,10 +116,7 @@ def _unchangeable(interface: Interface, link: Optional[Link], observed: Observed
         if asked and there and asked != there:
             yield f"has {key} {there}, which a bond that is up cannot change. Keep it, or make a bond of another name"
     if interface.type == "bond" and link is not None and link.mode and link.mode != interface.mode:
-        yield (
-            f"has the mode {link.mode}, which a bond with ports cannot change. "
-            "Keep it, or give the new bond another name and this one state: absent"
-        )
+        yield (f"has the mode {link.mode}, which a bond with ports cannot change. Keep it, or give the new bond another name and this one state: absent")
 
 
 def _strangers(interface: Interface, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
@@ -238,10 +233,7 @@ def _sources(desired: Desired, observed: Observed) -> Iterator[str]:
     there = {one.ip for addresses in {**observed.addresses, **final(desired, observed)}.values() for one in addresses}
     for route in desired.routes:
         if route.source and not route.absent and route.source not in there:
-            yield (
-                f"routes.{route.destination}: its source {route.source} would be an address of no interface. "
-                "Give it to one, or remove source"
-            )
+            yield (f"routes.{route.destination}: its source {route.source} would be an address of no interface. Give it to one, or remove source")
 
 
 def _rules(desired: Desired, observed: Observed) -> Iterator[str]:

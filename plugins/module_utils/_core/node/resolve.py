@@ -25,8 +25,5 @@ def resolve(fleet: Fleet) -> Resolution:
         host = fleet.hosts[name]
         names = list(dict.fromkeys([host.fqdn, host.fqdn.split(".", maxsplit=1)[0]]))
         entries.extend({"address": address, "names": names} for address in host.addresses)
-    slices = {
-        name: {**read_settings(name, host.variables, notes), "hosts_entries": entries}
-        for name, host in fleet.hosts.items()
-    }
+    slices = {name: {**read_settings(name, host.variables, notes), "hosts_entries": entries} for name, host in fleet.hosts.items()}
     return Resolution(slices, tuple(notes.problems))

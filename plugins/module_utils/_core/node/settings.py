@@ -84,9 +84,7 @@ def _time_server(value: Any) -> str:
     return "" if good else f"{shown(value)} is not a host name or an address"
 
 
-def _read_list(
-    host: str, variables: Mapping[str, Any], variable: str, wrong: Callable[[Any], str], notes: Notes
-) -> List[str]:
+def _read_list(host: str, variables: Mapping[str, Any], variable: str, wrong: Callable[[Any], str], notes: Notes) -> List[str]:
     value = variables.get(variable)
     if value is None:
         return []

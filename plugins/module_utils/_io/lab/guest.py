@@ -23,7 +23,7 @@ FAILURES = ("KVM internal error", "emulation failure", "failed to initialize kvm
 def kernel_of(tree: str) -> Tuple[str, str, str]:
     """(version, kernel, initial RAM disk) of the newest kernel in a tree. Raise FileNotFoundError when there is none."""
     boot = f"{tree}/boot"
-    versions = sorted(name[len("vmlinuz-"):] for name in os.listdir(boot) if name.startswith("vmlinuz-"))
+    versions = sorted(name[len("vmlinuz-") :] for name in os.listdir(boot) if name.startswith("vmlinuz-"))
     if not versions:
         raise FileNotFoundError(f"no kernel in {boot}")
     return versions[-1], f"{boot}/vmlinuz-{versions[-1]}", f"{boot}/initrd.img-{versions[-1]}"

@@ -24,8 +24,17 @@ from .runner import LabRunner
 Progress = Callable[[str], None]
 
 BASE_PACKAGES = (
-    "ca-certificates", "dbus", "iproute2", "iputils-ping", "nftables", "openssh-server", "python3", "python3-apt", "systemd",
-    "systemd-sysv", "udev",
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "iputils-ping",
+    "nftables",
+    "openssh-server",
+    "python3",
+    "python3-apt",
+    "systemd",
+    "systemd-sysv",
+    "udev",
 )
 # What a virtual machine needs beyond a container: a kernel of its own, and what finds and checks its disk.
 GUEST_PACKAGES = ("initramfs-tools", "kmod")
@@ -113,7 +122,7 @@ class Images:
         shutil.rmtree(part, ignore_errors=True)
         os.makedirs(os.path.dirname(part), exist_ok=True)
         argv = ["mmdebstrap", "--variant=important", "--format=directory", "--skip=cleanup/apt/lists"]
-        argv += ["--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::GzipIndexes \"true\""]
+        argv += ['--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::GzipIndexes "true"']
         argv.append(f"--include={','.join(self._packages(backend))}")
         hooks = [
             'chroot "$1" systemctl enable systemd-networkd',

@@ -148,8 +148,9 @@ class Lab:
 
     def _actions(self) -> Mapping[str, Callable[[str], None]]:
         bridges = {network.bridge: network for network in self.spec.networks}
-        nics = {nic.link: (nic, network.bridge) for node in self.spec.nodes for nic in node.nics
-                for network in self.spec.networks if network.name == nic.network}
+        nics = {
+            nic.link: (nic, network.bridge) for node in self.spec.nodes for nic in node.nics for network in self.spec.networks if network.name == nic.network
+        }
         owners = {nic.link: node.name for node in self.spec.nodes for nic in node.nics}
         return {
             "build image": self._build_image,

@@ -32,9 +32,7 @@ TRIALS = {
 INOTIFY_LIMIT = "/proc/sys/fs/inotify/max_user_instances"
 
 
-def examine(
-    cache: str, release: str, runner: LabRunner, trial: bool = True, containers: Optional[Mapping[str, AbstractSet[str]]] = None
-) -> Facts:
+def examine(cache: str, release: str, runner: LabRunner, trial: bool = True, containers: Optional[Mapping[str, AbstractSet[str]]] = None) -> Facts:
     """Facts about the machine this runs on, the trial guest among them if wanted. Nothing stays behind.
 
     ``containers`` are the hosts of each lab that are to be containers; without it a lab of usual size is supposed.

@@ -33,9 +33,7 @@ exec "$@"
 """
 
 
-def spawn(
-    runner: CommandRunner, lab: str, part: str, argv: Sequence[str], log: str, marks: Mapping[str, str], groups: Sequence[str] = ()
-) -> int:
+def spawn(runner: CommandRunner, lab: str, part: str, argv: Sequence[str], log: str, marks: Mapping[str, str], groups: Sequence[str] = ()) -> int:
     """Start a process that outlives this one, in the given control groups; return its id. Its output goes to ``log``."""
     environment = [f"{name}={value}" for name, value in {**marks, MARK: lab, PART: part}.items()]
     runner.run(["env", "--chdir=/", *environment, "setsid", "--fork", "sh", "-c", BECOME, "sh", log, *groups, "--", *argv])

@@ -41,9 +41,7 @@ class LabRoutes:
     def labs(self) -> FrozenSet[str]:
         """The namespaces of labs. A name that a crash left, with no namespace mounted on it, does not count."""
         names = os.listdir(self._namespaces) if os.path.isdir(self._namespaces) else []
-        return frozenset(
-            name for name in names if name.startswith(NAMESPACE_PREFIX) and os.path.ismount(f"{self._namespaces}/{name}")
-        )
+        return frozenset(name for name in names if name.startswith(NAMESPACE_PREFIX) and os.path.ismount(f"{self._namespaces}/{name}"))
 
     def block(self) -> None:
         """Add what is missing. Raises CommandFailed."""

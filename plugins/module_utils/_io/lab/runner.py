@@ -53,9 +53,7 @@ class LabRunner(SystemRunner):
             await kill(child)
         return CommandResult(tuple(argv), child.returncode or 0, "", "\n".join(last))
 
-    async def _repeat(
-        self, commands: Mapping[str, Sequence[str]], ended: Callable[[str, CommandResult], None], pause: float
-    ) -> None:
+    async def _repeat(self, commands: Mapping[str, Sequence[str]], ended: Callable[[str, CommandResult], None], pause: float) -> None:
         async def one(name: str) -> None:
             while True:
                 result = await self._run(commands[name])

@@ -114,8 +114,7 @@ class Guests:
                 return
             if self._clock.monotonic() >= ends:
                 raise MoveFailed(
-                    f"guest {step.guest} did not let its interface {step.mac} go within {self._unplug:g} s. "
-                    "It may lack hot-plugging; use method: suspend"
+                    f"guest {step.guest} did not let its interface {step.mac} go within {self._unplug:g} s. It may lack hot-plugging; use method: suspend"
                 )
             self._clock.sleep(0.05)
 

@@ -43,10 +43,7 @@ def macvtap_report(runner: CommandRunner, guests: Guests) -> Dict[str, Any]:
             }
             for guest in sorted(seen, key=lambda one: one.name)
         ],
-        "cannot_talk": [
-            {"between": [one.first, one.second], "card": one.card, "because": one.because, "except_through": one.but}
-            for one in separated
-        ],
+        "cannot_talk": [{"between": [one.first, one.second], "card": one.card, "because": one.because, "except_through": one.but} for one in separated],
     }
 
 

@@ -72,9 +72,7 @@ class Lacks:
                     found += self._said(one.name, f"bridge.port {port}", options, self.port, PORT)
         return found
 
-    def _said(
-        self, name: str, place: str, there: Mapping[str, str], lacking: Mapping[str, Tuple[str, ...]], known: Iterable[Option]
-    ) -> Iterator[str]:
+    def _said(self, name: str, place: str, there: Mapping[str, str], lacking: Mapping[str, Tuple[str, ...]], known: Iterable[Option]) -> Iterator[str]:
         for option in known:
             value = there.get(option.key)
             if value is None or option.key not in lacking or lacking[option.key] and value not in lacking[option.key]:
@@ -82,10 +80,7 @@ class Lacks:
             if value == option.default:
                 continue  # what it leaves out is what the kernel has
             default = f", or write {_yaml(option, option.default)}, the kernel's default" if option.default else ", or remove it"
-            yield (
-                f"interfaces.{name}.{place}.{option.word}: {self.title} cannot say {_yaml(option, value)}. "
-                f"Set network_backend to another program{default}"
-            )
+            yield (f"interfaces.{name}.{place}.{option.word}: {self.title} cannot say {_yaml(option, value)}. Set network_backend to another program{default}")
 
 
 def _yaml(option: Option, value: str) -> str:
@@ -136,15 +131,9 @@ def dns_home(interface: Interface, desired: Desired) -> bool:
     return interface.name in homes[:1]
 
 
-def compare(
-    wanted: Mapping[str, str], existing: Mapping[str, str], gone: Iterable[str], mode: int = 0o644
-) -> Tuple[FileChange, ...]:
+def compare(wanted: Mapping[str, str], existing: Mapping[str, str], gone: Iterable[str], mode: int = 0o644) -> Tuple[FileChange, ...]:
     """The changes that make the wanted files, and take away those of ``gone`` that exist and are not wanted."""
-    found = [
-        FileChange(path, existing.get(path), content, mode)
-        for path, content in sorted(wanted.items())
-        if existing.get(path) != content
-    ]
+    found = [FileChange(path, existing.get(path), content, mode) for path, content in sorted(wanted.items()) if existing.get(path) != content]
     for path in sorted(set(gone)):
         if path in existing and path not in wanted:
             found.append(FileChange(path, existing[path], None, mode))

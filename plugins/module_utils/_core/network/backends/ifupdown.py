@@ -158,9 +158,7 @@ def _filtering(interface: Interface) -> List[str]:
     if not filters(interface):
         return []
     default = by_default(default_pvid(interface))
-    found = [
-        f"bridge {' '.join(words)}" for name, vlans in sorted(interface.vlans.items()) for words in requests(name, vlans, default, name == interface.name)
-    ]
+    found = [f"bridge {' '.join(words)}" for name, vlans in sorted(interface.vlans.items()) for words in requests(name, vlans, default, name == interface.name)]
     return [*found, f"ip link set dev {interface.name} type bridge vlan_filtering 1"]
 
 

@@ -229,14 +229,12 @@ def yaml(value: Any, indent: int = 0) -> str:
         lines = []
         for key, inner in value.items():
             nested = isinstance(inner, (dict, list)) and inner
-            lines.append(
-                f"{space}{_key(key)}:\n{yaml(inner, indent + 1)}" if nested else f"{space}{_key(key)}: {json.dumps(inner)}\n"
-            )
+            lines.append(f"{space}{_key(key)}:\n{yaml(inner, indent + 1)}" if nested else f"{space}{_key(key)}: {json.dumps(inner)}\n")
         return "".join(lines)
     lines = []
     for inner in value:
         text = yaml(inner, indent + 1) if isinstance(inner, (dict, list)) else f"{space}  {json.dumps(inner)}\n"
-        lines.append(f"{space}- {text[len(space) + 2:]}")
+        lines.append(f"{space}- {text[len(space) + 2 :]}")
     return "".join(lines)
 
 

@@ -257,8 +257,7 @@ def earlier(desired: Desired, existing: Mapping[str, str], prefix: str) -> List[
             kind, text = path.rpartition(".")[2], existing[path]
             if matches(interface.name, text, "Match" if kind == "network" else "NetDev"):
                 found.append(
-                    f"{path}: comes before {prefix}{interface.name}.{kind} and may match {interface.name}. "
-                    "Rename it so that it sorts later, or remove it"
+                    f"{path}: comes before {prefix}{interface.name}.{kind} and may match {interface.name}. Rename it so that it sorts later, or remove it"
                 )
     return found
 

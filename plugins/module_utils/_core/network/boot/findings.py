@@ -112,9 +112,7 @@ class Findings:
         needed = dict.fromkeys(managed_by)
         rest = [one for one in dict.fromkeys(settings) if one not in needed]
         if needed:
-            self.problems.append(
-                f"{path}: the host is managed by {_listed(list(needed))} of {name}, which the new boot configuration does not have. {remedy}"
-            )
+            self.problems.append(f"{path}: the host is managed by {_listed(list(needed))} of {name}, which the new boot configuration does not have. {remedy}")
         if rest:
             self.warnings.append(f"{path}: the new boot configuration of {name} does not have {_listed(rest)}. {remedy}")
 

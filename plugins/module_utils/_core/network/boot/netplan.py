@@ -31,9 +31,7 @@ ALSO_READ = ("/run/netplan/*.yaml", "/lib/netplan/*.yaml", "/usr/lib/netplan/*.y
 DEVICES = (*SECTIONS.values(), "wifis", "modems", "tunnels", "vrfs", "dummy-devices", "virtual-ethernets", "nm-devices")
 _MATCHED = ("ethernets", "wifis", "modems")
 _RENAMES = ("match", "set-name")
-_NEUTRAL = frozenset(
-    "match set-name interfaces id link dhcp4 dhcp6 dhcp-identifier accept-ra link-local macaddress renderer".split()
-)
+_NEUTRAL = frozenset("match set-name interfaces id link dhcp4 dhcp6 dhcp-identifier accept-ra link-local macaddress renderer".split())
 _NOTHING = ("", "false", "no", "off", "0")
 _ROUTE = {"via": "gateway", "from": "source", "on-link": "onlink", **{key: name for name, key in ROUTE_KEYS.items()}}
 """The keys of a route, as ``routes.Written`` has them."""
@@ -119,9 +117,7 @@ class Reader:
         if isinstance(name, str) and name in names and name != one.id:
             yield f"{word(one.id)} is {name} by another name. Name it {name} there"
             return
-        others = sorted(
-            name for name, link in self._links.items() if name not in names and link.kind in CARDS and not link.loopback and one.covers(name, link)
-        )
+        others = sorted(name for name, link in self._links.items() if name not in names and link.kind in CARDS and not link.loopback and one.covers(name, link))
         if "driver" in match and one.id not in covered:
             yield f"{word(one.id)} may be about {', '.join(covered)} by its driver. Write an entry for each interface, by its name"
         elif others:

@@ -16,9 +16,7 @@ from .findings import MOST, Boot, Findings, ip_of, kind_of, of_card, setting, wo
 from .options import kept
 from .routes import Written, compare
 
-FOLDERS: Tuple[str, ...] = tuple(
-    f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
-)
+FOLDERS: Tuple[str, ...] = tuple(f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"))
 DROP_INS: Tuple[str, ...] = tuple(f"{folder}/*.{kind}.d/*.conf" for folder in FOLDERS for kind in ("network", "netdev"))
 _MAKES = ("VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "Tunnel", "Xfrm", "MACsec", "L2TP", "VRF", "BatmanAdvanced")
 # What our files say in words of their own, or what the trial itself shows.
@@ -29,8 +27,7 @@ _NEUTRAL: Mapping[str, FrozenSet[str]] = {
     "Bond": frozenset(("Mode",)),
     "Link": frozenset(("MACAddress",)),
     "Network": frozenset(
-        "Description Bridge Bond DHCP IPv6AcceptRA LinkLocalAddressing ConfigureWithoutCarrier PrimarySlave "
-        "IPv6DuplicateAddressDetection".split()
+        "Description Bridge Bond DHCP IPv6AcceptRA LinkLocalAddressing ConfigureWithoutCarrier PrimarySlave IPv6DuplicateAddressDetection".split()
     ),
     "Address": frozenset(("DuplicateAddressDetection", "Broadcast")),
     "RoutingPolicyRule": frozenset(("Family", "Type")),
@@ -137,9 +134,7 @@ def review(boot: Boot) -> Findings:
     return found
 
 
-def _lost(
-    one: Interface, entries: Pairs, keeping: Set[Tuple[str, str, str]], boot: Boot, found: Findings, path: str, ours: str
-) -> Tuple[List[str], List[str]]:
+def _lost(one: Interface, entries: Pairs, keeping: Set[Tuple[str, str, str]], boot: Boot, found: Findings, path: str, ours: str) -> Tuple[List[str], List[str]]:
     settings: List[str] = []
     for section, key, value in entries:
         if (section, key, value) in keeping:

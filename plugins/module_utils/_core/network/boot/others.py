@@ -54,7 +54,7 @@ def command_line(text: str, boot: Boot) -> Iterator[str]:
         nothing = parts[-1] in ("none", "off", "") and (len(parts) == 1 or not parts[0])
         if not nothing and (cards or not others):
             yield (
-                f"/proc/cmdline: {setting('ip', one[len('ip='):])} gives {', '.join(cards) or 'a card'} an address at each boot, before the boot "
+                f"/proc/cmdline: {setting('ip', one[len('ip=') :])} gives {', '.join(cards) or 'a card'} an address at each boot, before the boot "
                 "configuration is read. Remove it where the inventory has another"
             )
 
