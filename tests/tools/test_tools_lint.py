@@ -19,14 +19,19 @@ def run(*argv: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
 
 
-def test_the_quickest_check_comes_first() -> None:
-    assert CHECKS[0][:2] == ("ruff", "check")
+def test_the_quickest_checks_come_first() -> None:
+    assert [check[:2] for check in CHECKS[:2]] == [("ruff", "check"), ("ruff", "format")]
 
 
 def test_no_python_file_is_left_out() -> None:
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py").stdout.split()
     listed = run(*CHECKS[0], "--show-files").stdout.splitlines()
     assert sorted(str(Path(line).relative_to(ROOT)) for line in listed if line.endswith(".py")) == sorted(files)
+
+
+def test_what_is_not_formatted_fails() -> None:
+    done = run(*CHECKS[1][:-1], "--stdin-filename", "tools/x.py", "-", text="names = ['a','b']\n")
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize("folder", ["plugins/modules", "plugins/module_utils/_core", "tests/unit", "tests/fuzz", "molecule/dns_keys/tests", "tools"])

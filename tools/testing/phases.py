@@ -18,6 +18,7 @@ DRILL = "pytest.mark.drill"
 ALONE = "pytest.mark.alone"
 CHECKS: Tuple[Command, ...] = (
     ("ruff", "check", "--no-cache", "."),
+    ("ruff", "format", "--check", "--no-cache", "."),
     ("mypy", "plugins/module_utils", "tools"),
     ("ansible-lint", "--offline"),
     ("antsibull-changelog", "lint"),
