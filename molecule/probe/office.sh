@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 cat > /etc/unbound/unbound.conf.d/office.conf <<'END'
 server:
