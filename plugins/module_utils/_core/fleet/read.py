@@ -86,7 +86,7 @@ def _read_domain(value: Any, notes: Notes) -> str:
     if is_domain(value):
         return str(value)
     said = "is not set" if value is None else f"{shown(value)} is not a domain name in small letters without a final dot"
-    notes.add("", "fleet_domain", said, "Write for example demo.example.net", blank=True)
+    notes.add("", "fleet_domain", said, "Write for example demo.example.net", blank=value is None)
     return "invalid"
 
 
