@@ -76,6 +76,14 @@ class Namespace:
     def observed(self) -> Observed:
         return observe({key: self.run(*words) for key, words in COMMANDS.items()})
 
+    def has_all_addresses(self) -> bool:
+        """Whether no IPv6 address is tentative, and each has its local route, which the kernel enters a moment later from a work queue
+        (addrconf_dad_work in net/ipv6/addrconf.c).
+        """
+        addresses = self.run("ip", "-6", "-o", "address", "show")
+        local = re.findall(r"^local ([0-9a-f:]+) ", self.run("ip", "-6", "route", "show", "table", "local"), re.MULTILINE)
+        return "tentative" not in addresses and set(re.findall(r" inet6 ([0-9a-f:]+)", addresses)) <= set(local)
+
     def rules(self) -> Tuple[Rule, ...]:
         """The routing rules of ``observed``, without a look at the rest."""
         looked = ("rules4", "rules6")
@@ -116,8 +124,8 @@ class Namespace:
         while True:
             listed = self._listed(promote)
             usable = [line for line in listed.splitlines() if "inet6 fe80:" in line and "tentative" not in line]
-            if len(usable) == 2 * len((*CARDS, UNMANAGED)) or "inet6" not in listed:
-                return listed
+            if "inet6" not in listed or (len(usable) == 2 * len((*CARDS, UNMANAGED)) and self.has_all_addresses()):
+                return self._listed(promote)
             assert time.monotonic() < deadline, f"no link-local addresses after {CARRIER_TIMEOUT} seconds: {usable}"
 
     def _wait_for_carriers(self) -> None:

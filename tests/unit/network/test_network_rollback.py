@@ -126,12 +126,12 @@ class Host:
         self.namespace.run("ip", *([family] if family else []), "-batch", "-", text="".join(f"{line}\n" for line in lines))
 
     def quiet(self) -> None:
-        """Wait until the kernel has given all link-local addresses: they are tentative no more."""
+        """Wait until the kernel has entered all addresses whole."""
         for _turn in range(1000):
-            if "tentative" not in self.namespace.run("ip", "-6", "address", "show"):
+            if self.namespace.has_all_addresses():
                 return
             time.sleep(0.01)
-        raise AssertionError("an address stays tentative")
+        raise AssertionError("an address stays tentative, or has no local route")
 
     def everything(self) -> Dict[str, List[str]]:
         """What ip(8) prints; seconds that pass are left out, and the order of routes with other interfaces."""
