@@ -49,7 +49,7 @@ def read_check(asked: Any, path: str, notes: Notes) -> Optional[Dict[str, Any]]:
         return None
     port, address = integer(options.get("port")), options.get("address", "localhost")
     if port is None or not 0 < port < 65536:
-        notes.add("", f"{path}.port", f"{shown(options.get('port'))} is no TCP port", "Write a number from 1 to 65535")
+        notes.add("", f"{path}.port", f"{shown(options.get('port'))} is not a TCP port", "Write a number from 1 to 65535")
         return None
     if not isinstance(address, str) or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", address):
         notes.add("", f"{path}.address", f"{shown(address)} is no address", "Write an address or a name of the host")
