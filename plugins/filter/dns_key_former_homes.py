@@ -48,15 +48,14 @@ _value:
 
 from typing import Any, Callable, Dict, List, Mapping
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import former_homes
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import former_homes, other_states
 
 
 def dns_key_former_homes(state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str) -> List[Dict[str, Any]]:
     """See DOCUMENTATION."""
     if not state["deferred"]["generate"]:
         return []
-    others = {host: (hostvars[host].get(variable) or {}).get("state", {}) for host in hostvars if host != state["host"]}
-    found = former_homes(state, others)
+    found = former_homes(state, other_states(state["host"], hostvars, variable))
     return [{"host": host, "keys": [{"name": name, "home": host} for name in names], "adopt": dict.fromkeys(names, host)} for host, names in found.items()]
 
 

@@ -52,13 +52,12 @@ _value:
 
 from typing import Any, Callable, Dict, List, Mapping
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import keys_to_keep
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import keys_to_keep, other_states
 
 
 def dns_key_kept(state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str, elsewhere: Mapping[str, str]) -> List[str]:
     """See DOCUMENTATION."""
-    others = {host: (hostvars[host].get(variable) or {}).get("state", {}) for host in hostvars if host != state["host"]}
-    return keys_to_keep(state, others, elsewhere)
+    return keys_to_keep(state, other_states(state["host"], hostvars, variable), elsewhere)
 
 
 class FilterModule:

@@ -301,6 +301,11 @@ def summary(held: Arrangement) -> str:
     return " ".join(f"{slot}={fingerprint(held[slot])}" for slot in SLOTS if slot in held)
 
 
+def other_states(host: str, hostvars: Mapping[str, Mapping[str, Any]], variable: str) -> Dict[str, Mapping[str, Any]]:
+    """The ``state`` that dns_key_store has returned on each host but ``host``, by the variable that has its result; {} where it did not run."""
+    return {name: (hostvars[name].get(variable) or {}).get("state", {}) for name in hostvars if name != host}
+
+
 def former_homes(state: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Dict[str, List[str]]:
     """Who can give this host the keys that it would generate, as {host: names}: the home that they had, or else another holder.
 
