@@ -29,7 +29,7 @@ from testing import breakdown, history, report
 from testing.choose import Drill, ranked
 from testing.execute import Environments, Executor, other_cores
 from testing.inputs import inputs
-from testing.memory import Memory
+from testing.memory import Memory, digests_of
 from testing.phases import Phase, named, phases
 from testing.schedule import Budget, Schedule
 from testing.turns import turn
@@ -138,9 +138,7 @@ def run(options: argparse.Namespace) -> int:
         show(core, rest)
         return 0
     state = history.state(ROOT)
-    digests = history.digests(ROOT, used)
-    if options.drills:
-        digests = {phase.name: f"{digests[phase.name]} explored" if phase.seed else digests[phase.name] for phase in chosen if not phase.core}
+    digests = digests_of([phase for phase in chosen if not phase.core], history.digests(ROOT, used), options.drills)
     memory = Memory(Path(CACHE), digests, state)
     shutil.rmtree(FOLDER, ignore_errors=True)
     executor = Executor(ROOT, FOLDER, CACHE, Environments(ROOT), live=len(chosen) == 1 and not options.repeat, explore=options.drills)

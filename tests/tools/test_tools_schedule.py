@@ -25,7 +25,7 @@ from testing.breakdown import kind
 from testing.choose import Drill
 from testing.execute import LIMIT, Executor, Outcome
 from testing.history import Change
-from testing.memory import Memory
+from testing.memory import Memory, digests_of
 from testing.phases import Lane, Phase
 from testing.report import FAILED, FLAKY, LEFT_OUT, PASSED, Row
 from testing.schedule import Budget, Schedule
@@ -160,6 +160,19 @@ def test_drills_are_remembered_while_their_inputs_are_the_same_and_the_core_is_n
     for path in tmp_path.glob("*.json"):
         path.write_text("half a li", encoding="utf-8")
     assert memory.seconds() == {} and memory.results() == []
+
+
+def test_what_passed_with_the_fixed_seed_is_not_explored_and_counts_for_what_has_no_seed(tmp_path: Path) -> None:
+    drills = [Phase("fuzz", (), (), Lane.SOURCE, seed="--seed=1"), Phase("lab", (), ())]
+    inputs = {"fuzz": "f", "lab": "l"}
+    fixed = Memory(tmp_path, digests_of(drills, inputs, False), "one")
+    explored = Memory(tmp_path, digests_of(drills, inputs, True), "one")
+    for phase in drills:
+        fixed.keep(Row(phase.name, PASSED, 7))
+    assert [row.name for row in fixed.results()] == ["fuzz", "lab"]
+    assert [row.name for row in explored.results()] == ["lab"]
+    explored.keep(Row("fuzz", PASSED, 8))
+    assert [row.name for row in explored.results()] == ["fuzz", "lab"]
 
 
 def executor(tmp_path: Path, environment: Path) -> Executor:

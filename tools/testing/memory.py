@@ -11,9 +11,15 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Sequence
 
+from .phases import Phase
 from .report import LEFT_OUT, PASSED, Row
+
+
+def digests_of(phases: Sequence[Phase], digests: Mapping[str, str], explore: bool) -> Dict[str, str]:
+    """Phase -> what its result depends on: the digest of its inputs, and whether chance chose the values that it tried."""
+    return {phase.name: f"{digests[phase.name]} explored" if phase.seed and explore else digests[phase.name] for phase in phases}
 
 
 class Memory:
