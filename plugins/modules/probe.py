@@ -189,7 +189,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io import http
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import ProbeUnit
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.probe_unit import ProbeUnit
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "name": {"type": "str", "required": True},

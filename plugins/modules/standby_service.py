@@ -162,7 +162,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.health import wait_until_healthy
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import UnitFailed, UnitKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.standby_unit import UnitFailed, UnitKeeper
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "unit": {"type": "str", "required": True},

@@ -26,7 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.re
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import ProbeUnit
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.probe_unit import ProbeUnit
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.unbound import (
     QUERY,
     ResolverFailed,

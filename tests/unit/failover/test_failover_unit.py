@@ -30,7 +30,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.un
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.systemd import UnitFailed, UnitKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.standby_unit import UnitFailed, UnitKeeper
 
 UNIT = "web.service"
 CONTENT = render_unit(UNIT, "/usr/bin/python3 -m http.server", ["/bin/true"])
