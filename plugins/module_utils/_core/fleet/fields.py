@@ -2,115 +2,281 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a variable may be: typed fields, from which the checks of the plan and the types of a role's arguments come."""
+"""Typed fields: what a variable may be, declared once.
+
+A ``Field`` turns what a person wrote into a typed value and notes what is wrong with it. The same declaration is an option of a role
+and a schema for editors (``specs.py``). Fields nest: ``list_of``, ``table_of``, ``mapping_of``, ``either``.
+
+    ZONE = table_of({"primary": required(host()), "ttl": optional(whole(0, 86400, "seconds"), 300)}, "a zone", "{primary: app1}")
+    zones = read(mapping_of(text("example.net"), ZONE, "{example.net: {primary: app1}}"), value, Place("", "dns_zones", notes, fleet.hosts))
+"""
 
 from __future__ import annotations
 
+import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Tuple, Type
 
-from .values import Notes, integer, kind, number, shown, truth
+from .values import INTEGER, NUMBER, Notes, integer, kind, number, shown, truth
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9][a-z0-9-]*)?(=[A-Za-z0-9.+:~-]+)?")
 _PATH = re.compile(r"(/[^\0-\x1f\x7f]+)+|/")
+_TEMPLATE = {"$ref": "#/$defs/template"}
 
-Fault = Tuple[str, str, str]
-"""Where below the value, such as ``[0]``; what is wrong; and what to write instead."""
+
+class Refused:
+    """The type of REFUSED."""
+
+
+REFUSED = Refused()
+"""What a parser returns for a value that cannot be used, after it noted why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value is: the host, or "" for the whole fleet; the variable with the path to the value, such as ``dns_zones.example.net.ttl``.
+
+    ``hosts`` are the inventory names that a field ``host()`` knows.
+    """
+
+    host: str
+    path: str
+    notes: Notes
+    hosts: Collection[str] = ()
+
+    def key(self, name: Any) -> Place:
+        return replace(self, path=f"{self.path}.{name}")
+
+    def index(self, number_: int) -> Place:
+        return replace(self, path=f"{self.path}[{number_}]")
+
+    def refuse(self, message: str, remedy: str) -> Refused:
+        """Note what is wrong here, and what to write instead."""
+        self.notes.add(self.host, self.path, message, remedy)
+        return REFUSED
+
+    def blank(self) -> Refused:
+        """Note that there is no value, in the words of ``find_blanks``, so that both are one problem."""
+        self.notes.add(self.host, self.path, BLANK, BLANK_REMEDY, blank=True)
+        return REFUSED
+
+
+BLANK = "has no value"
+BLANK_REMEDY = "Write one ({} or [] for none), or remove the line"
+
+Parse = Callable[[Any, Place], Any]
+"""From a value that is not None to a typed one, or REFUSED."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A key of a table. Without a value it is ``default``; a ``required`` one is refused then."""
+
+    field: Field
+    required: bool = False
+    default: Any = None
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Field:
-    """``type`` and ``elements`` are those of an option of Ansible; ``faults`` yields what is wrong with a value."""
+    """``type``, ``elements``, ``choices`` and ``options`` are those of an option of Ansible, ``schema`` is a JSON Schema.
+
+    ``fits`` says whether a value has the form of this field and not that of another one: a text, a list, a dictionary.
+    """
 
     type: str
-    faults: Callable[[Any], Iterator[Fault]]
+    parse: Parse
+    schema: Mapping[str, Any]
+    fits: Callable[[Any], bool] = lambda value: True
     elements: Optional[str] = None
+    choices: Tuple[str, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
 
 
-def note_faults(host: str, variable: str, field: Field, value: Any, notes: Notes) -> None:
-    """Note what is wrong with a variable of a host. A null is noted elsewhere, wherever it is."""
-    for place, message, remedy in field.faults(value) if value is not None else ():
-        notes.add(host, f"{variable}{place}", message, remedy)
+def read(declared: Field, value: Any, place: Place) -> Any:
+    """The typed value, or REFUSED after noting why. A null is noted, wherever it is."""
+    return place.blank() if value is None else declared.parse(value, place)
+
+
+def read_variable(declared: Field, variables: Mapping[str, Any], place: Place, default: Any = None) -> Any:
+    """The typed value of the variable that ``place`` names; ``default`` for one that is not there, or cannot be used."""
+    if variables.get(place.path) is None:
+        return default
+    value = read(declared, variables[place.path], place)
+    return default if value is REFUSED else value
+
+
+def required(declared: Field, remedy: str = "") -> Option:
+    """A key that must be there; ``remedy`` says what to write."""
+    return Option(declared, True, remedy=remedy)
+
+
+def optional(declared: Field, default: Any = None) -> Option:
+    """A key that may be missing, and is ``default`` then. The default is of the type that the field gives."""
+    return Option(declared, default=default)
 
 
 def whole(low: int, high: int, unit: str) -> Field:
-    """A whole number of a unit, such as seconds."""
+    """A whole number of a unit, such as seconds. Gives an int; digits in a text count (see ``values.integer``)."""
 
-    def faults(value: Any) -> Iterator[Fault]:
-        found = integer(value)
-        if found is None or not low <= found <= high:
-            yield "", f"{shown(value)} is not a whole number from {low} to {high}", f"Give a number of {unit}"
+    def parse(value: Any, place: Place) -> Any:
+        given = integer(value)
+        if given is None or not low <= given <= high:
+            return place.refuse(f"{shown(value)} is not a whole number from {low} to {high}", f"Give a number of {unit}")
+        return given
 
-    return Field("int", faults)
+    return Field("int", parse, _numeric("integer", low, high, INTEGER), lambda value: integer(value) is not None)
 
 
 def fraction(low: float, high: float, unit: str) -> Field:
-    """A number of a unit, with a fraction or without."""
+    """A number of a unit, with a fraction or without. Gives a float."""
 
-    def faults(value: Any) -> Iterator[Fault]:
-        found = number(value)
-        if found is None or not low <= found <= high:
-            yield "", f"{shown(value)} is not a number from {low:g} to {high:g}", f"Give a number of {unit}"
+    def parse(value: Any, place: Place) -> Any:
+        given = number(value)
+        if given is None or not low <= given <= high:
+            return place.refuse(f"{shown(value)} is not a number from {low:g} to {high:g}", f"Give a number of {unit}")
+        return given
 
-    return Field("float", faults)
+    return Field("float", parse, _numeric("number", low, high, NUMBER), lambda value: number(value) is not None)
+
+
+def _numeric(name: str, low: float, high: float, pattern: str) -> Mapping[str, Any]:
+    return {"anyOf": [{"type": name, "minimum": low, "maximum": high}, {"type": "string", "pattern": f"^{pattern}$"}, _TEMPLATE]}
+
+
+def duration(low: float, high: float) -> Field:
+    """A time in seconds, with a fraction or without. Gives a float."""
+    return fraction(low, high, "seconds")
 
 
 def boolean() -> Field:
-    def faults(value: Any) -> Iterator[Fault]:
-        if truth(value) is None:
-            yield "", f"{shown(value)} is neither true nor false", "Write true or false"
+    """Gives a bool; the words of YAML 1.1 count (see ``values.truth``)."""
 
-    return Field("bool", faults)
+    def parse(value: Any, place: Place) -> Any:
+        given = truth(value)
+        return place.refuse(f"{shown(value)} is neither true nor false", "Write true or false") if given is None else given
+
+    words = {"type": "string", "pattern": "^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$"}
+    return Field("bool", parse, {"anyOf": [{"type": "boolean"}, words, _TEMPLATE]}, lambda value: truth(value) is not None)
 
 
 def choice(*among: str) -> Field:
-    def faults(value: Any) -> Iterator[Fault]:
-        if value not in among:
-            yield "", f"{shown(value)} is unknown", f"Use one of {', '.join(among)}"
+    """One of some words. Gives a str."""
 
-    return Field("str", faults)
+    def parse(value: Any, place: Place) -> Any:
+        if isinstance(value, str) and value in among:
+            return value
+        near = meant(value, among)
+        return place.refuse(f"{shown(value)} is unknown{_did_you_mean(near)}", f"Write {near}" if near else f"Use one of {', '.join(among)}")
+
+    return Field("str", parse, {"anyOf": [{"enum": list(among)}, _TEMPLATE]}, _is_text, choices=among)
 
 
-def text(example: str, fits: Callable[[str], bool] = str.isprintable, empty: bool = False) -> Field:
-    """One line of text that ``fits``; ``empty`` text may stand for none."""
+def text(example: str, fits: Callable[[str], bool] = str.isprintable, empty: bool = False, pattern: str = "") -> Field:
+    """One line of text that ``fits``; ``empty`` text may stand for none. Gives a str. ``pattern`` is for the schema only."""
 
-    def faults(value: Any) -> Iterator[Fault]:
-        if not isinstance(value, str) or not (fits(value) if value else empty):
-            yield "", f"{shown(value)} cannot be used here", f"Write for example {example}"
+    def parse(value: Any, place: Place) -> Any:
+        if isinstance(value, str) and (fits(value) if value else empty):
+            return value
+        return place.refuse(f"{shown(value)} cannot be used here", f"Write for example {example}")
 
-    return Field("str", faults)
+    return Field("str", parse, _textual(pattern, empty), _is_text)
+
+
+def parsed(parse_text: Callable[[Any], Any], error: Type[Exception], remedy: str, pattern: str = "") -> Field:
+    """A text that a function turns into a value; the text of the ``error`` that it raises says what the value is or does."""
+
+    def parse(value: Any, place: Place) -> Any:
+        try:
+            return parse_text(value)
+        except error as why:
+            return place.refuse(f"{shown(value)} {why}", remedy)
+
+    return Field("str", parse, _textual(pattern, False), _is_text)
+
+
+def _textual(pattern: str, empty: bool) -> Mapping[str, Any]:
+    own: Dict[str, Any] = {"type": "string"} if empty or pattern else {"type": "string", "minLength": 1}
+    return {"anyOf": [{**own, "pattern": pattern}, _TEMPLATE]} if pattern else own
+
+
+def name(pattern: str, what: str, remedy: str) -> Field:
+    """A text that all of ``pattern`` matches, such as the name of a key. Gives a str."""
+    form = re.compile(pattern, re.ASCII)
+
+    def parse(value: Any, place: Place) -> Any:
+        if isinstance(value, str) and form.fullmatch(value):
+            return value
+        return place.refuse(f"{shown(value)} is not {what}", remedy)
+
+    return Field("str", parse, _textual(f"^({pattern})$", False), _is_text)
+
+
+def host(remedy: str = "Name a host of the inventory") -> Field:
+    """The inventory name of a host of the fleet, one of ``Place.hosts``. Gives a str."""
+
+    def parse(value: Any, place: Place) -> Any:
+        if isinstance(value, str) and value in place.hosts:
+            return value
+        return place.refuse(f"{shown(value)} is not a host of the fleet", remedy)
+
+    return Field("str", parse, _textual("", False), _is_text)
 
 
 def address() -> Field:
+    """An IPv4 or IPv6 address without zone. Gives a str, as it is written."""
     return text("192.0.2.20", is_address)
 
 
 def path(empty: bool = False) -> Field:
-    """An absolute path."""
-    return text("/etc/ssl/certs/local.pem", lambda value: _PATH.fullmatch(value) is not None, empty)
+    """An absolute path. Gives a str."""
+    return text("/etc/ssl/certs/local.pem", lambda value: _PATH.fullmatch(value) is not None, empty, "" if empty else "^/")
 
 
-def list_of(element: Field, example: str) -> Field:
-    def faults(value: Any) -> Iterator[Fault]:
+def list_of(element: Field, example: str, least: int = 0, unique: bool = False) -> Field:
+    """Gives a tuple, without the elements that cannot be used. With ``unique``, a second equal element is refused."""
+
+    def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, (list, tuple)):
-            yield "", f"must be a list, found {kind(value)}", f"Write it as a list, such as {example}"
-            return
+            return place.refuse(f"must be a list, found {kind(value)}", f"Write it as a list, such as {example}")
+        if len(value) < least:
+            return place.refuse("is an empty list", f"Write for example {example}")
+        usable: List[Any] = []
         for index, inner in enumerate(value):
-            for place, message, remedy in element.faults(inner) if inner is not None else ():
-                yield f"[{index}]{place}", message, remedy
+            here = place.index(index)
+            given = read(element, inner, here)
+            if unique and given in usable:
+                here.refuse(f"{shown(inner)} is there twice", "Write it once")
+            elif given is not REFUSED:
+                usable.append(given)
+        return tuple(usable)
 
-    return Field("list", faults, element.type)
+    schema = {"type": "array", "items": element.schema, **({"minItems": least} if least else {}), **({"uniqueItems": True} if unique else {})}
+    return Field("list", parse, {"anyOf": [schema, _TEMPLATE]}, _is_list, element.type, element.choices, element.options)
+
+
+def one_or_list(element: Field, example: str, least: int = 1) -> Field:
+    """One element, or a list of them. Gives a tuple."""
+    several = list_of(element, example, least)
+
+    def parse(value: Any, place: Place) -> Any:
+        if _is_list(value):
+            return several.parse(value, place)
+        given = element.parse(value, place)
+        return REFUSED if given is REFUSED else (given,)
+
+    return Field("raw", parse, {"anyOf": [element.schema, several.schema]}, lambda value: _is_list(value) or element.fits(value))
 
 
 def packages() -> Field:
-    return list_of(Field("str", _package_faults), "[chrony]")
+    return list_of(Field("str", _package, _textual(f"^({_PACKAGE.pattern})$", False), _is_text), "[chrony]")
 
 
-def _package_faults(value: Any) -> Iterator[Fault]:
-    if not is_package(value):
-        yield "", f"{shown(value)} is not the name of a package", "Correct or remove it"
+def _package(value: Any, place: Place) -> Any:
+    return value if is_package(value) else place.refuse(f"{shown(value)} is not the name of a package", "Correct or remove it")
 
 
 def is_package(value: Any) -> bool:
@@ -126,23 +292,109 @@ def is_address(value: str) -> bool:
     return "%" not in value
 
 
-def table_of(keys: Mapping[str, Field], example: str) -> Field:
-    """A dictionary in which each of ``keys`` may stand, and no other."""
+def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bool = False) -> Field:
+    """A dictionary in which each of ``options`` may stand, and no other; ``what`` it describes, such as "a zone".
 
-    def faults(value: Any) -> Iterator[Fault]:
+    Gives a dictionary with all options: one that is missing, or cannot be used, has its default there. With ``hyphens``, ``_`` and
+    ``-`` in keys mean the same, and the options are written with hyphens.
+    """
+
+    def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, Mapping):
-            yield "", f"must be a dictionary, found {kind(value)}", f"Write for example {example}"
-            return
+            return place.refuse(f"must be a dictionary, found {kind(value)}", f"Write for example {example}")
+        usable = {key: option.default for key, option in options.items()}
+        present = set()
         for key, inner in value.items():
-            if key not in keys:
-                yield f".{key}", "is not known here", f"Use only {', '.join(keys)}"
-            elif inner is not None:
-                for place, message, remedy in keys[key].faults(inner):
-                    yield f".{key}{place}", message, remedy
+            here = place.key(key)
+            own = key.replace("_", "-") if hyphens and isinstance(key, str) else key
+            if own not in options:
+                _refuse_key(key, here, options, what)
+            elif own in present:
+                here.refuse(f"is there twice, as {own} and with _", "Write it once")
+            else:
+                present.add(own)
+                given = read(options[own].field, inner, here)
+                if given is not REFUSED:
+                    usable[own] = given
+        for key, option in options.items():
+            if option.required and key not in present:
+                place.key(key).refuse("is missing", option.remedy or f"Write for example {example}")
+        return usable
 
-    return Field("dict", faults)
+    spellings = {
+        spelling: option.field.schema for key, option in options.items() for spelling in dict.fromkeys((key, key.replace("-", "_") if hyphens else key))
+    }
+    needed = [] if hyphens else [key for key, option in options.items() if option.required]
+    schema = {"type": "object", "properties": spellings, "additionalProperties": False, **({"required": needed} if needed else {})}
+    return Field("dict", parse, {"anyOf": [schema, _TEMPLATE]}, _is_table, options=options)
+
+
+def _refuse_key(key: Any, place: Place, options: Mapping[str, Option], what: str) -> None:
+    near = meant(key, options)
+    place.refuse(f"is not an option of {what}{_did_you_mean(near)}", f"Write {near}" if near else f"Use {', '.join(options)}")
+
+
+def mapping_of(key: Field, value: Field, example: str) -> Field:
+    """A dictionary whose keys are free, such as names of zones. Gives a dictionary of typed keys and values, without what cannot be used."""
+
+    def parse(given: Any, place: Place) -> Any:
+        if not isinstance(given, Mapping):
+            return place.refuse(f"must be a dictionary, found {kind(given)}", f"Write for example {example}")
+        usable: Dict[Any, Any] = {}
+        for name_, inner in given.items():
+            here = place.key(name_)
+            typed = key.parse(name_, here)
+            if typed is not REFUSED and typed in usable:
+                here.refuse("is there twice, in another spelling", "Write it once")
+            elif typed is not REFUSED:
+                inner_value = read(value, inner, here)
+                if inner_value is not REFUSED:
+                    usable[typed] = inner_value
+        return usable
+
+    schema = {"type": "object", "additionalProperties": value.schema, "propertyNames": key.schema}
+    return Field("dict", parse, {"anyOf": [schema, _TEMPLATE]}, _is_table)
+
+
+def either(message: str, remedy: str, *fields: Field) -> Field:
+    """The first of ``fields`` that ``fits`` the value; ``message`` says what a value is not that fits none. Gives what that field gives."""
+
+    def parse(value: Any, place: Place) -> Any:
+        for declared in fields:
+            if declared.fits(value):
+                return declared.parse(value, place)
+        return place.refuse(f"{shown(value)} {message}", remedy)
+
+    return Field("raw", parse, {"anyOf": [declared.schema for declared in fields]}, lambda value: any(declared.fits(value) for declared in fields))
+
+
+def anything() -> Field:
+    """What is read elsewhere. Gives the value as it is."""
+    return Field("raw", lambda value, place: value, {})
 
 
 def unread() -> Field:
     """A dictionary that the plan does not look at, since it may hold secrets."""
-    return Field("dict", lambda value: iter(()))
+    return Field("dict", lambda value, place: value, {})
+
+
+def meant(word: Any, known: Collection[str]) -> str:
+    """Of what is known, what the word is probably a misspelling of, or an empty text."""
+    near = difflib.get_close_matches(word[:64].replace("_", "-") if isinstance(word, str) else "", [one.replace("_", "-") for one in known], n=1, cutoff=0.7)
+    return next((one for one in known if one.replace("_", "-") in near), "")
+
+
+def _did_you_mean(near: str) -> str:
+    return f"; did you mean {near}" if near else ""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping)

@@ -14,8 +14,9 @@ from ..masking import looks_like_secret
 from .problems import Problem
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
-_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+INTEGER = r"-?[0-9]{1,18}"
+NUMBER = r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
+_INTEGER, _NUMBER = re.compile(INTEGER), re.compile(NUMBER)
 
 
 class Notes:

@@ -13,7 +13,7 @@ from functools import cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence
 
-from .fields import Field, address, boolean, choice, fraction, note_faults, packages, path, table_of, text, unread, whole
+from .fields import BLANK, BLANK_REMEDY, Field, Place, address, boolean, choice, fraction, optional, packages, path, read, table_of, text, unread, whole
 from .values import Notes, kind
 
 PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")
@@ -89,7 +89,7 @@ OF_ROLES: Mapping[str, Field] = {
     "dns_rotate_key": text("app1-own", empty=True),
     "dns_rotate_wait": whole(0, 7 * 86400, "seconds"),
     "dns_server_discard_journals": boolean(),
-    "dns_server_packages": table_of({"bind": packages(), "knot": packages()}, "{bind: [bind9], knot: [knot]}"),
+    "dns_server_packages": table_of({"bind": optional(packages()), "knot": optional(packages())}, "the packages", "{bind: [bind9], knot: [knot]}"),
     "dns_server_replace_configuration": boolean(),
     "dns_server_responses_per_second": whole(0, 1000, "answers"),
     "dns_server_verify_timeout": whole(1, 86400, "seconds"),
@@ -157,7 +157,7 @@ def find_faults(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
     """Note what is wrong with inputs of roles and playbooks, which would else be said by one host after others were changed."""
     for name, value in variables.items():
         if name in _FIELDS:
-            note_faults(host, name, _FIELDS[name], value, notes)
+            read(_FIELDS[name], value, Place(host, name, notes))
 
 
 @cache
@@ -173,7 +173,7 @@ def meant_variable(name: str) -> str:
 def find_blanks(host: str, variable: str, value: Any, notes: Notes) -> None:
     """Note every place without a value, however deep: what a null removes, or stands for, nobody meant to say by it."""
     if value is None:
-        notes.add(host, variable, "has no value", "Write one ({} or [] for none), or remove the line", blank=True)
+        notes.add(host, variable, BLANK, BLANK_REMEDY, blank=True)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             find_blanks(host, f"{variable}.{key}", inner, notes)

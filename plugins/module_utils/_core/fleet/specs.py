@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fields as options of roles, and as JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from .fields import Field
+
+DEFINITIONS: Mapping[str, Any] = {"template": {"type": "string", "pattern": r"\{\{"}}
+"""``$defs`` of every schema that json_schema() makes: where a number belongs, a file may have a template."""
+
+
+def argument_spec(declared: Field, required_: bool = False, default: Any = None) -> Dict[str, Any]:
+    """The field as an option of a role's or module's argument spec, with its suboptions."""
+    spec: Dict[str, Any] = {"type": declared.type}
+    if declared.elements is not None:
+        spec["elements"] = declared.elements
+    if declared.choices:
+        spec["choices"] = list(declared.choices)
+    if required_:
+        spec["required"] = True
+    if default is not None:
+        spec["default"] = list(default) if isinstance(default, tuple) else default
+    if declared.options:
+        spec["options"] = {key: argument_spec(option.field, option.required, option.default) for key, option in declared.options.items()}
+    return spec
+
+
+def json_schema(variables: Mapping[str, Field]) -> Dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of a file with these variables, in which others may be too."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": dict(DEFINITIONS),
+        "type": ["object", "null"],
+        "properties": {variable: declared.schema for variable, declared in sorted(variables.items())},
+    }

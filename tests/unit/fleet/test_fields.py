@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Typed fields: what they give, what they refuse and in which words, and what they are for Ansible and for editors."""
+
+from __future__ import annotations
+
+from typing import Any, List, Tuple
+
+import pytest
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet import fields
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import (
+    REFUSED,
+    Field,
+    Place,
+    address,
+    boolean,
+    choice,
+    duration,
+    either,
+    fraction,
+    host,
+    list_of,
+    mapping_of,
+    one_or_list,
+    optional,
+    packages,
+    parsed,
+    path,
+    read,
+    read_variable,
+    required,
+    table_of,
+    text,
+    whole,
+)
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.specs import argument_spec
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import find_blanks
+
+RECORD = table_of(
+    {
+        "record": required(text("app1")),
+        "type": optional(choice("A", "AAAA"), "A"),
+        "ttl": optional(whole(0, 2147483647, "seconds")),
+        "value": optional(text("192.0.2.1")),
+    },
+    "a record",
+    "{record: app1}",
+)
+ZONE = table_of(
+    {
+        "primary": required(host(), "Name the host where the zone is changed"),
+        "hosts": optional(boolean(), True),
+        "records": optional(list_of(RECORD, "[{record: app1}]"), ()),
+    },
+    "a zone",
+    "{primary: app1}",
+)
+NAME = fields.name(r"[a-z.]+", "the name of a zone", "Write it in lower case")
+ZONES = mapping_of(NAME, ZONE, "{example.net: {primary: app1}}")
+LINK = table_of({"prefix-length": optional(whole(0, 128, "bits"))}, "an address", "{prefix-length: 24}", hyphens=True)
+
+
+def outcome(declared: Field, value: Any) -> Tuple[Any, List[str]]:
+    notes = Notes()
+    given = read(declared, value, Place("app1", "x", notes, ("app1", "app2")))
+    return given, [f"{one.variable}: {one.message}. {one.remedy}" for one in notes.problems]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "typed"),
+    [
+        (whole(0, 10, "seconds"), "7", 7),
+        (fraction(0, 10, "seconds"), "0.5", 0.5),
+        (duration(0, 10), 3, 3.0),
+        (boolean(), "yes", True),
+        (boolean(), False, False),
+        (choice("a", "b"), "b", "b"),
+        (text("web"), "web", "web"),
+        (text("web", empty=True), "", ""),
+        (address(), "2001:db8::1", "2001:db8::1"),
+        (path(), "/etc/x", "/etc/x"),
+        (host(), "app2", "app2"),
+        (parsed(int, ValueError, "Write digits"), "12", 12),
+        (packages(), ["chrony"], ("chrony",)),
+        (one_or_list(text("x"), "[x]"), "x", ("x",)),
+        (one_or_list(text("x"), "[x]"), ["x", "y"], ("x", "y")),
+        (ZONES, {"a.b": {"primary": "app1"}}, {"a.b": {"primary": "app1", "hosts": True, "records": ()}}),
+        (LINK, {"prefix_length": "24"}, {"prefix-length": 24}),
+        (LINK, {"prefix-length": 24}, {"prefix-length": 24}),
+        (either("is neither", "Write one", boolean(), RECORD), "no", False),
+        (either("is neither", "Write one", boolean(), list_of(text("x"), "[x]")), ["x"], ("x",)),
+    ],
+)
+def test_a_field_gives_the_typed_value(declared: Field, value: Any, typed: Any) -> None:
+    assert outcome(declared, value) == (typed, [])
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "said"),
+    [
+        (whole(0, 10, "seconds"), "1x", ["x: '1x' is not a whole number from 0 to 10. Give a number of seconds"]),
+        (whole(0, 10, "seconds"), True, ["x: True is not a whole number from 0 to 10. Give a number of seconds"]),
+        (whole(0, 10, "seconds"), 11, ["x: 11 is not a whole number from 0 to 10. Give a number of seconds"]),
+        (fraction(0, 10, "seconds"), float("nan"), ["x: nan is not a number from 0 to 10. Give a number of seconds"]),
+        (boolean(), 1, ["x: 1 is neither true nor false. Write true or false"]),
+        (choice("present", "absent"), "presnt", ["x: 'presnt' is unknown; did you mean present. Write present"]),
+        (choice("a", "b"), 5, ["x: 5 is unknown. Use one of a, b"]),
+        (text("web"), "", ["x: '' cannot be used here. Write for example web"]),
+        (text("web"), "a\nb", [r"x: 'a\nb' cannot be used here. Write for example web"]),
+        (host(), "app3x", ["x: 'app3x' is not a host of the fleet. Name a host of the inventory"]),
+        (host(), ["app1"], ["x: ['app1'] is not a host of the fleet. Name a host of the inventory"]),
+        (list_of(text("x"), "[x]"), "x", ["x: must be a list, found a string. Write it as a list, such as [x]"]),
+        (list_of(text("x"), "[x]", least=1), [], ["x: is an empty list. Write for example [x]"]),
+        (
+            either("is neither true nor false, nor a list", "Write one", boolean(), list_of(text("x"), "[x]")),
+            5,
+            ["x: 5 is neither true nor false, nor a list. Write one"],
+        ),
+        (parsed(lambda value: int(value, 16), ValueError, "Write digits"), "g", ["x: 'g' invalid literal for int() with base 16: 'g'. Write digits"]),
+        (ZONES, [], ["x: must be a dictionary, found a list. Write for example {example.net: {primary: app1}}"]),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(declared: Field, value: Any, said: List[str]) -> None:
+    assert outcome(declared, value) == (REFUSED, said)
+
+
+def test_problems_name_the_path_to_the_value_and_the_rest_is_read() -> None:
+    value = {"a.b": {"primary": "app1", "records": [{"record": "w", "ttl": -1}, {"type": "A"}]}, "B": {}, "c": {"primry": "app2"}}
+    given, said = outcome(ZONES, value)
+    assert said == [
+        "x.a.b.records[0].ttl: -1 is not a whole number from 0 to 2147483647. Give a number of seconds",
+        "x.a.b.records[1].record: is missing. Write for example {record: app1}",
+        "x.B: 'B' is not the name of a zone. Write it in lower case",
+        "x.c.primry: is not an option of a zone; did you mean primary. Write primary",
+        "x.c.primary: is missing. Name the host where the zone is changed",
+    ]
+    assert given["a.b"]["records"][0] == {"record": "w", "type": "A", "ttl": None, "value": None}
+    assert given["c"]["primary"] is None and list(given) == ["a.b", "c"]
+
+
+def test_a_key_that_is_unlike_any_is_refused_with_all_that_there_are() -> None:
+    assert outcome(LINK, {"zone": 1})[1] == ["x.zone: is not an option of an address. Use prefix-length"]
+
+
+def test_a_key_in_both_spellings_is_refused() -> None:
+    assert outcome(LINK, {"prefix-length": 24, "prefix_length": 25})[1] == ["x.prefix_length: is there twice, as prefix-length and with _. Write it once"]
+
+
+def test_a_second_equal_element_is_refused_where_each_must_differ() -> None:
+    assert outcome(list_of(host(), "[app1]", unique=True), ["app1", "app2", "app1"]) == (("app1", "app2"), ["x[2]: 'app1' is there twice. Write it once"])
+
+
+@pytest.mark.parametrize("value", [None, {"a": None}, {"a": {"primary": None}}, {"a": {"primary": "app1", "records": [None]}}])
+def test_a_null_is_refused_at_any_depth_as_the_search_for_blanks_does(value: Any) -> None:
+    notes, searched = Notes(), Notes()
+    read(ZONES, value, Place("", "x", notes, ("app1",)))
+    find_blanks("", "x", value, searched)
+    assert notes.problems == searched.problems and len(searched.problems) == 1
+    assert [one.blank for one in notes.problems] == [True]
+
+
+def test_a_variable_that_is_missing_or_refused_has_its_default() -> None:
+    notes = Notes()
+    place = Place("", "seconds", notes)
+    assert [read_variable(whole(0, 9, "seconds"), given, place, 5) for given in ({}, {"seconds": "x"}, {"seconds": "7"})] == [5, 5, 7]
+    assert [one.variable for one in notes.problems] == ["seconds"]
+
+
+def test_a_secret_that_stands_where_something_else_belongs_is_not_quoted() -> None:
+    secret = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXU="
+    assert secret not in str(outcome(choice("a"), secret)) + str(outcome(ZONES, {"a.b": {"primary": secret}})[1])
+
+
+def test_an_argument_spec_has_suboptions() -> None:
+    assert argument_spec(ZONE) == {
+        "type": "dict",
+        "options": {
+            "primary": {"type": "str", "required": True},
+            "hosts": {"type": "bool", "default": True},
+            "records": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "record": {"type": "str", "required": True},
+                    "type": {"type": "str", "choices": ["A", "AAAA"], "default": "A"},
+                    "ttl": {"type": "int"},
+                    "value": {"type": "str"},
+                },
+            },
+        },
+    }
