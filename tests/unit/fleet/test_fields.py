@@ -131,12 +131,13 @@ def test_a_value_that_cannot_be_used_is_refused(declared: Field, value: Any, sai
 def test_problems_name_the_path_to_the_value_and_the_rest_is_read() -> None:
     value = {"a.b": {"primary": "app1", "records": [{"record": "w", "ttl": -1}, {"type": "A"}]}, "B": {}, "c": {"primry": "app2"}}
     given, said = outcome(ZONES, value)
+    assert (given["c"].written, given["c"].refused, given["c"].at("ttl").path) == (frozenset(), frozenset(), "x.c.ttl")
+    assert (given["a.b"]["records"][0].refused, [one.path for one in given["a.b"]["records"].places]) == ({"ttl"}, ["x.a.b.records[0]", "x.a.b.records[1]"])
     assert said == [
         "x.a.b.records[0].ttl: -1 is not a whole number from 0 to 2147483647. Give a number of seconds",
         "x.a.b.records[1].record: is missing. Write for example {record: app1}",
         "x.B: 'B' is not the name of a zone. Write it in lower case",
         "x.c.primry: is not an option of a zone; did you mean primary. Write primary",
-        "x.c.primary: is missing. Name the host where the zone is changed",
     ]
     assert given["a.b"]["records"][0] == {"record": "w", "type": "A", "ttl": None, "value": None}
     assert given["c"]["primary"] is None and list(given) == ["a.b", "c"]
@@ -194,3 +195,12 @@ def test_an_argument_spec_has_suboptions() -> None:
             },
         },
     }
+
+
+def test_a_required_key_that_is_missing_is_refused() -> None:
+    assert outcome(ZONES, {"a": {}})[1] == ["x.a.primary: is missing. Name the host where the zone is changed"]
+
+
+def test_a_key_of_others_that_can_never_be_set_has_its_own_remedy() -> None:
+    table = table_of({"a": optional(boolean())}, "a table", "{a: true}", never={"salt": "Leave it out: there is none"})
+    assert outcome(table, {"salt": 1})[1] == ["x.salt: cannot be set. Leave it out: there is none"]

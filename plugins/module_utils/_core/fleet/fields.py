@@ -17,7 +17,7 @@ import difflib
 import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Tuple, Type
+from typing import Any, Callable, Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple, Type
 
 from .values import INTEGER, NUMBER, Notes, integer, kind, number, shown, truth
 
@@ -61,6 +61,31 @@ class Place:
         """Note that there is no value, in the words of ``find_blanks``, so that both are one problem."""
         self.notes.add(self.host, self.path, BLANK, BLANK_REMEDY, blank=True)
         return REFUSED
+
+
+class Values(Dict[str, Any]):
+    """What ``table_of`` gives: all options by name. ``written`` are those that are there, ``refused`` those of them that cannot be used."""
+
+    def __init__(self, values: Mapping[str, Any], place: Place, written: FrozenSet[str], refused: FrozenSet[str]) -> None:
+        super().__init__(values)
+        self.place, self.written, self.refused = place, written, refused
+
+    def at(self, key: str) -> Place:
+        return self.place.key(key)
+
+
+class Items(Tuple[Any, ...]):
+    """What ``list_of`` gives: the elements that can be used. ``places`` says where each of them is written."""
+
+    places: Tuple[Place, ...]
+
+
+def items(elements: Iterable[Tuple[Any, Place]]) -> Items:
+    """Elements with their places."""
+    pairs = tuple(elements)
+    made = Items(element for element, _place in pairs)
+    made.places = tuple(place for _element, place in pairs)
+    return made
 
 
 BLANK = "has no value"
@@ -119,13 +144,14 @@ def optional(declared: Field, default: Any = None) -> Option:
     return Option(declared, default=default)
 
 
-def whole(low: int, high: int, unit: str) -> Field:
+def whole(low: int, high: int, unit: str, example: Optional[int] = None) -> Field:
     """A whole number of a unit, such as seconds. Gives an int; digits in a text count (see ``values.integer``)."""
+    remedy = f"Give a number of {unit}" + ("" if example is None else f", for example {example}")
 
     def parse(value: Any, place: Place) -> Any:
         given = integer(value)
         if given is None or not low <= given <= high:
-            return place.refuse(f"{shown(value)} is not a whole number from {low} to {high}", f"Give a number of {unit}")
+            return place.refuse(f"{shown(value)} is not a whole number from {low} to {high}", remedy)
         return given
 
     return Field("int", parse, _numeric("integer", low, high, INTEGER), lambda value: integer(value) is not None)
@@ -237,22 +263,22 @@ def path(empty: bool = False) -> Field:
 
 
 def list_of(element: Field, example: str, least: int = 0, unique: bool = False) -> Field:
-    """Gives a tuple, without the elements that cannot be used. With ``unique``, a second equal element is refused."""
+    """Gives ``Items``, a tuple without the elements that cannot be used. With ``unique``, a second equal element is refused."""
 
     def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, (list, tuple)):
             return place.refuse(f"must be a list, found {kind(value)}", f"Write it as a list, such as {example}")
         if len(value) < least:
             return place.refuse("is an empty list", f"Write for example {example}")
-        usable: List[Any] = []
+        usable: List[Tuple[Any, Place]] = []
         for index, inner in enumerate(value):
             here = place.index(index)
             given = read(element, inner, here)
-            if unique and given in usable:
+            if unique and any(given == other for other, _place in usable):
                 here.refuse(f"{shown(inner)} is there twice", "Write it once")
             elif given is not REFUSED:
-                usable.append(given)
-        return tuple(usable)
+                usable.append((given, here))
+        return items(usable)
 
     schema = {"type": "array", "items": element.schema, **({"minItems": least} if least else {}), **({"uniqueItems": True} if unique else {})}
     return Field("list", parse, {"anyOf": [schema, _TEMPLATE]}, _is_list, element.type, element.choices, element.options)
@@ -266,7 +292,7 @@ def one_or_list(element: Field, example: str, least: int = 1) -> Field:
         if _is_list(value):
             return several.parse(value, place)
         given = element.parse(value, place)
-        return REFUSED if given is REFUSED else (given,)
+        return REFUSED if given is REFUSED else items([(given, place)])
 
     return Field("raw", parse, {"anyOf": [element.schema, several.schema]}, lambda value: _is_list(value) or element.fits(value))
 
@@ -292,34 +318,40 @@ def is_address(value: str) -> bool:
     return "%" not in value
 
 
-def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bool = False) -> Field:
+def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bool = False, never: Optional[Mapping[str, str]] = None) -> Field:
     """A dictionary in which each of ``options`` may stand, and no other; ``what`` it describes, such as "a zone".
 
-    Gives a dictionary with all options: one that is missing, or cannot be used, has its default there. With ``hyphens``, ``_`` and
-    ``-`` in keys mean the same, and the options are written with hyphens.
+    Gives ``Values``, a dictionary with all options: one that is missing, or cannot be used, has its default there. With ``hyphens``,
+    ``_`` and ``-`` in keys mean the same, and the options are written with hyphens. ``never`` has remedies for keys that others use.
     """
 
     def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, Mapping):
             return place.refuse(f"must be a dictionary, found {kind(value)}", f"Write for example {example}")
         usable = {key: option.default for key, option in options.items()}
-        present = set()
+        present: Set[str] = set()
+        refused: Set[str] = set()
+        misspelt: Set[str] = set()
         for key, inner in value.items():
             here = place.key(key)
             own = key.replace("_", "-") if hyphens and isinstance(key, str) else key
-            if own not in options:
-                _refuse_key(key, here, options, what)
+            if never and key in never:
+                here.refuse("cannot be set", never[key])
+            elif own not in options:
+                misspelt.add(_refuse_key(key, here, options, what))
             elif own in present:
                 here.refuse(f"is there twice, as {own} and with _", "Write it once")
             else:
                 present.add(own)
                 given = read(options[own].field, inner, here)
-                if given is not REFUSED:
+                if given is REFUSED:
+                    refused.add(own)
+                else:
                     usable[own] = given
         for key, option in options.items():
-            if option.required and key not in present:
+            if option.required and key not in present | misspelt:
                 place.key(key).refuse("is missing", option.remedy or f"Write for example {example}")
-        return usable
+        return Values(usable, place, frozenset(present), frozenset(refused))
 
     spellings = {
         spelling: option.field.schema for key, option in options.items() for spelling in dict.fromkeys((key, key.replace("-", "_") if hyphens else key))
@@ -329,9 +361,11 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
     return Field("dict", parse, {"anyOf": [schema, _TEMPLATE]}, _is_table, options=options)
 
 
-def _refuse_key(key: Any, place: Place, options: Mapping[str, Option], what: str) -> None:
+def _refuse_key(key: Any, place: Place, options: Mapping[str, Option], what: str) -> str:
+    """The option that was probably meant, or an empty text."""
     near = meant(key, options)
     place.refuse(f"is not an option of {what}{_did_you_mean(near)}", f"Write {near}" if near else f"Use {', '.join(options)}")
+    return near
 
 
 def mapping_of(key: Field, value: Field, example: str) -> Field:
@@ -368,9 +402,9 @@ def either(message: str, remedy: str, *fields: Field) -> Field:
     return Field("raw", parse, {"anyOf": [declared.schema for declared in fields]}, lambda value: any(declared.fits(value) for declared in fields))
 
 
-def anything() -> Field:
-    """What is read elsewhere. Gives the value as it is."""
-    return Field("raw", lambda value, place: value, {})
+def in_context(type_: str = "str", schema: Optional[Mapping[str, Any]] = None) -> Field:
+    """What can be read only with other values, such as a name in a zone. Gives the value as it is, of any type."""
+    return Field(type_, lambda value, place: value, {"type": "string", "minLength": 1} if schema is None else schema)
 
 
 def unread() -> Field:
