@@ -131,7 +131,7 @@ def test_a_value_that_cannot_be_used_is_refused(declared: Field, value: Any, sai
 def test_problems_name_the_path_to_the_value_and_the_rest_is_read() -> None:
     value = {"a.b": {"primary": "app1", "records": [{"record": "w", "ttl": -1}, {"type": "A"}]}, "B": {}, "c": {"primry": "app2"}}
     given, said = outcome(ZONES, value)
-    assert (given["c"].written, given["c"].refused, given["c"].at("ttl").path) == (frozenset(), frozenset(), "x.c.ttl")
+    assert (given["c"].written, given["c"].refused, given["c"].clean, given["c"].at("ttl").path) == (frozenset(), {"primary"}, False, "x.c.ttl")
     assert (given["a.b"]["records"][0].refused, [one.path for one in given["a.b"]["records"].places]) == ({"ttl"}, ["x.a.b.records[0]", "x.a.b.records[1]"])
     assert said == [
         "x.a.b.records[0].ttl: -1 is not a whole number from 0 to 2147483647. Give a number of seconds",
@@ -204,3 +204,8 @@ def test_a_required_key_that_is_missing_is_refused() -> None:
 def test_a_key_of_others_that_can_never_be_set_has_its_own_remedy() -> None:
     table = table_of({"a": optional(boolean())}, "a table", "{a: true}", never={"salt": "Leave it out: there is none"})
     assert outcome(table, {"salt": 1})[1] == ["x.salt: cannot be set. Leave it out: there is none"]
+
+
+def test_two_keys_that_mean_the_same_are_refused() -> None:
+    declared = mapping_of(parsed(str.lower, ValueError, "Write a name"), boolean(), "{a: true}")
+    assert outcome(declared, {"A": True, "a": False}) == ({"a": True}, ["x.a: is the same as x.A. Write each once"])

@@ -64,11 +64,15 @@ class Place:
 
 
 class Values(Dict[str, Any]):
-    """What ``table_of`` gives: all options by name. ``written`` are those that are there, ``refused`` those of them that cannot be used."""
+    """What ``table_of`` gives: all options by name.
 
-    def __init__(self, values: Mapping[str, Any], place: Place, written: FrozenSet[str], refused: FrozenSet[str]) -> None:
+    ``written`` are those that are there, ``refused`` those in which anything is wrong, or that are missing; ``clean`` says that nothing
+    is wrong with the table.
+    """
+
+    def __init__(self, values: Mapping[str, Any], place: Place, written: FrozenSet[str], refused: FrozenSet[str], clean: bool) -> None:
         super().__init__(values)
-        self.place, self.written, self.refused = place, written, refused
+        self.place, self.written, self.refused, self.clean = place, written, refused, clean
 
     def at(self, key: str) -> Place:
         return self.place.key(key)
@@ -128,7 +132,7 @@ def read(declared: Field, value: Any, place: Place) -> Any:
 
 def read_variable(declared: Field, variables: Mapping[str, Any], place: Place, default: Any = None) -> Any:
     """The typed value of the variable that ``place`` names; ``default`` for one that is not there, or cannot be used."""
-    if variables.get(place.path) is None:
+    if place.path not in variables:
         return default
     value = read(declared, variables[place.path], place)
     return default if value is REFUSED else value
@@ -332,6 +336,8 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
         present: Set[str] = set()
         refused: Set[str] = set()
         misspelt: Set[str] = set()
+        problems = place.notes.problems
+        before = len(problems)
         for key, inner in value.items():
             here = place.key(key)
             own = key.replace("_", "-") if hyphens and isinstance(key, str) else key
@@ -343,15 +349,18 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
                 here.refuse(f"is there twice, as {own} and with _", "Write it once")
             else:
                 present.add(own)
+                earlier = len(problems)
                 given = read(options[own].field, inner, here)
-                if given is REFUSED:
+                if len(problems) > earlier:
                     refused.add(own)
-                else:
+                if given is not REFUSED:
                     usable[own] = given
         for key, option in options.items():
+            if option.required and key not in present:
+                refused.add(key)
             if option.required and key not in present | misspelt:
                 place.key(key).refuse("is missing", option.remedy or f"Write for example {example}")
-        return Values(usable, place, frozenset(present), frozenset(refused))
+        return Values(usable, place, frozenset(present), frozenset(refused), len(problems) == before)
 
     spellings = {
         spelling: option.field.schema for key, option in options.items() for spelling in dict.fromkeys((key, key.replace("-", "_") if hyphens else key))
@@ -375,12 +384,15 @@ def mapping_of(key: Field, value: Field, example: str) -> Field:
         if not isinstance(given, Mapping):
             return place.refuse(f"must be a dictionary, found {kind(given)}", f"Write for example {example}")
         usable: Dict[Any, Any] = {}
+        places: Dict[Any, Place] = {}
         for name_, inner in given.items():
             here = place.key(name_)
             typed = key.parse(name_, here)
-            if typed is not REFUSED and typed in usable:
-                here.refuse("is there twice, in another spelling", "Write it once")
-            elif typed is not REFUSED:
+            if typed is REFUSED:
+                continue
+            if places.setdefault(typed, here) is not here:
+                here.refuse(f"is the same as {places[typed].path}", "Write each once")
+            else:
                 inner_value = read(value, inner, here)
                 if inner_value is not REFUSED:
                     usable[typed] = inner_value

@@ -45,14 +45,16 @@ class Problem:
         return visible(f"{self.host or 'fleet'}: {self.variable}: {self.message}. {self.remedy}.")
 
 
-def without_consequences(problems: Iterable[Problem], fleet_wide: AbstractSet[str]) -> List[Problem]:
+def without_consequences(problems: Sequence[Problem], fleet_wide: AbstractSet[str]) -> List[Problem]:
     """The problems without those that probably follow from a place without a value, or from a variable that is misspelt.
 
     What is wrong at a place without a value, in it, and around it follows from it. Such a place in a variable of the whole fleet may be
     the cause of anything in any other variable, one in a variable of a host of anything in that host's other variables of that kind. A
-    misspelt variable of the whole fleet may be the cause of anything but what is wrong with the fleet itself.
+    misspelt variable of the whole fleet may be the cause of anything but what is wrong with the fleet itself. A place without a value in
+    what all hosts have alike is noted once.
     """
-    everything = list(problems)
+    of_fleet = {problem.variable for problem in problems if problem.blank and not problem.host}
+    everything = [problem for problem in problems if not (problem.blank and problem.host and problem.variable in of_fleet)]
     blanks = [problem for problem in everything if problem.blank]
     shared = {problem.concerned for problem in everything if problem.blank or problem.meant} & fleet_wide
     only_misspelt = shared.isdisjoint(problem.concerned for problem in blanks)
