@@ -29,6 +29,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.field
     packages,
     parsed,
     path,
+    port,
     read,
     read_variable,
     required,
@@ -76,6 +77,7 @@ def outcome(declared: Field, value: Any) -> Tuple[Any, List[str]]:
         (whole(0, 10, "seconds"), "7", 7),
         (fraction(0, 10, "seconds"), "0.5", 0.5),
         (duration(0, 10), 3, 3.0),
+        (port(), "53", 53),
         (boolean(), "yes", True),
         (boolean(), False, False),
         (choice("a", "b"), "b", "b"),
@@ -102,18 +104,20 @@ def test_a_field_gives_the_typed_value(declared: Field, value: Any, typed: Any) 
 @pytest.mark.parametrize(
     ("declared", "value", "said"),
     [
-        (whole(0, 10, "seconds"), "1x", ["x: '1x' is not a whole number from 0 to 10. Give a number of seconds"]),
-        (whole(0, 10, "seconds"), True, ["x: True is not a whole number from 0 to 10. Give a number of seconds"]),
-        (whole(0, 10, "seconds"), 11, ["x: 11 is not a whole number from 0 to 10. Give a number of seconds"]),
-        (fraction(0, 10, "seconds"), float("nan"), ["x: nan is not a number from 0 to 10. Give a number of seconds"]),
+        (whole(0, 10, "seconds"), "1x", ["x: expected a whole number of seconds from 0 to 10, got '1x'. Write a number of seconds"]),
+        (whole(0, 10, "seconds"), True, ["x: expected a whole number of seconds from 0 to 10, got True. Write a number of seconds"]),
+        (whole(0, 10, "seconds"), 11, ["x: expected a whole number of seconds from 0 to 10, got 11. Write a number of seconds"]),
+        (fraction(0, 10, "seconds"), float("nan"), ["x: expected a number of seconds from 0 to 10, got nan. Write a number of seconds"]),
         (boolean(), 1, ["x: 1 is neither true nor false. Write true or false"]),
-        (choice("present", "absent"), "presnt", ["x: 'presnt' is unknown; did you mean present. Write present"]),
-        (choice("a", "b"), 5, ["x: 5 is unknown. Use one of a, b"]),
+        (choice("present", "absent"), "presnt", ["x: expected present or absent, got 'presnt'. Write present"]),
+        (choice("a", "b", "c"), 5, ["x: expected a, b or c, got 5. Write for example a"]),
+        (choice("a"), "b", ["x: expected a, got 'b'. Write for example a"]),
+        (port(), "65536", ["x: '65536' is not a port. Write a number from 1 to 65535"]),
         (text("web"), "", ["x: '' cannot be used here. Write for example web"]),
         (text("web"), "a\nb", [r"x: 'a\nb' cannot be used here. Write for example web"]),
         (host(), "app3x", ["x: 'app3x' is not a host of the fleet. Name a host of the inventory"]),
         (host(), ["app1"], ["x: ['app1'] is not a host of the fleet. Name a host of the inventory"]),
-        (list_of(text("x"), "[x]"), "x", ["x: must be a list, found a string. Write it as a list, such as [x]"]),
+        (list_of(text("x"), "[x]"), "x", ["x: expected a list, got a string. Write it as a list, such as [x]"]),
         (list_of(text("x"), "[x]", least=1), [], ["x: is an empty list. Write for example [x]"]),
         (
             either("is neither true nor false, nor a list", "Write one", boolean(), list_of(text("x"), "[x]")),
@@ -121,7 +125,7 @@ def test_a_field_gives_the_typed_value(declared: Field, value: Any, typed: Any) 
             ["x: 5 is neither true nor false, nor a list. Write one"],
         ),
         (parsed(lambda value: int(value, 16), ValueError, "Write digits"), "g", ["x: 'g' invalid literal for int() with base 16: 'g'. Write digits"]),
-        (ZONES, [], ["x: must be a dictionary, found a list. Write for example {example.net: {primary: app1}}"]),
+        (ZONES, [], ["x: expected a dictionary, got a list. Write for example {example.net: {primary: app1}}"]),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused(declared: Field, value: Any, said: List[str]) -> None:
@@ -134,7 +138,7 @@ def test_problems_name_the_path_to_the_value_and_the_rest_is_read() -> None:
     assert (given["c"].written, given["c"].refused, given["c"].clean, given["c"].at("ttl").path) == (frozenset(), {"primary"}, False, "x.c.ttl")
     assert (given["a.b"]["records"][0].refused, [one.path for one in given["a.b"]["records"].places]) == ({"ttl"}, ["x.a.b.records[0]", "x.a.b.records[1]"])
     assert said == [
-        "x.a.b.records[0].ttl: -1 is not a whole number from 0 to 2147483647. Give a number of seconds",
+        "x.a.b.records[0].ttl: expected a whole number of seconds from 0 to 2147483647, got -1. Write a number of seconds",
         "x.a.b.records[1].record: is missing. Write for example {record: app1}",
         "x.B: 'B' is not the name of a zone. Write it in lower case",
         "x.c.primry: is not an option of a zone; did you mean primary. Write primary",

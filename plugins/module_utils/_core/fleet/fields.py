@@ -150,12 +150,12 @@ def optional(declared: Field, default: Any = None) -> Option:
 
 def whole(low: int, high: int, unit: str, example: Optional[int] = None) -> Field:
     """A whole number of a unit, such as seconds. Gives an int; digits in a text count (see ``values.integer``)."""
-    remedy = f"Give a number of {unit}" + ("" if example is None else f", for example {example}")
+    remedy = f"Write a number of {unit}" if example is None else f"Write for example {example}"
 
     def parse(value: Any, place: Place) -> Any:
         given = integer(value)
         if given is None or not low <= given <= high:
-            return place.refuse(f"{shown(value)} is not a whole number from {low} to {high}", remedy)
+            return place.refuse(f"expected a whole number of {unit} from {low} to {high}, got {shown(value)}", remedy)
         return given
 
     return Field("int", parse, _numeric("integer", low, high, INTEGER), lambda value: integer(value) is not None)
@@ -167,7 +167,7 @@ def fraction(low: float, high: float, unit: str) -> Field:
     def parse(value: Any, place: Place) -> Any:
         given = number(value)
         if given is None or not low <= given <= high:
-            return place.refuse(f"{shown(value)} is not a number from {low:g} to {high:g}", f"Give a number of {unit}")
+            return place.refuse(f"expected a number of {unit} from {low:g} to {high:g}, got {shown(value)}", f"Write a number of {unit}")
         return given
 
     return Field("float", parse, _numeric("number", low, high, NUMBER), lambda value: number(value) is not None)
@@ -180,6 +180,18 @@ def _numeric(name: str, low: float, high: float, pattern: str) -> Mapping[str, A
 def duration(low: float, high: float) -> Field:
     """A time in seconds, with a fraction or without. Gives a float."""
     return fraction(low, high, "seconds")
+
+
+def port() -> Field:
+    """The number of a port of TCP or UDP. Gives an int."""
+
+    def parse(value: Any, place: Place) -> Any:
+        given = integer(value)
+        if given is None or not 0 < given < 65536:
+            return place.refuse(f"{shown(value)} is not a port", "Write a number from 1 to 65535")
+        return given
+
+    return Field("int", parse, _numeric("integer", 1, 65535, INTEGER), lambda value: integer(value) is not None)
 
 
 def boolean() -> Field:
@@ -195,12 +207,13 @@ def boolean() -> Field:
 
 def choice(*among: str) -> Field:
     """One of some words. Gives a str."""
+    words = " or ".join([", ".join(among[:-1]), among[-1]] if among[1:] else among)
 
     def parse(value: Any, place: Place) -> Any:
         if isinstance(value, str) and value in among:
             return value
         near = meant(value, among)
-        return place.refuse(f"{shown(value)} is unknown{_did_you_mean(near)}", f"Write {near}" if near else f"Use one of {', '.join(among)}")
+        return place.refuse(f"expected {words}, got {shown(value)}", f"Write {near or f'for example {among[0]}'}")
 
     return Field("str", parse, {"anyOf": [{"enum": list(among)}, _TEMPLATE]}, _is_text, choices=among)
 
@@ -271,7 +284,7 @@ def list_of(element: Field, example: str, least: int = 0, unique: bool = False) 
 
     def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, (list, tuple)):
-            return place.refuse(f"must be a list, found {kind(value)}", f"Write it as a list, such as {example}")
+            return place.refuse(f"expected a list, got {kind(value)}", f"Write it as a list, such as {example}")
         if len(value) < least:
             return place.refuse("is an empty list", f"Write for example {example}")
         usable: List[Tuple[Any, Place]] = []
@@ -331,7 +344,7 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
 
     def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, Mapping):
-            return place.refuse(f"must be a dictionary, found {kind(value)}", f"Write for example {example}")
+            return place.refuse(f"expected a dictionary, got {kind(value)}", f"Write for example {example}")
         usable = {key: option.default for key, option in options.items()}
         present: Set[str] = set()
         refused: Set[str] = set()
@@ -382,7 +395,7 @@ def mapping_of(key: Field, value: Field, example: str) -> Field:
 
     def parse(given: Any, place: Place) -> Any:
         if not isinstance(given, Mapping):
-            return place.refuse(f"must be a dictionary, found {kind(given)}", f"Write for example {example}")
+            return place.refuse(f"expected a dictionary, got {kind(given)}", f"Write for example {example}")
         usable: Dict[Any, Any] = {}
         places: Dict[Any, Place] = {}
         for name_, inner in given.items():
