@@ -12,12 +12,13 @@ from typing import Any, Callable, Dict, Tuple
 import pytest
 from test_dns_types import CANONICAL
 from timing import Growth
+from written import read_written
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, names, txt, values
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.foreign import knot_conf, named_conf
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import parse
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 
 ZONE = "example.net."
@@ -29,7 +30,7 @@ def read(form: str) -> Callable[[str], object]:
 
 def records(size: str) -> object:
     entries = [{"record": f"a{number}", "type": "A", "value": ["192.0.2.1"]} for number in range(int(size))]
-    return list(read_records(entries, "records", (), {}, Table(ZONE, 300)))
+    return read_written(entries, Table(ZONE, 300))
 
 
 def allowed_ttls(text: str) -> object:

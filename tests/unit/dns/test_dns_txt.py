@@ -11,13 +11,14 @@ from typing import Any, Dict, FrozenSet, List, Optional
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from written import read_written
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import txt
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Answer, Goal, judge
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import BadValue
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import (
     read_entries,
     read_some,
@@ -191,7 +192,7 @@ def test_only_txt_values_can_be_lists() -> None:
 
 def inventory(value: Any, table: Optional[Table] = None, kind: str = "TXT") -> List[Any]:
     entries: List[Dict[str, Any]] = [{"record": "t", "type": kind, "value": value}]
-    return list(read_records(entries, "records", [], {}, table or Table(ZONE, 300)))
+    return list(read_written(entries, table or Table(ZONE, 300)))
 
 
 def test_numbers_that_yaml_makes_of_a_text_are_texts() -> None:

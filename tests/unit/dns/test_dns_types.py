@@ -12,6 +12,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import pytest
+from written import read_written
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
@@ -27,7 +28,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_
     type_name,
     type_of,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_ignore, read_values
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.values import present
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_export import generic
@@ -136,7 +137,7 @@ def test_a_value_of_every_type_is_imported_and_read_again(kind: str, given: str,
     assert not found.left_out
     (entry,) = (entry for entry in found.record_sets if entry["type"] == kind)
     assert read_values(one.key, entry["value"], ZONE, CANONICAL).values == one.values
-    assert list(read_records([entry], "records", [], {}, Table(ZONE, 300))) == []
+    assert read_written([entry], Table(ZONE, 300)) == []
 
 
 @pytest.mark.parametrize(("kind", "given", "canonical"), VALUE_CASES)

@@ -18,6 +18,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timing import AT_ONCE, Effort
+from written import read_written
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import txt
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.host_names import owner_trouble
@@ -30,7 +31,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.importe
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table, read_records
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
@@ -571,7 +572,7 @@ def test_a_zone_imported_and_desired_is_the_same_zone(zone: List[RRset]) -> None
     assert wanted == {one.key: one for one in zone}
     assert as_sets(ZONE, entries, CANONICAL) == sorted(zone, key=lambda one: (one.name != ZONE, one.name, one.type))
     table = Table(ZONE, found.ttl)
-    assert list(read_records(entries, "records", [], {}, table)) == []
+    assert read_written(entries, table) == []
 
 
 @settings(max_examples=100, deadline=None)

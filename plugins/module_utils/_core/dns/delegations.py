@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, List, Mapping, Sequence, Set, Tuple
 
+from ..fleet.values import Notes
 from . import names
 from .occluded import ADDRESSES, cuts_among, occluded
 from .records import Table
-from .resolve_zones import Notes, Zone
+from .resolve_zones import Zone
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def add_delegations(
         source = f"dns_zones.{child[:-1]}"
         trouble = table.add(child, "NS", zone.ttl, servers, source)
         if trouble:
-            notes.add(f"{zone.path}.records", f"{child} is delegated, and {trouble}", "Take that record away")
+            notes.add("", f"{zone.path}.records", f"{child} is delegated, and {trouble}", "Take that record away")
             continue
         for server in servers:
             if names.within(server, zone.name):
@@ -74,7 +75,7 @@ def _add_addresses(
         added = bool(known and not table.add(server, kind, zone.ttl, known, f"dns_zones.{child[:-1]}")) or added
     if not added:
         said = f"{server} is a nameserver of {child[:-1]} and has no address"
-        notes.add(f"dns_zones.{child[:-1]}", said, f"Add its A or AAAA record to {zone.path}.records")
+        notes.add("", f"dns_zones.{child[:-1]}", said, f"Add its A or AAAA record to {zone.path}.records")
 
 
 def cuts_of(table: Table) -> Set[str]:
@@ -93,7 +94,7 @@ def check_delegations(zone: Zone, table: Table, notes: Notes) -> None:
     for (name, kind), reason in occluded(zone.name, table.entries, nameservers).items():
         source = table.entries[name, kind].source
         path = source if source.startswith("dns_zones.") else f"{zone.path}.records"
-        notes.add(path, f"{name} {reason.text}", reason.remedy)
+        notes.add("", path, f"{name} {reason.text}", reason.remedy)
 
 
 def answerable(record_sets: Iterable[Mapping[str, Any]], zone: str, served: Sequence[str]) -> List[Mapping[str, Any]]:

@@ -7,15 +7,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..fleet.problems import Problem
-from ..fleet.values import integer
+from ..fleet.fields import Items, Place, Values, in_context, list_of, one_or_list, optional, parsed, required, table_of, whole
+from ..fleet.values import shown as quoted
 from . import names, values
 from .host_names import owner_trouble, pointer_trouble, value_trouble
 
-OPTIONS = ("record", "type", "ttl", "value")
-EXAMPLE = "Write for example {record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
+_EXAMPLE = "{record: www2, type: A, ttl: 60, value: [192.0.2.1]}"
+_TEXTS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+RECORDS = list_of(
+    table_of(
+        {
+            "record": required(in_context(), "Write the name before the zone, or '@' for the zone"),
+            "type": required(parsed(values.type_name, values.BadValue, "Use for example A, AAAA, CNAME or TXT")),
+            "ttl": optional(whole(0, values.TTL_MAX, "seconds", 60)),
+            "value": required(one_or_list(in_context("raw", _TEXTS), "[192.0.2.1]")),
+        },
+        "a record",
+        _EXAMPLE,
+    ),
+    f"[{_EXAMPLE}]",
+)
+"""A list in ``value`` has a list where a TXT record has several strings."""
 
 _POINTER = 'Write the part of the reversed address that is before the zone, such as "10" in 2.0.192.in-addr.arpa, or leave the record out'
 Given = Union[str, List[str]]  # a value as written; only a TXT value can be a list
@@ -83,115 +97,75 @@ def of_no_apex(name: str, kind: str, zone: str) -> str:
     return f"puts a {kind} at the zone itself"
 
 
-def read_records(entries: Any, path: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table) -> Iterator[Problem]:
-    """Put the static records of a zone into its table; yields what is wrong with them.
+def read_records(entries: Items, cuts: Sequence[str], claims: Mapping[str, str], table: Table) -> None:
+    """Put the static records of a zone into its table; notes what is wrong with them.
 
     ``cuts`` are zones of their own below this one, ``claims`` names that a standby service swaps.
     """
-    if entries is None:
-        return
-    if not isinstance(entries, list):
-        yield Problem("", path, "is not a list", EXAMPLE)
-        return
-    for index, entry in enumerate(entries):
-        here = f"{path}[{index}]"
-        if not isinstance(entry, dict):
-            yield Problem("", here, "is not a dictionary", EXAMPLE)
-            continue
-        yield from _read_record(entry, here, cuts, claims, table)
+    for entry in entries:
+        _read_record(entry, cuts, claims, table)
 
 
-def _read_record(entry: Mapping[Any, Any], here: str, cuts: Sequence[str], claims: Mapping[str, str], table: Table) -> Iterator[Problem]:
-    for option in entry:
-        if option not in OPTIONS:
-            yield Problem("", f"{here}.{option}", "is no option of a record", f"Use {', '.join(OPTIONS)}")
-    found: List[Problem] = []
-    name = _name(entry, here, table.zone, found)
-    kind = _type(entry, here, found)
-    ttl = integer(entry.get("ttl", table.ttl))
-    if ttl is None or not values.is_ttl(ttl):
-        remedy = f"Write whole seconds from 0 to {values.TTL_MAX}"
-        found.append(Problem("", f"{here}.ttl", f"{entry['ttl']!r} is no time to live", remedy))
-    given = _values(entry, here, kind, table.zone, found) if kind else ()
+def _read_record(entry: Values, cuts: Sequence[str], claims: Mapping[str, str], table: Table) -> None:
+    here, kind = entry.place, entry["type"]
+    before = len(here.notes.problems)
+    name = _name(entry, table.zone) if "record" not in entry.refused else None
+    given = _values(entry, kind, table.zone) if kind and "value" not in entry.refused else ()
     if name and kind:
-        found.extend(_place(name, kind, here, cuts, claims, table.zone))
-    if not found and name and kind and ttl is not None:
-        for index, value in enumerate(given):
-            trouble = value_trouble(name, kind, values.present(kind, value, table.zone)) if isinstance(value, str) else ""
-            if trouble:
-                remedy = "Name a host, with letters, digits and hyphens in each part of its name"
-                yield Problem("", f"{here}.value[{index}]", f"{value!r} {trouble}", remedy)
-        trouble = table.add(name, kind, ttl, given, here)
+        _check_place(name, kind, here, cuts, claims, table.zone)
+    if not name or not kind or entry.refused or len(here.notes.problems) > before:
+        return
+    for value, place in zip(given, entry["value"].places):
+        trouble = value_trouble(name, kind, values.present(kind, value, table.zone)) if isinstance(value, str) else ""
         if trouble:
-            remedy = "Write all values of one name and type as one record set, and a CNAME alone"
-            found.append(Problem("", here, f"names {name} {kind}, and {trouble}", remedy))
-    yield from found
+            place.refuse(f"{quoted(value)} {trouble}", "Name a host, with letters, digits and hyphens in each part of its name")
+    trouble = table.add(name, kind, table.ttl if entry["ttl"] is None else entry["ttl"], given, here.path)
+    if trouble:
+        here.refuse(f"names {name} {kind}, and {trouble}", "Write all values of one name and type as one record set, and a CNAME alone")
 
 
-def _name(entry: Mapping[Any, Any], here: str, zone: str, found: List[Problem]) -> Optional[str]:
-    if "record" not in entry:
-        found.append(Problem("", f"{here}.record", "is missing", "Write the name before the zone, or '@' for the zone"))
-        return None
+def _name(entry: Values, zone: str) -> Optional[str]:
     try:
         return names.qualify(entry["record"], zone)
     except names.BadName as error:
-        message = f"{entry['record']!r} {error}"
-        found.append(Problem("", f"{here}.record", message, f"Write a name in the zone {zone[:-1]}"))
+        entry.at("record").refuse(f"{quoted(entry['record'])} {error}", f"Write a name in the zone {zone[:-1]}")
         return None
 
 
-def _type(entry: Mapping[Any, Any], here: str, found: List[Problem]) -> Optional[str]:
-    if "type" not in entry:
-        found.append(Problem("", f"{here}.type", "is missing", EXAMPLE))
-        return None
-    try:
-        return values.type_name(entry["type"])
-    except values.BadValue as error:
-        found.append(Problem("", f"{here}.type", f"{entry['type']!r} {error}", "Use for example A, AAAA, CNAME or TXT"))
-        return None
-
-
-def _values(entry: Mapping[Any, Any], here: str, kind: str, zone: str, found: List[Problem]) -> Tuple[Given, ...]:
-    given = entry.get("value")
-    if isinstance(given, str):
-        given = [given]
-    if not isinstance(given, list) or not given:
-        found.append(Problem("", f"{here}.value", "is not a list of values", EXAMPLE))
-        return ()
-    places: List[int] = []
+def _values(entry: Values, kind: str, zone: str) -> Tuple[Given, ...]:
+    given: Items = entry["value"]
+    places: List[Place] = []
     written: List[Tuple[str, bool]] = []
-    for index, value in enumerate(given):
-        where = f"{here}.value[{index}]"
+    for value, place in zip(given, given.places):
         try:
             shown = values.present(kind, value, zone)
         except values.BadValue as error:
-            found.append(Problem("", where, f"{value!r} {error}", f"Write a value that {kind} allows"))
+            place.refuse(f"{quoted(value)} {error}", f"Write a value that {kind} allows")
             continue
-        places.append(index)
+        places.append(place)
         written.append((shown, values.is_plain_text(kind, value)))
     for again, first in values.repeated(kind, written).items():
-        message = f"is the same as value[{places[first]}]"
-        found.append(Problem("", f"{here}.value[{places[again]}]", message, "Write each value once"))
+        places[again].refuse(f"is the same as {places[first].path.rpartition('.')[2]}", "Write each value once")
     if kind in values.SINGLE and len(given) > 1:
-        found.append(Problem("", f"{here}.value", f"has {len(given)} values", f"A {kind} has exactly one"))
-    return tuple(value for value in given if isinstance(value, (str, list)))
+        entry.at("value").refuse(f"has {len(given)} values", f"A {kind} has exactly one")
+    return tuple(given)
 
 
-def _place(name: str, kind: str, here: str, cuts: Sequence[str], claims: Mapping[str, str], zone: str) -> Iterator[Problem]:
+def _check_place(name: str, kind: str, here: Place, cuts: Sequence[str], claims: Mapping[str, str], zone: str) -> None:
     misplaced = of_no_apex(name, kind, zone)
     if misplaced:
-        yield Problem("", here, misplaced, "Use A and AAAA there, or a name below the zone")
+        here.refuse(misplaced, "Use A and AAAA there, or a name below the zone")
     trouble = owner_trouble(name, kind)
     if trouble:
         remedy = "Delegate single names" if kind == "NS" else "Take a name of letters, digits and hyphens; instances of DNS-SD have SRV and TXT records"
-        yield Problem("", here, f"{name} {trouble}", remedy)
+        here.refuse(f"{name} {trouble}", remedy)
     unasked = pointer_trouble(name, kind, zone)
     if unasked:
-        yield Problem("", here, f"{name} {unasked}", _POINTER)
+        here.refuse(f"{name} {unasked}", _POINTER)
     if name in claims:
-        yield Problem("", here, f"{name} is swapped by {claims[name]}", "Leave the record to the service")
+        here.refuse(f"{name} is swapped by {claims[name]}", "Leave the record to the service")
     for cut in cuts:
         delegation = name == cut and kind in ("NS", "DS")
         glue = kind in ("A", "AAAA")  # whether it is glue is looked at when all delegations are known
         if names.within(name, cut) and not (delegation or glue):
-            yield Problem("", here, f"{name} lies in the zone {cut[:-1]}", f"Write it in dns_zones.{cut[:-1]}.records")
+            here.refuse(f"{name} lies in the zone {cut[:-1]}", f"Write it in dns_zones.{cut[:-1]}.records")

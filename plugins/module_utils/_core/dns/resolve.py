@@ -11,19 +11,27 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from ..fleet.fields import Field, Place, boolean, choice, read_variable
 from ..fleet.model import Fleet, Host, Resolution
-from ..fleet.values import shown, truth
+from ..fleet.values import Notes
 from . import names
 from .delegations import answerable
 from .prune import Ignore
 from .records import Table
-from .resolve_keys import FleetKey, label, read_keys, transfer_key_name
+from .resolve_keys import KEYS, UPDATE_KEY, FleetKey, label, read_keys, transfer_key_name
 from .resolve_tables import fqdn, nameservers, read_tables, standby_claims
-from .resolve_zones import Notes, Zone, read_zones
+from .resolve_zones import ZONES, Zone, read_zones
 from .reverse import check_reverse, publish_pointers
 from .soa import TIMERS
 
 PROVIDERS = ("bind", "knot")
+VARIABLES: Mapping[str, Field] = {
+    "dns_catalog": boolean(),
+    "dns_keys": KEYS,
+    "dns_server_provider": choice(*PROVIDERS),
+    "dns_update_key": UPDATE_KEY,
+    "dns_zones": ZONES,
+}
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,8 @@ def _model(fleet: Fleet) -> Model:
     notes = Notes()
     zones = read_zones(fleet, notes)
     keys = read_keys(fleet, zones, notes)
-    given = fleet.variables.get("dns_catalog", False)
-    catalog = truth(given)
     check_reverse(zones, notes)
-    if catalog is None:
-        notes.add("dns_catalog", f"{shown(given)} is neither true nor false", "Write true or false")
-    return Model(fleet, zones, keys, catalog is True, notes)
+    return Model(fleet, zones, keys, read_variable(VARIABLES["dns_catalog"], fleet.variables, Place("", "dns_catalog", notes), False), notes)
 
 
 def _servers(model: Model) -> List[Host]:
@@ -116,11 +120,7 @@ def _servers(model: Model) -> List[Host]:
 
 def _server(host: Host, model: Model) -> Dict[str, Any]:
     """A host's slice without its zones."""
-    provider = host.variables.get("dns_server_provider", PROVIDERS[0])
-    if provider not in PROVIDERS:
-        said = f"{shown(provider)} is no server that is known here"
-        model.notes.add("dns_server_provider", said, f"Use one of {', '.join(PROVIDERS)}", host.name)
-        provider = PROVIDERS[0]
+    provider = read_variable(VARIABLES["dns_server_provider"], host.variables, Place(host.name, "dns_server_provider", model.notes), PROVIDERS[0])
     serves = [key for key in model.keys if _is_served(key, host)]
     update = [key.as_known() for key in serves if key.path == "dns_update_key"]
     known = {key.name: key.as_known() for key in serves}
@@ -237,7 +237,7 @@ def _ignored(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]) 
             unique[tuple(ignore.values())] = ignore
         else:
             said = f"covers {covered[0][:-1]} {covered[1]}, which the zone itself has"
-            model.notes.add(path, said, "Name less, or take that record out of the zone, or do without prune")
+            model.notes.add("", path, said, "Name less, or take that record out of the zone, or do without prune")
     return [unique[key] for key in sorted(unique)]
 
 
@@ -265,12 +265,12 @@ def _add_catalogs(model: Model, slices: Mapping[str, Dict[str, Any]]) -> None:
         if {host.name for host in zone.secondaries} != {host.name for host in group[0].secondaries}:
             said = f"are not those of {group[0].name[:-1]}, and both are in the catalog of {zone.primary.name}"
             remedy = "Give all zones of one primary the same secondaries, or set dns_catalog to false"
-            model.notes.add(f"{zone.path}.secondaries", said, remedy)
+            model.notes.add("", f"{zone.path}.secondaries", said, remedy)
     for primary, group in groups.items():
         name = f"{label(primary)}.catalog.{model.fleet.name}.invalid"
         for zone in (zone for zone in model.zones if zone.name == f"{name}."):
             said = f"is the name of the catalog zone of {primary}, which is generated because dns_catalog is true"
-            model.notes.add(zone.path, said, "Choose another name, or set dns_catalog to false")
+            model.notes.add("", zone.path, said, "Choose another name, or set dns_catalog to false")
         _add_catalog(model, group, slices, name)
 
 

@@ -10,19 +10,69 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..fleet.fields import (
+    Place,
+    Values,
+    boolean,
+    choice,
+    host,
+    in_context,
+    items,
+    list_of,
+    mapping_of,
+    optional,
+    parsed,
+    read,
+    read_variable,
+    required,
+    table_of,
+)
 from ..fleet.model import Fleet
-from ..fleet.values import shown, truth
+from ..fleet.values import Notes, shown
 from . import names
 from .acme import challenge_keys
 from .keyfile import KEY_FOLDER, generation
-from .resolve_zones import MATCHES, Notes, Zone, match_word, record_name, record_type
+from .resolve_zones import MATCHES, Zone, record_name, type_or_any
+from .values import type_name
 
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
-KEY_OPTIONS = ("algorithm", "hosts", "grants", "external")
-GRANT_OPTIONS = ("zone", "name", "match", "types")
-EXAMPLE = "Write for example {app1-own: {hosts: [app1], grants: [{zone: example.net, name: app1, types: [A]}]}}"
 _KEY_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,100}[a-z0-9])?")
 _ODD = re.compile(r"[^a-z0-9]+")
+
+
+def _key_name(given: Any) -> str:
+    """The name of a key. Raises BadName."""
+    if not isinstance(given, str) or not _KEY_NAME.fullmatch(given) or given.endswith((".next", ".previous")):
+        raise names.BadName("is not the name of a key")
+    names.canonical(given)
+    return given
+
+
+_NAME = parsed(_key_name, names.BadName, "Use lower-case letters, digits and hyphens")
+_ALGORITHM = choice(*ALGORITHMS)
+_GRANT_EXAMPLE = "{zone: example.net, name: app1, types: [A]}"
+GRANT = table_of(
+    {
+        "zone": required(in_context(), "Name a zone of dns_zones"),
+        "name": required(in_context(), "Write a name in the zone, or '@' for the zone itself"),
+        "match": optional(choice(*MATCHES), MATCHES[0]),
+        "types": required(list_of(type_or_any(type_name), "[A, AAAA], or [ANY] for all", least=1), "Write for example [A, AAAA], or [ANY] for all"),
+    },
+    "a grant",
+    _GRANT_EXAMPLE,
+)
+KEY = table_of(
+    {
+        "algorithm": optional(_ALGORITHM, ALGORITHMS[0]),
+        "hosts": optional(list_of(host(), "[app1]", unique=True), items(())),
+        "grants": optional(list_of(GRANT, f"[{_GRANT_EXAMPLE}]"), items(())),
+        "external": optional(boolean(), False),
+    },
+    "a key",
+    f"{{hosts: [app1], grants: [{_GRANT_EXAMPLE}]}}",
+)
+KEYS = mapping_of(_NAME, KEY, f"{{app1-own: {{hosts: [app1], grants: [{_GRANT_EXAMPLE}]}}}}")
+UPDATE_KEY = table_of({"name": optional(_NAME), "algorithm": optional(_ALGORITHM, ALGORITHMS[0])}, "the update key", "{name: demo-update}, or leave it out")
 
 
 @dataclass(frozen=True)
@@ -72,12 +122,11 @@ def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKe
     primaries = list(dict.fromkeys(zone.primary.name for zone in zones))
     found = [FleetKey(update["name"], update["algorithm"], primary, (primary,), "dns_update_key") for primary in primaries]
     found.extend(_transfer_keys(fleet, zones))
-    found.extend(_asked_keys(fleet, zones, notes))
+    place = Place("", "dns_keys", notes, fleet.hosts)
+    found.extend(_keys(read_variable(KEYS, fleet.variables, place, {}), zones))
     theirs = {key.name for key in found}
-    for name, options in challenge_keys(fleet).items():
-        key = _key(fleet, name, options, f"acme_certificates ({name})", zones, Notes())
-        if key is not None and name not in theirs:
-            found.append(key)
+    derived = {name: read(KEY, options, Place("", f"acme_certificates ({name})", Notes(), fleet.hosts)) for name, options in challenge_keys(fleet).items()}
+    found.extend(key for key in _keys(derived, zones) if key.name not in theirs)
     _check_names(found, notes)
     _check_transfers(fleet, zones, notes)
     return found
@@ -85,43 +134,13 @@ def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKe
 
 def update_key(fleet: Fleet, notes: Notes) -> Mapping[str, str]:
     """Name and algorithm of the key that each primary makes for its own zones."""
-    asked = fleet.variables.get("dns_update_key")
-    if asked is None:
-        asked = {}
-    if not isinstance(asked, dict):
-        notes.add("dns_update_key", "is not a dictionary", "Write for example {name: demo-update}, or leave it out")
-        asked = {}
-    for option in asked:
-        if option not in ("name", "algorithm"):
-            notes.add(f"dns_update_key.{option}", "is no option of a key", "Use name and algorithm")
-    name = asked.get("name", f"{fleet.name}-update")
-    if not _is_key_name(name):
-        notes.add("dns_update_key.name", f"{shown(name)} is no name of a key", "Use lower-case letters, digits and hyphens")
-        name = "update"
-    return {"name": name, "algorithm": _algorithm(asked, "dns_update_key", notes)}
+    given = read_variable(UPDATE_KEY, fleet.variables, Place("", "dns_update_key", notes), {})
+    return {"name": given.get("name") or f"{fleet.name}-update", "algorithm": given.get("algorithm", ALGORITHMS[0])}
 
 
 def transfer_key_name(fleet: Fleet, primary: str) -> str:
     """The key with which a primary's secondaries take its zones."""
     return f"{fleet.name}-transfer-{label(primary)}"
-
-
-def _is_key_name(name: Any) -> bool:
-    if not isinstance(name, str) or not _KEY_NAME.fullmatch(name) or name.endswith((".next", ".previous")):
-        return False
-    try:
-        names.canonical(name)
-    except names.BadName:
-        return False
-    return True
-
-
-def _algorithm(asked: Mapping[Any, Any], path: str, notes: Notes) -> str:
-    algorithm = asked.get("algorithm", ALGORITHMS[0])
-    if algorithm in ALGORITHMS:
-        return str(algorithm)
-    notes.add(f"{path}.algorithm", f"{algorithm!r} is not accepted", f"Use one of {', '.join(ALGORITHMS)}")
-    return ALGORITHMS[0]
 
 
 def _transfer_keys(fleet: Fleet, zones: Sequence[Zone]) -> List[FleetKey]:
@@ -133,54 +152,22 @@ def _transfer_keys(fleet: Fleet, zones: Sequence[Zone]) -> List[FleetKey]:
     return [FleetKey(transfer_key_name(fleet, home), ALGORITHMS[0], home, tuple(dict.fromkeys(all_)), "dns_zones") for home, all_ in holders.items()]
 
 
-def _asked_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKey]:
-    asked = fleet.variables.get("dns_keys")
-    if asked is None:
-        return []
-    if not isinstance(asked, dict):
-        notes.add("dns_keys", "is not a dictionary", EXAMPLE)
-        return []
-    found: List[FleetKey] = []
-    seen: Dict[str, str] = {}
-    for name, options in asked.items():
-        path = f"dns_keys.{name}"
-        plain = name.lower().rstrip(".") if isinstance(name, str) else ""
-        if plain in seen:
-            notes.add(path, f"is the same key as {seen[plain]}", "Write each key once, in lower case")
-        elif not _is_key_name(name):
-            notes.add(path, f"{name!r} is no name of a key", "Use lower-case letters, digits and hyphens")
-        else:
-            key = _key(fleet, name, options, path, zones, notes)
-            found.extend([] if key is None else [key])
-        seen.setdefault(plain, path)
-    return found
-
-
-def _key(fleet: Fleet, name: str, options: Any, path: str, zones: Sequence[Zone], notes: Notes) -> Optional[FleetKey]:
-    if not isinstance(options, dict):
-        notes.add(path, "is not a dictionary", EXAMPLE)
-        return None
-    for option in options:
-        if option not in KEY_OPTIONS:
-            notes.add(f"{path}.{option}", "is no option of a key", f"Use {', '.join(KEY_OPTIONS)}")
-    algorithm = _algorithm(options, path, notes)
-    hosts = _hosts(fleet, options.get("hosts"), f"{path}.hosts", notes)
-    external = truth(options.get("external", False))
-    if external is None:
-        notes.add(f"{path}.external", f"{shown(options['external'])} is neither true nor false", "Write true for a key that others made")
-    transfers = tuple(zone.primary.name for zone in zones if any(one.key == name for one in zone.external))
-    given = options.get("grants", () if transfers else None)
-    if not isinstance(given, (list, tuple)) or not (given or transfers):
-        said = "is not a list of what the key may change, and no external_secondaries transfer with it, so that nobody serves it"
-        notes.add(f"{path}.grants", said, EXAMPLE)
-        return None
-    read = [_grant(one, f"{path}.grants[{index}]", zones, notes) for index, one in enumerate(given)]
-    grants = tuple(one for one in read if one is not None)
-    primaries = (*(grant.zone.primary.name for grant in grants), *transfers)
-    if not primaries:
-        return None
-    holders = dict.fromkeys((*primaries, *hosts))
-    return FleetKey(name, algorithm, primaries[0], tuple(holders), path, grants, transfers, external is True)
+def _keys(given: Mapping[str, Values], zones: Sequence[Zone]) -> List[FleetKey]:
+    """The keys that a server can know, out of what is read."""
+    usable: List[FleetKey] = []
+    for name, options in given.items():
+        transfers = tuple(zone.primary.name for zone in zones if any(one.key == name for one in zone.external))
+        if not (options["grants"] or transfers or "grants" in options.refused):
+            said = "is not a list of what the key may change, and no external_secondaries transfer with it, so that nobody serves it"
+            options.at("grants").refuse(said, f"Write for example [{_GRANT_EXAMPLE}]")
+        read_grants = [_grant(one, zones) for one in options["grants"]]
+        grants = tuple(one for one in read_grants if one is not None)
+        primaries = (*(grant.zone.primary.name for grant in grants), *transfers)
+        if primaries:
+            holders = dict.fromkeys((*primaries, *options["hosts"]))
+            path = options.place.path
+            usable.append(FleetKey(name, options["algorithm"], primaries[0], tuple(holders), path, grants, transfers, options["external"]))
+    return usable
 
 
 def _check_transfers(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> None:
@@ -189,72 +176,35 @@ def _check_transfers(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> None:
     for one in (one for zone in zones for one in zone.external):
         if one.key and not (isinstance(asked, dict) and one.key in asked):
             remedy = "Name one, or add it: {} generates it here, {external: true} is one that the provider gave you"
-            notes.add(f"{one.path}.key", f"{shown(one.key)} is not a key of dns_keys", remedy)
+            notes.add("", f"{one.path}.key", f"{shown(one.key)} is not a key of dns_keys", remedy)
 
 
-def _hosts(fleet: Fleet, given: Any, path: str, notes: Notes) -> Tuple[str, ...]:
-    if given is None:
-        return ()
-    if not isinstance(given, (list, tuple)):
-        notes.add(path, f"{shown(given)} is not a list of hosts", "Write for example [app1]")
-        return ()
-    found: List[str] = []
-    for index, host in enumerate(given):
-        if not isinstance(host, str) or host not in fleet.hosts:
-            notes.add(f"{path}[{index}]", f"{shown(host)} is not a host of the fleet", "Name a host of the inventory")
-        elif host in found:
-            notes.add(f"{path}[{index}]", f"{host} is there twice", "Name each host once")
-        else:
-            found.append(host)
-    return tuple(found)
-
-
-def _grant(given: Any, path: str, zones: Sequence[Zone], notes: Notes) -> Optional[Grant]:
-    if not isinstance(given, dict):
-        notes.add(path, "is not a dictionary", "Write for example {zone: example.net, name: app1, types: [A]}")
+def _grant(given: Values, zones: Sequence[Zone]) -> Optional[Grant]:
+    zone = _zone(given, zones) if "zone" not in given.refused else None
+    if zone is None or not given.refused.isdisjoint(("name", "match", "types")):
         return None
-    for option in given:
-        if option not in GRANT_OPTIONS:
-            notes.add(f"{path}.{option}", "is no option of a grant", f"Use {', '.join(GRANT_OPTIONS)}")
-    match = match_word(given.get("match", MATCHES[0]), f"{path}.match", notes)
-    types = _types(given.get("types"), f"{path}.types", notes)
-    zone = _zone(given.get("zone"), f"{path}.zone", zones, notes)
-    if zone is None:
-        return None
-    if "name" not in given:
-        notes.add(f"{path}.name", "is missing", f"Write a name in the zone {zone.name[:-1]}")
-        return None
-    name = record_name(given["name"], zone.name, f"{path}.name", notes)
-    if name is None or match is None or not types:
+    name = record_name(given["name"], zone.name, given.at("name"))
+    if name is None:
         return None
     closest = max((one.name for one in zones if names.within(name, one.name)), key=len)
     if closest != zone.name:
-        said = f"{name[:-1]} lies in the zone {closest[:-1]}"
-        notes.add(f"{path}.name", said, f"Write {closest[:-1]} as the grant's zone")
+        given.at("name").refuse(f"{name[:-1]} lies in the zone {closest[:-1]}", f"Write {closest[:-1]} as the grant's zone")
         return None
-    return Grant(zone, match, name, types)
+    types = tuple(dict.fromkeys(given["types"]))
+    return Grant(zone, given["match"], name, ("ANY",) if "ANY" in types else types)
 
 
-def _zone(given: Any, path: str, zones: Sequence[Zone], notes: Notes) -> Optional[Zone]:
+def _zone(grant: Values, zones: Sequence[Zone]) -> Optional[Zone]:
     try:
-        name = names.canonical(given)
+        name = names.canonical(grant["zone"])
     except names.BadName:
         name = ""
     for zone in zones:
         if zone.name == name:
             return zone
     known = ", ".join(zone.name[:-1] for zone in zones) or "none yet"
-    notes.add(path, f"{shown(given)} is no zone that the fleet serves", f"Name a zone of dns_zones (there: {known})")
+    grant.at("zone").refuse(f"{shown(grant['zone'])} is not a zone that the fleet serves", f"Name a zone of dns_zones (there: {known})")
     return None
-
-
-def _types(given: Any, path: str, notes: Notes) -> Tuple[str, ...]:
-    if not isinstance(given, (list, tuple)) or not given:
-        notes.add(path, "is not a list of record types", "Write for example [A, AAAA], or [ANY] for all")
-        return ()
-    read = [record_type(one, f"{path}[{index}]", notes) for index, one in enumerate(given)]
-    found = tuple(dict.fromkeys(one for one in read if one))
-    return ("ANY",) if "ANY" in found else found
 
 
 def _check_names(keys: Sequence[FleetKey], notes: Notes) -> None:
@@ -265,9 +215,9 @@ def _check_names(keys: Sequence[FleetKey], notes: Notes) -> None:
         own = known.path == key.path == "dns_update_key"  # each primary has its own secret, and nobody else knows it
         if known is not key and not own:
             said = f"there is already a key {key.name}, of {known.path}"
-            notes.add(key.path, said, "Choose another name; inventory names must differ in letters or digits")
+            notes.add("", key.path, said, "Choose another name; inventory names must differ in letters or digits")
     for key in first.values():
         for other in first.values():
             if key is not other and generation(key.name, other.name) is not None:
                 said = f"{key.name} is the name that a later generation of {other.name} will have"
-                notes.add(key.path, said, "Choose another name")
+                notes.add("", key.path, said, "Choose another name")

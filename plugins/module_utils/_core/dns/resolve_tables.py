@@ -10,10 +10,11 @@ from functools import partial
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ..fleet.model import Fleet, Host
+from ..fleet.values import Notes
 from . import names
 from .delegations import ZoneBelow, add_delegations, check_delegations, cuts_of, servers_of
 from .records import Table, read_records
-from .resolve_zones import Notes, Zone
+from .resolve_zones import Zone
 
 
 def standby_claims(fleet: Fleet) -> Mapping[str, str]:
@@ -47,8 +48,7 @@ def read_table(fleet: Fleet, zone: Zone, below: Mapping[str, ZoneBelow], claims:
     A zone that does not publish the hosts has at least those of its nameservers, and no zone has its hidden primary.
     """
     table, cuts = Table(zone.name, zone.ttl), sorted(below)
-    for problem in read_records(zone.entries, f"{zone.path}.records", cuts, claims, table):
-        notes.problems.append(problem)
+    read_records(zone.entries, cuts, claims, table)
     delegated, servers = {*cuts, *cuts_of(table)}, servers_of(table)
     for host in fleet.hosts.values():
         if not (zone.hosts or host in zone.public) or (zone.hidden and host is zone.primary):
@@ -57,7 +57,7 @@ def read_table(fleet: Fleet, zone: Zone, below: Mapping[str, ZoneBelow], claims:
             name = names.canonical(host.fqdn)
         except names.BadName as error:
             if zone.hosts:
-                notes.add("fleet_host_fqdn", f"'{host.fqdn}' {error}", "Give it a name that DNS can carry", host.name)
+                notes.add(host.name, "fleet_host_fqdn", f"'{host.fqdn}' {error}", "Give it a name that DNS can carry")
             continue
         if not names.within(name, zone.name):
             continue
@@ -96,15 +96,16 @@ def _check_nameservers(zone: Zone, cuts: List[str], table: Table, notes: Notes) 
     if zone.external and not nameservers(zone, table):
         said = "leaves no nameserver that has a name here"
         remedy = "Give the servers in external_secondaries their name, or add an NS record set for the zone to its records"
-        notes.add(f"{zone.path}.hidden_primary", said, remedy)
+        notes.add("", f"{zone.path}.hidden_primary", said, remedy)
     if zone.hidden and fqdn(zone.primary, zone) in (*table.values_at(zone.name, "NS"), *_external_names(zone)):
         said = f"is true, and the zone's NS records name {zone.primary.name}"
-        notes.add(f"{zone.path}.hidden_primary", said, "Take it out of the NS records, or let it be visible")
+        notes.add("", f"{zone.path}.hidden_primary", said, "Take it out of the NS records, or let it be visible")
     for name in dict.fromkeys((*table.values_at(zone.name, "NS"), *_external_names(zone))):
         if not names.within(name, zone.name) or any(names.within(name, cut) for cut in cuts):
             continue
         if not (table.values_at(name, "A") or table.values_at(name, "AAAA")):
             notes.add(
+                "",
                 f"{zone.path}.records",
                 f"{name} is a nameserver of the zone and has no address in it",
                 "Add its A or AAAA record",
@@ -114,6 +115,7 @@ def _check_nameservers(zone: Zone, cuts: List[str], table: Table, notes: Notes) 
 def _publish(host: Host, name: str, zone: Zone, claims: Mapping[str, str], table: Table, notes: Notes) -> None:
     if name in claims:
         notes.add(
+            "",
             claims[name],
             f"{name} is the name of the host {host.name}",
             "Give the service a name of its own",
@@ -126,6 +128,7 @@ def _publish(host: Host, name: str, zone: Zone, claims: Mapping[str, str], table
         trouble = table.add(name, kind, zone.ttl, [address], f"host {host.name}")
         if trouble:
             notes.add(
+                "",
                 f"{zone.path}.records",
                 f"{name} is the name of the host {host.name}, and {trouble}",
                 "Take the record away or give the host another fleet_host_fqdn",

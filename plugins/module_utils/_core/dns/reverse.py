@@ -15,9 +15,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Mapping, Optional, Sequence, Set, Union
 
 from ..fleet.model import Fleet, Host
+from ..fleet.values import Notes
 from . import names
 from .records import Table
-from .resolve_zones import Notes, Zone
+from .resolve_zones import Zone
 
 Network = Union[IPv4Network, IPv6Network]
 
@@ -82,7 +83,7 @@ def check_reverse(zones: Sequence[Zone], notes: Notes) -> None:
         if zone.hosts_written and zone.hosts and is_reverse(zone.name) and network(zone.name) is None:
             said = "is true, and the zone's name does not stand for addresses, so that it can have no PTR records of hosts"
             form = "2.0.192.in-addr.arpa, 0/26.2.0.192.in-addr.arpa or 8.b.d.0.1.0.0.2.ip6.arpa"
-            notes.add(f"{zone.path}.hosts", said, f"Write false, or name the zone by whole octets or hexadecimal digits, such as {form}")
+            notes.add("", f"{zone.path}.hosts", said, f"Write false, or name the zone by whole octets or hexadecimal digits, such as {form}")
 
 
 def publish_pointers(fleet: Fleet, zones: Sequence[Zone], tables: Mapping[str, Table], claims: Mapping[str, str]) -> None:

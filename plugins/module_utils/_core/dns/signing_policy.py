@@ -12,14 +12,11 @@ section 3.1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
-from ..fleet.values import integer as whole_number
-from ..fleet.values import shown, truth
+from ..fleet.fields import Values, boolean, choice, either, optional, table_of, whole
 from ..limits import integer
-from .values import TTL_MAX, is_ttl
-
-Note = Callable[[str, str, str], None]  # takes the option, what is wrong with it, and the remedy
+from .values import TTL_MAX
 
 ALGORITHMS = {"ecdsap256sha256": 13, "ecdsap384sha384": 14, "ed25519": 15, "rsasha256": 8}
 """By the number in DNSKEY: those that RFC 8624 section 3.1 recommends for signing, or that every validator knows."""
@@ -28,9 +25,20 @@ DENIALS = ("nsec", "nsec3")
 KEYS = ("csk", "ksk_zsk")
 ZSK_LIFETIME = 90 * 86400
 SHORTEST_ZSK_LIFETIME = 30 * 86400  # a rollover waits for signatures of two weeks and for caches
-OPTIONS = ("denial", "algorithm", "keys", "zsk_lifetime")
-EXAMPLE = "Write true, false, or for example {denial: nsec3}"
+OPTIONS = {
+    "denial": optional(choice(*DENIALS), DENIALS[0]),
+    "algorithm": optional(choice(*ALGORITHMS), "ecdsap256sha256"),
+    "keys": optional(choice(*KEYS), KEYS[0]),
+    "zsk_lifetime": optional(whole(SHORTEST_ZSK_LIFETIME, TTL_MAX, "seconds (30 days or more)", ZSK_LIFETIME)),
+}
 _NSEC3 = ("iterations", "salt", "salt_length", "nsec3_iterations", "nsec3_salt", "nsec3_salt_length", "nsec3param", "opt_out")
+_NO_NSEC3 = "Leave it out: with denial: nsec3, there are no iterations, no salt and no opt-out (RFC 9276)"
+DNSSEC = either(
+    "is neither true nor false, nor a dictionary",
+    "Write true, false, or for example {denial: nsec3}",
+    boolean(),
+    table_of(OPTIONS, "signing", "{denial: nsec3}", never=dict.fromkeys(_NSEC3, _NO_NSEC3)),
+)
 
 
 @dataclass(frozen=True)
@@ -65,42 +73,15 @@ def from_data(data: Mapping[str, Any]) -> SigningPolicy:
     return policy
 
 
-def read_signing(given: Any, note: Note) -> Optional[SigningPolicy]:
-    """What ``dns_zones.ZONE.dnssec`` says; None for a zone that is not signed. Notes what is wrong with it."""
-    signed = truth(given)
-    if signed is not None:
-        return SigningPolicy() if signed else None
-    if not isinstance(given, dict):
-        note("", f"{shown(given)} is neither true nor false, nor a dictionary", EXAMPLE)
-        return None
-    for option in given:
-        if option in _NSEC3:
-            note(f".{option}", "cannot be set", "Leave it out: with denial: nsec3, there are no iterations, no salt and no opt-out (RFC 9276)")
-        elif option not in OPTIONS:
-            note(f".{option}", "is not an option of signing", f"Use {', '.join(OPTIONS)}")
-    chosen = {option: _choice(given, option, known, note) for option, known in (("denial", DENIALS), ("algorithm", tuple(ALGORITHMS)), ("keys", KEYS))}
-    split = chosen["keys"] == "ksk_zsk"
-    if "zsk_lifetime" in given and not split:
-        note(".zsk_lifetime", "is for a ZSK, and with keys: csk there is none", "Leave it out, or write keys: ksk_zsk")
-    return SigningPolicy(**chosen, zsk_lifetime=_lifetime(given, note) if split else 0)
-
-
-def _choice(given: Mapping[Any, Any], option: str, known: Sequence[str], note: Note) -> str:
-    default = str(getattr(SigningPolicy, option))
-    value = given.get(option, default)
-    if isinstance(value, str) and value in known:
-        return value
-    note(f".{option}", f"expected {', '.join(known[:-1])} or {known[-1]}, got {shown(value)}", f"Write for example {default}")
-    return default
-
-
-def _lifetime(given: Mapping[Any, Any], note: Note) -> int:
-    seconds = whole_number(given.get("zsk_lifetime", ZSK_LIFETIME))
-    if seconds is not None and is_ttl(seconds) and seconds >= SHORTEST_ZSK_LIFETIME:
-        return seconds
-    span = f"from {SHORTEST_ZSK_LIFETIME} (30 days) to {TTL_MAX}"
-    note(".zsk_lifetime", f"expected whole seconds {span}, got {shown(seconds)}", f"Write for example {ZSK_LIFETIME}")
-    return ZSK_LIFETIME
+def read_signing(given: Union[bool, Values]) -> Optional[SigningPolicy]:
+    """What ``dns_zones.ZONE.dnssec`` says; None for a zone that is not signed. Notes what does not fit together."""
+    if not isinstance(given, Values):
+        return SigningPolicy() if given else None
+    split = given["keys"] == "ksk_zsk"
+    if "zsk_lifetime" in given.written and not split:
+        given.at("zsk_lifetime").refuse("is for a ZSK, and with keys: csk there is none", "Leave it out, or write keys: ksk_zsk")
+    lifetime = given["zsk_lifetime"] or ZSK_LIFETIME
+    return SigningPolicy(given["denial"], given["algorithm"], given["keys"], lifetime if split else 0)
 
 
 def needs_new_ds(policy: SigningPolicy, dnskeys: Sequence[str]) -> str:

@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..fleet.values import integer, shown
+from ..fleet.fields import Place, Values, optional, parsed, read, table_of, whole
+from ..fleet.values import Notes
 from . import names
 from .host_names import is_host
 from .values import TTL_MAX
-
-Note = Callable[[str, str, str], None]  # takes the option, what is wrong with it, and the remedy
 
 FIELDS = ("mname", "rname", "refresh", "retry", "expire", "minimum", "ttl")
 TIMERS = {"refresh": 3600, "retry": 120, "expire": 1209600}
 """A secondary that missed its primary's NOTIFY because that was down retries after ``retry``; few secondaries ask, so it may be short."""
 LONGEST_NEGATIVE = 86400  # RFC 2308 section 5: longer ones have been found to be problematic
-OPTIONS = ("contact", *TIMERS, "negative_ttl", "ttl")
-EXAMPLE = "Write for example {contact: hostmaster@example.net, negative_ttl: 300}"
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)  # RFC 5322 dot-atom
 
 
@@ -55,13 +52,13 @@ def default_contact(zone: str, mname: str) -> str:
     return f"hostmaster.{zone if is_host(zone) else '.'.join(names.split(mname)[1:])}"
 
 
-def check_contact(soa: Soa, zone: str, mname: str, note: Note) -> None:
+def check_contact(soa: Soa, zone: str, mname: str, place: Place) -> None:
     """Notes a default contact that is longer than a name can be (RFC 1035 section 2.3.4)."""
     try:
         names.canonical(soa.written.get("rname") or default_contact(zone, mname))
     except names.BadName as error:
         message = f"is not given, and the default, {default_contact(zone, mname)[:-1]}, {error}"
-        note(".contact", message, "Write a shorter mail address, such as hostmaster@example.net")
+        place.key("contact").refuse(message, "Write a shorter mail address, such as hostmaster@example.net")
 
 
 def mailbox(address: Any) -> str:
@@ -109,62 +106,51 @@ def as_written(presented: str, ttl: int, zone_ttl: int) -> Tuple[Dict[str, Any],
     return kept, reasons
 
 
+OPTIONS = {
+    "contact": optional(parsed(mailbox, names.BadName, "Write the address of who looks after the zone, such as hostmaster@example.net")),
+    **{timer: optional(whole(1, TTL_MAX, "seconds", seconds)) for timer, seconds in TIMERS.items()},
+    "negative_ttl": optional(whole(0, LONGEST_NEGATIVE, "seconds (RFC 2308)", 300)),
+    "ttl": optional(whole(0, TTL_MAX, "seconds", 300)),
+}
+SOA = table_of(OPTIONS, "an SOA record", "{contact: hostmaster@example.net, negative_ttl: 300}")
+
+
 def _troubles(options: Mapping[str, Any], zone_ttl: int) -> List[str]:
-    """What ``read_soa`` notes about these options."""
-    found: List[str] = []
-    read_soa(options, zone_ttl, True, lambda _option, message, _remedy: found.append(message))
-    return found
+    """What is noted about these options."""
+    notes = Notes()
+    read_soa(read(SOA, options, Place("", "soa", notes)), zone_ttl, True)
+    return [problem.message for problem in notes.problems]
 
 
-def read_soa(given: Any, ttl: int, ttl_written: bool, note: Note) -> Soa:
-    """What ``dns_zones.ZONE.soa`` says, in a zone with this ``ttl``; notes what is wrong with it.
+def read_soa(given: Optional[Values], ttl: int, ttl_written: bool) -> Soa:
+    """What ``dns_zones.ZONE.soa`` says, in a zone with this ``ttl``; notes what does not fit together.
 
     A ``ttl`` of the zone that is written is the SOA's too, and limits its negative TTL to the shorter of it and five minutes.
     """
     written: Dict[str, Any] = {"ttl": ttl, "minimum": min(ttl, 300)} if ttl_written else {}
-    if not isinstance(given, dict):
-        note("", f"expected a dictionary, got {shown(given)}", EXAMPLE)
+    if given is None:
         return Soa(written)
-    for option in given:
-        if option not in OPTIONS:
-            note(f".{option}", "is not an option of an SOA record", f"Use {', '.join(OPTIONS)}")
-    if "contact" in given:
-        try:
-            written["rname"] = mailbox(given["contact"])
-        except names.BadName as error:
-            note(".contact", f"{shown(given['contact'])} {error}", "Write the address of who looks after the zone, such as hostmaster@example.net")
-    for option in (*TIMERS, "negative_ttl", "ttl"):
-        seconds = _time(given, option, note) if option in given else None
-        if seconds is not None:
-            written["minimum" if option == "negative_ttl" else option] = seconds
-    _check_negative(given, written, ttl, note)
+    written.update({_FIELDS.get(option, option): value for option, value in given.items() if value is not None})
+    _check_negative(given, written, ttl)
     for option, message, remedy in timer_problems({**TIMERS, **written}):
         if written.keys() & set(TIMERS):
-            note(f".{option}", message, remedy)
+            given.at(option).refuse(message, remedy)
     return Soa(written)
 
 
-def _time(given: Mapping[Any, Any], option: str, note: Note) -> Optional[int]:
-    least, most = (1 if option in TIMERS else 0), (LONGEST_NEGATIVE if option == "negative_ttl" else TTL_MAX)
-    seconds = integer(given[option])
-    if seconds is not None and least <= seconds <= most:
-        return seconds
-    source = " (RFC 2308)" if most == LONGEST_NEGATIVE else ""
-    example = {**TIMERS, "negative_ttl": 300, "ttl": 300}[option]
-    note(f".{option}", f"expected whole seconds from {least} to {most}{source}, got {shown(given[option])}", f"Write for example {example}")
-    return None
+_FIELDS = {"contact": "rname", "negative_ttl": "minimum"}
 
 
-def _check_negative(given: Mapping[Any, Any], written: Dict[str, Any], ttl: int, note: Note) -> None:
+def _check_negative(given: Values, written: Dict[str, Any], ttl: int) -> None:
     """Resolvers take the shorter of the SOA's TTL and its last field (RFC 2308 section 5), so the TTL must not be the shorter one."""
-    if "negative_ttl" not in given or "minimum" not in written:
+    if "negative_ttl" not in given.written or "minimum" not in written:
         return
     negative = written["minimum"]
-    if "ttl" not in given:
+    if "ttl" not in given.written:
         written["ttl"] = max(ttl, negative)
     elif written.get("ttl", negative) < negative:
         message = f"expected at least negative_ttl, {negative}, got {written['ttl']}: resolvers take the shorter of the two"
-        note(".ttl", message, "Leave it out, or write both alike")
+        given.at("ttl").refuse(message, "Leave it out, or write both alike")
 
 
 def timer_problems(soa: Mapping[str, Any]) -> List[Tuple[str, str, str]]:
