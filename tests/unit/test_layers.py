@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Imports point down only: modules and actions -> _io -> _core, actions -> plugin_utils -> _io; a subject of _core knows only
-itself, fleet, and what stands beside the subjects in _core.
+itself, fleet, the subjects that it depends on, and what stands beside the subjects in _core.
 
 Playbooks have names by which they can be called from an installed collection, and texts name only those that exist."""
 
@@ -20,6 +20,8 @@ import pytest
 from testing.imports import COLLECTION, imports
 
 SHARED = ("addresses", "diff", "limits", "masking", "quoting")
+DEPENDS = {"failover": ("dns",)}
+"""Subjects that read the facts of others: a standby service is a name in a zone."""
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 EFFECTS = frozenset(
@@ -61,7 +63,7 @@ def _allowed_in_core(path: PurePosixPath, name: str, parts: Tuple[str, ...]) -> 
         return False
     if path.name == "planning.py" and len(path.parts) == 3:
         return True
-    return parts[2] in ("fleet", *SHARED, path.parts[2])
+    return parts[2] in ("fleet", *SHARED, path.parts[2], *DEPENDS.get(path.parts[2], ()))
 
 
 def all_sources() -> List[PurePosixPath]:
@@ -116,6 +118,7 @@ def test_an_import_that_points_up_or_aside_is_caught(path: str, source: str) -> 
         ),
         ("module_utils/_core/dns/good.py", "from urllib.parse import urlsplit"),
         ("module_utils/_core/dns/good.py", "from ..limits import BadText"),
+        ("module_utils/_core/failover/good.py", "from ..dns.facts import read_facts"),
         ("module_utils/_core/planning.py", "from .dns import resolve"),
         (
             "module_utils/_io/good.py",
@@ -153,3 +156,11 @@ def test_texts_name_only_playbooks_that_exist() -> None:
     named = {(path, name) for path, text in texts.items() for name in re.findall(r"\bplaybooks/([\w-]+)\.yml", text)}
     assert (ROOT / "README.md", "switch_over") in named
     assert {(path, name) for path, name in named if not (ROOT / "playbooks" / f"{name}.yml").is_file()} == set()
+
+
+def test_no_two_subjects_depend_on_each_other() -> None:
+    def beneath(subject: str, seen: Tuple[str, ...] = ()) -> List[str]:
+        assert subject not in seen, seen
+        return [deeper for other in DEPENDS.get(subject, ()) for deeper in (other, *beneath(other, (*seen, subject)))]
+
+    assert {subject: beneath(subject) for subject in DEPENDS} == {"failover": ["dns"]}

@@ -142,7 +142,7 @@ def test_a_probe_asks_secondaries_too_and_may_be_one_of_them() -> None:
 
 
 def test_a_fleet_without_services_and_probes_costs_nothing() -> None:
-    for variables in ({}, {"standby_services": {}, "probe_targets": {}}, {"standby_services": None}):
+    for variables in ({}, {"standby_services": {}, "probe_targets": {}}):
         assert resolve_both(variables) == (Resolution(), Resolution())
 
 
@@ -153,24 +153,26 @@ def test_a_record_may_be_given_as_a_full_name_in_its_zone() -> None:
 
 
 WRONG = [
-    ("standby_services", "web", "standby_services", "not a dictionary"),
-    ("standby_services", ["web"], "standby_services", "not a dictionary"),
-    ("standby_services/web", "web.service", "standby_services.web", "not a dictionary"),
+    ("standby_services", None, "standby_services", "has no value"),
+    ("probe_targets", None, "probe_targets", "has no value"),
+    ("standby_services", "web", "standby_services", "expected a dictionary"),
+    ("standby_services", ["web"], "standby_services", "expected a dictionary"),
+    ("standby_services/web", "web.service", "standby_services.web", "expected a dictionary"),
     ("standby_services/Web", {}, "standby_services.Web", "name"),
-    ("standby_services/web/active", "app9", "standby_services.web.active", "no host 'app9'"),
-    ("standby_services/web/active", ["app1"], "standby_services.web.active", "cannot be used"),
+    ("standby_services/web/active", "app9", "standby_services.web.active", "'app9' is not a host of the fleet"),
+    ("standby_services/web/active", ["app1"], "standby_services.web.active", "is not a host of the fleet"),
     ("standby_services/web/active", ..., "standby_services.web.active", "missing"),
     ("standby_services/web/standby", "app1", "standby_services.web.standby", "cannot stand by for itself"),
-    ("standby_services/web/standby", None, "standby_services.web.standby", "cannot be used"),
+    ("standby_services/web/standby", None, "standby_services.web.standby", "has no value"),
     ("standby_services/web/unit", ..., "standby_services.web.unit", "missing"),
-    ("standby_services/web/unit", "web", "standby_services.web.unit", "cannot be used"),
-    ("standby_services/web/unit", "web@.service", "standby_services.web.unit", "cannot be used"),
-    ("standby_services/web/unit", "../web.service", "standby_services.web.unit", "cannot be used"),
-    ("standby_services/web/unit", 7, "standby_services.web.unit", "cannot be used"),
-    ("standby_services/web/exec_start", "a\nb", "standby_services.web.exec_start", "not a line of text"),
+    ("standby_services/web/unit", "web", "standby_services.web.unit", "is not the name of a service unit"),
+    ("standby_services/web/unit", "web@.service", "standby_services.web.unit", "is not the name of a service unit"),
+    ("standby_services/web/unit", "../web.service", "standby_services.web.unit", "is not the name of a service unit"),
+    ("standby_services/web/unit", 7, "standby_services.web.unit", "is not the name of a service unit"),
+    ("standby_services/web/exec_start", "a\nb", "standby_services.web.exec_start", "cannot be used here"),
     ("standby_services/web/exec_start", ["/a", "/b"], "standby_services.web.exec_start", "one main command"),
     ("standby_services/web/exec_start", ..., "standby_services.web.exec_start_pre", "exec_start is missing"),
-    ("standby_services/web/exec_start_pre", [1], "standby_services.web.exec_start_pre", "not a line of text"),
+    ("standby_services/web/exec_start_pre", [1], "standby_services.web.exec_start_pre[0]", "1 cannot be used here"),
     ("standby_services/web/zone", "example.org", "standby_services.web.zone", "not such a zone"),
     ("standby_services/web/zone", 5, "standby_services.web.zone", "not such a zone"),
     ("dns_zones", ..., "standby_services.web.zone", "not such a zone"),
@@ -186,16 +188,16 @@ WRONG = [
     ("standby_services/web/ttl", True, "standby_services.web.ttl", "whole number"),
     ("standby_services/web/ttl", ..., "standby_services.web.ttl", "missing"),
     ("standby_services/web/check", ..., "standby_services.web.check", "missing"),
-    ("standby_services/web/check", 8080, "standby_services.web.check", "not a dictionary"),
-    ("standby_services/web/check/port", 70000, "standby_services.web.check.port", "whole number"),
-    ("standby_services/web/check/port", "http", "standby_services.web.check.port", "whole number"),
+    ("standby_services/web/check", 8080, "standby_services.web.check", "expected a dictionary, got a number"),
+    ("standby_services/web/check/port", 70000, "standby_services.web.check.port", "is not a port"),
+    ("standby_services/web/check/port", "http", "standby_services.web.check.port", "is not a port"),
     ("standby_services/web/check/path", "health", "standby_services.web.check.path", "cannot be used"),
     ("standby_services/web/check/path", "/a b", "standby_services.web.check.path", "cannot be used"),
-    ("standby_services/web/check/prot", 80, "standby_services.web.check.prot", "no key 'prot'"),
-    ("standby_services/web/activ", "app1", "standby_services.web.activ", "no key 'activ'"),
-    ("probe_targets", 5, "probe_targets", "not a dictionary"),
-    ("probe_targets/web", None, "probe_targets.web", "not a dictionary"),
-    ("probe_targets/web/from", "watch9", "probe_targets.web.from", "no host 'watch9'"),
+    ("standby_services/web/check/prot", 80, "standby_services.web.check.prot", "did you mean port"),
+    ("standby_services/web/activ", "app1", "standby_services.web.activ", "did you mean active"),
+    ("probe_targets", 5, "probe_targets", "expected a dictionary"),
+    ("probe_targets/web", None, "probe_targets.web", "has no value"),
+    ("probe_targets/web/from", "watch9", "probe_targets.web.from", "'watch9' is not a host of the fleet"),
     ("probe_targets/web/from", ..., "probe_targets.web.from", "missing"),
     ("probe_targets/web/url", "www.demo.example.net", "probe_targets.web.url", "plain HTTP only"),
     ("probe_targets/web/url", "https://www.example.net/", "probe_targets.web.url", "plain HTTP only"),
@@ -203,11 +205,11 @@ WRONG = [
     ("probe_targets/web/url", "http:///x", "probe_targets.web.url", "names no host"),
     ("probe_targets/web/url", "http://www.example.net:99999/", "probe_targets.web.url", "ort"),
     ("probe_targets/web/url", 5, "probe_targets.web.url", "cannot be used"),
-    ("probe_targets/web/interval", 0, "probe_targets.web.interval", "not a number"),
-    ("probe_targets/web/interval", float("nan"), "probe_targets.web.interval", "not a number"),
-    ("probe_targets/web/timeout", "1s", "probe_targets.web.timeout", "not a number"),
-    ("probe_targets/web/duration", 10**400, "probe_targets.web.duration", "not a number"),
-    ("probe_targets/web/durations", 5, "probe_targets.web.durations", "no key 'durations'"),
+    ("probe_targets/web/interval", 0, "probe_targets.web.interval", "expected a number of seconds"),
+    ("probe_targets/web/interval", float("nan"), "probe_targets.web.interval", "expected a number of seconds"),
+    ("probe_targets/web/timeout", "1s", "probe_targets.web.timeout", "expected a number of seconds"),
+    ("probe_targets/web/duration", 10**400, "probe_targets.web.duration", "expected a number of seconds"),
+    ("probe_targets/web/durations", 5, "probe_targets.web.durations", "did you mean duration"),
 ]
 
 
