@@ -14,15 +14,41 @@ import re
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from ..fleet.fields import Field, Place, parsed, read_variable
+from ..fleet.fields import name as a_name
 from ..fleet.model import Fleet, Resolution
-from ..fleet.values import Notes, shown
-from .acme_read import Certificate, Challenge, read_certificates
+from ..fleet.values import Notes
+from .acme_read import CERTIFICATES, Certificate, Challenge, read_certificates
+from .keyfile import KEY_FOLDER
 
 DIRECTORY = "https://acme-v02.api.letsencrypt.org/directory"
 ALGORITHM = "hmac-sha256"
-KEY_FOLDER = "/etc/smallfleet/dns"
 _ODD = re.compile(r"[^a-z0-9-]+")
-_CONTACT = re.compile(r"[A-Za-z0-9.!#$%&*+/=?^_{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_CONTACT = r"[A-Za-z0-9.!#$%&*+/=?^_{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+
+
+class BadDirectory(ValueError):
+    """What no address of an ACME server is like."""
+
+
+def _directory(given: Any) -> str:
+    """The URL of a server's directory. Raises BadDirectory."""
+    try:
+        plain = isinstance(given, str) and given.isascii() and given.isprintable() and " " not in given
+        parts = urlsplit(given if plain else "")
+        usable = parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadDirectory("is not the address of an ACME server")
+    return str(given)
+
+
+VARIABLES: Mapping[str, Field] = {
+    "acme_certificates": CERTIFICATES,
+    "acme_contact": a_name(_CONTACT, "a mail address", "Write for example hostmaster@example.net, or leave it out"),
+    "acme_directory": parsed(_directory, BadDirectory, f"Write for example {DIRECTORY}", "^https://"),
+}
 
 
 def resolve(fleet: Fleet) -> Resolution:
@@ -35,7 +61,8 @@ def resolve(fleet: Fleet) -> Resolution:
     notes = Notes()
     if fleet.variables.get("acme_certificates") is None:
         return Resolution()
-    directory, contact = _directory(fleet, notes), _contact(fleet, notes)
+    directory = read_variable(VARIABLES["acme_directory"], fleet.variables, Place("", "acme_directory", notes), DIRECTORY)
+    contact = read_variable(VARIABLES["acme_contact"], fleet.variables, Place("", "acme_contact", notes), "")
     certificates = read_certificates(fleet, notes)
     _check_key_names(fleet, certificates, notes)
     _check_files(certificates, notes)
@@ -108,29 +135,6 @@ def _challenge(one: Challenge) -> Dict[str, Any]:
         "servers": list(one.servers),
         "nameservers": {name: list(addresses) for name, addresses in one.nameservers.items()},
     }
-
-
-def _directory(fleet: Fleet, notes: Notes) -> str:
-    given = fleet.variables.get("acme_directory", DIRECTORY)
-    try:
-        plain = isinstance(given, str) and given.isascii() and given.isprintable() and " " not in given
-        parts = urlsplit(given if plain else "")
-        usable = parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
-    except ValueError:
-        usable = False
-    if usable:
-        return str(given)
-    notes.add("", "acme_directory", f"{shown(given)} is no address of an ACME server", f"Write for example {DIRECTORY}")
-    return DIRECTORY
-
-
-def _contact(fleet: Fleet, notes: Notes) -> str:
-    given = fleet.variables.get("acme_contact")
-    if given is None or (isinstance(given, str) and _CONTACT.fullmatch(given)):
-        return given or ""
-    said = f"{shown(given)} is no mail address"
-    notes.add("", "acme_contact", said, "Write for example hostmaster@example.net, or leave it out")
-    return ""
 
 
 def _check_key_names(fleet: Fleet, certificates: List[Certificate], notes: Notes) -> None:

@@ -6,20 +6,53 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..fleet.model import Fleet, Host
-from ..fleet.values import Notes, shown
+from ..fleet.fields import Items, Place, Values, choice, either, host, list_of, mapping_of, optional, parsed, read_variable, required, table_of
+from ..fleet.fields import name as a_name
+from ..fleet.model import Fleet
+from ..fleet.values import Notes
 from . import names
-from .acme_deploy import read_check, read_deploy
+from .acme_deploy import CHECK, DEPLOY, read_check, read_deploy
+from .resolve_zones import Zone
+from .resolve_zones import read_zones as read_dns_zones
 
-OPTIONS = ("hosts", "names", "key_type", "challenge_alias", "deploy", "check")
 KEY_TYPES = ("ecdsa", "rsa")
 NAMES_MOST = 100  # Let's Encrypt, "Rate Limits"
 PREFIX = "_acme-challenge."
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def _certified(given: Any) -> str:
+    """The canonical form of a name that a certificate can have. Raises BadName."""
+    name = names.plain(given)
+    if "_" in name or "/" in name or name.count(".") < 2:
+        raise names.BadName("is not the name of a host that a certificate can have")
+    return name
+
+
+_WHOLE = "Write a whole name, for example www.example.net"
+_ALIAS = parsed(names.plain, names.BadName, _WHOLE)
+OPTIONS = {
+    "hosts": required(list_of(host(), "[app1]", least=1, unique=True), "Name the hosts that get the certificate, for example [app1]"),
+    "names": required(list_of(parsed(_certified, names.BadName, _WHOLE), '[example.net, "*.example.net"]', least=1, unique=True)),
+    "key_type": optional(choice(*KEY_TYPES), KEY_TYPES[0]),
+    "challenge_alias": optional(
+        either(
+            "is not a name",
+            "Write the name that _acme-challenge points to, or a dictionary with one for each name",
+            mapping_of(_ALIAS, _ALIAS, "{www.example.net: www.proofs.example.net}"),
+            _ALIAS,
+        )
+    ),
+    "deploy": optional(DEPLOY),
+    "check": optional(CHECK),
+}
+CERTIFICATES = mapping_of(
+    a_name("[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", "the name of a certificate", "Use up to 40 lower-case letters, digits and hyphens"),
+    table_of(OPTIONS, "a certificate", "{hosts: [app1], names: [example.net]}"),
+    "{web: {hosts: [app1], names: [example.net]}}",
+)
 
 
 @dataclass(frozen=True)
@@ -70,149 +103,83 @@ class Zones:
 
 def read_certificates(fleet: Fleet, notes: Notes) -> List[Certificate]:
     """All certificates; notes everything that is wrong with them. Never raises on what a user wrote."""
-    asked = fleet.variables.get("acme_certificates")
-    if asked is None:
-        return []
-    if not isinstance(asked, Mapping):
-        remedy = "Write for example {web: {hosts: [app1], names: [example.net]}}"
-        notes.add("", "acme_certificates", "is not a dictionary", remedy)
-        return []
-    zones = read_zones(fleet)
-    found: List[Certificate] = []
-    for name, options in asked.items():
-        path = f"acme_certificates.{name}"
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            said = f"{shown(name)} is no name of a certificate"
-            notes.add("", path, said, "Use up to 40 lower-case letters, digits and hyphens")
-        elif not isinstance(options, Mapping):
-            notes.add("", path, "is not a dictionary", "Write for example {hosts: [app1], names: [example.net]}")
-        else:
-            found.append(_certificate(fleet, name, options, zones, notes))
-    return found
+    given = read_variable(CERTIFICATES, fleet.variables, Place("", "acme_certificates", notes, fleet.hosts), {})
+    zones = read_zones(fleet) if given else Zones()
+    return [_certificate(name, options, zones) for name, options in given.items()]
 
 
-def _certificate(fleet: Fleet, name: str, options: Mapping[Any, Any], zones: Zones, notes: Notes) -> Certificate:
-    path = f"acme_certificates.{name}"
-    for option in options:
-        if option not in OPTIONS:
-            notes.add("", f"{path}.{option}", "is no option of a certificate", f"Use {', '.join(OPTIONS)}")
-    key_type = options.get("key_type", KEY_TYPES[0])
-    if key_type not in KEY_TYPES:
-        notes.add("", f"{path}.key_type", f"{shown(key_type)} is not accepted", f"Use one of {', '.join(KEY_TYPES)}")
-        key_type = KEY_TYPES[0]
-    wanted = _names(options.get("names"), f"{path}.names", notes)
-    aliases = _aliases(options.get("challenge_alias"), f"{path}.challenge_alias", wanted, notes)
+def _certificate(name: str, options: Values, zones: Zones) -> Certificate:
+    certified = () if options["names"] is None else _names(options["names"], options.at("names"))
+    aliases = _aliases(options["challenge_alias"], options.at("challenge_alias"), certified)
     return Certificate(
         name,
-        _hosts(fleet, options.get("hosts"), f"{path}.hosts", notes),
-        tuple(one[:-1] for one in wanted),
-        _challenges(wanted, aliases, path, zones, notes),
-        key_type,
-        read_deploy(options.get("deploy"), f"{path}.deploy", notes),
-        read_check(options.get("check"), f"{path}.check", notes),
+        tuple(options["hosts"] or ()),
+        tuple(one[:-1] for one in certified),
+        _challenges(certified, aliases, options.place, zones),
+        options["key_type"],
+        read_deploy(options["deploy"]),
+        read_check(options["check"]),
     )
 
 
-def _hosts(fleet: Fleet, asked: Any, path: str, notes: Notes) -> Tuple[str, ...]:
-    if not isinstance(asked, (list, tuple)) or not asked:
-        notes.add("", path, "is not a list of hosts", "Name the hosts that get the certificate, for example [app1]")
-        return ()
-    found: List[str] = []
-    for index, host in enumerate(asked):
-        if not isinstance(host, str) or host not in fleet.hosts:
-            said = f"{shown(host)} is not a host of the fleet"
-            notes.add("", f"{path}[{index}]", said, "Name a host of the inventory")
-        elif host in found:
-            notes.add("", f"{path}[{index}]", f"{host} is there twice", "Name each host once")
-        else:
-            found.append(host)
-    return tuple(found)
-
-
-def _names(asked: Any, path: str, notes: Notes) -> Tuple[str, ...]:
+def _names(given: Items, place: Place) -> Tuple[str, ...]:
     """The canonical names in the order given."""
-    if not isinstance(asked, (list, tuple)) or not asked:
-        notes.add("", path, "is not a list of names", 'Write for example [example.net, "*.example.net"]')
-        return ()
-    found: Dict[str, str] = {}
-    for index, text in enumerate(asked):
-        place = f"{path}[{index}]"
-        try:
-            name = names.plain(text)
-            if "_" in name or "/" in name or name.count(".") < 2:
-                raise names.BadName("is no name of a host that a certificate can have")
-        except names.BadName as error:
-            notes.add("", place, f"{shown(text)} {error}", "Write a whole name, for example www.example.net")
-            continue
-        if name in found:
-            notes.add("", place, f"{name[:-1]} is there twice", "Name each once")
-        found.setdefault(name, place)
-    for name, place in found.items():
+    for name, here in zip(given, given.places):
         wildcard = f"*.{name.split('.', 1)[1]}"
-        if name != wildcard and wildcard in found:
+        if name != wildcard and wildcard in given:
             said = f"{wildcard[:-1]} covers {name[:-1]} already, and Let's Encrypt refuses to certify both"
-            notes.add("", place, said, "Leave one of the two out")
-    if len(found) > NAMES_MOST:
-        notes.add("", path, f"has {len(found)} names", f"Split it: a certificate holds at most {NAMES_MOST}")
-    return tuple(found)
+            here.refuse(said, "Leave one of the two out")
+    if len(given) > NAMES_MOST:
+        place.refuse(f"has {len(given)} names", f"Split it: a certificate holds at most {NAMES_MOST}")
+    return tuple(given)
 
 
-def _aliases(asked: Any, path: str, wanted: Tuple[str, ...], notes: Notes) -> Dict[str, str]:
+def _aliases(given: Any, place: Place, certified: Tuple[str, ...]) -> Mapping[str, str]:
     """For each proved name (without wildcard) the name that its ``_acme-challenge`` is said to be a CNAME to."""
-    bases = {_base(one) for one in wanted}
-    if asked is None:
+    bases = {_base(one) for one in certified}
+    if given is None:
         return {}
-    if isinstance(asked, str):
-        asked = {base: asked for base in sorted(bases)}
-    if not isinstance(asked, Mapping):
-        remedy = "Write the name that _acme-challenge points to, or a dictionary with one for each name"
-        notes.add("", path, f"{shown(asked)} is no name", remedy)
-        return {}
-    found: Dict[str, str] = {}
-    for text, target in asked.items():
-        try:
-            base = names.plain(text)
-            if base not in bases:
-                notes.add("", f"{path}.{text}", "is no name of this certificate", "Use the names without '*.'")
-            found[base] = names.plain(target)
-        except names.BadName as error:
-            said = f"{shown(text)} or {shown(target)} cannot be used: it {error}"
-            notes.add("", path, said, "Write whole names, without wildcard")
-    return found
+    if isinstance(given, str):
+        return {base: given for base in sorted(bases)}
+    for base in given:
+        if base not in bases:
+            place.key(base[:-1]).refuse("is not a name of this certificate", "Use the names without '*.'")
+    aliases: Mapping[str, str] = given
+    return aliases
 
 
-def _challenges(wanted: Tuple[str, ...], aliases: Mapping[str, str], path: str, zones: Zones, notes: Notes) -> Tuple[Challenge, ...]:
+def _challenges(certified: Tuple[str, ...], aliases: Mapping[str, str], path: Place, zones: Zones) -> Tuple[Challenge, ...]:
     found: Dict[str, Challenge] = {}
-    for name in wanted:
+    for name in certified:
         base = _base(name)
         if base not in found:
-            challenge = _place(base, aliases.get(base), path, zones, notes)
+            challenge = _place(base, aliases.get(base), path, zones)
             if challenge is not None:
                 found[base] = challenge
     return tuple(found.values())
 
 
-def _place(base: str, alias: Optional[str], path: str, zones: Zones, notes: Notes) -> Optional[Challenge]:
+def _place(base: str, alias: Optional[str], path: Place, zones: Zones) -> Optional[Challenge]:
     start = PREFIX + base
     record = _follow(start, zones)
     if alias is not None and record not in (start, alias):
         said = f"{start[:-1]} is a CNAME to {record[:-1]} in dns_zones, and not to {alias[:-1]}"
-        notes.add("", f"{path}.challenge_alias", said, "Let both say the same, or leave challenge_alias out")
+        path.key("challenge_alias").refuse(said, "Let both say the same, or leave challenge_alias out")
         return None
     if alias is not None:
         record = _follow(alias, zones)
-    where = f"{path}.names" if alias is None else f"{path}.challenge_alias"
+    where = path.key("names" if alias is None else "challenge_alias")
     zone = zones.zone_of(record)
     cut = zones.cut_above(record, zone) if zone else record
     if cut or "*" in record or len(record) > 254:
         reason = f" (its records delegate {cut[:-1]} to other servers)" if zone and cut else ""
         said = f"{record[:-1]}, where {base[:-1]} is proved, is in no zone of dns_zones{reason}"
         remedy = f"Have a CNAME entered at {start[:-1]} to a name in one of our zones, and give it as challenge_alias"
-        notes.add("", where, said, remedy)
+        where.refuse(said, remedy)
         return None
     if record in zones.texts:
         said = f"{record[:-1]} has TXT records of its own in {zones.texts[record]}, which every run would put back"
-        notes.add("", where, said, "Take them out")
+        where.refuse(said, "Take them out")
         return None
     return Challenge(base, record, zone, zones.servers[zone], zones.nameservers[zone])
 
@@ -230,45 +197,25 @@ def _base(name: str) -> str:
 
 
 def read_zones(fleet: Fleet) -> Zones:
-    """The zones that have a primary with an address, and their records as far as they matter here."""
+    """The zones that can be used, and their records as far as they matter here."""
     zones = Zones()
-    asked = fleet.variables.get("dns_zones")
-    for text, options in asked.items() if isinstance(asked, Mapping) else ():
-        primary = options.get("primary") if isinstance(options, Mapping) else None
-        host = fleet.hosts.get(primary) if isinstance(primary, str) else None
-        if host is None or not host.addresses:
-            continue
-        try:
-            zone = names.plain(text)
-        except names.BadName:
-            continue
-        zones.servers[zone] = tuple(host.addresses)
-        zones.nameservers[zone] = _nameservers(fleet, host, options.get("secondaries"))
-        records = options.get("records")
-        for index, record in enumerate(records if isinstance(records, (list, tuple)) else ()):
-            if isinstance(record, Mapping):
-                _read_record(record, zone, f"dns_zones.{text}.records[{index}]", zones)
+    for zone in read_dns_zones(fleet, Notes()):
+        zones.servers[zone.name] = tuple(zone.primary.addresses)
+        # By full name: a host needs our servers' addresses, for its resolver may not know our names yet.
+        zones.nameservers[zone.name] = {server.fqdn.lower().rstrip("."): tuple(server.addresses) for server in (zone.primary, *zone.secondaries)}
+        for record in zone.entries:
+            _read_record(record, zone, zones)
     return zones
 
 
-def _nameservers(fleet: Fleet, primary: Host, secondaries: Any) -> Dict[str, Tuple[str, ...]]:
-    """Our servers of a zone by full name. A host needs them, for its resolver may not know our names yet."""
-    others = secondaries if isinstance(secondaries, (list, tuple)) else ()
-    hosts = [primary, *(fleet.hosts[one] for one in others if isinstance(one, str) and one in fleet.hosts)]
-    return {host.fqdn.lower().rstrip("."): tuple(host.addresses) for host in hosts}
-
-
-def _read_record(record: Mapping[Any, Any], zone: str, place: str, zones: Zones) -> None:
-    kind = record.get("type")
-    values = record.get("value")
-    first = values[0] if isinstance(values, (list, tuple)) and values else values
+def _read_record(record: Values, zone: Zone, zones: Zones) -> None:
     try:
-        name = names.qualify(record.get("record"), zone)
-        if kind in ("TXT", "txt"):
-            zones.texts[name] = place
-        elif kind in ("NS", "ns") and name != zone:
-            zones.cuts[name] = place
-        elif kind in ("CNAME", "cname"):
-            zones.aliases[name] = names.target(first, zone)
+        name = names.qualify(record["record"], zone.name)
+        if record["type"] == "TXT":
+            zones.texts[name] = record.place.path
+        elif record["type"] == "NS" and name != zone.name:
+            zones.cuts[name] = record.place.path
+        elif record["type"] == "CNAME" and record["value"]:
+            zones.aliases[name] = names.target(record["value"][0], zone.name)
     except names.BadName:
         return
