@@ -6,14 +6,14 @@ CACHE ?= /var/cache/smallfleet
 INVENTORY ?= inventories/lab
 SCENARIO ?= molecule
 
-.PHONY: help demo test drills unit lint format sanity molecule lab-up lab-down doctor lock clean
+.PHONY: help demo test drills unit lint format sanity molecule lab-up lab-down doctor schema lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 ifneq ($(shell id -u),0)
 # A lab needs root, and with it the cache and the tools in it.
-demo test drills unit lint format sanity molecule lab-up lab-down doctor lock clean:
+demo test drills unit lint format sanity molecule lab-up lab-down doctor schema lock clean:
 	sudo --preserve-env=CI,NO_COLOR $(MAKE) $@ CACHE=$(CACHE) INVENTORY=$(INVENTORY) SCENARIO="$(SCENARIO)" BUDGET="$(BUDGET)"
 else
 export SMALLFLEET_CACHE := $(CACHE)
@@ -59,6 +59,9 @@ lab-down: ## Remove the lab with its disks
 
 doctor: ## Say what this machine can run
 	@$(PLAY) playbooks/doctor.yml
+
+schema: ## Write build/inventory.schema.json, with which editors check variables
+	@$(TOOLS) python tools/inventory_schema.py
 
 lock: ## Lock the newest tools
 	@tools/lock.sh

@@ -12,10 +12,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .dns import acme
 from .dns import resolve as dns
 from .failover import resolve as failover
+from .fleet.fields import Field
 from .fleet.model import Fleet, Host, Resolution
 from .fleet.problems import Problem, without_consequences
 from .fleet.read import read_fleet
-from .fleet.variables import FLEET_WIDE
+from .fleet.specs import json_schema
+from .fleet.variables import EXCLUSIVE, FLEET_WIDE, OF_ROLES, VARIABLES
 from .lab import resolve as lab
 from .libvirt import resolve as libvirt
 from .network import resolve as network
@@ -32,6 +34,9 @@ CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
     "standby": failover.resolve_standby,
     "probe": failover.resolve_probe,
 }
+
+DECLARED: Mapping[str, Field] = {**OF_ROLES, **dns.VARIABLES, **acme.VARIABLES, **failover.VARIABLES}
+"""Variables by name, with what they may be."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,11 @@ def plan_fleet(
     if problems:
         return Plan(problems=tuple(sorted(set(without_consequences(problems, FLEET_WIDE)))))
     return Plan(_fleet_slice(fleet), {name: _slice(fleet, host, resolved) for name, host in fleet.hosts.items()})
+
+
+def inventory_schema(descriptions: Mapping[str, str]) -> Dict[str, Any]:
+    """A JSON Schema of files with variables of an inventory; ``descriptions`` are shown by editors, by variable."""
+    return json_schema(DECLARED, VARIABLES, EXCLUSIVE, descriptions)
 
 
 def _fleet_slice(fleet: Fleet) -> Dict[str, Any]:

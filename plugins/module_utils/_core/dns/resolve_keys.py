@@ -48,7 +48,7 @@ def _key_name(given: Any) -> str:
     return given
 
 
-_NAME = parsed(_key_name, names.BadName, "Use lower-case letters, digits and hyphens")
+_NAME = parsed(_key_name, names.BadName, "Use lower-case letters, digits and hyphens", f"^({_KEY_NAME.pattern})$")
 _ALGORITHM = choice(*ALGORITHMS)
 _GRANT_EXAMPLE = "{zone: example.net, name: app1, types: [A]}"
 GRANT = table_of(

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence
 
 from .fields import Field
 
@@ -30,11 +30,21 @@ def argument_spec(declared: Field, required_: bool = False, default: Any = None)
     return spec
 
 
-def json_schema(variables: Mapping[str, Field]) -> Dict[str, Any]:
-    """A JSON Schema (draft 2020-12) of a file with these variables, in which others may be too."""
+def json_schema(
+    variables: Mapping[str, Field], known: Iterable[str] = (), exclusive: Sequence[str] = (), descriptions: Optional[Mapping[str, str]] = None
+) -> Dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of a file with these variables.
+
+    Others that are ``known`` may have any value but null, and variables of others may be there too, except those whose names begin with
+    one of ``exclusive``.
+    """
+    schemas = {**{name: {"not": {"type": "null"}} for name in known}, **{name: field.schema for name, field in variables.items()}}
+    texts = descriptions or {}
+    closed = {"propertyNames": {"anyOf": [{"enum": sorted(schemas)}, {"not": {"pattern": f"^({'|'.join(exclusive)})"}}]}} if exclusive else {}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$defs": dict(DEFINITIONS),
         "type": ["object", "null"],
-        "properties": {variable: declared.schema for variable, declared in sorted(variables.items())},
+        "properties": {name: {**({"description": texts[name]} if name in texts else {}), **schemas[name]} for name in sorted(schemas)},
+        **closed,
     }

@@ -110,7 +110,7 @@ OF_ROLES: Mapping[str, Field] = {
 """Inputs of roles and playbooks that are no part of the plan, and what they may be."""
 _FIELDS = {**OF_ROLES, "fleet_plan_dir": text("build/plan")}
 VARIABLES = sorted(FLEET_WIDE | PER_HOST | PER_HOST_OR_GROUP | OF_ROLES.keys())
-_EXCLUSIVE = ("fleet_", "network_", "vm_host_")
+EXCLUSIVE = ("fleet_", "network_", "vm_host_")
 """Prefixes of which every variable is ours. With the others, other roles may have variables too, such as ``node_exporter_port``."""
 _NEAR = 0.8
 """How alike a name must be to count as misspelt, where it could be another role's: ``dns_servers`` is not."""
@@ -143,7 +143,7 @@ def concerns_fleet(name: str) -> bool:
 def find_typos(host: str, variables: Mapping[str, Any], notes: Notes) -> None:
     """Note every variable that does not exist, with the name that was probably meant."""
     for name in sorted(variables):
-        prefix = next((prefix for prefix in _EXCLUSIVE if name.startswith(prefix)), "")
+        prefix = next((prefix for prefix in EXCLUSIVE if name.startswith(prefix)), "")
         near = "" if name in VARIABLES else meant_variable(name)
         if near:
             remedy = f"Write {near}" if prefix else f"Write {near}, or choose another name if it is a variable of your own"
@@ -165,7 +165,7 @@ def meant_variable(name: str) -> str:
     """The variable of which the name is probably a misspelling; empty if it is a variable, or nothing like any."""
     if name in VARIABLES:
         return ""
-    near = difflib.get_close_matches(name[:64], VARIABLES, n=3, cutoff=0.6 if name.startswith(_EXCLUSIVE) else _NEAR)
+    near = difflib.get_close_matches(name[:64], VARIABLES, n=3, cutoff=0.6 if name.startswith(EXCLUSIVE) else _NEAR)
     # Of two that differ in one letter, such as standby_service and standby_services, people write the one of the plan.
     return next((other for other in near if other not in OF_ROLES and near[0] in (other, other[:-1])), near[0] if near else "")
 
