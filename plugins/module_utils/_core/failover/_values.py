@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Optional
 from urllib.parse import urlsplit
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -32,14 +31,14 @@ def http_url(given: object) -> str:
     """The URL, if a probe can ask for it. Raises BadUrl."""
     if not isinstance(given, str) or not is_line(given):
         raise BadUrl("cannot be used here")
-    error = http_url_error(given)
-    if error is not None:
+    error = _url_error(given)
+    if error:
         raise BadUrl(f"cannot be probed: {error}")
     return given
 
 
-def http_url_error(url: str) -> Optional[str]:
-    """Why a probe cannot ask for this URL, or None."""
+def _url_error(url: str) -> str:
+    """Why a probe cannot ask for this URL; empty when it can."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -52,7 +51,7 @@ def http_url_error(url: str) -> Optional[str]:
         return "it has a part that a request cannot carry (user, fragment, space or a letter outside ASCII)"
     if port == 0 or not (_is_address(name) or is_dns_name(name.rstrip(".").lower())):
         return "it names no host and port that could be asked"
-    return None
+    return ""
 
 
 def _is_address(name: str) -> bool:

@@ -13,7 +13,7 @@ from functools import cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence
 
-from .fields import BLANK, BLANK_REMEDY, Field, Place, address, boolean, choice, fraction, optional, packages, path, read, table_of, text, unread, whole
+from .fields import BLANK, BLANK_REMEDY, Field, Place, address, boolean, choice, duration, optional, packages, path, read, table_of, text, unread, whole
 from .values import Notes, kind
 
 PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")
@@ -99,7 +99,7 @@ OF_ROLES: Mapping[str, Field] = {
     "node_cache_valid_time": whole(0, 30 * 86400, "seconds"),
     "node_verify": boolean(),
     "probe_resolver_packages": packages(),
-    "standby_settle": fraction(0, 600, "seconds"),
+    "standby_settle": duration(0, 600),
     "standby_switch_retries": whole(1, 3600, "attempts"),
     "standby_switch_service": text("web"),
     "standby_switch_to": text("app2"),
