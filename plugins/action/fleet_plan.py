@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from typing import Any, Dict, Optional
+from zoneinfo import available_timezones
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
@@ -81,7 +82,7 @@ def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:
     """Plan the fleet and keep every slice, then what concerns all: its presence says that the plan is complete."""
     groups = variables["groups"]
     values, unrendered = collect(variables["hostvars"], groups["all"])
-    plan = plan_fleet(values, groups)
+    plan = plan_fleet(values, groups, time_zones=available_timezones())
     known = {place for problem in unrendered for place in ((problem.host, problem.variable), ("", problem.variable))}
     others = [problem for problem in plan.problems if (problem.host, problem.variable) not in known]
     problems = without_consequences([*unrendered, *others], FLEET_WIDE)

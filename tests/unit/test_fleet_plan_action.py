@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
+from zoneinfo import available_timezones
 
 import pytest
 
@@ -76,20 +77,25 @@ def written(folder: Path) -> Dict[str, Any]:
     return json.loads(marker.read_text(encoding="utf-8")) if marker.exists() else {}
 
 
+MISSPELT_ZONE = ["app4: node_timezone: is not a time zone that the controller knows; did you mean Europe/Berlin"]
+if "Europe/Berlin" not in available_timezones():
+    MISSPELT_ZONE = []  # without a tz database on the controller, the host says it
 BROKEN = {
     "a duplicate number, an overlap and a typo": (
         {"app1": {"fleet_host_number": 11, "fleet_domian": "x"}, **hosts(app2=11)},
         {"fleet_networks": {"a": {"ipv4": "192.0.2.0/24"}, "b": {"ipv4": "192.0.2.0/25"}}},
         ["app2: fleet_host_number:", "fleet: fleet_networks.b.ipv4:", "app1: fleet_domian:"],
     ),
-    "an undefined name in a template, one that does not parse, and a vaulted value": (
+    "an undefined name in a template, one that does not parse, a vaulted value, and a misspelt time zone": (
         {
             "app1": {"fleet_host_number": "{{ no_such_thing }}"},
             "app2": {"fleet_host_number": 12, "node_packages": ["{{ 1 + }}"]},
             "app3": {"fleet_host_number": 13, "node_timezone": {"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n3031\n"}},
+            "app4": {"fleet_host_number": 14, "node_timezone": "Europe/Berln"},
         },
         {},
         [
+            *MISSPELT_ZONE,
             "app1: fleet_host_number: cannot be rendered",
             "app2: node_packages: cannot be rendered",
             "app3: node_timezone: is protected by Ansible Vault",

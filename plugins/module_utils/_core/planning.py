@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .dns import acme
 from .dns import resolve as dns
@@ -17,11 +17,13 @@ from .fleet.model import Fleet, Host, Resolution
 from .fleet.problems import Problem, without_consequences
 from .fleet.read import read_fleet
 from .fleet.specs import json_schema
+from .fleet.values import Notes
 from .fleet.variables import EXCLUSIVE, FLEET_WIDE, OF_ROLES, VARIABLES
 from .lab import resolve as lab
 from .libvirt import resolve as libvirt
 from .network import resolve as network
 from .node import resolve as node
+from .node.time_zones import find_misspelt_zones
 
 CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
     "lab": lab.resolve,
@@ -52,8 +54,11 @@ def plan_fleet(
     hosts: Mapping[str, Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
     capabilities: Optional[Mapping[str, Callable[[Fleet], Resolution]]] = None,
+    time_zones: Collection[str] = (),
 ) -> Plan:
     """Plan the whole fleet from its inventory, as ``read_fleet`` takes it, with all capabilities or those given.
+
+    ``time_zones`` are the names that the controller's tz database has, if it has one: they change no plan, but show misspelt names.
 
     Deterministic, and independent of the order of hosts and groups. There are slices or problems, never both: all
     capabilities are asked even when the fleet itself has problems, so that the report is complete.
@@ -65,6 +70,9 @@ def plan_fleet(
         resolution = resolve(fleet)
         problems.extend(resolution.problems)
         resolved[capability] = resolution.slices
+    notes = Notes()
+    find_misspelt_zones(fleet, time_zones, notes)
+    problems += notes.problems
     if problems:
         return Plan(problems=tuple(sorted(set(without_consequences(problems, FLEET_WIDE)))))
     return Plan(_fleet_slice(fleet), {name: _slice(fleet, host, resolved) for name, host in fleet.hosts.items()})

@@ -217,6 +217,7 @@ CASES: List[Case] = [
     # Capabilities
     ("packages as a string", on("app1", "node_packages", "chrony"), [("app1", "node_packages")]),
     ("a package with a space", on("app1", "node_packages", ["a b"]), [("app1", "node_packages[0]")]),
+    ("a time zone in no area", on("app1", "node_timezone", "Eurpoe/Berlin"), [("app1", "node_timezone")]),
     ("a time zone as a number", on("app1", "node_timezone", 1), [("app1", "node_timezone")]),
     (
         "a key that is none",
