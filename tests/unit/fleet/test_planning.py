@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import FLEET_WIDE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import FLEET_DEFAULTS
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.variables import FLEET_DEFAULTS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import CAPABILITIES, plan_fleet
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice@example.net"
