@@ -14,18 +14,18 @@ import yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Domain
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import lacks, obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import read_desired
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Observed, named, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.read import (
-    BOOT_KEYS,
-    CEPH_KEYS,
-    DISK_KEYS,
-    GUEST_KEYS,
-    INTERFACE_KEYS,
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.variables import (
+    BOOT_OPTIONS,
+    CEPH_OPTIONS,
+    DISK_OPTIONS,
+    GUEST_OPTIONS,
+    INTERFACE_OPTIONS,
     STATES,
+    VIRTUALIZATION,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 
@@ -60,7 +60,7 @@ def test_the_steps_are_those_that_the_guide_shows() -> None:
 
 def test_every_word_of_the_inventory_is_in_the_guide() -> None:
     variables = {name for name in VARIABLES if name.startswith("vm_host_")} - OF_ROLES.keys()
-    for word in (*variables, *resolve.VIRTUALIZATION, *GUEST_KEYS, *DISK_KEYS, *INTERFACE_KEYS, *BOOT_KEYS, *CEPH_KEYS, *STATES):
+    for word in (*variables, *VIRTUALIZATION, *GUEST_OPTIONS, *DISK_OPTIONS, *INTERFACE_OPTIONS, *BOOT_OPTIONS, *CEPH_OPTIONS, *STATES):
         assert re.search(rf"[`{{, ]{word}[`}}:, ]", GUIDE), word
 
 

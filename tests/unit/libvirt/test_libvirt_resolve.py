@@ -96,11 +96,14 @@ def test_the_module_understands_the_slice_as_it_was_meant():
         ([], "vm_host_guests", "must be a dictionary"),
         ({"../x": WEB}, "vm_host_guests.../x", "not a guest's name"),
         ({"web": 5}, "vm_host_guests.web", "must be a dictionary"),
-        ({"web": {**WEB, "memory": "2G"}}, "vm_host_guests.web.memory", "not a size in MiB"),
-        ({"web": {**WEB, "memory": 0}}, "vm_host_guests.web.memory", "not a size in MiB"),
-        ({"web": {**WEB, "vcpus": 0}}, "vm_host_guests.web.vcpus", "not a number of processors"),
+        ({"web": {**WEB, "memory": "2G"}}, "vm_host_guests.web.memory", "not a whole number from 16 to 16777216"),
+        ({"web": {**WEB, "memory": 0}}, "vm_host_guests.web.memory", "not a whole number from 16 to 16777216"),
+        ({"web": {**WEB, "vcpus": 0}}, "vm_host_guests.web.vcpus", "not a whole number from 1 to 255"),
         ({"web": {**WEB, "state": "paused"}}, "vm_host_guests.web.state", "unknown"),
-        ({"web": {**WEB, "ram": 5}}, "vm_host_guests.web.ram", "has no meaning"),
+        ({"web": {"state": "abesnt"}}, "vm_host_guests.web.state", "did you mean absent"),
+        ({"web": {**WEB, "autostrat": True}}, "vm_host_guests.web.autostrat", "did you mean autostart"),
+        ({"web": {**WEB, "disks": [{"fiel": "web.qcow2"}]}}, "vm_host_guests.web.disks[0].fiel", "did you mean file"),
+        ({"web": {**WEB, "ram": 5}}, "vm_host_guests.web.ram", "is not an option of a guest"),
         ({"web": {**WEB, "remove_disks": True}}, "vm_host_guests.web.remove_disks", "absent only"),
         ({"web": {"state": "absent", "memory": 64}}, "vm_host_guests.web.memory", "no guest that is absent"),
         ({"web": {**WEB, "disks": []}}, "vm_host_guests.web", "nothing to boot from"),
@@ -135,11 +138,22 @@ def test_bad_input_is_refused_with_its_place(value, variable, said):
         ({"vm_host_virtualization": "xen"}, "vm_host_virtualization"),
         ({"vm_host_image_directory": "images"}, "vm_host_image_directory"),
         ({"vm_host_ceph": {"user": "vms"}}, "vm_host_ceph.monitors"),
+        ({"vm_host_ceph": {"monitors": [], "user": "vms"}}, "vm_host_ceph.monitors"),
         ({"vm_host_ceph": {"monitors": ["m"], "user": "vms", "keyring": "k"}}, "vm_host_ceph.keyring"),
     ],
 )
 def test_a_bad_setting_of_the_host_is_refused_with_its_place(variables, variable):
     assert [one.variable for one in guests({}, **variables).problems] == [variable]
+
+
+def test_what_is_wrong_with_the_cluster_is_not_said_of_its_disks_too():
+    web = {**WEB, "disks": [{"rbd": "vms/web"}]}
+    assert [one.variable for one in guests({"web": web}, vm_host_ceph={"monitors": ["m"], "usr": "vms"}).problems] == ["vm_host_ceph.usr"]
+
+
+def test_a_bad_setting_is_refused_on_a_host_without_guests_too():
+    problems = planned({"vm_host_virtualization": "xen", "vm_host_image_directory": "images", "vm_host_ceph": {"user": "vms"}}).problems
+    assert [one.variable for one in problems] == ["vm_host_ceph.monitors", "vm_host_image_directory", "vm_host_virtualization"]
 
 
 def test_a_guest_runs_on_one_host_only():

@@ -12,8 +12,6 @@ from typing import Any, Dict, List
 import yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import spec
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.read import CEPH_KEYS, DISK_KEYS, GUEST_KEYS, INTERFACE_KEYS
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "vm_host"
@@ -43,11 +41,3 @@ def test_every_variable_is_described_and_has_one_default() -> None:
     assert {name: options[name]["default"] for name in of_role} == defaults
     for name in options:
         assert name in (ROLE / "README.md").read_text(encoding="utf-8"), name
-
-
-def test_the_module_takes_every_word_that_the_inventory_may_use() -> None:
-    guest = spec()["guests"]["options"]
-    assert set(guest) == {"name", "remove_disks", *GUEST_KEYS}
-    assert set(guest["disks"]["options"]) == set(DISK_KEYS)
-    assert set(guest["interfaces"]["options"]) == set(INTERFACE_KEYS)
-    assert set(spec()["ceph"]["options"]) == set(CEPH_KEYS)

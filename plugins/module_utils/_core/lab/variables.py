@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Mapping
 
 from ..fleet.fields import Field, boolean, choice, in_context, list_of, mapping_of, name, whole
@@ -27,7 +28,7 @@ HOST_DEFAULTS: Mapping[str, Any] = {
     "lab_macvtap": False,
     "lab_installed_packages": (),
 }
-_FOLDER = name(r"(/[A-Za-z0-9._-]+)+", "a folder's absolute path", "Use one without spaces, such as /var/cache/x")
+_FOLDER = replace(name(r"(/[A-Za-z0-9._-]+)+", "a folder's absolute path", "Use one without spaces, such as /var/cache/x"), type="path")
 _PACKAGES = list_of(name(r"[a-z0-9][a-z0-9+.-]+", "the name of a Debian package", "Correct or remove it"), "[bind9]")
 _DISK = name(r"[a-z][a-z0-9-]{0,19}", "the name of a disk", "Use at most 20 of a-z, 0-9 and -, a letter first")
 _CARD = in_context(schema={"type": "string", "pattern": "^eth[1-9][0-9]*$"})

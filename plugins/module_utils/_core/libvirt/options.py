@@ -8,71 +8,53 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
+from ..fleet.fields import REFUSED, Place, read
+from ..fleet.specs import argument_spec
 from ..fleet.values import Notes
-from .domain import MODES
 from .guest import Guest, clashes
 from .plan import Desired
-from .read import FORMATS, MODELS, STATES, Around, Place, path, read_ceph, read_guest
-from .resolve import VIRTUALIZATION
-
-
-def _words(*names: str) -> Dict[str, Any]:
-    return {name: {"type": "str"} for name in names}
+from .read import Around, read_ceph, read_guest
+from .variables import CEPH, FOLDER, GUESTS, VARIABLES
 
 
 def spec() -> Dict[str, Any]:
     """The argument spec."""
-    disk = {**_words("target", "file", "size", "rbd"), "format": {"type": "str", "choices": list(FORMATS)}}
-    interface = {
-        **_words("bridge", "direct", "mac"),
-        "mode": {"type": "str", "choices": list(MODES)},
-        "model": {"type": "str", "choices": list(MODELS)},
-    }
-    guest: Dict[str, Any] = {
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": list(STATES), "default": "running"},
-        "autostart": {"type": "bool"},
-        "memory": {"type": "int"},
-        "vcpus": {"type": "int"},
-        "uuid": {"type": "str"},
-        "boot": {"type": "dict", "options": _words("kernel", "initrd", "cmdline")},
-        "disks": {"type": "list", "elements": "dict", "options": disk},
-        "interfaces": {"type": "list", "elements": "dict", "options": interface},
-        "remove_disks": {"type": "bool", "default": False},
-    }
-    ceph = {
-        "monitors": {"type": "list", "elements": "str", "required": True},
-        "user": {"type": "str", "required": True},
-        "keyring": {"type": "path"},
-    }
     return {
-        "guests": {"type": "list", "elements": "dict", "required": True, "options": guest},
-        "image_directory": {"type": "path", "default": Around.image_directory},
-        "virtualization": {"type": "str", "choices": list(VIRTUALIZATION), "default": "auto"},
-        "ceph": {"type": "dict", "options": ceph},
+        "guests": argument_spec(GUESTS, required_=True),
+        "image_directory": argument_spec(FOLDER, default=Around.image_directory),
+        "virtualization": argument_spec(VARIABLES["vm_host_virtualization"], default="auto"),
+        "ceph": argument_spec(CEPH),
         "shutdown_timeout": {"type": "int", "default": 120},
     }
 
 
 def read_desired(given: Mapping[str, Any], notes: Notes) -> Desired:
     """What the options ask for; what is wrong with them is noted."""
-    directory = path(given["image_directory"], Place(notes, "", "image_directory")) or Around.image_directory
-    ceph = read_ceph(given["ceph"], Place(notes, "", "ceph"))
-    around = Around("", directory, ceph)
+    directory = read(FOLDER, given["image_directory"], Place("", "image_directory", notes))
+    directory = Around.image_directory if directory is REFUSED else directory
+    ceph = None if given["ceph"] is None else read(CEPH, _without_nulls(given["ceph"]), Place("", "ceph", notes))
+    around = Around("", directory, read_ceph(None if ceph is REFUSED else ceph))
     guests: List[Guest] = []
     places: Dict[str, Guest] = {}
-    for index, entry in enumerate(given["guests"]):
-        place = Place(notes, "", "guests") / index
-        written = {key: value for key, value in entry.items() if key != "name" and value is not None}
-        if not written["remove_disks"]:
-            del written["remove_disks"]
-        guest = read_guest(entry["name"], written, around, place)
-        if guest is None:
+    for options in read(GUESTS, [_written(entry) for entry in given["guests"]], Place("", "guests", notes)):
+        if options["name"] is None:
             continue
-        if guest.name in [one.name for one in guests]:
-            (place / "name").note(f"{guest.name} is named twice", "Write each guest once")
+        guest = read_guest(options["name"], options, around)
+        if guest.name in [other.name for other in guests]:
+            options.at("name").refuse(f"{guest.name} is named twice", "Write each guest once")
         guests.append(guest)
-        places[place.path] = guest
+        places[options.place.path] = guest
     for one, other, mac in clashes(places):
         notes.add("", f"{other}.mac", f"{mac} is also that of {one}", "Give one of them another mac")
-    return Desired(tuple(guests), directory, given["virtualization"], ceph)
+    return Desired(tuple(guests), directory, given["virtualization"], around.ceph)
+
+
+def _written(guest: Mapping[str, Any]) -> Any:
+    """The options that a task gave: Ansible has None for all others, and what they are by default."""
+    return _without_nulls({key: value for key, value in guest.items() if key != "remove_disks" or value})
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
+from ..fleet.fields import Place, read_variable
 from ..fleet.model import Fleet, Host, Resolution
-from ..fleet.values import Notes, kind
+from ..fleet.values import Notes
 from .guest import Guest, clashes, to_data
-from .read import Around, Place, choice, path, read_ceph, read_guest
+from .read import Around, read_ceph, read_guest
+from .variables import VARIABLES
 
 PACKAGES = ("libvirt-clients", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils")
 RBD_PACKAGE = "qemu-block-extra"
-VIRTUALIZATION = ("auto", "kvm", "qemu")
 
 
 def resolve(fleet: Fleet) -> Resolution:
@@ -27,38 +28,28 @@ def resolve(fleet: Fleet) -> Resolution:
     slices: Dict[str, Dict[str, Any]] = {}
     guests: Dict[str, Dict[str, Guest]] = {}
     for name, host in sorted(fleet.hosts.items()):
-        if host.variables.get("vm_host_guests") is not None:
-            slices[name] = _slice(fleet, host, guests, notes)
+        part = _slice(fleet, host, guests, notes)
+        if "vm_host_guests" in host.variables:
+            slices[name] = part
     _compare(guests, notes)
     return Resolution(slices, tuple(notes.problems))
 
 
 def _slice(fleet: Fleet, host: Host, guests: Dict[str, Dict[str, Guest]], notes: Notes) -> Dict[str, Any]:
-    def place(variable: str) -> Place:
-        return Place(notes, host.name, variable)
+    def given(variable: str, default: Any = None) -> Any:
+        return read_variable(VARIABLES[variable], host.variables, Place(host.name, variable, notes), default)
 
-    directory = host.variables.get("vm_host_image_directory", Around.image_directory)
-    directory = path(directory, place("vm_host_image_directory")) or Around.image_directory
-    ceph = read_ceph(host.variables.get("vm_host_ceph"), place("vm_host_ceph"))
-    virtualization = host.variables.get("vm_host_virtualization")
+    directory = given("vm_host_image_directory", Around.image_directory)
+    ceph = read_ceph(given("vm_host_ceph"))
     around = Around(fleet.name, directory, ceph)
-    guests[host.name] = _guests(host, around, place("vm_host_guests"))
+    guests[host.name] = {name: read_guest(name, options, around) for name, options in given("vm_host_guests", {}).items()}
     return {
         "guests": [to_data(guests[host.name][name]) for name in sorted(guests[host.name])],
         "image_directory": directory,
-        "virtualization": choice(virtualization, VIRTUALIZATION, "auto", place("vm_host_virtualization")),
+        "virtualization": given("vm_host_virtualization", "auto"),
         "ceph": None if ceph is None else {"monitors": list(ceph.monitors), "user": ceph.user, "keyring": ceph.keyring},
         "packages": sorted([*PACKAGES, *([RBD_PACKAGE] if ceph else [])]),
     }
-
-
-def _guests(host: Host, around: Around, place: Place) -> Dict[str, Guest]:
-    value = host.variables.get("vm_host_guests")
-    if value is not None and not isinstance(value, Mapping):
-        place.note(f"must be a dictionary of guests, found {kind(value)}", "Write for example {web: {memory: 2048, ...}}")
-    written = value if isinstance(value, Mapping) else {}
-    read = [read_guest(name, written[name], around, place / str(name)) for name in sorted(written, key=str)]
-    return {guest.name: guest for guest in read if guest is not None}
 
 
 def _compare(guests: Mapping[str, Mapping[str, Guest]], notes: Notes) -> None:
