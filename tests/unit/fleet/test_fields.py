@@ -151,6 +151,22 @@ def test_a_key_that_is_unlike_any_is_refused_with_all_that_there_are() -> None:
     assert outcome(LINK, {"zone": 1})[1] == ["x.zone: is not an option of an address. Use prefix-length"]
 
 
+def test_a_table_with_two_spellings_takes_keys_of_either_and_gives_them_as_they_are_declared() -> None:
+    both = table_of({"prefix-length": optional(whole(0, 128, "bits")), "lacp_rate": optional(choice("slow", "fast"))}, "a bond", "{}", hyphens=True)
+    for written in ({"prefix-length": 24, "lacp_rate": "fast"}, {"prefix_length": 24, "lacp-rate": "fast"}):
+        assert outcome(both, written) == ({"prefix-length": 24, "lacp_rate": "fast"}, [])
+    twice = outcome(both, {"lacp_rate": "fast", "lacp-rate": "fast"})[1]
+    assert twice == ["x.lacp-rate: is there twice, as lacp_rate and with -. Write it once"]
+    assert outcome(both, {"lacp_rat": "fast"})[1] == ["x.lacp_rat: is not an option of a bond; did you mean lacp_rate. Write lacp_rate"]
+    assert set(both.schema["anyOf"][0]["properties"]) == {"prefix-length", "prefix_length", "lacp_rate", "lacp-rate"}
+
+
+def test_a_table_with_two_spellings_has_no_suboptions_since_a_role_knows_no_aliases() -> None:
+    assert argument_spec(LINK) == {"type": "dict"}
+    inside = table_of({"link": optional(list_of(LINK, "[]"))}, "a part", "{}", hyphens=True)
+    assert argument_spec(inside) == {"type": "dict", "options": {"link": {"type": "list", "elements": "dict"}}}
+
+
 def test_a_key_in_both_spellings_is_refused() -> None:
     assert outcome(LINK, {"prefix-length": 24, "prefix_length": 25})[1] == ["x.prefix_length: is there twice, as prefix-length and with _. Write it once"]
 

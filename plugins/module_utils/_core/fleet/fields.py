@@ -101,12 +101,13 @@ Parse = Callable[[Any, Place], Any]
 
 @dataclass(frozen=True)
 class Option:
-    """A key of a table. Without a value it is ``default``; a ``required`` one is refused then."""
+    """A key of a table. Without a value it is ``default``; a ``required`` one is refused then. ``aliases`` are other spellings of it."""
 
     field: Field
     required: bool = False
     default: Any = None
     remedy: str = ""
+    aliases: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -339,8 +340,9 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
     """A dictionary in which each of ``options`` may stand, and no other; ``what`` it describes, such as "a zone".
 
     Gives ``Values``, a dictionary with all options: one that is missing, or cannot be used, has its default there. With ``hyphens``,
-    ``_`` and ``-`` in keys mean the same, and the options are written with hyphens. ``never`` has remedies for keys that others use.
+    ``_`` and ``-`` in keys mean the same. ``never`` has remedies for keys that others use.
     """
+    spelled = {key.replace("_", "-"): key for key in options} if hyphens else {}
 
     def parse(value: Any, place: Place) -> Any:
         if not isinstance(value, Mapping):
@@ -353,13 +355,13 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
         before = len(problems)
         for key, inner in value.items():
             here = place.key(key)
-            own = key.replace("_", "-") if hyphens and isinstance(key, str) else key
+            own = spelled.get(key.replace("_", "-"), key) if isinstance(key, str) else key
             if never and key in never:
                 here.refuse("cannot be set", never[key])
             elif own not in options:
                 misspelt.add(_refuse_key(key, here, options, what))
             elif own in present:
-                here.refuse(f"is there twice, as {own} and with _", "Write it once")
+                here.refuse(f"is there twice, as {own} and with {'-' if '_' in own else '_'}", "Write it once")
             else:
                 present.add(own)
                 earlier = len(problems)
@@ -375,9 +377,9 @@ def table_of(options: Mapping[str, Option], what: str, example: str, hyphens: bo
                 place.key(key).refuse("is missing", option.remedy or f"Write for example {example}")
         return Values(usable, place, frozenset(present), frozenset(refused), len(problems) == before)
 
-    spellings = {
-        spelling: option.field.schema for key, option in options.items() for spelling in dict.fromkeys((key, key.replace("-", "_") if hyphens else key))
-    }
+    if hyphens:
+        options = {key: replace(option, aliases=tuple({key.replace("-", "_"), key.replace("_", "-")} - {key})) for key, option in options.items()}
+    spellings = {spelling: option.field.schema for key, option in options.items() for spelling in (key, *option.aliases)}
     needed = [] if hyphens else [key for key, option in options.items() if option.required]
     schema = {"type": "object", "properties": spellings, "additionalProperties": False, **({"required": needed} if needed else {})}
     return Field("dict", parse, {"anyOf": [schema, _TEMPLATE]}, _is_table, options=options)
@@ -439,7 +441,7 @@ def unread() -> Field:
 
 def meant(word: Any, known: Collection[str]) -> str:
     """Of what is known, what the word is probably a misspelling of, or an empty text."""
-    near = difflib.get_close_matches(word[:64].replace("_", "-") if isinstance(word, str) else "", [one.replace("_", "-") for one in known], n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word[:64].replace("_", "-") if isinstance(word, str) else "", [one.replace("_", "-") for one in known], n=1, cutoff=0.65)
     return next((one for one in known if one.replace("_", "-") in near), "")
 
 

@@ -15,7 +15,10 @@ DEFINITIONS: Mapping[str, Any] = {"template": {"type": "string", "pattern": r"\{
 
 
 def argument_spec(declared: Field, required_: bool = False, default: Any = None) -> Dict[str, Any]:
-    """The field as an option of a role's or module's argument spec, with its suboptions."""
+    """The field as an option of a role's or module's argument spec, with its suboptions.
+
+    A table whose keys have two spellings has none: the argument spec of a role has no aliases (ansible-lint, role-arg-spec.json).
+    """
     spec: Dict[str, Any] = {"type": declared.type}
     if declared.elements is not None:
         spec["elements"] = declared.elements
@@ -25,7 +28,7 @@ def argument_spec(declared: Field, required_: bool = False, default: Any = None)
         spec["required"] = True
     if default is not None:
         spec["default"] = list(default) if isinstance(default, tuple) else default
-    if declared.options:
+    if declared.options and not any(option.aliases for option in declared.options.values()):
         spec["options"] = {key: argument_spec(option.field, option.required, option.default) for key, option in declared.options.items()}
     return spec
 
