@@ -17,10 +17,11 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.specs
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.variables import VARIABLES as LAB
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.variables import VARIABLES as VM_HOST
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.variables import VARIABLES as NETWORK
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.settings import VARIABLES as NODE
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-DECLARED: Mapping[str, Mapping[str, Field]] = {"node": NODE, "lab": LAB, "vm_host": VM_HOST}
+DECLARED: Mapping[str, Mapping[str, Field]] = {"node": NODE, "lab": LAB, "vm_host": VM_HOST, "network": NETWORK}
 
 
 def options_of(role: str) -> Mapping[str, Any]:

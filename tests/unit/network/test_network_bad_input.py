@@ -347,7 +347,7 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         ),
         (
             rules({"from": "198.51.100.0/24", "priority": 100, "route-table": 77}),
-            ["network_rules.config[0].from: no such setting; did you mean ip-from. Write ip-from"],
+            ["network_rules.config[0].from: is not an option of a rule; did you mean ip-from. Write ip-from"],
         ),
         (
             rules(rule(**{"ip-from": "198.51.100.7/24"})),
@@ -360,7 +360,7 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         ),
         (
             routes({"destination": "198.51.100.0/24", "route-type": "reject"}),
-            [f"{R}.route-type: 'reject' is not accepted. Use one of unicast, blackhole, unreachable, prohibit"],
+            [f"{R}.route-type: 'reject' is unknown. Use one of unicast, blackhole, unreachable, prohibit"],
         ),
         (
             interfaces({"name": "eth0", "mtu": 1279, "ipv6": {"autoconf": True}}),

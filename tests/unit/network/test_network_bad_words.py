@@ -182,7 +182,7 @@ def test_a_rule_may_be_about_the_loopback_interface(key: str) -> None:
 
 def test_a_word_that_is_only_a_little_like_another_is_not_taken_for_it() -> None:
     ((_variable, message, remedy),) = said(of(network_rules={"config": [{**RULE, "sport": 5}]}))
-    assert message == "no such setting" and remedy.startswith("Use ip-from, ip-to, priority")
+    assert message == "is not an option of a rule" and remedy.startswith("Use ip-from, ip-to, priority")
 
 
 def test_a_sound_network_is_still_one() -> None:

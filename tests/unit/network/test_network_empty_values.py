@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterator, List, Set, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Set, Tuple, Union
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import _auto, _bonds, _interfaces, _routing, _rules, link_options
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import Option
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.variables import VARIABLES
 
 from .test_network_resolve import bond, bridge, planned, static, vlan
 
@@ -93,13 +93,17 @@ def with_value(path: Path, value: Any) -> Dict[str, Any]:
 PLACES: List[Path] = list(places(FULL))
 
 
+def declared(options: Mapping[str, Option]) -> Set[str]:
+    """All keys, those of tables below too."""
+    below = (declared(option.field.options) for option in options.values())
+    return {*options, *(key for keys in below for key in keys)}
+
+
 def test_the_full_example_is_sound_and_has_every_setting() -> None:
     assert planned(FULL).problems == ()
+    assert FULL.keys() == VARIABLES.keys()
     there: Set[str] = {str(path[-1]) for path in PLACES}
-    options = (*link_options.STP, *link_options.BRIDGE, *link_options.PORT, link_options.VLAN_PROTOCOL)
-    known = {*_interfaces._KEYS, *_auto.KEYS6, *_routing._ROUTE_KEYS, *_rules._RULE_KEYS, *_bonds.BOND_OPTIONS, *(one.word for one in options)}
-    known |= {one for one in VARIABLES if one.startswith("network_") and one not in OF_ROLES}
-    assert known - there == set()
+    assert set().union(*(declared(field.options) for field in VARIABLES.values())) - there == set()
 
 
 @pytest.mark.parametrize("value", ["", None], ids=["empty", "null"])

@@ -108,6 +108,17 @@ def test_a_sound_network_is_resolved_with_everything_filled_in() -> None:
     assert as_data(desired) == part["desired"]
 
 
+def test_numbers_that_stand_for_nothing_may_be_in_quotes_too() -> None:
+    variables = sound()
+    for entry in variables["network_routes"]["config"]:
+        entry.update({"metric": "-1", "table-id": "0"})
+    plain = sound()
+    for entry in plain["network_routes"]["config"]:
+        entry.update({"metric": -1, "table-id": 0})
+    assert planned(plain).problems == ()
+    assert planned(variables).hosts == planned(plain).hosts
+
+
 def test_underscores_may_stand_for_hyphens() -> None:
     def underscored(value: Any) -> Any:
         if isinstance(value, dict):

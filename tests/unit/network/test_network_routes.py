@@ -183,7 +183,7 @@ def test_what_a_backend_cannot_say_of_a_route_is_refused_by_name(backend: str, r
         ([{**NOWHERE, "next-hop-address": "192.0.2.1"}], "means nothing for a route of type unreachable"),
         ([{**NOWHERE, "next-hop-interface": "eth0"}], "means nothing for a route of type unreachable"),
         ([{**NOWHERE, "mtu": 1400}], "means nothing for a route of type unreachable"),
-        ([{**NOWHERE, "route-type": "throw"}], "'throw' is not accepted"),
+        ([{**NOWHERE, "route-type": "throw"}], "'throw' is unknown"),
         ([{"destination": "0.0.0.0/0"}], "is missing"),
         ([{**PLAIN, "mtu": 67}], "67 is not a number that the kernel takes"),
         ([{**SIX, "mtu": 1279}], "1279 is not a number that the kernel takes"),

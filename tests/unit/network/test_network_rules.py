@@ -134,7 +134,7 @@ def test_netplan_refuses_what_it_has_no_word_for(rule: Dict[str, Any], said: Lis
         ({"priority": 100, "route-table": 7}, "would match everything"),
         ({"priority": 100, "route-table": 7, "not": True}, "would match nothing"),
         ({"priority": 100, "route-table": 7, "not": True, "suppress-prefix-length": 0}, "would match nothing"),
-        ({**FROM, "action": "drop"}, "'drop' is not accepted"),
+        ({**FROM, "action": "drop"}, "'drop' is unknown"),
         ({**FROM, "action": "blackhole", "route-table": 7}, "is never looked at by a rule that does blackhole"),
         ({**FROM, "action": "blackhole", "suppress-prefix-length": 0}, "means nothing for a rule that does blackhole"),
         ({**FROM, "route-table": 7, "fwmask": 7}, "needs a fwmark other than 0"),

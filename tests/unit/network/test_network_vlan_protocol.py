@@ -57,7 +57,7 @@ def test_the_inventory_has_it_in_nmstate_s_words(written: Any, protocol: str) ->
 @pytest.mark.parametrize("written", ["802.1x", 802.1, True, ["802.1ad"], {}, "0x88a8"])
 def test_another_protocol_is_refused(written: Any) -> None:
     (problem,) = planned({"network_interfaces": [{"name": "eth0"}, vlan("v", 5, written)]}).problems
-    assert problem.variable == "network_interfaces[1].vlan.protocol" and problem.message.endswith("is not accepted")
+    assert problem.variable == "network_interfaces[1].vlan.protocol" and problem.message.endswith("is unknown")
     assert problem.remedy == "Use one of 802.1q, 802.1ad"
 
 

@@ -10,41 +10,17 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
+from ..fleet.fields import Field, Option, Place, Values, boolean, choice, optional, whole
 from ..fleet.values import shown
-from ._read import Place, boolean, choice, number
 from .model import DEFAULT_DESTINATIONS, Auto, Family, Interface, Route
 
 LEASED = ("dhcp", "ra")
-KEYS4 = ("auto-dns", "auto-gateway", "auto-routes", "auto-route-metric")
-KEYS6 = (*KEYS4, "addr-gen-mode", "token", "privacy")
 GENERATIONS = ("eui64", "stable-privacy")
 PRIVACY = ("disabled", "prefer-public", "prefer-temporary")
 _METRIC_LARGEST = 4294967295
 
 
-def read_auto(given: Mapping[str, Any], dynamic: bool, autoconf: bool, place: Place) -> Auto:
-    """``dynamic``: by DHCP or by advertisements; ``autoconf``: by advertisements."""
-    for key in KEYS6:
-        if given.get(key) is None:
-            continue
-        if key in KEYS4 and not dynamic:
-            (place / key).note("means nothing without dhcp or autoconf", f"Remove {key}")
-        elif key not in KEYS4 and not autoconf:
-            (place / key).note("means nothing without autoconf: true", f"Remove {key}")
-    routes = boolean(given.get("auto-routes"), True, place / "auto-routes")
-    gateway = boolean(given.get("auto-gateway"), routes, place / "auto-gateway")
-    if gateway and not routes:
-        (place / "auto-gateway").note("auto-routes: false leaves no gateway either", "Remove auto-gateway, or write auto-gateway: false alone")
-    metric = number(given.get("auto-route-metric"), 1, _METRIC_LARGEST, "a metric", place / "auto-route-metric")
-    generation = choice(given["addr-gen-mode"], GENERATIONS, "", place / "addr-gen-mode") if given.get("addr-gen-mode") is not None else ""
-    token = _token(given["token"], place / "token") if given.get("token") is not None else ""
-    if token and generation == "stable-privacy":
-        (place / "token").note("is not used with addr-gen-mode: stable-privacy", "Remove one of them")
-    privacy = choice(given["privacy"], PRIVACY, "", place / "privacy") if given.get("privacy") is not None else ""
-    return Auto(boolean(given.get("auto-dns"), True, place / "auto-dns"), gateway, routes, metric, generation, token, privacy)
-
-
-def _token(value: Any, place: Place) -> str:
+def _token(value: Any, place: Place) -> Any:
     """The lower half of an address (draft-chown-6man-tokenised-ipv6-identifiers, ip-token(8))."""
     try:
         if not isinstance(value, str) or "%" in value:
@@ -54,8 +30,40 @@ def _token(value: Any, place: Place) -> str:
             raise ValueError
         return str(token)
     except ValueError:
-        place.note(f"{shown(value)} is not the second half of an IPv6 address", 'Write for example "::2a"')
-        return ""
+        return place.refuse(f"{shown(value)} is not the second half of an IPv6 address", 'Write for example "::2a"')
+
+
+KEYS4: Mapping[str, Option] = {
+    "auto-dns": optional(boolean(), True),
+    "auto-gateway": optional(boolean()),
+    "auto-routes": optional(boolean(), True),
+    "auto-route-metric": optional(whole(1, _METRIC_LARGEST, "a metric")),
+}
+KEYS6: Mapping[str, Option] = {
+    **KEYS4,
+    "addr-gen-mode": optional(choice(*GENERATIONS), ""),
+    "token": optional(Field("str", _token, {"type": "string", "minLength": 1}), ""),
+    "privacy": optional(choice(*PRIVACY), ""),
+}
+
+
+def read_auto(given: Values, dynamic: bool, autoconf: bool) -> Auto:
+    """``dynamic``: by DHCP or by advertisements; ``autoconf``: by advertisements."""
+    for key in KEYS6:
+        if key not in given.written:
+            continue
+        if key in KEYS4 and not dynamic:
+            given.at(key).refuse("means nothing without dhcp or autoconf", f"Remove {key}")
+        elif key not in KEYS4 and not autoconf:
+            given.at(key).refuse("means nothing without autoconf: true", f"Remove {key}")
+    routes = given["auto-routes"]
+    gateway = routes if given["auto-gateway"] is None else given["auto-gateway"]
+    if gateway and not routes:
+        given.at("auto-gateway").refuse("auto-routes: false leaves no gateway either", "Remove auto-gateway, or write auto-gateway: false alone")
+    token, generation = given.get("token", ""), given.get("addr-gen-mode", "")
+    if token and generation == "stable-privacy":
+        given.at("token").refuse("is not used with addr-gen-mode: stable-privacy", "Remove one of them")
+    return Auto(given["auto-dns"], gateway, routes, given["auto-route-metric"], generation, token, given.get("privacy", ""))
 
 
 def auto_data(auto: Auto, family: int) -> Dict[str, Any]:

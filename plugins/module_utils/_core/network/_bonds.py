@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
-from ..fleet.values import kind, shown
-from ._read import Place, add_port, address, choice, mapping, name, sequence, unknown
-from .link_options import ARP, BOND, MII
+from ..fleet.fields import REFUSED, Field, Option, Place, Values, choice, list_of, optional, required
+from ..fleet.values import shown
+from ._read import LINK, address, settings
+from .link_options import ARP, BOND, MII, keys_of
 
 MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
-BOND_OPTIONS = tuple(sorted((*(option.word for option in BOND), "arp_ip_target", "primary")))
 MIIMON = "100"
 """Milliseconds, where nothing is said: the kernel's own, 0, never notices that a link is gone."""
 TARGETS_MOST = 16  # BOND_MAX_ARP_TARGETS in include/net/bonding.h
-_BY_WORD = {option.word: option for option in BOND}
 _ACTIVE = ("active-backup", "balance-tlb", "balance-alb")
 _HASHING = ("balance-xor", "802.3ad", "balance-tlb")
 _ARP = ("balance-rr", "active-backup", "balance-xor", "broadcast")
@@ -34,30 +33,56 @@ _MODES_OF: Mapping[str, Tuple[str, ...]] = {
 """Where an option has a meaning (Documentation/networking/bonding.rst, and ``unsuppmodes`` in bond_options.c)."""
 
 
-def read_bond(value: Any, place: Place) -> Dict[str, Any]:
+def _targets(value: Any, place: Place) -> Any:
+    """A list, or what the kernel takes: addresses with commas between them. Gives the latter."""
+    if isinstance(value, str):
+        each = [_TARGET.parse(part.strip(), place) for part in value.split(",")]
+        targets: Any = REFUSED if REFUSED in each else tuple(each)
+    else:
+        targets = list_of(_TARGET, "[192.0.2.1]", 1).parse(value, place)
+    if targets is REFUSED:
+        return REFUSED
+    if len(targets) > TARGETS_MOST:
+        return place.refuse(f"has {len(targets)} addresses, and the kernel takes at most {TARGETS_MOST}", "Remove some")
+    if len(set(targets)) < len(targets):
+        return place.refuse("has an address twice", "Write each once")
+    return ",".join(targets)
+
+
+_TARGET = address(4)
+_TARGETS = Field("raw", _targets, {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}}]})
+BOND_OPTIONS: Mapping[str, Option] = dict(sorted({**keys_of(BOND), "arp_ip_target": optional(_TARGETS), "primary": optional(LINK)}.items()))
+AGGREGATION = settings(
+    {
+        "mode": required(choice(*MODES), f"Use one of {', '.join(MODES)}"),
+        "port": required(list_of(LINK, "[eth0, eth1]", 1, unique=True), "Name at least one, for example [eth0, eth1]"),
+        "options": optional(settings(BOND_OPTIONS, "a bond", "{miimon: 100}")),
+    },
+    "a bond",
+    "{mode: active-backup, port: [eth0, eth1]}",
+)
+
+
+def read_bond(given: Values) -> Dict[str, Any]:
     """The fields of a bond (see ``Interface``)."""
-    given = mapping(value, ("mode", "port", "options"), "{mode: active-backup, port: [eth0, eth1]}", place)
-    if "mode" not in given:
-        (place / "mode").note("is missing", f"Use one of {', '.join(MODES)}")
-    mode = choice(given.get("mode"), MODES, "active-backup", place / "mode") if "mode" in given else "active-backup"
-    ports: List[str] = []
-    for index, entry in enumerate(sequence(given.get("port"), "[eth0, eth1]", place / "port")):
-        add_port(name(entry, place / "port" / index), ports, place / "port" / index)
-    if not ports:
-        (place / "port").note("a bond needs ports", "Name at least one, for example [eth0, eth1]")
-    written = given.get("options")
-    if written is not None and not isinstance(written, dict):
-        (place / "options").note(f"must be a dictionary, found {kind(written)}", "Write for example {miimon: 100}")
-        written = {}
-    options: Dict[str, str] = {}
-    for key, option in (written or {}).items():
-        text = _option(str(key).replace("-", "_"), option, mode, ports, place / "options" / str(key))
-        if text:
-            options[str(key).replace("-", "_")] = text
-    if int(options.get("arp_interval", "0")) and "arp_ip_target" not in {str(key).replace("-", "_") for key in written or {}}:
-        (place / "options" / "arp_ip_target").note("is missing, and arp_interval needs addresses to ask for", "Write for example [192.0.2.1]")
-    _check(options, place / "options")
-    return {"mode": mode, "ports": tuple(ports), "options": options}
+    ports: Tuple[str, ...] = tuple(given["port"] or ())
+    options = _options(given["options"], given, ports) if given["options"] is not None else {}
+    return {"mode": given["mode"] or MODES[1], "ports": ports, "options": options}
+
+
+def _options(written: Values, bond: Values, ports: Tuple[str, ...]) -> Dict[str, str]:
+    """The options by the kernel's keys; what does not fit together is noted."""
+    mode = bond["mode"]
+    usable = {key: value for key, value in written.items() if value is not None and (mode is None or fits(key, mode))}
+    for key in sorted(written.written - written.refused - usable.keys()):
+        message = f"has no meaning with the mode {mode}, but with {', '.join(_MODES_OF[key])}"
+        written.at(key).refuse(message, "Remove it, or change the mode")
+    if "primary" in usable and usable["primary"] not in ports and not bond.refused & {"port"}:
+        written.at("primary").refuse(f"{shown(usable['primary'])} is not a port of the bond", "Name one of its ports")
+    if int(usable.get("arp_interval", "0")) and "arp_ip_target" not in written.written:
+        written.at("arp_ip_target").refuse("is missing, and arp_interval needs addresses to ask for", "Write for example [192.0.2.1]")
+    _check(usable, written)
+    return usable
 
 
 def fits(key: str, mode: str) -> bool:
@@ -65,48 +90,18 @@ def fits(key: str, mode: str) -> bool:
     return mode in _MODES_OF.get(key, (mode,))
 
 
-def _option(key: str, value: Any, mode: str, ports: List[str], place: Place) -> str:
-    if key not in BOND_OPTIONS:
-        unknown(key, BOND_OPTIONS, place, "no such option of a bond here")
-        return ""
-    if not fits(key, mode):
-        place.note(f"has no meaning with the mode {mode}, but with {', '.join(_MODES_OF[key])}", "Remove it, or change the mode")
-        return ""
-    if key == "arp_ip_target":
-        return _targets(value, place)
-    if key == "primary":
-        if value not in ports:
-            place.note(f"{shown(value)} is not a port of the bond", "Name one of its ports")
-            return ""
-        return str(value)
-    return _BY_WORD[key].read(value, place)
-
-
-def _targets(value: Any, place: Place) -> str:
-    """A list, or what the kernel takes: addresses with commas between them."""
-    if isinstance(value, str):
-        found = [address(part.strip(), 4, place) for part in value.split(",")]
-    else:
-        found = [address(part, 4, place / index) for index, part in enumerate(sequence(value, "[192.0.2.1]", place))]
-    if len(found) > TARGETS_MOST:
-        place.note(f"has {len(found)} addresses, and the kernel takes at most {TARGETS_MOST}", "Remove some")
-    if len(set(found)) < len(found) and all(found):
-        place.note("has an address twice", "Write each once")
-    return ",".join(one for one in found if one)
-
-
-def _check(options: Mapping[str, str], place: Place) -> None:
+def _check(options: Mapping[str, str], written: Values) -> None:
     """The two ways to notice that a port is gone exclude each other, and each has options that need it."""
     arp = int(options.get("arp_interval", "0"))
     if arp and int(options.get("miimon", "0")):
-        (place / "arp_interval").note("miimon is there too, and the kernel ends one when the other is set", "Remove one of the two")
+        written.at("arp_interval").refuse("miimon is there too, and the kernel ends one when the other is set", "Remove one of the two")
     for key in ("arp_ip_target", "arp_validate", "arp_all_targets") if not arp else ():
         if options.get(key, "none") != "none":
-            (place / key).note("has no meaning without arp_interval", "Write arp_interval in milliseconds, or remove it")
+            written.at(key).refuse("has no meaning without arp_interval", "Write arp_interval in milliseconds, or remove it")
     every = 0 if arp else int(options.get("miimon", MIIMON))
     for key in MII[1:]:
         delay = int(options.get(key, "0"))
         if delay and not every:
-            (place / key).note("has no meaning without miimon", "Write miimon in milliseconds, or remove it")
+            written.at(key).refuse("has no meaning without miimon", "Write miimon in milliseconds, or remove it")
         elif delay and delay % every:
-            (place / key).note(f"{delay} is no multiple of miimon, {every}", "The kernel would round it; write a multiple")
+            written.at(key).refuse(f"{delay} is not a multiple of miimon, {every}", "The kernel would round it; write a multiple")

@@ -8,65 +8,74 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..fleet.values import shown
-from ._read import Place, add_port, boolean, choice, mapping, name, number, sequence
-from .link_options import BRIDGE, PORT, STP, Option
+from ..fleet.fields import Place, Values, boolean, choice, list_of, optional, required, whole
+from ._read import LINK, settings
+from .link_options import BRIDGE, PORT, STP, Option, by_kernel, keys_of
 from .model import Vlan
 from .vlans import LARGEST, canonical, includes
 
 _PORT = "{name: eth0}"
 _VLAN = "{mode: access, tag: 10}"
 _TRUNK = "{mode: trunk, trunk-tags: [{id: 10}, {id-range: {min: 20, max: 29}}]}"
-_TAG = "a VLAN (IEEE 802.1Q: 0 and 4095 are reserved)"
+_TAG = whole(1, LARGEST, "a VLAN; 0 and 4095 are reserved (IEEE 802.1Q)")
+_RANGE = settings({"min": required(_TAG), "max": required(_TAG)}, "a range of VLANs", "{min: 20, max: 29}")
+_TAGS = list_of(settings({"id": optional(_TAG), "id-range": optional(_RANGE)}, "VLANs of a trunk", "{id: 10}"), "[{id: 10}, {id-range: {min: 20, max: 29}}]")
+VLAN_OF_PORT = settings(
+    {"mode": optional(choice("access", "trunk")), "tag": optional(_TAG), "trunk-tags": optional(_TAGS, ()), "enable-native": optional(boolean(), False)},
+    "the VLANs of a port",
+    _VLAN,
+)
 _RESERVED = 0b111
 """Bits of the group-forward-mask that the kernel takes on no bridge: STP, PAUSE and LACP frames (BR_GROUPFWD_RESTRICTED)."""
 
 
-def read_bridge(own: str, value: Any, place: Place) -> Dict[str, Any]:
+_STP = settings({**keys_of(STP), "enabled": optional(boolean())}, "STP", "{enabled: false}")
+BRIDGE_PART = settings(
+    {
+        "options": optional(settings({**keys_of(BRIDGE), "stp": optional(_STP)}, "a bridge", "{stp: {enabled: false}}")),
+        "port": optional(list_of(settings({"name": required(LINK), "vlan": optional(VLAN_OF_PORT), **keys_of(PORT)}, "a port", _PORT), f"[{_PORT}]"), ()),
+        "vlan": optional(VLAN_OF_PORT),
+    },
+    "a bridge",
+    f"{{port: [{_PORT}]}}",
+)
+
+
+def read_bridge(own: str, given: Values) -> Dict[str, Any]:
     """The fields of the bridge ``own`` (see ``Interface``). A bridge filters VLANs when a port or the bridge itself has a
     ``vlan``, and does so no longer when there are only empty ones.
     """
-    given = mapping(value, ("options", "port", "vlan"), f"{{port: [{_PORT}]}}", place)
-    where = place / "options"
-    known = (*(option.word for option in BRIDGE), "stp")
-    written = mapping(given.get("options"), known, "{stp: {enabled: false}}", where)
-    stp = mapping(written.pop("stp", None), (*(option.word for option in STP), "enabled"), "{enabled: false}", where / "stp")
-    spoken = None if stp.get("enabled") is None else boolean(stp["enabled"], False, where / "stp" / "enabled")
-    options = {**_options(stp, STP, where / "stp"), **_options(written, BRIDGE, where)}
-    _check_mask(options, where)
-    _check_times(options, spoken, where / "stp")
+    written: Optional[Values] = given["options"]
+    stp: Optional[Values] = None if written is None else written["stp"]
+    spoken: Optional[bool] = None if stp is None else stp["enabled"]
+    options = {**({} if stp is None else by_kernel(stp, STP)), **({} if written is None else by_kernel(written, BRIDGE))}
+    if written is not None:
+        _check_mask(options, written.place)
+    if stp is not None and stp.clean:
+        _check_times(options, spoken, stp.place)
     ports: List[str] = []
     port_options: Dict[str, Dict[str, str]] = {}
     vlans: Dict[str, Tuple[Vlan, ...]] = {}
-    for index, entry in enumerate(sequence(given.get("port"), f"[{_PORT}]", place / "port")):
-        here = place / "port" / index
-        inner = mapping(entry, ("name", "vlan", *(option.word for option in PORT)), _PORT, here)
-        port = name(inner.get("name"), here / "name")
-        add_port(port, ports, here)
-        port_options[port] = _options(inner, PORT, here)
-        if inner.get("vlan") is not None:
-            vlans[port] = _vlans(inner["vlan"], here / "vlan")
-    if given.get("vlan") is not None:
-        vlans[own] = _vlans(given["vlan"], place / "vlan")
+    for port in given["port"]:
+        name = port["name"]
+        if name in ports:
+            port.place.refuse(f"{name} is there twice", "Write each port once")
+        elif name is not None:
+            ports.append(name)
+            port_options[name] = by_kernel(port, PORT)
+            if port["vlan"] is not None:
+                vlans[name] = _vlans(port["vlan"])
+    if given["vlan"] is not None:
+        vlans[own] = _vlans(given["vlan"])
     if vlans:
         options["vlan_filtering"] = str(int(any(vlans.values())))
-    said = {port: found for port, found in port_options.items() if found and port in ports}
-    kept = {member: found for member, found in vlans.items() if member in (own, *ports)}
-    return {"ports": tuple(ports), "stp": spoken, "options": options, "port_options": said, "vlans": kept}
-
-
-def _options(given: Mapping[str, Any], known: Sequence[Option], place: Place) -> Dict[str, str]:
-    found: Dict[str, str] = {}
-    for option in known:
-        if given.get(option.word) is not None:
-            value = option.read(given[option.word], place / option.word)
-            found.update({option.key: value} if value else {})
-    return found
+    of_ports = {port: chosen for port, chosen in port_options.items() if chosen}
+    return {"ports": tuple(ports), "stp": spoken, "options": options, "port_options": of_ports, "vlans": vlans}
 
 
 def _check_mask(options: Mapping[str, str], place: Place) -> None:
     if int(options.get("group_fwd_mask", "0")) & _RESERVED:
-        (place / "group-forward-mask").note(
+        place.key("group-forward-mask").refuse(
             f"{options['group_fwd_mask']} has one of the bits 1, 2 and 4 (STP, PAUSE, LACP), which the kernel forwards on no bridge",
             "Write a mask without them",
         )
@@ -78,74 +87,57 @@ def _check_times(options: Mapping[str, str], stp: Optional[bool], place: Place) 
         return
     delay, hello, age = (int(options.get(option.key, option.default)) // option.scale for option in STP[:3])
     if delay < 2:
-        (place / "forward-delay").note(f"{delay} is less than a bridge with STP can have", "Write 2 to 30")
+        place.key("forward-delay").refuse(f"{delay} is less than a bridge with STP can have", "Write 2 to 30")
     elif not 2 * (delay - 1) >= age >= 2 * (hello + 1):
-        place.note(
+        place.refuse(
             f"forward-delay {delay}, max-age {age} and hello-time {hello} contradict each other",
             "Keep 2 * (forward-delay - 1) >= max-age >= 2 * (hello-time + 1) (IEEE 802.1D)",
         )
 
 
-def _vlans(value: Any, place: Place) -> Tuple[Vlan, ...]:
-    given = mapping(value, ("mode", "tag", "trunk-tags", "enable-native"), _VLAN, place)
-    if not given:
+def _vlans(given: Values) -> Tuple[Vlan, ...]:
+    if not given.written or "mode" in given.refused:
         return ()
-    if "mode" not in given:
-        (place / "mode").note("is missing", f"Write access or trunk, for example {_VLAN}")
+    if "mode" not in given.written:
+        given.at("mode").refuse("is missing", f"Write access or trunk, for example {_VLAN}")
         return ()
-    mode = choice(given["mode"], ("access", "trunk"), "access", place / "mode")
-    tag = number(given.get("tag"), 1, LARGEST, _TAG, place / "tag")
-    native = boolean(given.get("enable-native"), False, place / "enable-native")
-    tags = _tags(given.get("trunk-tags"), place / "trunk-tags")
-    if mode == "access":
-        if given.get("trunk-tags"):
-            (place / "trunk-tags").note("has no meaning with mode access", "Remove it, or write mode: trunk")
+    tag, native = given["tag"], given["enable-native"]
+    tags = _tags(given["trunk-tags"])
+    if given["mode"] == "access":
+        if given["trunk-tags"]:
+            given.at("trunk-tags").refuse("has no meaning with mode access", "Remove it, or write mode: trunk")
         if native:
-            (place / "enable-native").note("has no meaning with mode access, whose frames have no tag", "Remove it")
-        if given.get("tag") is None:
-            (place / "tag").note("is missing", f"Write for example {_VLAN}")
+            given.at("enable-native").refuse("has no meaning with mode access, whose frames have no tag", "Remove it")
+        if "tag" not in given.written:
+            given.at("tag").refuse("is missing", f"Write for example {_VLAN}")
         return (Vlan(tag, tag, True, True),) if tag else ()
-    if native and given.get("tag") is None:
-        (place / "tag").note("is missing: enable-native needs the VLAN of frames without a tag", "Write for example tag: 10")
-    if given.get("tag") is not None and not native:
-        (place / "tag").note("of a trunk is the VLAN of frames without a tag", "Write enable-native: true, or remove the tag")
-    if not given.get("trunk-tags") and not native:
-        (place / "trunk-tags").note("is missing", f"Write for example {_TRUNK}")
+    if native and "tag" not in given.written:
+        given.at("tag").refuse("is missing: enable-native needs the VLAN of frames without a tag", "Write for example tag: 10")
+    if "tag" in given.written and not native and "enable-native" not in given.refused:
+        given.at("tag").refuse("of a trunk is the VLAN of frames without a tag", "Write enable-native: true, or remove the tag")
+    if not given["trunk-tags"] and not native and not given.refused & {"trunk-tags", "enable-native"}:
+        given.at("trunk-tags").refuse("is missing", f"Write for example {_TRUNK}")
     if tag and includes(tags, tag):
-        (place / "trunk-tags").note(f"{tag} is the tag of the native VLAN too, whose frames have none", "Write it once")
+        given.at("trunk-tags").refuse(f"{tag} is the tag of the native VLAN too, whose frames have none", "Write it once")
     return canonical([*tags, *([Vlan(tag, tag, True, True)] if tag and native else [])])
 
 
-def _tags(value: Any, place: Place) -> Tuple[Vlan, ...]:
-    found: List[Vlan] = []
-    for index, entry in enumerate(sequence(value, "[{id: 10}, {id-range: {min: 20, max: 29}}]", place)):
-        here = place / index
-        given = mapping(entry, ("id", "id-range"), "{id: 10}", here)
-        if not isinstance(entry, Mapping):
+def _tags(entries: Sequence[Values]) -> Tuple[Vlan, ...]:
+    vlans: List[Vlan] = []
+    for given in entries:
+        ends: Optional[Values] = given["id-range"]
+        if ("id" in given.written) == ("id-range" in given.written):
+            given.place.refuse("must have either id or id-range", "Write {id: 10} or {id-range: {min: 20, max: 29}}")
+        if not given.clean or (given["id"] is None) == (ends is None):
             continue
-        if ("id" in given) == ("id-range" in given):
-            here.note("must have either id or id-range", "Write {id: 10} or {id-range: {min: 20, max: 29}}")
-            continue
-        ends = mapping(given.get("id-range"), ("min", "max"), "{min: 20, max: 29}", here / "id-range")
-        first, last = (number(given["id"], 1, LARGEST, _TAG, here / "id"),) * 2 if "id" in given else _ends(ends, here / "id-range")
-        if first is None or last is None:
-            continue
-        if any(one.first <= last and first <= one.last for one in found):
-            here.note(f"{shown(entry)} is in another entry too", "Write each VLAN once")
-            continue
-        found.append(Vlan(first, last))
-    return tuple(found)
-
-
-def _ends(given: Mapping[str, Any], place: Place) -> Tuple[Optional[int], Optional[int]]:
-    for key in ("min", "max"):
-        if key not in given:
-            (place / key).note("is missing", "Write for example {min: 20, max: 29}")
-    first, last = (number(given.get(key), 1, LARGEST, _TAG, place / key) for key in ("min", "max"))
-    if first is not None and last is not None and first > last:
-        place.note(f"begins with {first}, after its end {last}", "Exchange them")
-        return None, None
-    return first, last
+        first, last = (given["id"], given["id"]) if ends is None else (ends["min"], ends["max"])
+        if first > last:
+            given.at("id-range").refuse(f"begins with {first}, after its end {last}", "Exchange them")
+        elif any(one.first <= last and first <= one.last for one in vlans):
+            given.place.refuse(f"{first if first == last else f'{first} to {last}'} is in another entry too", "Write each VLAN once")
+        else:
+            vlans.append(Vlan(first, last))
+    return tuple(vlans)
 
 
 def as_vlan(vlans: Sequence[Vlan]) -> Dict[str, Any]:

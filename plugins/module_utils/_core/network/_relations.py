@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..fleet.fields import Place
 from ._interfaces import MTU_IPV6, TOO_SMALL
-from ._read import Place
 from .model import Address, Interface
 
 Written = Sequence[Tuple[Interface, Place]]
@@ -29,7 +29,7 @@ def check_relations(written: Written) -> None:
             _check_followed(interface, place, managed)
     for interface, place in written:
         if interface.name in master and (interface.ipv4.enabled or interface.ipv6.enabled):
-            place.note(
+            place.refuse(
                 f"{interface.name} is a port of {master[interface.name]}, and a port has no addresses",
                 f"Move its ipv4 and ipv6 to {master[interface.name]}",
             )
@@ -41,31 +41,31 @@ def check_relations(written: Written) -> None:
 
 def _check_ports(interface: Interface, place: Place, managed: Dict[str, Interface], master: Dict[str, str]) -> None:
     for index, port in enumerate(interface.ports):
-        where = place / _PORT_KEY[interface.type] / "port" / index
+        where = place.key(_PORT_KEY[interface.type]).key("port").index(index)
         other = managed[port]
         if port == interface.name:
-            where.note(f"{port} cannot be a port of itself", "Name another interface")
+            where.refuse(f"{port} cannot be a port of itself", "Name another interface")
         elif other.absent:
-            where.note(f"{port} is to be absent", "Remove the port, or its state")
+            where.refuse(f"{port} is to be absent", "Remove the port, or its state")
         elif port in master:
-            where.note(f"{port} is already a port of {master[port]}", "An interface is the port of one other only")
+            where.refuse(f"{port} is already a port of {master[port]}", "An interface is the port of one other only")
         elif other.type not in _PORTS[interface.type]:
             kinds = " or ".join(_PORTS[interface.type])
-            where.note(f"{port} is of type {other.type}, which cannot be a port of a {interface.type}", f"Name one of {kinds}")
+            where.refuse(f"{port} is of type {other.type}, which cannot be a port of a {interface.type}", f"Name one of {kinds}")
         master.setdefault(port, interface.name)
 
 
 def _check_base(interface: Interface, place: Place, managed: Dict[str, Interface]) -> None:
     base = interface.base
-    where = place / "vlan" / "base-iface"
+    where = place.key("vlan.base-iface")
     if not base:
         return
     if base == interface.name:
-        where.note(f"{base} cannot stand on itself", "Name another interface")
+        where.refuse(f"{base} cannot stand on itself", "Name another interface")
     elif base not in managed:
-        where.note(f"{base} is not among the interfaces", f"Name {base} too, with the addresses that it has")
+        where.refuse(f"{base} is not among the interfaces", f"Name {base} too, with the addresses that it has")
     elif managed[base].absent:
-        where.note(f"{base} is to be absent", "Remove the VLAN, or that state")
+        where.refuse(f"{base} is to be absent", "Remove the VLAN, or that state")
 
 
 def _check_mtu(interface: Interface, place: Place, managed: Dict[str, Interface]) -> None:
@@ -74,7 +74,7 @@ def _check_mtu(interface: Interface, place: Place, managed: Dict[str, Interface]
         if other is None or other is interface or other.mtu is None or interface.mtu is None:
             continue
         if interface.mtu > other.mtu:
-            (place / "mtu").note(
+            place.key("mtu").refuse(
                 f"{interface.mtu} is more than the {other.mtu} of {below}, which it stands on",
                 f"Write at most {other.mtu}, or raise that of {below}",
             )
@@ -85,7 +85,7 @@ def _check_followed(interface: Interface, place: Place, managed: Dict[str, Inter
     lowest = _lowest(interface, managed, []) if interface.ipv6.enabled and interface.mtu is None else None
     if lowest is not None and (lowest.mtu or 0) < MTU_IPV6:
         text = f"{interface.name} follows the MTU of {lowest.name}, and {lowest.mtu} {TOO_SMALL}"
-        (place / "ipv6").note(text, f"Give {lowest.name} an mtu of at least {MTU_IPV6}, or remove ipv6")
+        place.key("ipv6").refuse(text, f"Give {lowest.name} an mtu of at least {MTU_IPV6}, or remove ipv6")
 
 
 def _lowest(interface: Interface, managed: Dict[str, Interface], above: Sequence[str]) -> Optional[Interface]:
@@ -105,7 +105,7 @@ def _check_circles(written: Written, managed: Dict[str, Interface]) -> None:
         while ahead:
             below = ahead.pop()
             if below == interface.name and seen:
-                place.note(f"{interface.name} stands on itself, by way of {seen[0]}", "Break the circle")
+                place.refuse(f"{interface.name} stands on itself, by way of {seen[0]}", "Break the circle")
                 break
             if below in managed and below not in seen and below != interface.name:
                 seen.append(below)
@@ -122,8 +122,8 @@ def _check_addresses(written: Written) -> None:
             there = owners.setdefault(address.ip, [])
             for name, other in there:
                 if name == interface.name or address.alone == other.alone:
-                    where = place / f"ipv{address.family}" / "address"
-                    where.note(f"{address.ip} is already on {name}", f"Write each address once{_other_way(address)}")
+                    where = place.key(f"ipv{address.family}.address")
+                    where.refuse(f"{address.ip} is already on {name}", f"Write each address once{_other_way(address)}")
             there.append((interface.name, address))
 
 
@@ -140,7 +140,7 @@ def _check_twins(written: Written) -> None:
         if interface.base and interface.vlan_id:
             key = (interface.base, interface.vlan_id, interface.vlan_protocol)
             if key in seen:
-                (place / "vlan").note(f"VLAN {key[1]} of {key[0]} is already {seen[key]}", "Write each VLAN once")
+                place.key("vlan").refuse(f"VLAN {key[1]} of {key[0]} is already {seen[key]}", "Write each VLAN once")
             seen.setdefault(key, interface.name)
 
 
@@ -148,6 +148,6 @@ def _check_cards(written: Written) -> None:
     seen: Dict[str, str] = {}
     for interface, place in written:
         if interface.card in seen:
-            (place / "mac-address").note(f"{interface.card} is already that of {seen[interface.card]}", "Write each card once")
+            place.key("mac-address").refuse(f"{interface.card} is already that of {seen[interface.card]}", "Write each card once")
         elif interface.card:
             seen[interface.card] = interface.name

@@ -7,107 +7,102 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Optional, Sequence, Set, Tuple
 
-from ._read import Place, boolean, choice, entry_of, name, network, number
+from ..fleet.fields import Field, Place, Values, boolean, choice, optional, required, whole
+from ._read import LINK_OR_LOOPBACK, NETWORK
 from ._routing import LARGEST, config
 from .model import REJECTING, Rule
 
 _RULE = "{ip-from: 198.51.100.0/24, priority: 100, route-table: 77}"
-_RULE_KEYS = (
-    "ip-from",
-    "ip-to",
-    "priority",
-    "route-table",
-    "action",
-    "fwmark",
-    "fwmask",
-    "iif",
-    "oif",
-    "not",
-    "suppress-prefix-length",
-    "family",
-    "state",
-)
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
+_NUMBER = whole(0, LARGEST, "a mark or its mask, such as 0x10")
 
 
-def read_rules(value: Any, place: Place) -> Tuple[Rule, ...]:
-    found: List[Rule] = []
-    known = set()
-    for index, entry in enumerate(config(value, _RULE, place)):
-        where = place / "config" / index
-        rule = _rule(entry_of(entry, _RULE_KEYS, _RULE, where), where)
+def _mark(value: Any, place: Place) -> Any:
+    """Hexadecimal too, with or without quotes."""
+    return _NUMBER.parse(int(value, 16) if isinstance(value, str) and _HEX.fullmatch(value) else value, place)
+
+
+_MARK = Field("raw", _mark, {"type": ["integer", "string"]})
+RULES = config(
+    {
+        "ip-from": optional(NETWORK, ""),
+        "ip-to": optional(NETWORK, ""),
+        "priority": required(whole(1, 32765, "a priority between the kernel's own rules", 100)),
+        "route-table": optional(whole(1, LARGEST, "a table")),
+        "action": optional(choice(*REJECTING), ""),
+        "fwmark": optional(_MARK, 0),
+        "fwmask": optional(_MARK, 0),
+        "iif": optional(LINK_OR_LOOPBACK, ""),
+        "oif": optional(LINK_OR_LOOPBACK, ""),
+        "not": optional(boolean(), False),
+        "suppress-prefix-length": optional(whole(0, 128, "bits of a prefix")),
+        "family": optional(choice("ipv4", "ipv6")),
+        "state": optional(choice("present", "absent"), "present"),
+    },
+    "a rule",
+    _RULE,
+)
+
+
+def read_rules(entries: Sequence[Values]) -> Tuple[Rule, ...]:
+    rules: List[Rule] = []
+    known: Set[Tuple[int, int]] = set()
+    for given in entries:
+        rule = _rule(given)
         if rule is None:
             continue
         if (rule.priority, rule.family) in known:
-            (where / "priority").note(f"{rule.priority} is used twice", "Give each rule a priority of its own")
+            given.at("priority").refuse(f"{rule.priority} is used twice", "Give each rule a priority of its own")
             continue
         known.add((rule.priority, rule.family))
-        found.append(rule)
-    return tuple(found)
+        rules.append(rule)
+    return tuple(rules)
 
 
-def _rule(given: Dict[str, Any], place: Place) -> Optional[Rule]:
-    if not given:
+def _rule(given: Values) -> Optional[Rule]:
+    action, table = given["action"], given["route-table"]
+    if "action" not in given.written and "route-table" not in given.written:
+        if given.clean:
+            given.at("route-table").refuse("is missing", f"Write for example {_RULE}")
         return None
-    action = choice(given["action"], REJECTING, "", place / "action") if given.get("action") is not None else ""
-    for key in ("priority",) if given.get("action") is not None else ("priority", "route-table"):
-        if key not in given:
-            (place / key).note("is missing", f"Write for example {_RULE}")
-            return None
-    if action and given.get("route-table") is not None:
-        (place / "route-table").note(f"is never looked at by a rule that does {action}", "Remove route-table, or action")
-    source = network(given["ip-from"], place / "ip-from") if given.get("ip-from") is not None else ""
-    destination = network(given["ip-to"], place / "ip-to") if given.get("ip-to") is not None else ""
-    iif, oif = (_name(given[key], place / key) if given.get(key) is not None else "" for key in ("iif", "oif"))
-    mark, mask = _mark(given, place)
-    priority = number(given["priority"], 1, 32765, "a priority between the kernel's own rules", place / "priority")
-    table = number(None if action else given.get("route-table"), 1, LARGEST, "a table", place / "route-table")
-    absent = choice(given.get("state"), ("present", "absent"), "present", place / "state") == "absent"
+    if action and "route-table" in given.written:
+        given.at("route-table").refuse(f"is never looked at by a rule that does {action}", "Remove route-table, or action")
+    source, destination = given["ip-from"], given["ip-to"]
+    mark, mask = _masked(given)
     families = {6 if ":" in one else 4 for one in (source, destination) if one}
     source, destination = ("" if one.endswith("/0") else one for one in (source, destination))  # to the kernel, no selector
-    asked = choice(given.get("family"), ("ipv4", "ipv6"), "ipv6" if families == {6} else "ipv4", place / "family")
-    family = 6 if asked == "ipv6" else 4
-    invert = boolean(given.get("not"), False, place / "not")
-    suppress = _suppress(given, family, action, place)
+    family = 6 if (given["family"] or ("ipv6" if families == {6} else "ipv4")) == "ipv6" else 4
+    invert, suppress = given["not"], _suppress(given, family, action)
+    if not given.clean:
+        return None
     if families - {family}:
-        place.note("mixes IPv4 and IPv6", "Write one rule for each")
-    elif not (source or destination or iif or oif or mark) and (invert or suppress is None):
-        if place.noted:
-            return None
-        place.note(f"would match {'nothing' if invert else 'everything'}", "Write ip-from, ip-to, iif, oif or fwmark")
-    elif priority is not None and (table is not None or action):
+        given.place.refuse("mixes IPv4 and IPv6", "Write one rule for each")
+    elif not (source or destination or given["iif"] or given["oif"] or mark) and (invert or suppress is None):
+        given.place.refuse(f"would match {'nothing' if invert else 'everything'}", "Write ip-from, ip-to, iif, oif or fwmark")
+    else:
         return Rule(
-            priority, family, table or 0, source, destination, iif, mark, absent,
-            oif=oif, fwmask=mask, invert=invert, suppress=suppress, action=action,
+            given["priority"], family, table or 0, source, destination, given["iif"], mark, given["state"] == "absent",
+            oif=given["oif"], fwmask=mask, invert=invert, suppress=suppress, action=action,
         )  # fmt: skip
     return None
 
 
-def _name(value: Any, place: Place) -> str:
-    """The name of an interface; lo too, by which the host's own packets come in."""
-    return "lo" if value == "lo" else name(value, place)
-
-
-def _mark(given: Dict[str, Any], place: Place) -> Tuple[int, int]:
-    """The mark and its mask, 0 for one that covers all of it. Both may be written in hexadecimal, with or without quotes."""
-    found: List[int] = []
-    for key, what in (("fwmark", "a mark"), ("fwmask", "a mask")):
-        value = given.get(key)
-        value = int(value, 16) if isinstance(value, str) and _HEX.fullmatch(value) else value
-        found.append(number(value, 0, LARGEST, what, place / key) or 0)
-    mark, mask = found
-    if mask and not mark:
-        (place / "fwmask").note("needs a fwmark other than 0", "Write fwmark too")
+def _masked(given: Values) -> Tuple[int, int]:
+    """The mark and its mask, 0 for one that covers all of it."""
+    mark, mask = given["fwmark"], given["fwmask"]
+    if mask and not mark and "fwmark" not in given.refused:
+        given.at("fwmask").refuse("needs a fwmark other than 0", "Write fwmark too")
     elif mark & ~mask and mask:
-        (place / "fwmask").note(f"{mask:#x} hides a part of the fwmark {mark:#x}, which would never match", "Correct one of them")
+        given.at("fwmask").refuse(f"{mask:#x} hides a part of the fwmark {mark:#x}, which would never match", "Correct one of them")
     return mark, 0 if mask == LARGEST else mask
 
 
-def _suppress(given: Dict[str, Any], family: int, action: str, place: Place) -> Optional[int]:
-    where = place / "suppress-prefix-length"
-    found = number(given.get("suppress-prefix-length"), 0, 32 if family == 4 else 128, "a prefix length", where)
-    if found is not None and action:
-        where.note(f"means nothing for a rule that does {action}", "Remove it, or action")
-    return found
+def _suppress(given: Values, family: int, action: str) -> Optional[int]:
+    length: Optional[int] = given["suppress-prefix-length"]
+    if length is not None and length > 32 and family == 4:
+        given.at("suppress-prefix-length").refuse(f"{length} is longer than a prefix of IPv4", "Write a whole number from 0 to 32")
+    if length is not None and action:
+        given.at("suppress-prefix-length").refuse(f"means nothing for a rule that does {action}", "Remove it, or action")
+    return length

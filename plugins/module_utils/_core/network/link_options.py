@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Iterable, Mapping, Tuple
 
-from ..fleet.values import integer, shown, truth
-from ._read import Place
+from ..fleet.fields import REFUSED, Field, Place, boolean, choice, optional, whole
+from ..fleet.fields import Option as Key
+from ..fleet.values import integer, shown
 
 
 @dataclass(frozen=True)
@@ -30,28 +31,31 @@ class Option:
     words: Tuple[str, ...] = ()
     switch: Tuple[str, ...] = ()
 
-    def read(self, value: Any, place: Place) -> str:
-        """The kernel's value of what a person wrote; empty when it is noted as wrong."""
+    @property
+    def field(self) -> Field:
+        """Gives the kernel's value of what a person wrote."""
         if self.switch:
-            flag = truth(value)
-            if flag is None:
-                place.note(f"{shown(value)} is neither true nor false", "Write true or false")
-                return ""
-            return self.switch[flag]
+            return replace(boolean(), parse=self._parse_switch)
         if self.words:
-            text = value.lower() if isinstance(value, str) else value
-            matching = [word for word in self.words if word.lower() == text]
-            if not matching:
-                place.note(f"{shown(value)} is not accepted", f"Use one of {', '.join(self.words)}")
-            return matching[0] if matching else ""
-        number = integer(value)
-        if number is None or not self.low <= number <= self.high:
-            place.note(f"{shown(value)} is out of range", f"Write a whole number from {self.low} to {self.high}")
-            return ""
-        return str(number * self.scale)
+            return Field("str", self._parse_word, {"type": "string", "minLength": 1})  # in letters of any case, so without choices
+        return replace(whole(self.low, self.high, "units"), parse=self._parse_number)
+
+    def _parse_switch(self, value: Any, place: Place) -> Any:
+        given = boolean().parse(value, place)
+        return given if given is REFUSED else self.switch[given]
+
+    def _parse_word(self, value: Any, place: Place) -> Any:
+        known = {word.lower(): word for word in self.words}
+        return choice(*self.words).parse(known.get(value.lower(), value) if isinstance(value, str) else value, place)
+
+    def _parse_number(self, value: Any, place: Place) -> Any:
+        given = integer(value)
+        if given is None or not self.low <= given <= self.high:
+            return place.refuse(f"{shown(value)} is out of range", f"Write a whole number from {self.low} to {self.high}")
+        return str(given * self.scale)
 
     def value(self, text: str) -> Any:
-        """The inverse of ``read``."""
+        """The inverse of ``field``."""
         if self.switch:
             return text == self.switch[1]
         return text if self.words else int(text) // self.scale
@@ -110,6 +114,16 @@ BOND = (
 ARP = ("arp_interval", "arp_ip_target", "arp_validate", "arp_all_targets")
 MII = ("miimon", "updelay", "downdelay")
 """A bond notices by one of the two ways that a port is gone; the kernel ends the other when one is set."""
+
+
+def keys_of(options: Iterable[Option]) -> Dict[str, Key]:
+    """The keys of a table in which these options may stand."""
+    return {option.word: optional(option.field) for option in options}
+
+
+def by_kernel(given: Mapping[str, Any], options: Iterable[Option]) -> Dict[str, str]:
+    """Of these options, what the table gives, by the kernel's keys."""
+    return {option.key: given[option.word] for option in options if given[option.word] is not None}
 
 
 def by_key(options: Iterable[Option]) -> Dict[str, Option]:

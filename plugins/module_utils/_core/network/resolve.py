@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from ..fleet.fields import Place, Values, items, read_variable
 from ..fleet.model import Fleet, Host, Resolution
-from ..fleet.values import Notes, is_domain, shown
-from ._address_lists import read_address_lists
+from ..fleet.values import Notes
+from ._address_lists import ABSENT, IGNORED, read_address_lists
 from ._interfaces import read_interfaces
-from ._read import Place, boolean, choice, mapping, number, sequence
 from ._relations import check_relations
 from ._routing import read_dns, read_routes
 from ._rules import read_rules
@@ -20,9 +20,10 @@ from .across_hosts import find_conflicts
 from .backends.unsupported import unsupported
 from .model import Desired
 from .slice import as_data
+from .variables import TIMEOUT_DEFAULT, VARIABLES
 
-BACKENDS = ("auto", "networkd", "ifupdown", "netplan", "networkmanager")
-TIMEOUT_DEFAULT, TIMEOUT_LEAST, TIMEOUT_MOST = 90, 20, 3600
+Given = Callable[..., Any]
+"""The value of a variable, or a default."""
 
 
 def resolve(fleet: Fleet) -> Resolution:
@@ -45,73 +46,54 @@ def resolve(fleet: Fleet) -> Resolution:
 
 def _read(host: Host, fleet: Fleet, notes: Notes) -> Tuple[Dict[str, Any], Desired]:
     """The slice but for what is desired, and that."""
-    given = {key: value for key, value in host.variables.items() if key.startswith("network_")}
 
     def at(variable: str) -> Place:
-        return Place(host.name, variable, notes)
+        return Place(host.name, variable, notes, fleet.hosts)
 
-    seconds = number(
-        given.get("network_rollback_timeout"),
-        TIMEOUT_LEAST,
-        TIMEOUT_MOST,
-        "a time in seconds in which a new connection can be made",
-        at("network_rollback_timeout"),
-    )
+    def given(variable: str, default: Any = None) -> Any:
+        return read_variable(VARIABLES[variable], host.variables, at(variable), default)
+
     options: Dict[str, Any] = {
-        "backend": choice(given.get("network_backend"), BACKENDS, "auto", at("network_backend")),
-        "rollback_timeout": seconds or TIMEOUT_DEFAULT,
-        "allow_disconnect": boolean(given.get("network_allow_disconnect"), False, at("network_allow_disconnect")),
+        "backend": given("network_backend", "auto"),
+        "rollback_timeout": given("network_rollback_timeout", TIMEOUT_DEFAULT),
+        "allow_disconnect": given("network_allow_disconnect", False),
         "management": list(host.addresses),
-        "checks": _checks(given.get("network_checks"), fleet, at("network_checks")),
-        "provider_mac_filter": boolean(given.get("network_provider_mac_filter"), False, at("network_provider_mac_filter")),
+        "checks": _checks(given("network_checks"), host, fleet),
+        "provider_mac_filter": given("network_provider_mac_filter", False),
     }
-    desired = _desired(given, at("network_interfaces"))
+    desired = _desired(given, at)
     for one in unsupported(options["backend"], desired) if options["backend"] != "auto" else ():
-        at(f"network_{one.where}").note(one.message, one.remedy)
+        at(f"network_{one.where}").refuse(one.message, one.remedy)
     return options, desired
 
 
-def _desired(given: Mapping[str, Any], place: Place) -> Desired:
-    written = read_interfaces(given.get("network_interfaces"), place)
+def _desired(given: Given, at: Callable[[str], Place]) -> Desired:
+    routes, rules, dns = given("network_routes"), given("network_rules"), read_dns(given("network_dns"))
+    networks, addresses = given(IGNORED, items(())), given(ABSENT, items(()))
+    written = read_interfaces(given("network_interfaces", ()))
     check_relations(written)
-    managed = {interface.name: interface for interface, _unused in written}
-
-    def at(variable: str) -> Place:
-        return Place(place.host, variable, place.notes)
-
     if not written:
         return Desired()  # routes, rules and name servers may be set for a whole group
+    managed = {interface.name: interface for interface, _unused in written}
     return Desired(
         tuple(interface for interface, _unused in written),
-        read_routes(given.get("network_routes"), managed, at("network_routes")),
-        read_rules(given.get("network_rules"), at("network_rules")),
-        read_dns(given.get("network_dns"), at("network_dns")),
-        *read_address_lists(given, written, at),
+        read_routes(() if routes is None else routes["config"], managed),
+        read_rules(() if rules is None else rules["config"]),
+        dns,
+        *read_address_lists(networks, addresses, written, at),
     )
 
 
-def _checks(value: Any, fleet: Fleet, place: Place) -> Dict[str, Any]:
+def _checks(given: Optional[Values], host: Host, fleet: Fleet) -> Dict[str, Any]:
     """What must work before a change is confirmed; the hosts with every address they are managed at."""
-    given = mapping(value, ("gateway", "hosts", "names"), "{gateway: true, hosts: [ns1]}", place)
+    if given is None:
+        return {"gateway": True, "hosts": {}, "names": []}
     hosts: Dict[str, List[str]] = {}
-    for index, entry in enumerate(sequence(given.get("hosts"), "[ns1]", place / "hosts")):
-        where = place / "hosts" / index
-        name, addresses = _addresses(entry, fleet)
-        if name == place.host:
-            where.note(f"{name} is this host itself", "Name another")
-        elif not addresses:
-            where.note(f"{shown(entry)} is not a host of the fleet with an address", "Name a host of the inventory")
+    for name, place in zip(given["hosts"], given["hosts"].places if given["hosts"] else ()):
+        if name == host.name:
+            place.refuse(f"{name} is this host itself", "Name another")
+        elif not fleet.hosts[name].addresses:
+            place.refuse(f"{name} has no address", "Name another host of the inventory")
         else:
-            hosts[name] = addresses
-    names: List[str] = []
-    for index, entry in enumerate(sequence(given.get("names"), "[example.net]", place / "names")):
-        if is_domain(entry):
-            names.append(str(entry))
-        else:
-            (place / "names" / index).note(f"{shown(entry)} is not a name", "Write for example example.net")
-    return {"gateway": boolean(given.get("gateway"), True, place / "gateway"), "hosts": hosts, "names": names}
-
-
-def _addresses(entry: Any, fleet: Fleet) -> Tuple[str, List[str]]:
-    host = fleet.hosts.get(entry) if isinstance(entry, str) else None
-    return ("", []) if host is None else (host.name, list(host.addresses))
+            hosts[name] = list(fleet.hosts[name].addresses)
+    return {"gateway": given["gateway"], "hosts": hosts, "names": list(given["names"])}

@@ -10,12 +10,12 @@ import re
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ..addresses import read_address, read_network
+from ..fleet.fields import REFUSED, Place, read
 from ..fleet.values import Notes
 from ._auto import auto_data, auto_from
-from ._bridges import as_vlan, as_words, read_bridge
+from ._bridges import BRIDGE_PART, as_vlan, as_words, read_bridge
 from ._hops import merged, split
 from ._interfaces import TYPES
-from ._read import Place
 from .link_options import BRIDGE, PORT, STP, VLAN_PROTOCOL
 from .model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Desired, Dns, Family, Interface, Route, Rule
 
@@ -181,7 +181,8 @@ def _read_interface(one: Mapping[str, Any]) -> Interface:
 
 def _read_bridge(one: Mapping[str, Any]) -> Dict[str, Any]:
     notes = Notes()
-    fields = read_bridge(str(one["name"]), one.get("bridge"), Place("", "bridge", notes))
+    given = read(BRIDGE_PART, one.get("bridge") or {}, Place("", "bridge", notes))
+    fields = {} if given is REFUSED else read_bridge(str(one["name"]), given)
     if notes.problems:
         first = notes.problems[0]
         raise ValueError(f"{first.variable}: {first.message}. {first.remedy}")
