@@ -103,6 +103,7 @@ slice:
       name: app1
       fqdn: app1.demo.example.net
       management: main
+      purposes: {management: main, public: main, storage: main, cluster: main}
       ipv4: 192.0.2.11
       ipv6: "2001:db8::b"
       networks:
@@ -127,6 +128,7 @@ plan:
         name: app1
         fqdn: app1.demo.example.net
         management: main
+        purposes: {management: main, public: main, storage: main, cluster: main}
         ipv4: 192.0.2.11
         ipv6: "2001:db8::b"
         networks:
@@ -180,5 +182,5 @@ fleet:
     name: demo
     domain: demo.example.net
     networks:
-      main: {ipv4: 192.0.2.0/24, ipv6: "2001:db8::/64", mtu: 1500}
+      main: {ipv4: 192.0.2.0/24, ipv6: "2001:db8::/64", mtu: 1500, routed: false}
 """

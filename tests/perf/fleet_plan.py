@@ -61,7 +61,7 @@ def inventory(size: int) -> Tuple[Dict[str, Any], Dict[str, Dict[str, Any]]]:
             "main": {"ipv4": "198.18.0.0/22", "ipv6": "2001:db8:0:1::/64"},
             "storage": {"ipv4": "198.18.4.0/22", "mtu": 9000},
         },
-        "fleet_management_network": "main",
+        "fleet_purposes": {"management": "main"},
         "dns_zones": {"perf.example.net": {"primary": "h1"}},
         "standby_services": {
             "web": {

@@ -13,7 +13,7 @@ from .dns import acme
 from .dns import resolve as dns
 from .failover import resolve as failover
 from .fleet.fields import Field
-from .fleet.model import Fleet, Host, Resolution
+from .fleet.model import MANAGEMENT, Attachment, Fleet, Host, Resolution
 from .fleet.problems import Problem, without_consequences
 from .fleet.read import read_fleet
 from .fleet.specs import json_schema
@@ -89,6 +89,7 @@ def _fleet_slice(fleet: Fleet) -> Dict[str, Any]:
             "ipv4": None if network.ipv4 is None else str(network.ipv4),
             "ipv6": None if network.ipv6 is None else str(network.ipv6),
             "mtu": network.mtu,
+            "routed": network.routed,
         }
         for name, network in fleet.networks.items()
     }
@@ -107,20 +108,25 @@ def _slice(fleet: Fleet, host: Host, resolved: Mapping[str, Mapping[str, Mapping
 
 def _host_slice(host: Host) -> Dict[str, Any]:
     at = {place.network: place for place in host.attachments}
-    management = at[host.management]
+    management = at[host.purposes[MANAGEMENT]]
     return {
         "name": host.name,
         "fqdn": host.fqdn,
-        "management": host.management,
+        "management": management.network,
+        "purposes": dict(host.purposes),
         "ipv4": None if management.ipv4 is None else str(management.ipv4.ip),
         "ipv6": None if management.ipv6 is None else str(management.ipv6.ip),
-        "networks": {
-            name: {
-                "interface": place.interface,
-                "ipv4": None if place.ipv4 is None else str(place.ipv4),
-                "ipv6": None if place.ipv6 is None else str(place.ipv6),
-                "mtu": place.mtu,
-            }
-            for name, place in at.items()
-        },
+        "networks": {name: _place_slice(place) for name, place in at.items()},
+    }
+
+
+def _place_slice(place: Attachment) -> Dict[str, Any]:
+    """The host's place in a network; gateways are there only where the host has some."""
+    gateways = {"ipv4_gateway": place.ipv4_gateway, "ipv6_gateway": place.ipv6_gateway}
+    return {
+        "interface": place.interface,
+        "ipv4": None if place.ipv4 is None else str(place.ipv4),
+        "ipv6": None if place.ipv6 is None else str(place.ipv6),
+        "mtu": place.mtu,
+        **{key: str(gateway) for key, gateway in gateways.items() if gateway is not None},
     }

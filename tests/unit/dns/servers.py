@@ -21,7 +21,7 @@ OWN = {"app1-own": {"hosts": ["app1"], "grants": [{"zone": ZONE, "name": "app1",
 
 def host(name: str, number: int, **variables: Any) -> Host:
     place = Attachment("main", "eth0", IPv4Interface(f"192.0.2.{number}/24"), IPv6Interface(f"2001:db8::{number:x}/64"), 1500)
-    return Host(name, f"{name}.{ZONE}", (), (place,), "main", variables)
+    return Host(name, f"{name}.{ZONE}", (), (place,), {"management": "main", "public": "main"}, variables)
 
 
 HOSTS = [host("ns1", 2), host("ns2", 3), host("ns3", 4, dns_server_provider="knot"), host("app1", 11)]

@@ -54,7 +54,7 @@ def fleet(certificates: Any, **variables: Any) -> Fleet:
     hosts = {}
     for number, name in enumerate(("ns1", "ns2", "app1", "app2"), 1):
         place = Attachment("main", "eth0", IPv4Interface(f"192.0.2.{number}/24"), None, 1500)
-        hosts[name] = Host(name, f"{name}.example.net", (), (place,), "main")
+        hosts[name] = Host(name, f"{name}.example.net", (), (place,), {"management": "main", "public": "main"})
     given_ = {"dns_zones": ZONES, "acme_certificates": certificates, **variables}
     return Fleet("demo", "example.net", {}, hosts, {}, given_)
 

@@ -28,7 +28,7 @@ def host(name: str, number: int, fqdn: Optional[str] = None, addresses: bool = T
         IPv6Interface(f"2001:db8::{number:x}/64") if addresses else None,
         1500,
     )
-    return Host(name, fqdn or f"{name}.{ZONE}", (), (place,), "main")
+    return Host(name, fqdn or f"{name}.{ZONE}", (), (place,), {"management": "main", "public": "main"})
 
 
 def fleet(**variables: Any) -> Fleet:

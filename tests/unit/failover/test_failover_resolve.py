@@ -47,7 +47,7 @@ def fleet(variables: Dict[str, Any]) -> Fleet:
     hosts = {}
     for number, name in enumerate(("ns1", "app1", "app2", "watch1"), start=11):
         place = Attachment("main", "eth0", IPv4Interface(f"198.18.0.{number}/24"), None, 1500)
-        hosts[name] = Host(name, f"{name}.{DOMAIN}", (), (place,), "main")
+        hosts[name] = Host(name, f"{name}.{DOMAIN}", (), (place,), {"management": "main", "public": "main"})
     return Fleet("demo", DOMAIN, {}, hosts, {}, variables)
 
 

@@ -23,7 +23,7 @@ COMMON: Dict[str, Any] = {
         "main": {"ipv4": "192.0.2.0/24", "ipv6": "2001:db8:0:1::/64"},
         "storage": {"ipv4": "198.51.100.0/24", "mtu": 9000},
     },
-    "fleet_management_network": "main",
+    "fleet_purposes": {"management": "main"},
     "dns_zones": {"demo.example.net": {"primary": "ns1"}},
     "standby_services": {
         "web": {
@@ -132,7 +132,7 @@ CASES: List[Case] = [
     ("IPv4 written as IPv6", networks(extra={"ipv6": "::ffff:192.0.2.0/120"}), [("", "fleet_networks.extra.ipv6")]),
     ("a multicast network", networks(extra={"ipv4": "233.252.0.0/24"}), [("", "fleet_networks.extra.ipv4")]),
     ("overlapping networks", networks(other={"ipv4": "192.0.2.128/25"}), [("", "fleet_networks.other.ipv4")]),
-    ("several networks and no management network", without("fleet_management_network"), [("", "fleet_management_network")]),
+    ("several networks and no management network", without("fleet_purposes"), [("", "fleet_purposes.management")]),
     ("packages that contain themselves", everywhere("node_packages", CIRCULAR), [(host, "node_packages") for host in NUMBERS]),
     (
         "overlapping IPv6 networks",
@@ -156,8 +156,8 @@ CASES: List[Case] = [
     ),
     (
         "an unknown management network",
-        everywhere("fleet_management_network", "lan"),
-        [("", "fleet_management_network")],
+        everywhere("fleet_purposes", {"management": "lan"}),
+        [("", "fleet_purposes.management")],
     ),
     # Hosts
     ("no number", without("fleet_host_number", "app1"), [("app1", "fleet_host_number")]),

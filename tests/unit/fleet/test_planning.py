@@ -25,7 +25,7 @@ COMMON: Dict[str, Any] = {
         "main": {"ipv4": "198.18.0.0/24", "ipv6": "2001:db8:0:1::/64", "mtu": 1500},
         "storage": {"ipv4": "198.18.1.0/24", "mtu": 9000},
     },
-    "fleet_management_network": "main",
+    "fleet_purposes": {"management": "main"},
     "dns_zones": {
         "demo.example.net": {
             "primary": "h1",

@@ -29,7 +29,7 @@ fleet_domain: demo.example.net
 fleet_networks:
   main: {ipv4: 192.0.2.0/24, ipv6: "2001:db8:0:1::/64", mtu: 1500}
   storage: {ipv4: 198.51.100.0/24}
-fleet_management_network: main
+fleet_purposes: {management: main}
 node_packages: [htop]
 node_timezone: Europe/Vienna
 node_administrators: {root: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice@example.net"]}
@@ -87,6 +87,7 @@ app1:
   network_routes: {config: [{destination: 0.0.0.0/0, next-hop-address: 192.0.2.1, next-hop-interface: br0, metric: 100}]}
   network_rules: {config: [{priority: 100, ip-from: 192.0.2.21, route-table: 100}]}
   network_dns: {config: {server: [192.0.2.11], search: [demo.example.net]}}
+  network_from_fleet: true
   network_checks: {gateway: true, hosts: [ns1], names: [demo.example.net]}
 app2: {fleet_host_number: 22}
 watch1: {fleet_host_number: 31}

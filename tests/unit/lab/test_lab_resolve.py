@@ -29,7 +29,7 @@ def fleet(variables=None, host_variables=None, network="198.18.0.0/24", ipv6="20
     main = Network("main", ip_network(network), ip_network(ipv6), 1500)
     ipv4 = ip_interface(f"{main.ipv4[number]}/{main.ipv4.prefixlen}")
     place = Attachment("main", "eth0", ipv4, ip_interface(f"{main.ipv6[number]}/{main.ipv6.prefixlen}"), 1500)
-    host = Host(name, f"{name}.demo.example.net", (), (place,), "main", host_variables or {})
+    host = Host(name, f"{name}.demo.example.net", (), (place,), {"management": "main", "public": "main"}, host_variables or {})
     given = {"lab_packages": ["bind9"]} if variables is None else variables
     return Fleet("demo", "demo.example.net", {"main": main}, {name: host}, {}, given)
 

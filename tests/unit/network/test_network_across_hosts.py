@@ -17,7 +17,7 @@ COMMON: Dict[str, Any] = {
     "fleet_name": "demo",
     "fleet_domain": "demo.example.net",
     "fleet_networks": {"main": {"ipv4": "192.0.2.0/24", "ipv6": "2001:db8:0:1::/64"}, "storage": {"ipv4": "198.51.100.0/24", "mtu": 9000}},
-    "fleet_management_network": "main",
+    "fleet_purposes": {"management": "main"},
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..fleet.fields import Items, Place, Values, choice, either, host, list_of, mapping_of, optional, parsed, read_variable, required, table_of
 from ..fleet.fields import name as a_name
-from ..fleet.model import Fleet
+from ..fleet.model import PUBLIC, Fleet
 from ..fleet.values import Notes
 from . import names
 from .acme_deploy import CHECK, DEPLOY, read_check, read_deploy
@@ -200,9 +200,9 @@ def read_zones(fleet: Fleet) -> Zones:
     """The zones that can be used, and their records as far as they matter here."""
     zones = Zones()
     for zone in read_dns_zones(fleet, Notes()):
-        zones.servers[zone.name] = tuple(zone.primary.addresses)
+        zones.servers[zone.name] = zone.primary.addresses_for(PUBLIC)
         # By full name: a host needs our servers' addresses, for its resolver may not know our names yet.
-        zones.nameservers[zone.name] = {server.fqdn.lower().rstrip("."): tuple(server.addresses) for server in (zone.primary, *zone.secondaries)}
+        zones.nameservers[zone.name] = {server.fqdn.lower().rstrip("."): server.addresses_for(PUBLIC) for server in (zone.primary, *zone.secondaries)}
         for record in zone.entries:
             _read_record(record, zone, zones)
     return zones

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..fleet.fields import Field, Place, boolean, choice, read_variable
-from ..fleet.model import Fleet, Host, Resolution
+from ..fleet.model import MANAGEMENT, PUBLIC, Fleet, Host, Resolution
+from ..fleet.reach import addresses_between
 from ..fleet.values import Notes
 from . import names
 from .delegations import answerable
@@ -65,11 +66,11 @@ def resolve(fleet: Fleet) -> Resolution:
         slices[zone.primary.name]["zones"].append(served)
         slices[zone.primary.name]["updates"].append(update)
         if zone.secondaries:
-            servers = [address for host in (zone.primary, *zone.secondaries) for address in host.addresses]
+            servers = [address for host in (zone.primary, *zone.secondaries) for address in addresses_between(fleet, zone.primary, host)]
             slices[zone.primary.name]["awaited"].append({"zone_name": served["name"], "servers": servers})
         for host in zone.secondaries:
             if not model.catalog:
-                slices[host.name]["zones"].append(_taken(served, zone.primary))
+                slices[host.name]["zones"].append(_taken(served, zone.primary, host, fleet))
             here = [one.name for one in model.zones if host in (one.primary, *one.secondaries) and one.name != zone.name]
             below = [name for name in here if names.within(name, zone.name)]
             sets = answerable(update["record_sets"], zone.name, below)
@@ -126,7 +127,7 @@ def _server(host: Host, model: Model) -> Dict[str, Any]:
     known = {key.name: key.as_known() for key in serves}
     return {
         "provider": provider,
-        "listen": list(host.addresses),
+        "listen": list(host.addresses_for(PUBLIC, MANAGEMENT)),
         "keys": [known[name] for name in sorted(known)],
         **({"update_key": update[0]} if update else {}),
         "zones": [],
@@ -145,8 +146,9 @@ def _is_served(key: FleetKey, host: Host) -> bool:
     return not primaries or host.name in primaries
 
 
-def _peer(host: Host) -> Dict[str, Any]:
-    return {"host": host.name, "addresses": list(host.addresses)}
+def _peer(fleet: Fleet, server: Host, peer: Host) -> Dict[str, Any]:
+    """The peer of a server, with the addresses at which the server reaches it, and from which it is reached."""
+    return {"host": peer.name, "addresses": list(addresses_between(fleet, server, peer))}
 
 
 def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
@@ -162,7 +164,7 @@ def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
         "hidden": zone.hidden,
         "transfer": {
             "key": transfer_key_name(model.fleet, zone.primary.name) if zone.secondaries else "",
-            "peers": [_peer(host) for host in zone.secondaries],
+            "peers": [_peer(model.fleet, zone.primary, host) for host in zone.secondaries],
             "external": [one.as_data() for one in zone.external],
         },
         "grants": [
@@ -172,16 +174,16 @@ def _served(zone: Zone, table: Table, model: Model) -> Dict[str, Any]:
             if grant.zone is zone
         ],
         "primary_fqdn": own[:-1],
-        "primary_addresses": list(zone.primary.addresses),
+        "primary_addresses": list(zone.primary.addresses_for(PUBLIC)),
         "nameservers": list(servers),
         "soa": zone.soa.as_data(zone.name, zone.ttl, servers[0] if zone.hidden and servers else own),
         "record_sets": table.as_data(skip=((zone.name, "NS"),)),
     }
 
 
-def _taken(served: Mapping[str, Any], primary: Host) -> Dict[str, Any]:
+def _taken(served: Mapping[str, Any], primary: Host, secondary: Host, fleet: Fleet) -> Dict[str, Any]:
     """The zone as a secondary serves it."""
-    transfer = {"key": served["transfer"]["key"], "peers": [_peer(primary)], "external": []}
+    transfer = {"key": served["transfer"]["key"], "peers": [_peer(fleet, secondary, primary)], "external": []}
     kept = {option: served[option] for option in ("name", "ttl", "dnssec", "hidden")}
     return {**kept, "role": "secondary", "transfer": transfer}
 
@@ -286,12 +288,12 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
         "hidden": False,
         "transfer": {
             "key": transfer_key_name(model.fleet, primary.name),
-            "peers": [_peer(host) for host in secondaries],
+            "peers": [_peer(model.fleet, primary, host) for host in secondaries],
             "external": [],
         },
         "grants": [],
         "primary_fqdn": "invalid",
-        "primary_addresses": list(primary.addresses),
+        "primary_addresses": list(primary.addresses_for(PUBLIC)),
         "nameservers": ["invalid."],
         "soa": {"mname": "invalid.", "rname": "invalid.", **TIMERS, "minimum": 0, "ttl": 0, "keep": []},
         "record_sets": sets,
@@ -301,10 +303,10 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
     slices[primary.name]["updates"].append({"zone_name": name, "record_sets": [own, *sets], "prune": True, "ignore": []})
     key = transfer_key_name(model.fleet, primary.name)
     produced = {"name": name, "role": "produce", "key": key, "members": members}
-    slices[primary.name]["catalogs"].append({**produced, "peers": [_peer(host) for host in secondaries]})
+    slices[primary.name]["catalogs"].append({**produced, "peers": [_peer(model.fleet, primary, host) for host in secondaries]})
     for host in secondaries:
-        slices[host.name]["zones"].append(_taken(served, primary))
-        slices[host.name]["catalogs"].append({**produced, "role": "consume", "peers": [_peer(primary)]})
+        slices[host.name]["zones"].append(_taken(served, primary, host, model.fleet))
+        slices[host.name]["catalogs"].append({**produced, "role": "consume", "peers": [_peer(model.fleet, host, primary)]})
 
 
 def _catalog_sets(members: Sequence[str]) -> List[Dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from ..fleet.model import Fleet, Host
+from ..fleet.model import PUBLIC, Fleet, Host
 from ..fleet.values import Notes
 from . import names
 from .delegations import ZoneBelow, add_delegations, check_delegations, cuts_of, servers_of
@@ -75,7 +75,7 @@ def _addresses_of(fleet: Fleet, name: str) -> Sequence[str]:
     for host in fleet.hosts.values():
         try:
             if names.canonical(host.fqdn) == name:
-                return host.addresses
+                return host.addresses_for(PUBLIC)
         except names.BadName:
             continue  # noted where the zone publishes its hosts
     return ()
@@ -121,7 +121,7 @@ def _publish(host: Host, name: str, zone: Zone, claims: Mapping[str, str], table
             "Give the service a name of its own",
         )
         return
-    for address in host.addresses:
+    for address in host.addresses_for(PUBLIC):
         kind = "AAAA" if ":" in address else "A"
         if not zone.hosts and table.values_at(name, kind):
             continue  # the zone's own records say where its nameservers are

@@ -28,7 +28,7 @@ from ..fleet.fields import (
     table_of,
     whole,
 )
-from ..fleet.model import Fleet, Host
+from ..fleet.model import PUBLIC, Fleet, Host
 from ..fleet.values import Notes, shown
 from . import names, values
 from .external import EXTERNAL, External, read_external
@@ -131,7 +131,7 @@ def read_zones(fleet: Fleet, notes: Notes) -> List[Zone]:
 def _zone(fleet: Fleet, name: str, options: Values) -> Optional[Zone]:
     primary = _server(fleet, options["primary"], options.at("primary"))
     secondaries = _secondaries(fleet, options["secondaries"], primary)
-    owners = {address: one.name for one in fleet.hosts.values() for address in one.addresses}
+    owners = {address: one.name for one in fleet.hosts.values() for place in one.attachments for address in place.addresses}
     external = read_external(options["external_secondaries"], name, owners, options.at("external_secondaries"))
     ignore = _ignore(options["ignore"], name)
     nobody = not (options["secondaries"] or options["external_secondaries"])
@@ -164,8 +164,8 @@ def _server(fleet: Fleet, name: Optional[str], place: Place) -> Optional[Host]:
     if name is None:
         return None
     server = fleet.hosts[name]
-    if not server.addresses:
-        place.refuse(f"{name} has no address in its management network", "Give it a fleet_host_number and a management network with addresses")
+    if not server.addresses_for(PUBLIC):
+        place.refuse(f"{name} has no address in its public network", "Give it a fleet_host_number, or an address of its own in fleet_host_networks")
         return None
     return server
 

@@ -14,7 +14,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Mapping, Optional, Sequence, Set, Union
 
-from ..fleet.model import Fleet, Host
+from ..fleet.model import PUBLIC, Fleet, Host
 from ..fleet.values import Notes
 from . import names
 from .records import Table
@@ -102,7 +102,7 @@ def publish_pointers(fleet: Fleet, zones: Sequence[Zone], tables: Mapping[str, T
         for host in fleet.hosts.values():
             if zone.hidden and host is zone.primary:
                 continue
-            for address in (one for one in host.addresses if ip_address(one) in addresses):
+            for address in (one for one in host.addresses_for(PUBLIC) if ip_address(one) in addresses):
                 owner = pointer_name(address, zone.name)
                 if owner in aliases:
                     tables[zone.name].replaced.append((owner, "PTR"))

@@ -31,7 +31,7 @@ from ..fleet.fields import (
     text,
     whole,
 )
-from ..fleet.model import Fleet, Host, Resolution
+from ..fleet.model import PUBLIC, Fleet, Host, Resolution
 from ..fleet.values import Notes, shown
 from ._values import BadUrl, http_url, is_dns_name, is_line
 
@@ -114,7 +114,7 @@ def resolve_probe(fleet: Fleet) -> Resolution:
     """
     notes = Notes()
     forward = [
-        {"name": zone.name[:-1], "addresses": [address for server in (zone.primary, *zone.secondaries) for address in server.addresses]}
+        {"name": zone.name[:-1], "addresses": [address for server in (zone.primary, *zone.secondaries) for address in server.addresses_for(PUBLIC)]}
         for zone in read_facts(fleet).zones
     ]
     slices: Dict[str, Dict[str, Any]] = {}
@@ -167,7 +167,7 @@ def _service(service: str, options: Values, fleet: Fleet, facts: Facts) -> Optio
 
 
 def _place(side: Host, check: Mapping[str, Any]) -> Dict[str, str]:
-    address = side.addresses[0] if side.addresses else ""
+    address = next(iter(side.addresses_for(PUBLIC)), "")
     shown_address = f"[{address}]" if ":" in address else address
     return {
         "fqdn": side.fqdn,
@@ -181,7 +181,7 @@ def _dns(facts: Facts, zone: Zone) -> Dict[str, Any]:
     """Where and with which key the zone is changed. The secret itself stays in ``key_file`` on that host."""
     return {
         "host": zone.primary.name,
-        "server": zone.primary.addresses[0],
+        "server": zone.primary.addresses_for(PUBLIC)[0],
         "port": 53,
         "key_file": facts.key_file,
         "key_name": facts.key["name"],

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from .model import Attachment, Host, Network
-from .networks import Networks, read_mtu
+from . import routed
+from .model import MANAGEMENT, Attachment, Host, Network
+from .networks import MTU_IPV6, Networks, read_mtu
+from .purposes import choose
 from .values import Notes, integer, is_domain, kind, shown, truth
 from .variables import FLEET_WIDE
 
@@ -20,7 +22,9 @@ INTERFACE_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
 _INTERFACE = re.compile(r"[^/:\s]{1,15}")
 _NOT_NAMES = (".", "..", "all", "default", "lo")
 """What no card can be called, or what names more than one in /proc/sys/net."""
-_KEYS = ("interface", "ipv4", "ipv6", "mtu")
+_MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
+_KEYS = ("interface", "ipv4", "ipv6", "mac", "mtu")
+_KEYS_ROUTED = ("interface", *routed.KEYS, "mac", "mtu")
 _NUMBER = "fleet_host_number"
 _PLACES = "fleet_host_networks"
 _NetworkOf = Union[IPv4Network, IPv6Network]
@@ -33,28 +37,27 @@ def read_host(
     groups: Tuple[str, ...],
     networks: Networks,
     domain: str,
-    management: str,
+    purposes: Mapping[str, str],
     notes: Notes,
 ) -> Host:
-    """The host as far as it can be read; notes what is wrong with the rest. It depends on no other host."""
+    """The host as far as it can be read; notes what is wrong with the rest. It depends on no other host.
+
+    ``purposes`` are those of the fleet: purpose -> network.
+    """
     number = _read_number(name, variables, notes)
     attachments: List[Attachment] = []
-    places = list(_read_places(name, variables.get(_PLACES), networks, management, notes))
+    members = _read_places(name, variables.get(_PLACES), networks, notes)
+    chosen = choose(name, variables, purposes, members, networks, notes)
+    places = [(network, *members[network]) for network in sorted(members, key=lambda network: (network != chosen.get(MANAGEMENT), network))]
     for position, (network, settings, where) in enumerate(places):
         attachments.append(_attach(name, networks.usable[network], settings, where, f"eth{position}", number, notes))
     _note_shared_interfaces(name, attachments, notes)
-    if management in networks.usable and management not in [place.network for place in attachments]:
-        notes.add(
-            name,
-            _PLACES,
-            f"the management network {management} is missing",
-            f"Add {management}, or name another fleet_management_network",
-        )
+    _note_double_addresses(name, attachments, notes)
     if _number_is_missing(variables, number, places, networks):
         notes.add(name, _NUMBER, "is not set", "Give the host a number of its own: its addresses are network + number")
     own = {key: value for key, value in variables.items() if key not in FLEET_WIDE}
     fqdn = _read_fqdn(name, variables.get("fleet_host_fqdn"), domain, notes)
-    return Host(name, fqdn, groups, tuple(attachments), management, own)
+    return Host(name, fqdn, groups, tuple(attachments), chosen, own)
 
 
 def _read_number(host: str, variables: Mapping[str, Any], notes: Notes) -> Optional[int]:
@@ -106,8 +109,8 @@ def _read_fqdn(host: str, value: Any, domain: str, notes: Notes) -> str:
     return derived
 
 
-def _read_places(host: str, value: Any, networks: Networks, management: str, notes: Notes) -> Iterator[Tuple[str, Mapping[str, Any], str]]:
-    """(network, settings, path of the variable) for each network that the host is in, the management network first, then by name."""
+def _read_places(host: str, value: Any, networks: Networks, notes: Notes) -> Dict[str, Tuple[Mapping[str, Any], str]]:
+    """network -> (settings, path of the variable) for each network that the host is in."""
     chosen: Dict[str, Tuple[Mapping[str, Any], str]] = {}
     if isinstance(value, (list, tuple)):
         for index, name in enumerate(value):
@@ -121,14 +124,12 @@ def _read_places(host: str, value: Any, networks: Networks, management: str, not
             where = f"{_PLACES}.{name}"
             if not _is_known(host, name, where, networks, notes):
                 continue
-            chosen[name] = (_read_settings(host, settings, where, notes), where)
+            chosen[name] = (_read_settings(host, settings, networks.usable[name], where, notes), where)
     else:
         chosen = {name: ({}, _PLACES) for name in networks.usable}
         if value is not None:
             notes.add(host, _PLACES, f"must be a list or a dictionary, found {kind(value)}", "Write for example [main]")
-    for name in sorted(networks.usable, key=lambda name: (name != management, name)):
-        if name in chosen:
-            yield name, chosen[name][0], chosen[name][1]
+    return chosen
 
 
 def _is_known(host: str, name: Any, where: str, networks: Networks, notes: Notes) -> bool:
@@ -141,15 +142,18 @@ def _is_known(host: str, name: Any, where: str, networks: Networks, notes: Notes
     return False
 
 
-def _read_settings(host: str, value: Any, where: str, notes: Notes) -> Mapping[str, Any]:
+def _read_settings(host: str, value: Any, network: Network, where: str, notes: Notes) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         notes.add(host, where, f"must be a dictionary, found {kind(value)}", "Write for example {interface: eth0}")
         return {}
+    keys = _KEYS_ROUTED if network.routed else _KEYS
     for key in value:
-        if key not in _KEYS:
-            notes.add(host, f"{where}.{key}", "no such setting of a host's network", f"Use only {', '.join(_KEYS)}")
+        if key in _KEYS_ROUTED and key not in keys:
+            notes.add(host, f"{where}.{key}", f"the network {network.name} is shared, and only in a routed one hosts have gateways", "Use network_routes")
+        elif key not in keys:
+            notes.add(host, f"{where}.{key}", "no such setting of a host's network", f"Use only {', '.join(keys)}")
     return value
 
 
@@ -162,10 +166,14 @@ def _attach(
     number: Optional[int],
     notes: Notes,
 ) -> Attachment:
-    ipv4 = _place(host, network.ipv4, settings.get("ipv4"), f"{where}.ipv4", number, notes)
-    ipv6 = _place(host, network.ipv6, settings.get("ipv6"), f"{where}.ipv6", number, notes)
-    if truth(settings.get("ipv4")) is False and truth(settings.get("ipv6")) is False:
-        notes.add(host, where, "has no address of either family", "Leave ipv4 or ipv6 out to have it derived")
+    if network.routed:
+        ipv4, gateway4, ipv6, gateway6 = routed.read_place(host, network.name, settings, where, notes)
+    else:
+        ipv4, ipv6 = _read_shared(host, network, settings, where, number, notes)
+        gateway4 = gateway6 = None
+    if ipv6 is not None and network.mtu < MTU_IPV6:
+        message = f"network {network.name} has an mtu of {network.mtu}, which cannot carry IPv6"
+        notes.add(host, f"{where}.ipv6", message, f"Raise the network's mtu to {MTU_IPV6} or more, or take IPv6 away")
     named = settings.get("interface")
     if named is not None:
         if isinstance(named, str) and named.isprintable() and _INTERFACE.fullmatch(named) and named not in _NOT_NAMES:
@@ -179,7 +187,7 @@ def _attach(
             )
     mtu: Optional[int] = network.mtu
     if settings.get("mtu") is not None:
-        has_ipv6 = network.ipv6 is not None and truth(settings.get("ipv6")) is not False
+        has_ipv6 = ipv6 is not None
         mtu = read_mtu(settings["mtu"], has_ipv6, host, f"{where}.mtu", notes)
         if mtu is not None and mtu > network.mtu:
             notes.add(
@@ -191,10 +199,34 @@ def _attach(
     return Attachment(
         network.name,
         interface,
-        ipv4 if isinstance(ipv4, IPv4Interface) else None,
-        ipv6 if isinstance(ipv6, IPv6Interface) else None,
+        ipv4,
+        ipv6,
         network.mtu if mtu is None else mtu,
+        gateway4,
+        gateway6,
+        _read_mac(host, settings.get("mac"), f"{where}.mac", notes),
     )
+
+
+def _read_shared(
+    host: str, network: Network, settings: Mapping[str, Any], where: str, number: Optional[int], notes: Notes
+) -> Tuple[Optional[IPv4Interface], Optional[IPv6Interface]]:
+    """The host's addresses in a shared network."""
+    ipv4 = _place(host, network.ipv4, settings.get("ipv4"), f"{where}.ipv4", number, notes)
+    ipv6 = _place(host, network.ipv6, settings.get("ipv6"), f"{where}.ipv6", number, notes)
+    if truth(settings.get("ipv4")) is False and truth(settings.get("ipv6")) is False:
+        notes.add(host, where, "has no address of either family", "Leave ipv4 or ipv6 out to have it derived")
+    return ipv4 if isinstance(ipv4, IPv4Interface) else None, ipv6 if isinstance(ipv6, IPv6Interface) else None
+
+
+def _read_mac(host: str, value: Any, where: str, notes: Notes) -> str:
+    if value is None:
+        return ""
+    mac = value.lower() if isinstance(value, str) else ""
+    if not _MAC.fullmatch(mac) or mac == "00:00:00:00:00:00":
+        notes.add(host, where, f"{shown(value)} is not the MAC of a card", 'Write it in quotes, such as "52:54:00:12:34:56"')
+        return ""
+    return mac
 
 
 def _place(host: str, network: Optional[_NetworkOf], value: Any, where: str, number: Optional[int], notes: Notes) -> Optional[_InterfaceOf]:
@@ -219,7 +251,7 @@ def _place(host: str, network: Optional[_NetworkOf], value: Any, where: str, num
         if given is None:
             return None
         address = given
-    said = _reserved(address, network)
+    said = routed.reserved(address, network)
     if said:
         notes.add(host, where, f"{address} is {said} of {network}", remedy)
         return None
@@ -247,17 +279,6 @@ def _read_address(host: str, value: Any, network: _NetworkOf, where: str, notes:
     return None
 
 
-def _reserved(address: Any, network: _NetworkOf) -> str:
-    """What the address stands for when no host may have it (RFC 3021 for /31; RFC 4291, 2.6.1 and RFC 6164)."""
-    if network.max_prefixlen - network.prefixlen < 2:
-        return ""
-    if address == network.network_address:
-        return "the network address" if network.version == 4 else "the routers' anycast address"
-    if network.version == 4 and address == network.broadcast_address:
-        return "the broadcast address"
-    return ""
-
-
 def _note_shared_interfaces(host: str, attachments: Sequence[Attachment], notes: Notes) -> None:
     seen: Dict[str, str] = {}
     for place in attachments:
@@ -269,3 +290,12 @@ def _note_shared_interfaces(host: str, attachments: Sequence[Attachment], notes:
                 "Give each network an interface of its own",
             )
         seen.setdefault(place.interface, place.network)
+
+
+def _note_double_addresses(host: str, attachments: Sequence[Attachment], notes: Notes) -> None:
+    seen: Dict[str, str] = {}
+    for place in attachments:
+        for address in place.addresses:
+            if seen.setdefault(address, place.network) != place.network:
+                message = f"{address} is the host's address in the network {seen[address]} too"
+                notes.add(host, f"{_PLACES}.{place.network}", message, "Give it to one of them")

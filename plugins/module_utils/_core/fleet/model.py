@@ -7,51 +7,77 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
-from typing import Any, Mapping, Optional, Tuple
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any, Mapping, Optional, Tuple, Union
 
 from .problems import Problem
+
+MANAGEMENT, PUBLIC, STORAGE, CLUSTER = PURPOSES = ("management", "public", "storage", "cluster")
+"""What a host uses a network for: to be managed, to be reached by everybody, for its storage, and for its cluster."""
+
+Gateway = Union[IPv4Address, IPv6Address]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A layer-2 network all of whose members reach each other. At least one of the two families is set."""
+    """A network all of whose members reach each other.
+
+    A shared network is one subnet in which hosts are numbered; at least one of its two families is set. In a routed network each host has
+    an address, a prefix and a gateway of its own, as its provider assigned them, and both families are None.
+    """
 
     name: str
     ipv4: Optional[IPv4Network]
     ipv6: Optional[IPv6Network]
     mtu: int
+    routed: bool = False
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A host's place in one network. ``interface`` is the name the host's kernel gives the NIC."""
+    """A host's place in one network. ``interface`` is the name the host's kernel gives the NIC, ``mac`` the NIC's address if it is known.
+
+    Only in a routed network there are gateways; each is in the host's subnet, or on the link nevertheless.
+    """
 
     network: str
     interface: str
     ipv4: Optional[IPv4Interface]
     ipv6: Optional[IPv6Interface]
     mtu: int
+    ipv4_gateway: Optional[IPv4Address] = None
+    ipv6_gateway: Optional[IPv6Address] = None
+    mac: str = ""
+
+    @property
+    def addresses(self) -> Tuple[str, ...]:
+        """The addresses without prefix length, IPv4 first."""
+        return tuple(str(interface.ip) for interface in (self.ipv4, self.ipv6) if interface is not None)
 
 
 @dataclass(frozen=True)
 class Host:
-    """One machine. ``variables`` are its own values of the variables that capabilities may set per host."""
+    """One machine. ``variables`` are its own values of the variables that capabilities may set per host.
+
+    ``purposes`` maps each purpose to a network of the host. Management and public are always there, in a fleet without problems; the
+    public network is the management network where no other is set.
+    """
 
     name: str
     fqdn: str
     groups: Tuple[str, ...]
     attachments: Tuple[Attachment, ...]
-    management: str
+    purposes: Mapping[str, str]
     variables: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def addresses(self) -> Tuple[str, ...]:
-        """The host's addresses in its management network, IPv4 first, without prefix length."""
-        for place in self.attachments:
-            if place.network == self.management:
-                return tuple(str(interface.ip) for interface in (place.ipv4, place.ipv6) if interface is not None)
-        return ()
+    def attachment(self, network: Optional[str]) -> Optional[Attachment]:
+        """The host's place in a network; None when it is not in it."""
+        return next((place for place in self.attachments if place.network == network), None)
+
+    def addresses_for(self, *purposes: str) -> Tuple[str, ...]:
+        """The host's addresses in the networks of these purposes, in this order, IPv4 first, without prefix length, each once."""
+        places = [self.attachment(self.purposes.get(purpose)) for purpose in purposes]
+        return tuple(dict.fromkeys(address for place in places if place is not None for address in place.addresses))
 
 
 @dataclass(frozen=True)

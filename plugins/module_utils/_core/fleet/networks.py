@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 from .model import Network
-from .values import Notes, integer, kind, shown
+from .values import Notes, integer, kind, shown, truth
 
 MTU_DEFAULT = 1500
 MTU_IPV4 = 68  # RFC 791, section 3.2: every internet module forwards a datagram of 68 octets
@@ -20,8 +20,9 @@ MTU_IPV6 = 1280  # RFC 8200, section 5
 MTU_LARGEST = 65535
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,14}")
-_KEYS = ("ipv4", "ipv6", "mtu")
+_KEYS = ("ipv4", "ipv6", "mtu", "routed")
 _EXAMPLE = 'Write for example main: {ipv4: 192.0.2.0/24, ipv6: "2001:db8::/64"}'
+_ROUTED = "Write routed: true alone, and the addresses of each host in its fleet_host_networks; or remove routed"
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,14 @@ def _read_network(name: str, entry: Any, where: str, notes: Notes) -> Optional[N
     for key in entry:
         if key not in _KEYS:
             notes.add("", f"{where}.{key}", "no such setting of a network", f"Use only {', '.join(_KEYS)}")
+    routed = truth(entry.get("routed", False))
+    if routed is None:
+        notes.add("", f"{where}.routed", f"{shown(entry['routed'])} is neither true nor false", "Write true or false")
+        return None
+    if routed:
+        return _read_routed(name, entry, where, notes)
     if entry.get("ipv4") is None and entry.get("ipv6") is None:
-        notes.add("", where, "has neither ipv4 nor ipv6", _EXAMPLE)
+        notes.add("", where, "has neither ipv4 nor ipv6", f"{_EXAMPLE}, or routed: true where each host has a subnet of its own")
         return None
     ipv4 = _read_prefix(entry.get("ipv4"), 4, f"{where}.ipv4", notes)
     ipv6 = _read_prefix(entry.get("ipv6"), 6, f"{where}.ipv6", notes)
@@ -114,6 +121,14 @@ def _read_network(name: str, entry: Any, where: str, notes: Notes) -> Optional[N
         ipv6 if isinstance(ipv6, IPv6Network) else None,
         MTU_DEFAULT if mtu is None else mtu,
     )
+
+
+def _read_routed(name: str, entry: Mapping[Any, Any], where: str, notes: Notes) -> Network:
+    for family in ("ipv4", "ipv6"):
+        if entry.get(family) is not None:
+            notes.add("", f"{where}.{family}", "a routed network has no subnet of its own", _ROUTED)
+    mtu = read_mtu(entry.get("mtu", MTU_DEFAULT), False, "", f"{where}.mtu", notes)
+    return Network(name, None, None, MTU_DEFAULT if mtu is None else mtu, routed=True)
 
 
 def _read_prefix(value: Any, family: int, where: str, notes: Notes) -> Optional[Union[IPv4Network, IPv6Network]]:

@@ -10,9 +10,10 @@ import re
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from .hosts import read_host
-from .model import Fleet, Host
-from .networks import Networks, read_networks
+from .model import Fleet, Host, Network
+from .networks import read_networks
 from .problems import Problem
+from .purposes import OF_FLEET, read_purposes
 from .values import Notes, integer, is_domain, kind, shown, truth
 from .variables import VARIABLES, agree, find_blanks, find_faults, find_secrets, find_typos, plain_hosts
 
@@ -42,7 +43,7 @@ def read_fleet(hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequ
     name = _read_name(common.get("fleet_name"), notes)
     domain = _read_domain(common.get("fleet_domain"), notes)
     networks = read_networks(common.get("fleet_networks"), notes)
-    management = _read_management(common.get("fleet_management_network"), networks, notes)
+    purposes = read_purposes("", OF_FLEET, common.get(OF_FLEET), networks, notes)
     placed = _read_groups(groups, members, notes)
     found: Dict[str, Host] = {}
     within: Dict[str, List[str]] = {host: [] for host in members}
@@ -50,8 +51,9 @@ def read_fleet(hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequ
         for host in names:
             within[host].append(group)
     for host, variables in members.items():
-        found[host] = read_host(host, variables, tuple(within[host]), networks, domain, management, notes)
+        found[host] = read_host(host, variables, tuple(within[host]), networks, domain, purposes, notes)
     _find_duplicates(found, members, notes)
+    _find_overlaps(found, networks.usable, notes)
     return Fleet(name, domain, networks.usable, found, placed, common), tuple(sorted(set(notes.problems)))
 
 
@@ -90,20 +92,6 @@ def _read_domain(value: Any, notes: Notes) -> str:
     return "invalid"
 
 
-def _read_management(value: Any, networks: Networks, notes: Notes) -> str:
-    first = networks.declared[0] if networks.declared else ""
-    if value is None:
-        if len(networks.declared) > 1:
-            message = f"is not set, and there are {len(networks.declared)} networks"
-            notes.add("", "fleet_management_network", message, f"Name the one by which hosts are reached: {' or '.join(networks.declared)}")
-        return first
-    if not isinstance(value, str) or value not in networks.declared:
-        names = ", ".join(networks.declared) or "none so far"
-        notes.add("", "fleet_management_network", f"there is no network {shown(value)}", f"The networks are: {names}")
-        return first
-    return str(value)
-
-
 def _read_groups(groups: Mapping[str, Sequence[str]], members: Mapping[str, Any], notes: Notes) -> Dict[str, Tuple[str, ...]]:
     """The groups with their members only, both in order of name; a group without a member is kept."""
     if not isinstance(groups, Mapping):
@@ -128,6 +116,8 @@ def _find_duplicates(hosts: Mapping[str, Host], members: Mapping[str, Mapping[st
         if host.name not in same_number:
             message = f"the address {address} already belongs to {owner.name}"
             notes.add(host.name, "fleet_host_networks", message, "Give each host an address of its own")
+    for host, owner, mac in _claims(everyone, lambda host: [place.mac for place in host.attachments if place.mac]):
+        notes.add(host.name, "fleet_host_networks", f"the MAC {mac} already belongs to {owner.name}", "Give each host the MAC of its own card")
     for host, owner, short in _claims(everyone, lambda host: [host.fqdn.split(".", maxsplit=1)[0]]):
         name = f"the full name {host.fqdn}" if host.fqdn == owner.fqdn else f"the short name {short}"
         message = f"{name} already belongs to {owner.name}"
@@ -144,10 +134,23 @@ def _claims(hosts: Sequence[Host], of_host: Callable[[Host], Iterable[str]]) -> 
                 yield host, owner, value
 
 
+def _find_overlaps(hosts: Mapping[str, Host], networks: Mapping[str, Network], notes: Notes) -> None:
+    """Note subnets of hosts in routed networks that share addresses with a shared network."""
+    for host in hosts.values():
+        for place in (place for place in host.attachments if networks[place.network].routed):
+            for family in ("ipv4", "ipv6"):
+                face = getattr(place, family)
+                for other in networks.values() if face is not None else ():
+                    subnet = getattr(other, family)
+                    if subnet is not None and face.network.overlaps(subnet):
+                        message = f"{face.network} overlaps {subnet} of network {other.name}"
+                        notes.add(host.name, f"fleet_host_networks.{place.network}.{family}", message, "Correct the address or its prefix")
+
+
 def _number_of(variables: Mapping[str, Any]) -> List[str]:
     number = integer(variables.get("fleet_host_number"))
     return [] if number is None else [str(number)]
 
 
 def _addresses_of(host: Host) -> List[str]:
-    return [str(face.ip) for place in host.attachments for face in (place.ipv4, place.ipv6) if face is not None]
+    return [address for place in host.attachments for address in place.addresses]

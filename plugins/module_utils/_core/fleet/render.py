@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Iterable, List, Mapping, Sequence
+from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
 from ..quoting import visible
 
@@ -35,11 +35,11 @@ def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, A
         "",
         "## Hosts",
         "",
-        *_table(("host", "full name", "management address", "roles"), _host_rows(ordered)),
+        *_table(*_host_table(ordered)),
         "",
         "## Addresses",
         "",
-        *_table(("host", "network", "interface", "IPv4", "IPv6", "MTU"), _address_rows(ordered)),
+        *_table(*_address_table(ordered)),
         "",
         "## Topology",
         "",
@@ -65,27 +65,44 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
 def _network_rows(fleet: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
     for name, network in fleet["networks"].items():
         members = sum(name in host["host"]["networks"] for host in hosts)
-        yield name, network["ipv4"], network["ipv6"], network["mtu"], members
+        prefixes = ("routed", "routed") if network["routed"] else (network["ipv4"], network["ipv6"])
+        yield name, *prefixes, network["mtu"], members
 
 
-def _host_rows(hosts: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
+_Table = Tuple[Sequence[str], List[Sequence[Any]]]
+
+
+def _host_table(hosts: Sequence[Mapping[str, Any]]) -> _Table:
+    """Head and rows, with the public addresses if they are others than those of the management on any host."""
+    rows: List[Sequence[Any]] = []
+    differ = any(slice_["host"]["purposes"]["public"] != slice_["host"]["management"] for slice_ in hosts)
     for slice_ in hosts:
         host = slice_["host"]
-        addresses = ", ".join(address for address in (host["ipv4"], host["ipv6"]) if address)
-        yield host["name"], host["fqdn"], addresses, ", ".join(slice_["capabilities"])
+        networks = [host["management"], *([host["purposes"]["public"]] if differ else [])]
+        addresses = [_addresses(host["networks"][name]) for name in networks]
+        rows.append((host["name"], host["fqdn"], *addresses, ", ".join(slice_["capabilities"])))
+    return ("host", "full name", "management address", *(["public address"] if differ else []), "roles"), rows
 
 
-def _address_rows(hosts: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
-    for slice_ in hosts:
-        for name, place in slice_["host"]["networks"].items():
-            yield slice_["host"]["name"], name, place["interface"], place["ipv4"], place["ipv6"], place["mtu"]
+def _addresses(place: Mapping[str, Any]) -> str:
+    return ", ".join(place[family].partition("/")[0] for family in ("ipv4", "ipv6") if place[family])
+
+
+def _address_table(hosts: Sequence[Mapping[str, Any]]) -> _Table:
+    """Head and rows, with the gateways if any host has some."""
+    rows: List[Sequence[Any]] = []
+    places = [(slice_["host"]["name"], name, place) for slice_ in hosts for name, place in slice_["host"]["networks"].items()]
+    gateways = [", ".join(place[key] for key in ("ipv4_gateway", "ipv6_gateway") if key in place) for _host, _name, place in places]
+    for (host, name, place), gateway in zip(places, gateways):
+        rows.append((host, name, place["interface"], place["ipv4"], place["ipv6"], place["mtu"], *([gateway] if any(gateways) else [])))
+    return ("host", "network", "interface", "IPv4", "IPv6", "MTU", *(["gateways"] if any(gateways) else [])), rows
 
 
 def _topology(fleet: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """Lines of a Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html): networks, hosts, NICs as edges."""
     yield "flowchart LR"
     for name, network in fleet["networks"].items():
-        prefixes = "<br/>".join(prefix for prefix in (network["ipv4"], network["ipv6"]) if prefix)
+        prefixes = "<br/>".join(prefix for prefix in (network["ipv4"], network["ipv6"]) if prefix) or "routed"
         yield f'  {_key("network", name)}(["{name}<br/>{prefixes}"])'
     for slice_ in hosts:
         host = slice_["host"]

@@ -23,7 +23,7 @@ FLEET_WIDE: FrozenSet[str] = frozenset(
         "fleet_name",
         "fleet_domain",
         "fleet_networks",
-        "fleet_management_network",
+        "fleet_purposes",
         "fleet_plan_dir",
         "lab_cache",
         "lab_directory",
@@ -41,7 +41,7 @@ FLEET_WIDE: FrozenSet[str] = frozenset(
         "probe_targets",
     }
 )
-PER_HOST: FrozenSet[str] = frozenset({"fleet_host_number", "fleet_host_networks", "fleet_host_fqdn", "fleet_host_member"})
+PER_HOST: FrozenSet[str] = frozenset({"fleet_host_number", "fleet_host_networks", "fleet_host_fqdn", "fleet_host_member", "fleet_host_purposes"})
 PER_HOST_OR_GROUP: FrozenSet[str] = frozenset(
     {
         "dns_server_provider",
@@ -58,6 +58,7 @@ PER_HOST_OR_GROUP: FrozenSet[str] = frozenset(
         "network_backend",
         "network_checks",
         "network_dns",
+        "network_from_fleet",
         "network_ignored_addresses",
         "network_interfaces",
         "network_provider_mac_filter",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..fleet.fields import Place, Values, items, read_variable
-from ..fleet.model import Fleet, Host, Resolution
+from ..fleet.model import MANAGEMENT, Fleet, Host, Resolution
+from ..fleet.reach import addresses_between
 from ..fleet.values import Notes
 from ._address_lists import ABSENT, IGNORED, read_address_lists
 from ._interfaces import read_interfaces
@@ -18,6 +19,7 @@ from ._routing import read_dns, read_routes
 from ._rules import read_rules
 from .across_hosts import find_conflicts
 from .backends.unsupported import unsupported
+from .from_fleet import with_fleet
 from .model import Desired
 from .slice import as_data
 from .variables import TIMEOUT_DEFAULT, VARIABLES
@@ -50,14 +52,18 @@ def _read(host: Host, fleet: Fleet, notes: Notes) -> Tuple[Dict[str, Any], Desir
     def at(variable: str) -> Place:
         return Place(host.name, variable, notes, fleet.hosts)
 
+    written = host.variables
+    if read_variable(VARIABLES["network_from_fleet"], written, at("network_from_fleet"), False):
+        written = with_fleet(host, written)
+
     def given(variable: str, default: Any = None) -> Any:
-        return read_variable(VARIABLES[variable], host.variables, at(variable), default)
+        return read_variable(VARIABLES[variable], written, at(variable), default)
 
     options: Dict[str, Any] = {
         "backend": given("network_backend", "auto"),
         "rollback_timeout": given("network_rollback_timeout", TIMEOUT_DEFAULT),
         "allow_disconnect": given("network_allow_disconnect", False),
-        "management": list(host.addresses),
+        "management": list(host.addresses_for(MANAGEMENT)),
         "checks": _checks(given("network_checks"), host, fleet),
         "provider_mac_filter": given("network_provider_mac_filter", False),
     }
@@ -85,15 +91,17 @@ def _desired(given: Given, at: Callable[[str], Place]) -> Desired:
 
 
 def _checks(given: Optional[Values], host: Host, fleet: Fleet) -> Dict[str, Any]:
-    """What must work before a change is confirmed; the hosts with every address they are managed at."""
+    """What must work before a change is confirmed; the hosts with the addresses at which this one reaches them."""
     if given is None:
         return {"gateway": True, "hosts": {}, "names": []}
     hosts: Dict[str, List[str]] = {}
     for name, place in zip(given["hosts"], given["hosts"].places if given["hosts"] else ()):
         if name == host.name:
             place.refuse(f"{name} is this host itself", "Name another")
-        elif not fleet.hosts[name].addresses:
+            continue
+        addresses = addresses_between(fleet, host, fleet.hosts[name])
+        if not addresses:
             place.refuse(f"{name} has no address", "Name another host of the inventory")
         else:
-            hosts[name] = list(fleet.hosts[name].addresses)
+            hosts[name] = list(addresses)
     return {"gateway": given["gateway"], "hosts": hosts, "names": list(given["names"])}

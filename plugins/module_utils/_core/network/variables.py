@@ -29,6 +29,7 @@ VARIABLES: Mapping[str, Field] = {
     "network_backend": choice(*BACKENDS),
     "network_checks": table_of(_CHECKS, "the checks", "{gateway: true, hosts: [ns1]}", hyphens=True),
     "network_dns": DNS,
+    "network_from_fleet": boolean(),
     IGNORED: NETWORKS,
     "network_interfaces": INTERFACES,
     "network_provider_mac_filter": boolean(),
