@@ -170,7 +170,7 @@ def test_what_a_node_gets_before_it_boots():
 
 def test_the_way_to_the_nodes_is_through_the_namespace_only():
     config = render.ssh_config(spec_of(fleet()))
-    assert "Host app1\n  HostName 198.18.0.11\n" in config
+    assert "Host app1 198.18.0.11 2001:db8:0:1::b\n  HostName 198.18.0.11\n  HostKeyAlias app1\n" in config
     assert "ProxyCommand nsenter --net=/run/netns/smallfleet-demo nc -N %h %p" in config
     assert "StrictHostKeyChecking yes" in config
 

@@ -53,8 +53,9 @@ def ssh_config(spec: LabSpec) -> str:
     """An ssh_config(5) that reaches every node through the lab's namespace, and nothing else when the lab is down."""
     blocks = []
     for node in spec.nodes:
-        addresses = [address for nic in node.nics for address in (nic.ipv4, nic.ipv6) if address]
-        blocks.append(f"Host {node.name}\n  HostName {addresses[0].split('/')[0]}\n  HostKeyAlias {node.name}\n")
+        addresses = [address.split("/")[0] for nic in node.nics for address in (nic.ipv4, nic.ipv6) if address]
+        # Ansible connects to the node's name, or to the ansible_host that the inventory plugin derived.
+        blocks.append(f"Host {' '.join([node.name, *addresses])}\n  HostName {addresses[0]}\n  HostKeyAlias {node.name}\n")
     blocks.append(
         "Host *\n"
         "  User root\n"
