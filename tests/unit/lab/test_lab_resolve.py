@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import json
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host, Network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import layer, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import layer, render, router
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
 
@@ -52,7 +52,7 @@ def test_a_lab_survives_the_trip_through_json():
     spec = spec_of(fleet(host_variables={"lab_disks": {"data": 64}}))
     assert from_data(json.loads(json.dumps(to_data(spec)))) == spec
     assert spec.namespace == "smallfleet-demo" and spec.folder == "/var/lib/smallfleet/labs/demo"
-    assert spec.proxy_address == "198.18.0.254"
+    assert spec.proxy_addresses == ("198.18.0.254",)
     assert spec.nodes[0].nics[0].link == "app1.0" and spec.nodes[0].disks == {"data": 64}
 
 
@@ -179,3 +179,48 @@ def test_the_proxy_lets_only_the_mirrors_through():
     assert render.tinyproxy_filter(["deb.example.net", "a.example"]) == "^a\\.example$\n^deb\\.example\\.net$\n"
     assert "FilterDefaultDeny Yes" in render.tinyproxy_conf(1234, "/f", "")
     assert "Upstream http 192.0.2.1:8080" in render.tinyproxy_conf(1234, "/f", "192.0.2.1:8080")
+
+
+def routed(**changes):
+    """A lab of two hosts of a routed network: one with addresses alone, one with a subnet."""
+    network = Network("internet", None, None, 1500, routed=True)
+    alone = {"ipv4": ip_interface("198.18.7.11/32"), "ipv4_gateway": ip_address("198.18.255.1"), "ipv6": None, "ipv6_gateway": None}
+    subnet = {"ipv4": None, "ipv4_gateway": None, "ipv6": ip_interface("2001:db8:b3::2/64"), "ipv6_gateway": ip_address("fe80::1")}
+    hosts = {}
+    for name, place in (("alone", {**alone, **changes}), ("subnet", subnet)):
+        attachment = Attachment("internet", "eth0", mtu=1500, **place)
+        hosts[name] = Host(name, f"{name}.demo.example.net", (), (attachment,), {"management": "internet", "public": "internet"})
+    return Fleet("demo", "demo.example.net", {"internet": network}, hosts, {}, {"lab_packages": ["bind9"]})
+
+
+def test_the_lab_is_the_router_of_a_routed_network():
+    spec = spec_of(routed())
+    assert from_data(json.loads(json.dumps(to_data(spec)))) == spec
+    (network,) = spec.networks
+    assert network.router == (*router.OWN, "198.18.255.1/32", "fe80::1/64")
+    assert network.routes == ("198.18.7.11", "2001:db8:b3::2")
+    assert render.networkd(spec.node("alone").nics[0]).endswith("[Address]\nAddress=198.18.7.11/32\n\n[Route]\nGateway=198.18.255.1\nGatewayOnLink=yes\n")
+
+
+def test_a_node_finds_the_proxy_in_a_network_of_its_own_by_a_family_that_it_has():
+    spec = spec_of(routed())
+    assert spec.proxy_addresses == ("198.19.255.254", "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe")
+    assert (spec.proxy_address(spec.node("alone")), spec.proxy_address(spec.node("subnet"))) == spec.proxy_addresses
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"ipv4": ip_interface("203.0.113.7/32")}, "fleet_host_networks.internet.ipv4"),
+        ({"ipv4_gateway": ip_address("172.31.1.1")}, "fleet_host_networks.internet.ipv4_gateway"),
+        ({"ipv6": ip_interface("2001:db9::1/64")}, "fleet_host_networks.internet.ipv6"),
+        ({"ipv4": ip_interface("198.19.255.250/26")}, "fleet_host_networks.internet.ipv4"),
+    ],
+)
+def test_a_routed_network_of_a_lab_has_no_address_of_a_real_machine_and_none_of_the_lab(changes, variable):
+    assert [(problem.host, problem.variable) for problem in resolve(routed(**changes)).problems] == [("alone", variable)]
+
+
+def test_a_gateway_that_is_a_host_of_the_fleet_is_left_to_that_host():
+    (network,) = spec_of(routed(ipv4_gateway=ip_address("198.18.7.11"))).networks
+    assert network.router == (*router.OWN, "fe80::1/64")

@@ -36,8 +36,8 @@ class NodeState:
 @dataclass(frozen=True)
 class LabState:
     """What is there of a lab. ``links`` maps a node's link to the bridge it is on; ``layers`` are the values of LabNode.layer
-    that are in the cache. ``leaks`` are the ranges of lab addresses that the controller routes to elsewhere, ``blocked`` those that
-    have our route; ``others`` says whether another lab is up.
+    that are in the cache; ``routers`` are the bridges that have all addresses and routes of their network's router. ``leaks`` are the
+    ranges of lab addresses that the controller routes to elsewhere, ``blocked`` those that have our route; ``others`` says whether another lab is up.
     """
 
     images: FrozenSet[str] = frozenset()
@@ -45,6 +45,7 @@ class LabState:
     layers: FrozenSet[str] = frozenset()
     namespace: bool = False
     bridges: FrozenSet[str] = frozenset()
+    routers: FrozenSet[str] = frozenset()
     links: Mapping[str, str] = field(default_factory=dict)
     proxy: bool = False
     keys: bool = False
@@ -83,7 +84,8 @@ def plan_present(spec: LabSpec, digests: Mapping[str, str], observed: LabState) 
         steps.append(Step("create namespace", spec.namespace))
     steps += [Step("block", addresses) for addresses in sorted(observed.leaks)]
     steps += [Step("create bridge", n.bridge) for n in spec.networks if n.bridge not in observed.bridges]
-    if spec.proxy_address and not (observed.proxy and observed.namespace):
+    steps += [Step("route network", n.bridge) for n in spec.networks if n.router and n.bridge not in observed.routers]
+    if spec.proxy_addresses and not (observed.proxy and observed.namespace):
         steps.append(Step("start proxy"))
     steps += [Step("prepare node", node.name) for node in fresh]
     if fresh or wrong or not observed.described:

@@ -20,7 +20,8 @@ def networkd(nic: LabNic) -> str:
     addresses = [f"[Address]\nAddress={nic.ipv4}\n"] if nic.ipv4 else []
     addresses += [f"[Address]\nAddress={nic.ipv6}\nDuplicateAddressDetection=none\n"] if nic.ipv6 else []
     head = f"[Match]\nName={nic.interface}\n\n[Link]\nMTUBytes={nic.mtu}\n\n"
-    return head + "[Network]\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\n\n" + "\n".join(addresses)
+    routes = [f"[Route]\nGateway={gateway}\nGatewayOnLink=yes\n" for gateway in (nic.ipv4_gateway, nic.ipv6_gateway) if gateway]
+    return head + "[Network]\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\n\n" + "\n".join(addresses + routes)
 
 
 def machine_id(lab: str, node: str) -> str:
@@ -43,8 +44,9 @@ def node_files(spec: LabSpec, node: LabNode) -> Dict[str, str]:
         files[f"/etc/systemd/network/10-{nic.interface}.network"] = networkd(nic)
     if node.macvtap and node.backend == "nspawn":
         files.update(macvtap_files())
-    if spec.proxy_address:
-        proxy = f"[{spec.proxy_address}]" if ":" in spec.proxy_address else spec.proxy_address
+    address = spec.proxy_address(node)
+    if address:
+        proxy = f"[{address}]" if ":" in address else address
         files["/etc/apt/apt.conf.d/00lab-proxy"] = f'Acquire::http::Proxy "http://{proxy}:{PROXY_PORT}";\n'
     return files
 

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ..fleet.fields import Place, read_variable
 from ..fleet.model import Fleet, Host, Network, Resolution
 from ..fleet.values import Notes, shown
+from . import router
 from .variables import FLEET_DEFAULTS, HOST_DEFAULTS, VARIABLES
 
 IPV4_RANGE = IPv4Network("198.18.0.0/15")  # RFC 2544: benchmarking, never routed
@@ -30,7 +31,8 @@ def resolve(fleet: Fleet) -> Resolution:
     notes = Notes()
     shared = _read("", {"lab_name": fleet.name, **FLEET_DEFAULTS}, fleet.variables, notes)
     shared["packages"] = sorted(set(shared["packages"]))
-    networks = [_network(network, notes) for network in fleet.networks.values()]
+    networks = [{**_network(network, notes), **router.as_data(fleet, network)} for network in fleet.networks.values()]
+    notes.problems += router.outside(fleet, IPV4_RANGE, IPV6_RANGE)
     slices = {host.name: {"lab": {**shared, "networks": networks}, "node": _node(fleet, host, notes)} for host in fleet.hosts.values()}
     return Resolution(slices, tuple(notes.problems))
 
@@ -77,6 +79,7 @@ def _node(fleet: Fleet, host: Host, notes: Notes) -> Dict[str, Any]:
                 "ipv4": str(place.ipv4) if place.ipv4 is not None else None,
                 "ipv6": str(place.ipv6) if place.ipv6 is not None else None,
                 "mtu": place.mtu,
+                **router.gateways(place),
             }
         )
     nics += _further_nics(fleet, host, values["nics"], len(nics), Place(host.name, "lab_nics", notes))

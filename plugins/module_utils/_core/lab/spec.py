@@ -15,12 +15,23 @@ NAMESPACE_PREFIX = "smallfleet-"
 
 @dataclass(frozen=True)
 class LabNetwork:
-    """A bridge in the lab's own network namespace. ``address`` (with prefix length) is the lab's own, for the proxy."""
+    """A bridge in the lab's own network namespace. ``address`` (with prefix length) is the lab's own, for the proxy.
+
+    Of a routed network the namespace is the router: the bridge has the addresses ``router``, with prefix lengths, of which the first ones
+    are the lab's own, and ``routes`` are the hosts' addresses behind it.
+    """
 
     name: str
     bridge: str
     mtu: int
     address: Optional[str] = None
+    router: Tuple[str, ...] = ()
+    routes: Tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Tuple[str, ...]:
+        """The lab's own addresses in the network, without prefix length: one, or one of each family."""
+        return tuple(address.split("/")[0] for address in ((self.address,) if self.address else self.router[:2]))
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class LabNic:
     ipv4: Optional[str]
     ipv6: Optional[str]
     mtu: int
+    ipv4_gateway: Optional[str] = None
+    ipv6_gateway: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +96,18 @@ class LabSpec:
         return f"{self.directory}/{self.name}"
 
     @property
-    def proxy_address(self) -> Optional[str]:
-        """The address, without prefix length, at which nodes find the package proxy."""
-        for network in self.networks:
-            if network.address:
-                return network.address.split("/")[0]
-        return None
+    def proxy_addresses(self) -> Tuple[str, ...]:
+        """The addresses, without prefix length, at which nodes find the package proxy."""
+        return tuple(dict.fromkeys(address for network in self.networks for address in network.own))
+
+    def proxy_address(self, node: LabNode) -> Optional[str]:
+        """The address, without prefix length, at which a node finds the package proxy: in a network of its own, of a family that it has."""
+        networks = {network.name: network for network in self.networks}
+        for nic in node.nics:
+            for address in networks[nic.network].own:
+                if nic.ipv6 if ":" in address else nic.ipv4:
+                    return address
+        return next(iter(self.proxy_addresses), None)
 
     def node(self, name: str) -> LabNode:
         """Raise KeyError when the lab has no node of that name."""
@@ -106,8 +125,12 @@ def to_data(spec: LabSpec) -> Dict[str, Any]:
 def from_data(data: Mapping[str, Any]) -> LabSpec:
     """The lab that to_data() described. Raise KeyError or TypeError when the data is not of that form."""
     nodes = tuple(_node(node) for node in data["nodes"])
-    networks = tuple(LabNetwork(**network) for network in data["networks"])
+    networks = tuple(_network(network) for network in data["networks"])
     return LabSpec(**{**data, "packages": tuple(data["packages"]), "networks": networks, "nodes": nodes})
+
+
+def _network(data: Mapping[str, Any]) -> LabNetwork:
+    return LabNetwork(**{**data, "router": tuple(data.get("router", ())), "routes": tuple(data.get("routes", ()))})
 
 
 def _node(data: Mapping[str, Any]) -> LabNode:

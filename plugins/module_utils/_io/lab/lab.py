@@ -83,9 +83,10 @@ class Lab:
 
     def digests(self) -> Dict[str, str]:
         """Node -> digest of all that decides how it is prepared."""
-        shared = [self.spec.release, list(self.spec.packages), self.spec.proxy_address]
+        shared = [self.spec.release, list(self.spec.packages)]
         data = {node["name"]: node for node in to_data(self.spec)["nodes"]}
-        return {name: sha256(json.dumps([shared, node], sort_keys=True).encode()).hexdigest() for name, node in data.items()}
+        proxies = {node.name: self.spec.proxy_address(node) for node in self.spec.nodes}
+        return {name: sha256(json.dumps([*shared, proxies[name], node], sort_keys=True).encode()).hexdigest() for name, node in data.items()}
 
     def observe(self) -> LabState:
         """Read the world; nothing is changed."""
@@ -105,6 +106,7 @@ class Lab:
             layers=frozenset(layers),
             namespace=self.networks.exists(),
             bridges=self.networks.bridges(),
+            routers=frozenset(network.bridge for network in self.spec.networks if self.networks.routes(network)),
             links=self.networks.links(),
             proxy=proxy.running(self.spec),
             keys=os.path.exists(f"{folder}/id_ed25519"),
@@ -161,6 +163,7 @@ class Lab:
             "block": lambda _: self.routes.block(),
             "unblock": lambda _: self.routes.unblock(),
             "create bridge": lambda name: self.networks.add_bridge(bridges[name]),
+            "route network": lambda name: self.networks.add_router(bridges[name]),
             "start proxy": lambda _: proxy.start(self.spec, self.networks, self._runner, self._files),
             "stop proxy": lambda _: proxy.stop(self.spec),
             "prepare node": self._prepare_node,

@@ -15,6 +15,15 @@ from ..._core.limits import Entry, entries_of, load_json
 from ..command import CommandRunner
 
 FILTER = "smallfleet_cut"
+_PRIVATE = """\
+add table inet smallfleet_router
+add set inet smallfleet_router routed {{ type ifname; }}
+add element inet smallfleet_router routed {{ "{bridge}" }}
+add chain inet smallfleet_router forward {{ type filter hook forward priority 0; }}
+flush chain inet smallfleet_router forward
+add rule inet smallfleet_router forward iifname @routed oifname != @routed drop
+"""
+"""No host reaches a shared network that it is not in. What stays on a bridge is not dropped, which br_netfilter would pass here too."""
 
 
 class NetworkFailed(Exception):
@@ -68,6 +77,30 @@ class LabNetworks:
         self._ip("link", "set", network.bridge, "addrgenmode", "none", "up")
         if network.address:
             self._ip("address", "replace", network.address, "dev", network.bridge, *(["nodad"] if ":" in network.address else []))
+
+    def add_router(self, network: LabNetwork) -> None:
+        """Give a bridge the addresses and routes of its network's router, and let the namespace forward between routed networks."""
+        forwarding = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        quiet = (f"net/ipv4/conf/{name}/send_redirects=0" for name in ("all", network.bridge))
+        self._runner.run(self.enter(["sysctl", "-q", "-w", *forwarding, *quiet]))
+        lines = [f"address replace {address} dev {network.bridge}{' nodad' if ':' in address else ''}" for address in network.router]
+        lines += [f"-6 route replace {host} dev {network.bridge}" if ":" in host else f"route replace {host} dev {network.bridge}" for host in network.routes]
+        for line in lines:
+            self._ip(*line.split())
+        self._runner.run(self.enter(["nft", "-f", "-"]), stdin=_PRIVATE.format(bridge=network.bridge))
+
+    def routes(self, network: LabNetwork) -> bool:
+        """Whether the bridge of a routed network has all that ``add_router`` gives it."""
+        if not network.router or network.bridge not in self.bridges():
+            return False
+        shown = [entry for words in (["address"], ["-6", "route"], ["route"]) for entry in self._shown([*words, "show", "dev", network.bridge])]
+        have = {f"{one.text('local')}/{one.integer('prefixlen')}" for entry in shown for one in (entry.entries("addr_info") if "addr_info" in entry else ())}
+        behind = {entry.text("dst") for entry in shown if "dst" in entry}
+        return have.issuperset(network.router) and behind.issuperset(network.routes)
+
+    def _shown(self, words: Sequence[str]) -> List[Entry]:
+        """What ip(8) shows. Raises BadText."""
+        return list(entries_of(load_json(self._ip("-json", *words) or "[]", "ip"), "ip"))
 
     def _names(self) -> FrozenSet[str]:
         return frozenset(link.text("ifname") for link in self._links())

@@ -35,10 +35,9 @@ def start(spec: LabSpec, networks: LabNetworks, runner: CommandRunner, files: Fi
     files.write(f"{spec.folder}/proxy.conf", tinyproxy_conf(port, f"{spec.folder}/proxy.filter", _upstream(runner)), 0o644)
     log = f"{spec.folder}/proxy.log"
     outside = processes.spawn(runner, spec.name, "proxy", ["tinyproxy", "-d", "-c", f"{spec.folder}/proxy.conf"], log, {})
-    address = spec.proxy_address or ""
-    listen = f"[{address}]:{PROXY_PORT}" if ":" in address else f"{address}:{PROXY_PORT}"
+    listen = [word for address in spec.proxy_addresses for word in ("-l", f"[{address}]:{PROXY_PORT}" if ":" in address else f"{address}:{PROXY_PORT}")]
     forward: List[str] = ["nsenter", f"--net=/proc/{outside}/ns/net", PROXYD, f"127.0.0.1:{port}"]
-    argv = [*networks.enter(["systemd-socket-activate", "-l", listen]), "-E", processes.MARK, "-E", processes.PART, *forward]
+    argv = [*networks.enter(["systemd-socket-activate", *listen]), "-E", processes.MARK, "-E", processes.PART, *forward]
     processes.spawn(runner, spec.name, "proxy-listener", argv, log, {})
 
 

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Machines of two providers, each in a subnet of its own behind a router: they reach each other, and DNS publishes their public addresses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+ZONE = "rented.example.net"
+IPV4 = {"ns1": "198.18.7.11", "app1": "198.18.9.142", "app2": "198.18.7.200", "ns2": "198.18.40.70", "backup1": "198.18.41.9"}
+IPV6 = {
+    "ns1": "2001:db8:a1::1",
+    "app1": "2001:db8:a2::1",
+    "app2": "2001:db8:a3::1",
+    "db1": "2001:db8:a4::1",
+    "ns2": "2001:db8:b1::2",
+    "backup1": "2001:db8:b2::2",
+    "watch1": "2001:db8:b3::2",
+}
+VLAN = {"ns1": "198.18.64.1", "app1": "198.18.64.21", "app2": "198.18.64.22", "db1": "198.18.64.31"}
+
+testinfra_hosts = ["ansible://all"]
+
+
+@pytest.fixture
+def name(host):
+    return host.backend.get_pytest_id().rpartition("/")[2]
+
+
+def test_ansible_reaches_each_host_at_its_management_address(host, name):
+    assert host.ansible.get_variables()["ansible_host"] == IPV4.get(name, IPV6[name])
+    assert host.check_output("uname -n") == name
+
+
+def test_hosts_reach_all_others_of_both_providers_by_each_family_that_they_have(host, name):
+    others = [IPV6, VLAN if name in VLAN else {}, IPV4 if name in IPV4 else {}]
+    for address in [address for addresses in others for address in addresses.values()]:
+        host.run_expect([0], f"ping -n -c 1 -W 5 {address}")
+
+
+def test_the_vlan_is_private(host, name):
+    if name != "ns2":
+        pytest.skip("one host outside is enough")
+    host.run_expect([1], f"ping -n -c 1 -W 1 {VLAN['app1']}")
+
+
+def test_a_host_has_the_prefix_and_the_gateway_of_its_provider(host, name):
+    routes = [*json.loads(host.check_output("ip -json route show default")), *json.loads(host.check_output("ip -6 -json route show default"))]
+    expected = {"fe80::1"} if name in VLAN else {f"{IPV6[name].rpartition('::')[0]}::1"}
+    expected |= {"198.18.0.1"} if name in VLAN and name in IPV4 else {"ns2": {"198.18.40.65"}, "backup1": {"198.18.41.14"}}.get(name, set())
+    assert {route["gateway"] for route in routes} == expected
+
+
+def test_names_of_hosts_lead_to_addresses_that_the_host_can_reach(host, name):
+    entries = {line.split()[0] for line in host.check_output("cat /etc/hosts").splitlines() if ZONE in line}
+    assert entries == {*IPV6.values(), *(IPV4.values() if name in IPV4 else ())}
+
+
+@pytest.mark.parametrize("server", ["ns1", "ns2"])
+@pytest.mark.parametrize(("kind", "addresses"), [("A", IPV4), ("AAAA", IPV6)])
+def test_both_servers_answer_with_the_public_addresses_of_all_hosts(host, name, server, kind, addresses):
+    if name != "watch1":
+        pytest.skip("one client is enough")
+    for label in IPV6:
+        answer = host.check_output(f"dig +short +tries=1 +time=5 @{IPV6[server]} {label}.{ZONE} {kind}").split()
+        assert answer == ([addresses[label]] if label in addresses else [])
