@@ -296,3 +296,43 @@ def test_the_order_of_networks_purposes_and_hosts_does_not_matter(networks: List
     turned = planned({name: hosts[name] for name in names})
     assert json.dumps(turned.hosts) == json.dumps(planned(with_vpn()).hosts)
     assert json.dumps(turned.fleet) == json.dumps(planned(with_vpn()).fleet)
+
+
+# Zones for other networks
+
+
+def records(plan: Plan, zone: str) -> Dict[Tuple[str, str], List[str]]:
+    (found,) = [one for one in plan.hosts["alone"]["dns_server"]["zones"] if one["name"] == zone]
+    return {(one["record"], one["type"]): one["value"] for one in found["record_sets"]}
+
+
+def with_zones(**zones: Dict[str, Any]) -> Dict[str, Dict[str, Any]]:
+    hosts = with_vpn()
+    for variables in hosts.values():
+        variables["dns_zones"] = {name.replace("_", "."): {"primary": "alone", **options} for name, options in zones.items()}
+        variables["fleet_purposes"] = {"management": "vpn", "public": "internet", "storage": "vlan"}
+    return hosts
+
+
+def test_a_zone_with_a_purpose_publishes_the_addresses_in_that_network() -> None:
+    plan = planned(with_zones(demo_example_net={}, san_demo_example_net={"purpose": "storage"}, int_example={"purpose": "management"}))
+    assert [str(problem) for problem in plan.problems] == []
+    assert records(plan, "san.demo.example.net") == {("alone", "A"): ["192.0.2.1"], ("subnet", "A"): ["192.0.2.2"]}
+    assert records(plan, "int.example")["six", "A"] == ["198.18.0.3"]
+    assert records(plan, "demo.example.net")["alone", "A"] == ["203.0.113.7"]
+
+
+def test_pointers_lead_to_the_names_of_a_zone_with_the_same_purpose() -> None:
+    reverse = {"2_0_192_in-addr_arpa": {"purpose": "storage"}, "113_0_203_in-addr_arpa": {}}
+    plan = planned(with_zones(demo_example_net={}, san_demo_example_net={"purpose": "storage"}, **reverse))
+    assert records(plan, "2.0.192.in-addr.arpa") == {("1", "PTR"): ["alone.san.demo.example.net."], ("2", "PTR"): ["subnet.san.demo.example.net."]}
+    assert records(plan, "113.0.203.in-addr.arpa")["7", "PTR"] == ["alone.demo.example.net."]
+
+
+def test_pointers_of_addresses_that_no_zone_publishes_are_left_out() -> None:
+    plan = planned(with_zones(demo_example_net={}, **{"2_0_192_in-addr_arpa": {"purpose": "storage"}}))
+    assert records(plan, "2.0.192.in-addr.arpa") == {}
+
+
+def test_an_unknown_purpose_of_a_zone_is_refused() -> None:
+    assert problems(with_zones(demo_example_net={"purpose": "vlan"})) == [("", "dns_zones.demo.example.net.purpose")]

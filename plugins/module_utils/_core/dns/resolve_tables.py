@@ -54,7 +54,7 @@ def read_table(fleet: Fleet, zone: Zone, below: Mapping[str, ZoneBelow], claims:
         if not (zone.hosts or host in zone.public) or (zone.hidden and host is zone.primary):
             continue
         try:
-            name = names.canonical(host.fqdn)
+            name = zone.name_of(host)
         except names.BadName as error:
             if zone.hosts:
                 notes.add(host.name, "fleet_host_fqdn", f"'{host.fqdn}' {error}", "Give it a name that DNS can carry")
@@ -121,7 +121,7 @@ def _publish(host: Host, name: str, zone: Zone, claims: Mapping[str, str], table
             "Give the service a name of its own",
         )
         return
-    for address in host.addresses_for(PUBLIC):
+    for address in host.addresses_for(zone.purpose):
         kind = "AAAA" if ":" in address else "A"
         if not zone.hosts and table.values_at(name, kind):
             continue  # the zone's own records say where its nameservers are

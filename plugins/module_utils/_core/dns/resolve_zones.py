@@ -28,7 +28,7 @@ from ..fleet.fields import (
     table_of,
     whole,
 )
-from ..fleet.model import PUBLIC, Fleet, Host
+from ..fleet.model import PUBLIC, PURPOSES, Fleet, Host
 from ..fleet.values import Notes, shown
 from . import names, values
 from .external import EXTERNAL, External, read_external
@@ -75,6 +75,7 @@ ZONE = table_of(
         "ttl": optional(whole(0, values.TTL_MAX, "seconds", DEFAULT_TTL), DEFAULT_TTL),
         "soa": optional(SOA),
         "hosts": optional(boolean(), True),
+        "purpose": optional(choice(*PURPOSES), PUBLIC),
         "records": optional(RECORDS, items(())),
         "prune": optional(boolean(), False),
         "ignore": optional(list_of(IGNORED, "[{record: _acme-challenge, type: TXT}]"), items(())),
@@ -88,7 +89,11 @@ ZONES = mapping_of(parsed(_zone_name, names.BadName, "Name the zone, for example
 
 @dataclass(frozen=True)
 class Zone:
-    """One zone as asked for. ``entries`` are its records, read as far as that goes without the zone."""
+    """One zone as asked for. ``entries`` are its records, read as far as that goes without the zone.
+
+    ``purpose`` is that of the network whose addresses of hosts it publishes; with one that was written, it has names of its own for hosts
+    whose full names are elsewhere.
+    """
 
     name: str
     path: str
@@ -104,6 +109,14 @@ class Zone:
     signing: Optional[SigningPolicy] = None
     soa: Soa = Soa()
     hosts_written: bool = False
+    purpose: str = PUBLIC
+    purpose_written: bool = False
+
+    def name_of(self, host: Host) -> str:
+        """The canonical name that a host would have in the zone; that in another zone if this one has none for it. Raise BadName."""
+        name = names.canonical(host.fqdn)
+        has_own = self.purpose_written and not names.within(self.name, "arpa.") and not names.within(name, self.name)
+        return f"{names.split(name)[0]}.{self.name}" if has_own else name
 
     @property
     def public(self) -> Tuple[Host, ...]:
@@ -157,6 +170,8 @@ def _zone(fleet: Fleet, name: str, options: Values) -> Optional[Zone]:
         read_signing(options["dnssec"]),
         soa,
         "hosts" in options.written,
+        options["purpose"],
+        "purpose" in options.written,
     )
 
 

@@ -14,7 +14,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Mapping, Optional, Sequence, Set, Union
 
-from ..fleet.model import PUBLIC, Fleet, Host
+from ..fleet.model import Fleet, Host
 from ..fleet.values import Notes
 from . import names
 from .records import Table
@@ -89,7 +89,8 @@ def check_reverse(zones: Sequence[Zone], notes: Notes) -> None:
 def publish_pointers(fleet: Fleet, zones: Sequence[Zone], tables: Mapping[str, Table], claims: Mapping[str, str]) -> None:
     """Put PTR records of the fleet's hosts into the tables of the reverse zones that publish hosts.
 
-    A host's address has a PTR if the zone that has its name publishes this address, or is not in the inventory. Records of
+    A host's address has a PTR if the zone that has its name publishes this address, or is not in the inventory. With
+    a purpose, it leads to the name that a zone of the same purpose publishes it for. Records of
     the inventory win: where one of them takes the name, or delegates it, there is no PTR of a host. Addresses that a zone of the
     fleet has by RFC 2317 have CNAME records that lead there, and no PTR.
     """
@@ -102,14 +103,15 @@ def publish_pointers(fleet: Fleet, zones: Sequence[Zone], tables: Mapping[str, T
         for host in fleet.hosts.values():
             if zone.hidden and host is zone.primary:
                 continue
-            for address in (one for one in host.addresses_for(PUBLIC) if ip_address(one) in addresses):
+            for address in (one for one in host.addresses_for(zone.purpose) if ip_address(one) in addresses):
                 owner = pointer_name(address, zone.name)
                 if owner in aliases:
                     tables[zone.name].replaced.append((owner, "PTR"))
                 if owner in claims or any(names.within(owner, other) for other in others):
                     continue
-                if _is_public(host, address, tables) and not _is_taken(owner, tables[zone.name]):
-                    tables[zone.name].add(owner, "PTR", zone.ttl, [names.canonical(host.fqdn)], f"host {host.name}")
+                target = _target(host, address, zone, zones, tables)
+                if target and not _is_taken(owner, tables[zone.name]):
+                    tables[zone.name].add(owner, "PTR", zone.ttl, [target], f"host {host.name}")
 
 
 def _is_part(zone: str) -> bool:
@@ -131,6 +133,17 @@ def _add_aliases(zone: Zone, parts: Sequence[str], below: Sequence[str], table: 
             if not table.add(owner, "CNAME", zone.ttl, [pointer_name(str(address), part)], f"the zone {part[:-1]}"):
                 added.add(owner)
     return added
+
+
+def _target(host: Host, address: str, zone: Zone, zones: Sequence[Zone], tables: Mapping[str, Table]) -> str:
+    """The name to which the PTR of an address in a reverse zone leads: that in a zone of the same purpose, or the host's own; empty for none."""
+    try:
+        own = {one.name: one.name_of(host) for one in zones if zone.purpose_written and one.purpose == zone.purpose and not is_reverse(one.name)}
+    except names.BadName:
+        return ""
+    kind = "AAAA" if ":" in address else "A"
+    published = [name for closest, name in own.items() if address in tables[closest].values_at(name, kind)]
+    return next(iter(published), names.canonical(host.fqdn) if _is_public(host, address, tables) else "")
 
 
 def _is_public(host: Host, address: str, tables: Mapping[str, Table]) -> bool:
