@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any, Mapping, Optional, Tuple, Union
 
@@ -49,7 +50,7 @@ class Attachment:
     ipv6_gateway: Optional[IPv6Address] = None
     mac: str = ""
 
-    @property
+    @cached_property
     def addresses(self) -> Tuple[str, ...]:
         """The addresses without prefix length, IPv4 first."""
         return tuple(str(interface.ip) for interface in (self.ipv4, self.ipv6) if interface is not None)
@@ -72,7 +73,11 @@ class Host:
 
     def attachment(self, network: Optional[str]) -> Optional[Attachment]:
         """The host's place in a network; None when it is not in it."""
-        return next((place for place in self.attachments if place.network == network), None)
+        return self._attachments.get(network) if network is not None else None
+
+    @cached_property
+    def _attachments(self) -> Mapping[str, Attachment]:
+        return {place.network: place for place in self.attachments}
 
     def addresses_for(self, *purposes: str) -> Tuple[str, ...]:
         """The host's addresses in the networks of these purposes, in this order, IPv4 first, without prefix length, each once."""

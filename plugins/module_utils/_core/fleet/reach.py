@@ -19,10 +19,10 @@ def addresses_between(fleet: Fleet, source: Host, destination: Host) -> Tuple[st
     that a packet comes from an address that the other host knows. A family that ``source`` lacks there is left out, if another is left.
     """
     for purpose in (MANAGEMENT, PUBLIC):
-        for network in sorted({host.purposes[purpose] for host in (source, destination) if purpose in host.purposes}):
+        for network in sorted({host.purposes.get(purpose, "") for host in (source, destination)}):
             here, there = source.attachment(network), destination.attachment(network)
             if here is not None and there is not None and there.addresses:
-                families = {":" in address for address in here.addresses}
-                return tuple(address for address in there.addresses if (":" in address) in families) or there.addresses
+                usable = (here.ipv4 is not None, here.ipv6 is not None)
+                return tuple(address for address in there.addresses if usable[":" in address]) or there.addresses
     public = fleet.networks.get(destination.purposes.get(PUBLIC, ""))
     return destination.addresses_for(PUBLIC if public is not None and public.routed else MANAGEMENT)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import List
 
 from ..fleet.model import Fleet, Host, Resolution
 from ..fleet.reach import addresses_between
@@ -21,14 +21,16 @@ def resolve(fleet: Fleet) -> Resolution:
     their names, in order of host name, IPv4 first.
     """
     notes = Notes()
-    slices = {name: {**read_settings(name, host.variables, notes), "hosts_entries": _entries(fleet, host)} for name, host in fleet.hosts.items()}
+    named = [(fleet.hosts[name], _names(fleet.hosts[name])) for name in sorted(fleet.hosts)]
+    slices = {
+        name: {
+            **read_settings(name, host.variables, notes),
+            "hosts_entries": [{"address": address, "names": names} for other, names in named for address in addresses_between(fleet, host, other)],
+        }
+        for name, host in fleet.hosts.items()
+    }
     return Resolution(slices, tuple(notes.problems))
 
 
-def _entries(fleet: Fleet, source: Host) -> List[Dict[str, Any]]:
-    entries: List[Dict[str, Any]] = []
-    for name in sorted(fleet.hosts):
-        host = fleet.hosts[name]
-        names = list(dict.fromkeys([host.fqdn, host.fqdn.split(".", maxsplit=1)[0]]))
-        entries.extend({"address": address, "names": names} for address in addresses_between(fleet, source, host))
-    return entries
+def _names(host: Host) -> List[str]:
+    return list(dict.fromkeys([host.fqdn, host.fqdn.split(".", maxsplit=1)[0]]))
