@@ -276,3 +276,10 @@ def test_here_a_backend_of_the_network_says_nothing_about_dns(found: Dict[str, f
 def test_here_the_removal_of_guards_is_chosen_when_a_file_with_one_of_them_changes(found: Dict[str, frozenset]) -> None:
     assert {f"{CORE}/dns/plan.py", f"{CORE}/libvirt/replacement.py", "playbooks/switch_over.yml"} <= found["mutants"]
     assert f"{CORE}/node/plan.py" not in found["mutants"]
+
+
+def test_the_scenario_of_rented_machines_depends_on_their_inventory_and_on_the_plugin_that_it_names() -> None:
+    tree = history.tree(ROOT)
+    (rented,) = [phase for phase in phases(tree, []) if phase.name == "molecule:rented"]
+    files = ("group_vars/all.yml", "hosts.yml", "smallfleet.yml")
+    assert inputs(tree, rented.roots) >= {"plugins/inventory/fleet.py", *(f"inventories/rented/{name}" for name in files)}
