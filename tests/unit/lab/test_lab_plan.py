@@ -22,7 +22,11 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan im
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import LabNetwork, LabNic, LabNode, LabSpec
 
-NETWORKS = (LabNetwork("main", "br-main", 1500, "198.18.0.254/24"), LabNetwork("storage", "br-storage", 9000))
+NETWORKS = (
+    LabNetwork("main", "br-main", 1500, "198.18.0.254/24"),
+    LabNetwork("routed", "br-routed", 1500, None, ("198.19.255.254/32", "fe80::1/64"), ("198.18.7.7",)),
+    LabNetwork("storage", "br-storage", 9000),
+)
 
 
 def make_node(name, backend="nspawn", installed=()):
@@ -73,8 +77,11 @@ class World:
         elif step.action == "create bridge":
             assert state.namespace
             self.state = replace(state, bridges=state.bridges | {target})
+        elif step.action == "route network":
+            assert target in state.bridges
+            self.state = replace(state, routers=state.routers | {target})
         elif step.action == "start proxy":
-            assert state.bridges
+            assert state.bridges and state.routers, "the proxy listens at addresses of both"
             self.state = replace(state, proxy=True, folder=True)
         elif step.action == "prepare node":
             assert target not in state.nodes and state.keys and spec.node(target).backend in state.images
@@ -106,7 +113,7 @@ class World:
             self.state = replace(state, proxy=False)
         elif step.action == "delete namespace":
             assert not any(n.running for n in state.nodes.values()) and not state.proxy
-            self.state = replace(state, namespace=False, bridges=frozenset(), links={})
+            self.state = replace(state, namespace=False, bridges=frozenset(), routers=frozenset(), links={})
         elif step.action == "remove folder":
             assert not state.nodes
             self.state = replace(state, folder=False, keys=False, described=False)
@@ -218,7 +225,7 @@ def test_the_layer_of_a_node_that_is_there_is_not_built_again():
         ("powered_off", False, False, []),
         ("powered_on", True, False, []),
         ("powered_on", True, True, ["thaw node a"]),
-        ("powered_on", False, False, ["start node a", "connect link a.0", "connect link a.1", "wait for node a"]),
+        ("powered_on", False, False, ["start node a", "connect link a.0", "connect link a.1", "connect link a.2", "wait for node a"]),
         ("frozen", True, False, ["freeze node a"]),
         ("frozen", True, True, []),
         ("thawed", True, True, ["thaw node a"]),
@@ -233,3 +240,10 @@ def test_a_drill_plans_what_the_node_needs_and_no_more(state, running, frozen, e
 def test_a_node_without_power_cannot_be_frozen_or_thawed(state):
     with pytest.raises(ValueError, match="node a has no power. Switch it on first"):
         plan_node(SPEC.node("a"), state, running=False, frozen=False)
+
+
+def test_the_router_of_a_network_is_set_up_again_when_one_of_its_addresses_or_routes_is_missing():
+    steps = [str(step) for step in plan_present(SPEC, digests(SPEC), LabState(namespace=True, bridges=frozenset({"br-main", "br-routed", "br-storage"})))]
+    assert "route network br-routed" in steps and not [step for step in steps if step.startswith("create bridge")]
+    complete = LabState(namespace=True, bridges=frozenset({"br-main", "br-routed", "br-storage"}), routers=frozenset({"br-routed"}))
+    assert not [step for step in plan_present(SPEC, digests(SPEC), complete) if step.action == "route network"]
