@@ -9,10 +9,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: fleet
 short_description: Derive how Ansible reaches the hosts of a fleet
-version_added: 0.3.0
+version_added: 0.2.0
 description:
   - Sets C(ansible_host) of each host to its address in the network that C(fleet_purposes) names for C(management), IPv4 first.
-  - Adds no host and no group, and asks nobody. The hosts and their C(fleet_*) variables come from the other inventory sources, their
+  - Adds no host and no group, and connects to nothing. The hosts and their C(fleet_*) variables come from the other inventory sources, their
     C(group_vars) and C(host_vars). Sources are read in the order of C(-i), and the files of a folder in the order of their names, so this one
     must come last.
   - A host that has an C(ansible_host) keeps it. A host whose address cannot be read from the inventory gets none; M(smallfleet.infra.fleet_plan)
@@ -85,11 +85,11 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
 def _variables(host: Any, loader: Any, sources: Sequence[str]) -> Dict[str, Any]:
     """A host's variables as written in the sources that were read so far, in the order in which Ansible lets one win over another."""
     groups = sort_groups(host.get_groups())
-    found: Dict[str, Any] = get_group_vars(groups)
-    found = combine_vars(found, get_vars_from_inventory_sources(loader, sources, groups, "all"))
-    found = combine_vars(found, host.get_vars())
-    found = combine_vars(found, get_vars_from_inventory_sources(loader, sources, [host], "all"))
-    return found
+    variables: Dict[str, Any] = get_group_vars(groups)
+    variables = combine_vars(variables, get_vars_from_inventory_sources(loader, sources, groups, "all"))
+    variables = combine_vars(variables, host.get_vars())
+    variables = combine_vars(variables, get_vars_from_inventory_sources(loader, sources, [host], "all"))
+    return variables
 
 
 class _HostVariables:

@@ -43,19 +43,19 @@ def choose(host: str, variables: Mapping[str, Any], of_fleet: Mapping[str, str],
     whose network for that it is not in. What is not set anywhere is the management network; that is the only one when there is but one.
     """
     own = read_purposes(host, OF_HOST, variables.get(OF_HOST), networks, notes)
-    asked = {**of_fleet, **own}
-    if MANAGEMENT not in asked:
+    desired = {**of_fleet, **own}
+    if MANAGEMENT not in desired:
         if len(networks.declared) > 1 and not _is_written(variables, MANAGEMENT):
             message = f"is not set, and there are {len(networks.declared)} networks"
             remedy = f"Name the network by which hosts are reached: {' or '.join(networks.declared)}"
             notes.add("", f"{OF_FLEET}.{MANAGEMENT}", message, remedy)
-        asked[MANAGEMENT] = networks.declared[0] if networks.declared else ""
+        desired[MANAGEMENT] = networks.declared[0] if networks.declared else ""
     chosen: Dict[str, str] = {}
     for purpose in PURPOSES:
-        network = asked.get(purpose, asked[MANAGEMENT])
+        network = desired.get(purpose, desired[MANAGEMENT])
         if network in members:
             chosen[purpose] = network
-        elif network in networks.usable and purpose in asked and (purpose in (MANAGEMENT, PUBLIC) or purpose in own):
+        elif network in networks.usable and purpose in desired and (purpose in (MANAGEMENT, PUBLIC) or purpose in own):
             where = "fleet_host_networks" if purpose not in own else f"{OF_HOST}.{purpose}"
             message = f"the {purpose} network {network} is missing" if purpose not in own else f"the host is not in the network {network}"
             notes.add(host, where, message, f"Add {network} to fleet_host_networks, or name another network in {OF_HOST}.{purpose}")

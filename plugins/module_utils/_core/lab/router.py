@@ -29,8 +29,8 @@ def as_data(fleet: Fleet, network: Network) -> Dict[str, Any]:
 
 def gateways(place: Attachment) -> Dict[str, Any]:
     """What a LabNic has of a host's gateways."""
-    found = {"ipv4_gateway": place.ipv4_gateway, "ipv6_gateway": place.ipv6_gateway}
-    return {key: str(gateway) for key, gateway in found.items() if gateway is not None}
+    of_families = {"ipv4_gateway": place.ipv4_gateway, "ipv6_gateway": place.ipv6_gateway}
+    return {key: str(gateway) for key, gateway in of_families.items() if gateway is not None}
 
 
 def outside(fleet: Fleet, ipv4: IPv4Network, ipv6: IPv6Network) -> List[Problem]:

@@ -36,23 +36,23 @@ def with_fleet(host: Host, written: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _interface_of(entries: Sequence[Any]) -> Dict[str, str]:
     """address -> name of the interface whose entry has it."""
-    found: Dict[str, str] = {}
+    interfaces: Dict[str, str] = {}
     for entry in (entry for entry in entries if isinstance(entry, Mapping)):
         for family in _FAMILIES:
             options = entry.get(family)
             addresses = options.get("address") if isinstance(options, Mapping) else None
             for one in addresses if isinstance(addresses, (list, tuple)) else ():
                 if isinstance(one, Mapping):
-                    found[str(one.get("ip"))] = str(entry.get("name"))
-    return found
+                    interfaces[str(one.get("ip"))] = str(entry.get("name"))
+    return interfaces
 
 
 def _add(entries: List[Any], place: Attachment) -> None:
     """Put the addresses of a place into the entry of its interface, or into a new one."""
     holders = _interface_of(entries)
-    holding = [holders[address] for address in place.addresses if address in holders]
-    name = holding[0] if holding else place.interface
-    derived: Dict[str, Any] = {} if holding else {"mtu": place.mtu}
+    own = [holders[address] for address in place.addresses if address in holders]
+    name = own[0] if own else place.interface
+    derived: Dict[str, Any] = {} if own else {"mtu": place.mtu}
     for family, face in zip(_FAMILIES, (place.ipv4, place.ipv6)):
         if face is not None and str(face.ip) not in holders:
             derived[family] = {"enabled": True, "address": [{"ip": str(face.ip), "prefix-length": face.network.prefixlen}]}
