@@ -81,6 +81,12 @@ def test_an_address_stays_on_the_interface_for_which_it_is_written() -> None:
     assert sorted(one[:2] for one in routes(found)) == [("0.0.0.0/0", "br0"), ("::/0", "br0")]
 
 
+def test_an_address_is_the_same_however_it_is_written() -> None:
+    family = {"enabled": True, "address": [{"ip": "2001:DB8:7:0::2", "prefix-length": 64}]}
+    bridge = {"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "eth0"}]}, "ipv6": family}
+    assert addresses(desired(network_interfaces=[*RENTED["network_interfaces"], bridge]))["br0"] == ["203.0.113.7/32", "2001:db8:7::2/64"]
+
+
 def test_a_gateway_outside_the_subnet_is_on_the_link() -> None:
     place = {"ipv4": "203.0.113.70/26", "ipv4_gateway": "198.51.100.1", "gateway_on_link": True}
     assert routes(desired(fleet_host_networks={"internet": place}, network_interfaces=[])) == [("0.0.0.0/0", "eth0", "198.51.100.1", True)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Sequence
 
+from ..addresses import read_address
 from ..fleet.model import PUBLIC, Attachment, Host
 from ..fleet.routed import on_link
 
@@ -43,8 +44,16 @@ def _interface_of(entries: Sequence[Any]) -> Dict[str, str]:
             addresses = options.get("address") if isinstance(options, Mapping) else None
             for one in addresses if isinstance(addresses, (list, tuple)) else ():
                 if isinstance(one, Mapping):
-                    interfaces[str(one.get("ip"))] = str(entry.get("name"))
+                    interfaces[_canonical(one.get("ip"))] = str(entry.get("name"))
     return interfaces
+
+
+def _canonical(address: Any) -> str:
+    """The address as the plan writes it; of what is none, which the reader refuses, nothing."""
+    try:
+        return str(read_address(address))
+    except ValueError:
+        return ""
 
 
 def _add(entries: List[Any], place: Attachment) -> None:
