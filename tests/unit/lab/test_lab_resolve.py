@@ -221,6 +221,11 @@ def test_a_routed_network_of_a_lab_has_no_address_of_a_real_machine_and_none_of_
     assert [(problem.host, problem.variable) for problem in resolve(routed(**changes)).problems] == [("alone", variable)]
 
 
+def test_a_card_has_the_mac_by_which_the_host_finds_it():
+    cards = [spec_of(routed(**more)).node("alone").nics[0].mac for more in ({}, {"mac": "52:54:00:12:34:56"})]
+    assert cards == [mac_address("demo", "alone", 0), "52:54:00:12:34:56"]
+
+
 def test_a_gateway_that_is_a_host_of_the_fleet_is_left_to_that_host():
     (network,) = spec_of(routed(ipv4_gateway=ip_address("198.18.7.11"))).networks
     assert network.router == (*router.OWN, "fe80::1/64")

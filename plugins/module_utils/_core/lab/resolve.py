@@ -75,7 +75,7 @@ def _node(fleet: Fleet, host: Host, notes: Notes) -> Dict[str, Any]:
                 "network": place.network,
                 "interface": place.interface,
                 "link": _link(host, position),
-                "mac": mac_address(fleet.name, host.name, position),
+                "mac": place.mac or mac_address(fleet.name, host.name, position),
                 "ipv4": str(place.ipv4) if place.ipv4 is not None else None,
                 "ipv6": str(place.ipv6) if place.ipv6 is not None else None,
                 "mtu": place.mtu,
