@@ -7,23 +7,16 @@
 from __future__ import annotations
 
 from typing import Any, Dict, Optional
-from zoneinfo import available_timezones
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report, without_consequences
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.batches import failed_before
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json, render_markdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import FLEET_WIDE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import (
-    PlanStore,
-    collect,
-    plan_folder,
-    write_files,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import plan_once
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, plan_folder, write_files
 
 
 class ActionModule(ActionBase):
@@ -40,16 +33,14 @@ class ActionModule(ActionBase):
             argument_spec={
                 "scope": {"type": "str", "choices": ["host", "fleet", "files"], "default": "host"},
                 "dest": {"type": "path"},
+                "guard": {"type": "str"},
                 "zone": {"type": "str"},
                 "variable_prefix": {"type": "str", "default": ""},
             },
         )
         variables = task_vars or {}
         store = PlanStore(C.DEFAULT_LOCAL_TMP, variables["groups"]["all"])
-        with store.lock():
-            summary = store.read("fleet")
-            if summary is None:
-                summary = _make_plan(store, variables)
+        summary = plan_once(store, variables)
         if summary["report"]:
             return {**result, "failed": True, "msg": summary["report"]}
         result["changed"] = False
@@ -58,6 +49,12 @@ class ActionModule(ActionBase):
                 result["zone"] = find_primary({host: store.read(f"host {host}") for host in summary["hosts"]}, options["zone"])
             except NoPrimary as error:
                 return {**result, "failed": True, "msg": f"{options['variable_prefix']}zone: {error}"}
+        if options["guard"] is not None:
+            order = summary["orders"].get(options["guard"], {"apart": {}})
+            host, present = variables["inventory_hostname"], variables["ansible_play_hosts"]
+            message = failed_before(host, order["apart"].get(host, ()), variables["ansible_play_hosts_all"], present)
+            if message:
+                return {**result, "failed": True, "msg": message}
         if options["scope"] == "host":
             return {**result, "slice": _slice(store, summary, variables["inventory_hostname"])}
         plan = {host: store.read(f"host {host}") for host in summary["hosts"]}
@@ -76,18 +73,3 @@ def _slice(store: PlanStore, summary: Dict[str, Any], host: str) -> Dict[str, An
     mine: Optional[Dict[str, Any]] = store.read(f"host {host}")
     fleet = {key: summary["fleet"][key] for key in ("name", "domain")}
     return mine or {"fleet": fleet, "host": {}, "capabilities": []}
-
-
-def _make_plan(store: PlanStore, variables: Dict[str, Any]) -> Dict[str, Any]:
-    """Plan the fleet and keep every slice, then what concerns all: its presence says that the plan is complete."""
-    groups = variables["groups"]
-    values, unrendered = collect(variables["hostvars"], groups["all"])
-    plan = plan_fleet(values, groups, time_zones=available_timezones())
-    known = {place for problem in unrendered for place in ((problem.host, problem.variable), ("", problem.variable))}
-    others = [problem for problem in plan.problems if (problem.host, problem.variable) not in known]
-    problems = without_consequences([*unrendered, *others], FLEET_WIDE)
-    for host, slice_ in plan.hosts.items():
-        store.write(f"host {host}", slice_)
-    summary = {"fleet": plan.fleet, "hosts": sorted(plan.hosts), "report": report(problems) if problems else ""}
-    store.write("fleet", summary)
-    return summary

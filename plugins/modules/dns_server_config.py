@@ -152,13 +152,20 @@ state:
   description: The server.
   returned: success
   type: dict
-  sample: {serving: true}
+  sample: {serving: true, moving: [demo.example.net]}
   contains:
     serving:
       description: Whether the server itself answers, with these keys and these zones, and so can take updates.
       type: bool
       returned: always
       sample: true
+    moving:
+      description:
+        - Zones that this server has from another primary, or gives to another one. Both hosts must be in one run, at the same time.
+      type: list
+      elements: str
+      returned: always
+      sample: [demo.example.net]
 """
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
@@ -208,7 +215,10 @@ def converge(module: AnsibleModule, host: ServerHost, asked: ServerConfig) -> di
         "changed": bool(steps),
         "steps": [str(step) for step in steps],
         "diff": diff_texts(steps),
-        "state": {"serving": not module.check_mode or can_take_updates(provider, config, state)},
+        "state": {
+            "serving": not module.check_mode or can_take_updates(provider, config, state),
+            "moving": sorted({*state.handed, *(copy.zone for copy in state.copies)}),
+        },
     }
 
 

@@ -33,6 +33,12 @@ options:
       - By default it is C(plan) beside an inventory that is a file, and C(NAME-plan) beside an inventory that is a
         folder called C(NAME), since Ansible would take files inside that folder for inventories.
     type: path
+  guard:
+    description:
+      - The name of a capability, such as V(dns_server). The task fails if another host of the play, which must not be changed together with this
+        one, has failed or could not be reached in this run. P(smallfleet.infra.fleet_batches#lookup) says which hosts those are.
+    type: str
+    version_added: 0.2.0
   zone:
     description:
       - The name of a zone that hosts of the fleet serve. RV(zone) says which of them is its primary.

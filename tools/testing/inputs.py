@@ -107,7 +107,7 @@ class Tree:
 
     def _named(self, name: str) -> Set[str]:
         """What a collection name stands for. The page about a role is not part of what it does."""
-        plugins = {f"plugins/{kind}/{name}.py" for kind in ("modules", "action", "filter", "inventory")} & self.paths
+        plugins = {f"plugins/{kind}/{name}.py" for kind in ("modules", "action", "filter", "inventory", "lookup")} & self.paths
         role = {path for path in self.below(f"roles/{name}") if not path.endswith(".md")}
         return plugins | role | self._playbook(name)
 
