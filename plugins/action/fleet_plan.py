@@ -13,7 +13,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.batches import failed_before
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json, render_markdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import render_plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import plan_once
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, plan_folder, write_files
@@ -61,7 +62,7 @@ class ActionModule(ActionBase):
         if options["scope"] == "fleet":
             return {**result, "fleet": summary["fleet"], "plan": plan}
         folder = plan_folder(options["dest"], variables.get("ansible_inventory_sources") or [])
-        wanted = {"plan.json": render_json(summary["fleet"], plan), "plan.md": render_markdown(summary["fleet"], plan)}
+        wanted = {"plan.json": render_json(summary["fleet"], plan), "plan.md": render_plan(summary["fleet"], plan)}
         try:
             return {**result, **write_files(SystemFiles(), folder, wanted, self._task.check_mode)}
         except OSError as error:

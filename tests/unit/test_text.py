@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem, report
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_markdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import shown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import looks_like_secret
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet, render_plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible, visible_lines
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule, misplaced_secrets
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import TRANSPORT, make_client
@@ -74,7 +73,7 @@ def test_the_plan_for_people_has_none_either(escape: str) -> None:
     host = plan.hosts["web"]
     host["host"]["networks"]["main"]["interface"] = f"eth{escape}"
     host["capabilities"] = [f"a{escape}"]
-    assert escape not in render_markdown(plan.fleet, plan.hosts)
+    assert escape not in render_plan(plan.fleet, plan.hosts)
 
 
 @contextmanager

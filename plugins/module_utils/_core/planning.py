@@ -10,18 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .dns import acme
+from .dns import report as dns_report
 from .dns import resolve as dns
+from .failover import report as failover_report
 from .failover import resolve as failover
 from .fleet.fields import Field
 from .fleet.model import MANAGEMENT, Attachment, Fleet, Host, Resolution
 from .fleet.problems import Problem, without_consequences
 from .fleet.read import read_fleet
+from .fleet.render import render_markdown
+from .fleet.report import HostPlans, Report
 from .fleet.specs import json_schema
 from .fleet.values import Notes
 from .fleet.variables import EXCLUSIVE, FLEET_WIDE, OF_ROLES, VARIABLES
 from .lab import resolve as lab
+from .libvirt import report as libvirt_report
 from .libvirt import resolve as libvirt
+from .network import report as network_report
 from .network import resolve as network
+from .node import report as node_report
 from .node import resolve as node
 from .node.time_zones import find_misspelt_zones
 
@@ -36,6 +43,15 @@ CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
     "standby": failover.resolve_standby,
     "probe": failover.resolve_probe,
 }
+REPORTS: Sequence[Callable[[HostPlans], Report]] = (
+    network_report.report,
+    libvirt_report.report,
+    dns_report.report,
+    dns_report.report_certificates,
+    failover_report.report,
+    node_report.report,
+)
+"""What each subject says in plan.md, in this order."""
 
 DECLARED: Mapping[str, Field] = {**OF_ROLES, **dns.VARIABLES, **acme.VARIABLES, **failover.VARIABLES}
 """Variables by name, with what they may be."""
@@ -81,6 +97,12 @@ def plan_fleet(
 def inventory_schema(descriptions: Mapping[str, str]) -> Dict[str, Any]:
     """A JSON Schema of files with variables of an inventory; ``descriptions`` are shown by editors, by variable."""
     return json_schema(DECLARED, VARIABLES, EXCLUSIVE, descriptions)
+
+
+def render_plan(fleet: Mapping[str, Any], hosts: HostPlans) -> str:
+    """The plan for people, as Markdown. The same plan gives the same bytes, in whatever order its hosts are."""
+    ordered = {name: hosts[name] for name in sorted(hosts)}
+    return render_markdown(fleet, ordered, [report(ordered) for report in REPORTS])
 
 
 def _fleet_slice(fleet: Fleet) -> Dict[str, Any]:

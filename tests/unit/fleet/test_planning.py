@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import FLEET_WIDE
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.variables import FLEET_DEFAULTS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import CAPABILITIES, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import CAPABILITIES, plan_fleet, render_plan
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice@example.net"
 COMMON: Dict[str, Any] = {
@@ -126,6 +126,7 @@ def test_no_value_of_any_type_at_any_place_makes_the_planner_raise(path: Any, ga
     plan = plan_fleet(inventory, GROUPS)
     assert bool(plan.problems) != bool(plan.hosts)
     json.dumps(plan.hosts)
+    assert not plan.hosts or render_plan(plan.fleet, plan.hosts)
 
 
 @settings(max_examples=200, deadline=None)

@@ -11,6 +11,7 @@ import re
 from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
 from ..quoting import visible
+from .report import Report, connections, count, table
 
 _ODD = re.compile(r"[^a-z0-9]")
 
@@ -21,26 +22,28 @@ def render_json(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]
     return json.dumps({"fleet": fleet, "hosts": ordered}, indent=2, ensure_ascii=False) + "\n"
 
 
-def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> str:
-    """The plan for people: networks, hosts with their roles, addresses, and the topology."""
+def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]], reports: Sequence[Report] = ()) -> str:
+    """The plan for people: networks, hosts with their roles, addresses, what each subject reports, connections, and the topology."""
+    sections = [*(section for report in reports for section in report.sections), connections(flow for report in reports for flow in report.flows)]
     ordered = [hosts[name] for name in sorted(hosts)]
     lines = [
         f"# Fleet {visible(fleet['name'])}",
         "",
-        f"{_count(len(ordered), 'host')} in `{fleet['domain']}`. Written from the inventory by `smallfleet.infra.plan`; change the inventory, not this file.",
+        f"{count(len(ordered), 'host')} in `{fleet['domain']}`. Written from the inventory by `smallfleet.infra.plan`; change the inventory, not this file.",
         "",
         "## Networks",
         "",
-        *_table(("network", "IPv4", "IPv6", "MTU", "hosts"), _network_rows(fleet, ordered)),
+        *table(("network", "IPv4", "IPv6", "MTU", "hosts"), _network_rows(fleet, ordered)),
         "",
         "## Hosts",
         "",
-        *_table(*_host_table(ordered)),
+        *table(*_host_table(ordered)),
         "",
         "## Addresses",
         "",
-        *_table(*_address_table(ordered)),
+        *table(*_address_table(ordered)),
         "",
+        *(line for section in sections if section.lines for line in (f"## {section.title}", "", *section.lines, "")),
         "## Topology",
         "",
         "```mermaid",
@@ -48,18 +51,6 @@ def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, A
         "```",
     ]
     return "".join(f"{visible(line)}\n" for line in lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for row in rows:
-        cells = ["" if cell is None else visible(str(cell)).replace("|", "\\|") for cell in row]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
 
 
 def _network_rows(fleet: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
