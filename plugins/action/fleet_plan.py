@@ -16,7 +16,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.batch
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import render_plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import plan_once
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import ORDERED, plan_once
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, plan_folder, write_files
 
 
@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "scope": {"type": "str", "choices": ["host", "fleet", "files"], "default": "host"},
                 "dest": {"type": "path"},
-                "guard": {"type": "str"},
+                "guard": {"type": "str", "choices": list(ORDERED)},
                 "zone": {"type": "str"},
                 "variable_prefix": {"type": "str", "default": ""},
             },

@@ -52,6 +52,7 @@ _list:
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible import constants as C
+from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.batches import moves_between, sizes
@@ -68,5 +69,8 @@ class LookupModule(LookupBase):
         moving = self.get_option("moving")
         if moving and moves_between(known.get("hostvars", {}), moving):
             return []
-        batches = batches_of(PlanStore(C.DEFAULT_LOCAL_TMP, known["groups"]["all"]), known, terms)
+        try:
+            batches = batches_of(PlanStore(C.DEFAULT_LOCAL_TMP, known["groups"]["all"]), known, terms)
+        except ValueError as error:
+            raise AnsibleError(str(error)) from error
         return sizes(batches, known["ansible_play_hosts_all"])

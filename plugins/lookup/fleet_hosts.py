@@ -46,6 +46,7 @@ _list:
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible import constants as C
+from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import batches_of
@@ -60,5 +61,8 @@ class LookupModule(LookupBase):
     def run(self, terms: Sequence[str], variables: Optional[Dict[str, Any]] = None, **kwargs: Any) -> List[str]:
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
-        batches = batches_of(PlanStore(C.DEFAULT_LOCAL_TMP, known["groups"]["all"]), known, terms)
+        try:
+            batches = batches_of(PlanStore(C.DEFAULT_LOCAL_TMP, known["groups"]["all"]), known, terms)
+        except ValueError as error:
+            raise AnsibleError(str(error)) from error
         return [host for batch in batches for host in batch] or NO_HOST

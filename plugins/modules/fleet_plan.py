@@ -38,6 +38,7 @@ options:
       - The name of a capability, such as V(dns_server). The task fails if another host of the play, which must not be changed together with this
         one, has failed or could not be reached in this run. P(smallfleet.infra.fleet_batches#lookup) says which hosts those are.
     type: str
+    choices: [lab, node, network, vm_host, dns_keys, dns_server, acme_certificates, standby, probe, dns_other_keys]
     version_added: 0.2.0
   zone:
     description:

@@ -18,6 +18,9 @@ from typing import Any, Dict, List, Tuple
 import pytest
 import yaml
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import ORDERED, batches_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore
+
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).with_name("ansible-playbook")
 ANSIBLE_PLAYBOOK = str(BESIDE) if BESIDE.exists() else shutil.which("ansible-playbook")
@@ -115,3 +118,15 @@ def test_every_play_has_the_tags_of_its_capabilities() -> None:
             if "hosts" in play:
                 named = set(re.findall(r"'(\w+)'", play["hosts"])) - {"dns_other_keys"}
                 assert named <= set(play["tags"]) and (play["hosts"] != "all" or play["tags"] == ["always"]), play["name"]
+
+
+def test_a_capability_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    store = PlanStore(str(tmp_path), ["app1"])
+    with pytest.raises(ValueError, match="'dns_servers' is not a capability. Use one of lab, node, .*dns_server"):
+        batches_of(store, {}, ["node", "dns_servers"])
+    assert batches_of(store, {}, ["node"]) == []
+
+
+def test_the_capabilities_that_a_guard_knows_are_documented() -> None:
+    text = (ROOT / "plugins" / "modules" / "fleet_plan.py").read_text(encoding="utf-8")
+    assert yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"]["guard"]["choices"] == list(ORDERED)

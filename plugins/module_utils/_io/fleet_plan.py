@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping
+from typing import Any, Dict, List, Mapping, Sequence
 from zoneinfo import available_timezones
 
-from .._core.fleet.batches import orders
+from .._core.fleet.batches import OTHER_KEYS, orders
 from .._core.fleet.problems import report, without_consequences
+from .._core.fleet.values import shown
 from .._core.fleet.variables import FLEET_WIDE
-from .._core.planning import plan_fleet
+from .._core.planning import CAPABILITIES, plan_fleet
 from .inventory import PlanStore, collect
+
+ORDERED = (*CAPABILITIES, OTHER_KEYS)
+"""What plays have hosts and batches for."""
 
 
 def plan_once(store: PlanStore, variables: Mapping[str, Any]) -> Dict[str, Any]:
@@ -26,8 +30,14 @@ def plan_once(store: PlanStore, variables: Mapping[str, Any]) -> Dict[str, Any]:
         return dict(kept) if kept is not None else _make_plan(store, variables)
 
 
-def batches_of(store: PlanStore, variables: Mapping[str, Any], capabilities: Iterable[str]) -> List[List[str]]:
-    """The hosts of some capabilities in the batches in which plays change them; none before the first play, when there is no plan yet."""
+def batches_of(store: PlanStore, variables: Mapping[str, Any], capabilities: Sequence[str]) -> List[List[str]]:
+    """The hosts of some capabilities in the batches in which plays change them; none before the first play, when there is no plan yet.
+
+    Raises ValueError if one is not a capability.
+    """
+    unknown = sorted(set(capabilities) - set(ORDERED))
+    if unknown:
+        raise ValueError(f"{shown(unknown[0])} is not a capability. Use one of {', '.join(ORDERED)}.")
     if "hostvars" not in variables:
         return []
     known = plan_once(store, variables)["orders"]
