@@ -11,9 +11,10 @@ from typing import Callable, Dict
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import conflicts, detect, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.facts import HostFacts, ProgramFacts
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd_change import device_name, stacked
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import manages, mentioned
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import device_name, stacked
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
     read_desired,
     read_known,
@@ -41,7 +42,8 @@ def changes(backend: Backend, *paths: str) -> Callable[[bytes], Files]:
 def _netplan(data: bytes) -> None:
     changes(netplan.Netplan(), f"{netplan.FOLDER}/50-cloud-init.yaml")(data)
     for name in detect.BACKENDS:
-        detect.choose(name, DESIRED, detect.Seen(frozenset({"netplan", "networkd"}), yaml=(file(data),)))
+        facts = {"netplan": ProgramFacts(True, texts=(file(data),)), "networkd": ProgramFacts(True)}
+        detect.choose(name, DESIRED, HostFacts(facts))
 
 
 def _ifupdown(data: bytes) -> None:

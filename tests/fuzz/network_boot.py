@@ -12,7 +12,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits impo
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot import rewriters
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.findings import Boot, Findings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.interfaces5 import sources
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.options import from_kernel, made
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.review import after_changes, review
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
@@ -44,8 +43,8 @@ def _review(backend: str, *paths: str) -> Callable[[bytes], Findings]:
         files = backends(OBSERVED)[backend].changes(DESIRED, existing)
         boot = Boot(DESIRED, OBSERVED, existing, after_changes(existing, files), ("192.0.2.10",), ("203.0.113.5",), MADE)
         for path in paths:
-            sources(path, existing[path])
-        return review(backend, boot, files, rewriters.Writers(True), {}, load)
+            ifupdown.sources(path, existing[path])
+        return review(backends(OBSERVED)[backend], boot, files, rewriters.Writers(True), {}, load)
 
     return read
 

@@ -59,4 +59,4 @@ def said(
     if files.problems:
         return Findings(list(files.problems)), files, after
     boot = Boot(wanted, observed, existing, after, tuple(management), tuple(peers), made(wanted, observed))
-    return review(backend, boot, files, writers, kernel or {}, load, names), files, after
+    return review(backends(observed)[backend], boot, files, writers, kernel or {}, load, names), files, after

@@ -12,7 +12,6 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings, requests
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import restore, switch
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     Address,
     Desired,
@@ -23,6 +22,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Plan,
 )
 
+from .guarded import prepare
 from .test_network_guard import BOOT, HEEDINGS, bridge_plan
 
 WRITTEN_DOWN = Family(True, addresses=(Address("2001:db8::1", 64),))

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.unsupported import unsupported
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Auto, Desired
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
@@ -122,7 +122,7 @@ def test_the_files_say_what_is_taken() -> None:
     text = "".join(NetworkManager().files(random).values())
     assert "ignore-auto-routes=true\nnever-default=true\n" in text and "addr-gen-mode=stable-privacy\nip6-privacy=0\n" in text
     known = desired_of(leased({"auto-dns": False, "auto-routes": False, "auto-route-metric": 50}, {"token": "::2a", "privacy": "prefer-temporary"}))
-    assert unsupported("netplan", known) == []
+    assert BACKENDS["netplan"].unsupported(known) == []
     text = "".join(Netplan().files(known).values())
     assert "dhcp4-overrides:\n        use-dns: false\n        use-routes: false\n        route-metric: 50\n" in text
     assert 'ipv6-privacy: true\n      ipv6-address-token: "::2a"\n' in text and "dhcp6-overrides" not in text
@@ -142,7 +142,7 @@ def test_the_files_say_what_is_taken() -> None:
     ],
 )
 def test_what_a_backend_cannot_say_of_leases_is_refused_by_name(backend: str, ipv4: Any, ipv6: Any, said: List[str]) -> None:
-    found = unsupported(backend, desired_of(leased(ipv4, ipv6)))
+    found = BACKENDS[backend].unsupported(desired_of(leased(ipv4, ipv6)))
     assert [one.message.partition(" cannot express ")[2] for one in found] == said
     problems = planned(leased(ipv4, ipv6, network_backend=backend)).problems
     assert sorted(one.message for one in problems) == sorted(one.message for one in found)

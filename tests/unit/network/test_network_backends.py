@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import (
     NetworkManager,

@@ -21,7 +21,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.bac
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import export
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import restore, switch
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed, Vlan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe
@@ -29,6 +28,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obs
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
 
+from .guarded import prepare
 from .kernel import BRIDGE_DEFAULTS, PORT_DEFAULTS, Kernel, bare, state
 from .namespace import Namespace
 from .test_network_resolve import planned, static

@@ -14,14 +14,15 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd_change import RUN_NETWORKD
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import RUN_NETWORKD, prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import bridges_of
 
+from .guarded import prepare
 from .kernel import Kernel, bare
 from .namespace import Namespace
 from .test_network_resolve import planned, static

@@ -15,12 +15,14 @@ from timing import Growth
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import CONFIGURATION, BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.conflicts import same_macs
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.detect import Seen, choose
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.detect import choose
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.observe import read_files
+
+from .guarded import host_facts
 
 DESIRED = Desired((Interface("eth0"),))
 LINK = {"ifname": "eth0", "flags": ["UP"], "mtu": 1500}
@@ -133,8 +135,8 @@ def test_a_hundred_thousand_continued_lines_are_one_line() -> None:
 @pytest.mark.parametrize("make", [lambda size: "\n" * size, lambda size: "network: {" * size, lambda size: "renderer \n" * size])
 def test_the_renderer_of_netplan_is_looked_for_in_linear_time(growth: Growth, make: Callable[[int], str]) -> None:
     ready = frozenset({"netplan", "networkd"})
-    assert growth(lambda text: choose("netplan", DESIRED, Seen(ready, yaml=(text,))), make, 20_000) < 9
-    assert "renderer" in choose("netplan", DESIRED, Seen(ready, yaml=("network:\n\n  renderer: NetworkManager\n",)))[1]
+    assert growth(lambda text: choose("netplan", DESIRED, host_facts(ready, yaml=(text,))), make, 20_000) < 9
+    assert "renderer" in choose("netplan", DESIRED, host_facts(ready, yaml=("network:\n\n  renderer: NetworkManager\n",)))[1]
 
 
 def problems(text: str) -> List[str]:

@@ -19,6 +19,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._dr
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import restore as restore_addresses
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import RECORD, START, STOP
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
     ADOPTING,
     APPLIED,
@@ -40,11 +42,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import (
-    IFUPDOWN,
-    NETWORKMANAGER,
     Change,
     Claim,
-    prepare,
 )
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
@@ -59,6 +58,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.pla
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import requests
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
 
+from .guarded import prepare
 from .kernel import Failed, Kernel, state
 from .test_network_plan import changes
 
@@ -73,7 +73,8 @@ BOOT = (
 SHOWN = {BOOT[0].path: "new", BOOT[3].path: "[NetDev]\nName=br0\nKind=bridge\n"}
 CLAIMS = (Claim("eth0", "by the old files", "by the new files"), Claim("eth1", "by the old files", ""), Claim("br0", "", "by the new files"))
 HEEDINGS = (Heeding("eth0", "1", "0"), Heeding("eth1", "0", "2"), Heeding("br0", "", "0"))
-PROGRAMS = ("", "networkd", IFUPDOWN, NETWORKMANAGER)
+PROGRAMS = ("", "networkd", "ifupdown", "networkmanager")
+WITH_RECORDS = tuple(name for name, backend in BACKENDS.items() if RECORD in backend.control.commands)
 NEW = {BOOT[0].path: BOOT[0].after, BOOT[3].path: BOOT[3].after, "/etc/other": "theirs"}
 
 
@@ -90,7 +91,7 @@ class Node:
         self.kernel = Kernel(observed, promote)
         self.armed = True
         self.watched = True
-        self.serves = change.program == NETWORKMANAGER
+        self.serves = change.control.stops
         self.claims = {one.interface: one.before for one in change.claims if one.before}
         self.clients = dict.fromkeys(change.clients, "at work")
         self.accept_ra = {one.interface: one.before for one in change.heedings if one.before}
@@ -126,9 +127,9 @@ class Node:
             self.armed = False
         elif step.kind == "unwatch":
             self.watched = False
-        elif step.kind in ("release", "acquire"):
-            self.serves = step.kind == "acquire"
-        elif step.kind.startswith("claim-"):
+        elif step.kind in (STOP, START):
+            self.serves = step.kind == START
+        elif step.kind == RECORD:
             self.claims.pop(step.file, None)
             self.claims.update({step.file: sources(self.change)[step.source].text} if step.source else {})
         elif step.kind in ("freeze", "thaw", "end") and self.clients[step.file] != "dead":
@@ -199,19 +200,19 @@ def node_of(case: Case, program: str) -> Node:
     desired, observed, promote = case
     shown = SHOWN if program == "networkd" else {}
     change = prepare("/x", plan(desired, observed), BOOT, shown, observed)
-    if program in (IFUPDOWN, NETWORKMANAGER):
-        change = replace(change, program=program, claims=CLAIMS)
-    if program == IFUPDOWN:
+    if program in WITH_RECORDS:
+        change = replace(change, control=BACKENDS[program].control, claims=CLAIMS)
+    if program == "ifupdown":
         change = replace(change, clients=("eth0",), heedings=HEEDINGS)
     return Node(change, observed, promote)
 
 
 def owned(program: str, confirmed: bool) -> Tuple[bool, Dict[str, str], Set[str]]:
     """What ``Node.program`` must be in the end."""
-    has = CLAIMS if program in (IFUPDOWN, NETWORKMANAGER) else ()
+    has = CLAIMS if program in WITH_RECORDS else ()
     texts = {one.interface: one.after if confirmed else one.before for one in has}
-    clients = {"dead" if confirmed else "at work"} if program == IFUPDOWN else set()
-    return program == NETWORKMANAGER, {name: text for name, text in texts.items() if text}, clients
+    clients = {"dead" if confirmed else "at work"} if program == "ifupdown" else set()
+    return program == "networkmanager", {name: text for name, text in texts.items() if text}, clients
 
 
 def heard(node: Node) -> Dict[str, str]:
@@ -474,7 +475,7 @@ def test_ifupdown_is_told_what_is_up_and_told_again_when_it_is_taken_back(tmp_pa
     state.parent.mkdir(parents=True)
     state.write_text("lo=lo\neth0=lan\n", encoding="utf-8")
     claims = (Claim("eth0", "lan\n", "eth0\n"), Claim("br0", "", "br0\n"))
-    change = laid_out(tmp_path, (), program=IFUPDOWN, claims=claims)
+    change = laid_out(tmp_path, (), control=BACKENDS["ifupdown"].control, claims=claims)
     script(change, "switch.sh")
     assert script(change, "adopt.sh") == (0, "")
     assert sorted(state.read_text(encoding="utf-8").split()) == ["br0=br0", "eth0=eth0", "lo=lo"]
@@ -487,7 +488,7 @@ def test_networkmanager_finds_whose_profile_is_active_under_the_number_of_the_in
     number = Path("/sys/class/net/lo/ifindex").read_text(encoding="utf-8").strip()
     kept = tmp_path / f"run/NetworkManager/devices/{number}"
     claims = (Claim("lo", "", "[device]\nmanaged=true\n"), Claim("there-is-none", "", "[device]\n"))
-    change = laid_out(tmp_path, (), program=NETWORKMANAGER, claims=claims)
+    change = laid_out(tmp_path, (), control=BACKENDS["networkmanager"].control, claims=claims)
     script(change, "switch.sh")
     assert script(change, "adopt.sh") == (0, "")
     assert [path.name for path in kept.parent.iterdir()] == [number]

@@ -13,10 +13,11 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change, prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Plan
 
+from .guarded import prepare
 from .namespace import Namespace
 from .test_network_guard import bridge_plan
 

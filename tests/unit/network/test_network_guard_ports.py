@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import sources, switch
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Link, Observed, Operation, Plan
+
+from .guarded import prepare
 
 
 def test_networkd_leaves_ports_alone_before_they_leave_their_bridge_and_learns_their_files_after() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Tuple
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd

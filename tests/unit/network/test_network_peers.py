@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.unsupported import unsupported
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
@@ -114,7 +114,7 @@ def test_networkd_and_ifupdown_are_told_the_peer() -> None:
 
 @pytest.mark.parametrize(("backend", "title"), [("netplan", "netplan"), ("networkmanager", "NetworkManager")])
 def test_the_others_refuse_a_peer_and_their_remedy_is_accepted(backend: str, title: str) -> None:
-    said = [str(one) for one in unsupported(backend, desired_of(rented()))]
+    said = [str(one) for one in BACKENDS[backend].unsupported(desired_of(rented()))]
     assert said[0] == (
         f"interfaces.eth0.ipv4.address: {title} cannot express the peer of 192.0.2.11. "
         "Remove peer: 198.51.100.1; a gateway outside the networks of a /32 is reached all the same"

@@ -22,7 +22,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import (
     Change,
-    prepare,
     remade,
     unrestorable,
     without_ipv6,
@@ -43,6 +42,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 
+from .guarded import prepare
 from .namespace import Namespace
 
 PRINTED = (

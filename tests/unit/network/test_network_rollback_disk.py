@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import List
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import BEFORE, DIFFERS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Operation, Plan
 
+from .guarded import prepare
 from .test_network_rollback import Host, another_address, host
 
 __all__ = ["host"]

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.unsupported import unsupported
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Family, Interface, Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
@@ -164,7 +164,7 @@ def test_the_files_of_each_backend_say_what_the_route_says() -> None:
     ],
 )
 def test_what_a_backend_cannot_say_of_a_route_is_refused_by_name(backend: str, routes: List[Any], said: List[str]) -> None:
-    found = unsupported(backend, desired_of(*routes))
+    found = BACKENDS[backend].unsupported(desired_of(*routes))
     assert [one.message.partition(" cannot express ")[2] for one in found] == said
     assert all(one.where == "routes.0.0.0.0/0" and one.remedy for one in found)
     problems = planned(routed(*routes, network_backend=backend)).problems

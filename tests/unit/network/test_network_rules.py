@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.unsupported import unsupported
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Rule
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan, rollback
@@ -118,13 +118,13 @@ def test_the_files_say_what_the_rule_says() -> None:
     ],
 )
 def test_netplan_refuses_what_it_has_no_word_for(rule: Dict[str, Any], said: List[str]) -> None:
-    found = unsupported("netplan", desired_of(rule))
+    found = BACKENDS["netplan"].unsupported(desired_of(rule))
     assert [one.message for one in found] == [f"netplan cannot express {key}" for key in said]
     problems = planned(ruled(rule, network_backend="netplan")).problems
     assert sorted(one.message for one in problems) == sorted(one.message for one in found)
     assert {one.variable for one in problems} <= {"network_rules.100"}
     for backend in ("networkd", "networkmanager", "ifupdown"):
-        assert unsupported(backend, desired_of(rule)) == []
+        assert BACKENDS[backend].unsupported(desired_of(rule)) == []
 
 
 @pytest.mark.parametrize(

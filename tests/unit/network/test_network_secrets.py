@@ -13,9 +13,8 @@ from typing import Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import NO_TRIAL
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Plan
@@ -46,13 +45,12 @@ FILES: Dict[str, Dict[str, str]] = {
         ),
     },
 }
-BACKENDS = {one.name: one for one in (Ifupdown(), Netplan(), NetworkManager())}
 
 
 def work(name: str) -> Work:
     desired, _unused = move()
     files = BACKENDS[name].changes(desired, FILES[name])
-    return Work(name, Observed(), Plan(), files, {}, (), (), (), (), files.problems)
+    return Work(name, Observed(), Plan(), files, NO_TRIAL, (), (), (), files.problems)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -68,7 +66,7 @@ def test_no_secret_of_a_file_is_in_the_result(name: str) -> None:
 def test_no_line_of_a_file_that_netplan_quotes_gets_into_the_reason_or_the_journal(tmp_path: Path) -> None:
     """netplan prints the place and the error first, then the line and a mark below the fault."""
     (tmp_path / "run").mkdir()
-    head = scripts(prepare(str(tmp_path / "run"), Plan(), (), {}, Observed()), "boot", 90)["switch.sh"].split("\nfail() {")[0]
+    head = scripts(prepare(str(tmp_path / "run"), Plan(), (), Observed(), BACKENDS["netplan"].control), "boot", 90)["switch.sh"].split("\nfail() {")[0]
     quoting = "netplan() { printf '/etc/netplan/x.yaml:5:9: Error in network definition\\n  password: correct horse\\n  ^\\n' >&2; return 78; }"
     done = run(["sh", "-c", f'{head}\ntimeout() {{ shift; "$@"; }}\n{quoting}\ngenerate'], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -16,11 +16,11 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.base import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.unsupported import unsupported
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import export
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Link, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
@@ -154,7 +154,7 @@ def test_it_is_exported_and_the_first_run_changes_nothing() -> None:
 def test_the_boot_configuration_has_it(backend: Backend, path: str, line: str) -> None:
     desired = read(vlan("svc.5", 5, "802.1ad"))
     assert line in backend.files(desired)[path]
-    assert unsupported(backend.name, desired) == []
+    assert BACKENDS[backend.name].unsupported(desired) == []
     usual = "".join(backend.files(read(vlan("svc.5", 5))).values())
     assert "802.1" not in usual and "rotocol" not in usual
 
@@ -181,13 +181,13 @@ def test_an_old_file_that_says_it_is_named_where_the_inventory_does_not(backend:
 
 def test_netplan_which_has_no_word_for_it_refuses_it() -> None:
     desired = read(vlan("v", 5, "802.1ad"))
-    (refused,) = unsupported("netplan", desired)
+    (refused,) = BACKENDS["netplan"].unsupported(desired)
     assert str(refused) == (
         "interfaces.v.vlan.protocol: netplan cannot express protocol: 802.1ad. Set network_backend to another program, or remove protocol for 802.1q"
     )
     (problem,) = planned({"network_interfaces": [{"name": "eth0"}, vlan("v", 5, "802.1ad")], "network_backend": "netplan"}).problems
     assert problem.variable == "network_interfaces.v.vlan.protocol"
-    assert unsupported("netplan", read(vlan("v", 5))) == []
+    assert BACKENDS["netplan"].unsupported(read(vlan("v", 5))) == []
 
 
 @pytest.mark.parametrize(

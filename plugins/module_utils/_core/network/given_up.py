@@ -14,10 +14,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Mapping, Tuple
 
-from .backends import ifupdown, netplan, networkd, networkmanager
+from .backends.registry import BACKENDS
 from .model import Desired, Observed, Route, Rule
 
-_OURS = "/smallfleet-"
 _BY_HAND = ("boot", "static")
 
 
@@ -41,22 +40,9 @@ def given_up_routes(observed: Observed, before: Mapping[str, str], after: Mappin
 
 
 def _written(rule: Rule, files: Mapping[str, str]) -> bool:
-    ends = (f" {ifupdown.rule_line(rule)}", f"={networkmanager.rule_line(rule)}")
-    return any(line.endswith(ends) for path, text in files.items() if _OURS in path for line in text.splitlines())
+    return any(one.owns(path) and one.has_rule(text, rule) for path, text in files.items() for one in BACKENDS.values())
 
 
 def _has_route(route: Route, files: Mapping[str, str]) -> bool:
     route = replace(route, protocol="static")
-    line = f" {ifupdown.route_line(route)}"
-    for path, text in files.items():
-        if path.startswith(f"{networkd.FOLDER}/{networkd.PREFIX}"):
-            there = networkd.has_route(text, route)
-        elif netplan.is_ours(path):
-            there = netplan.has_route(text, route)
-        elif path.startswith(f"{networkmanager.FOLDER}/{networkmanager.PREFIX}"):
-            there = networkmanager.has_route(text, route)
-        else:
-            there = _OURS in path and any(one.endswith(line) for one in text.splitlines())
-        if there:
-            return True
-    return False
+    return any(one.owns(path) and one.has_route(text, route) for path, text in files.items() for one in BACKENDS.values())

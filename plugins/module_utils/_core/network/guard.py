@@ -25,9 +25,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List
 
+from .backends.control import END, FREEZE, GENERATE, RECORD, RELOAD, START, STOP, THAW
+from .backends.registry import BACKENDS
 from .foreign_script import RESTORE, SAVE
 from .guard_batches import REMAKE, VLANS, batches
-from .guard_change import NETWORKMANAGER, Change
+from .guard_change import Change
 from .model import FileChange
 
 ROOT = "/var/lib/smallfleet/network"
@@ -48,12 +50,9 @@ class Step:
     ``kind``: ``batch`` (the lines of ``file`` to ip(8), or to bridge(8), all must succeed), ``undo`` and ``remind`` (likewise, each may
     fail), ``carrier`` and ``link`` (wait for an interface to be up, to be there), ``put`` (``source`` becomes ``file``,
     whole and synced, with its owner and mode), ``drop`` (``file`` goes), ``enable`` (``file`` is a link to ``source``), ``mark`` (an empty file
-    of that name beside the scripts, synced), ``generate`` (netplan makes networkd's files), ``reload`` (networkd reads
-    its files), ``disarm`` (the timer is stopped), ``unwatch`` (what watches over the timer ends, unless it is what runs the script), ``pause``
-    (a moment for a service to act).
-    ``release`` and ``acquire``: NetworkManager ends, and leaves the network as it is, and begins again with what its
-    files and the claims say; ``claim-networkmanager`` and ``claim-ifupdown`` (what the program believes of the interface
-    ``file`` becomes ``source``, or nothing); ``freeze``, ``thaw`` and ``end`` (the DHCP clients of the interface ``file``);
+    of that name beside the scripts, synced), ``disarm`` (the timer is stopped), ``unwatch`` (what watches over the timer ends, unless it is
+    what runs the script), ``pause`` (a moment for a service to act).
+    Those of the program that configures the network are in ``backends.control``.
     ``heed`` (``source`` is what the kernel does with router advertisements on the interface ``file``).
     ``remember``, ``meanwhile``, ``again`` and ``compare``: the kernel's network in its own words is written down before the change
     and before the rollback, given back where something is missing (by the lines of ``file`` where that cannot be), and compared
@@ -105,28 +104,27 @@ def _trial(change: Change, early: bool) -> List[Step]:
 def _boot(change: Change, new: bool) -> List[Step]:
     found: List[Step] = []
     for number, one in enumerate(change.boot):
-        if new and _late(one):
+        if new and _late(one, change):
             continue
         content, name = (one.after, "new") if new else (one.before, "old")
         found.append(Step("drop", one.path) if content is None else Step("put", one.path, f"{name}-{number}"))
     return found
 
 
-def _late(one: FileChange) -> bool:
-    """An interface that networkd made goes last: given back, it would be a stranger to networkd that it cannot make."""
-    return one.after is None and one.path.endswith(".netdev")
+def _late(one: FileChange, change: Change) -> bool:
+    return one.after is None and one.path.endswith(change.control.removed_last)
 
 
 def _end_trial(change: Change) -> List[Step]:
     steps = [Step("drop", path) for path, _text in change.trial]
-    return steps + ([Step("generate")] if change.generates else []) + ([Step("reload")] if change.reloads else [])
+    return steps + ([Step(GENERATE)] if change.generates else []) + ([Step(RELOAD)] if change.reloads else [])
 
 
 def _claims(change: Change, kind: str) -> List[Step]:
     found: List[Step] = []
     for number, claim in enumerate(change.claims):
         source = f"claim-{kind}-{number}" if getattr(claim, kind) else ""
-        found.append(Step(f"claim-{change.program}", claim.interface, source))
+        found.append(Step(RECORD, claim.interface, source))
     return found
 
 
@@ -141,12 +139,12 @@ def _heed(change: Change, kind: str) -> List[Step]:
 
 
 def _service(change: Change, kind: str) -> List[Step]:
-    return [Step(kind)] if change.program == NETWORKMANAGER else []
+    return [Step(kind)] if change.control.stops else []
 
 
 def _foreign(change: Change, verb: str) -> List[Step]:
     """Around whatever makes a service look at the network anew: it takes away what it does not know."""
-    return [Step(f"{verb}-foreign")] if change.reloads or change.program == NETWORKMANAGER else []
+    return [Step(f"{verb}-foreign")] if change.reloads or change.control.stops else []
 
 
 def leave() -> List[Step]:
@@ -159,16 +157,16 @@ def switch(change: Change) -> List[Step]:
 
     New interfaces are told what to do with router advertisements before they get a port and hear of any.
     """
-    steps = [Step("remember"), *_service(change, "release"), *_clients(change, "freeze"), *_trial(change, early=True)]
+    steps = [Step("remember"), *_service(change, STOP), *_clients(change, FREEZE), *_trial(change, early=True)]
     steps += [Step("put", path, f"held-{number}") for number, (path, _text) in enumerate(change.held)]
     if change.early or change.held:
-        steps += [*_foreign(change, SAVE), Step("reload"), *(Step("link", name) for name in change.made), *_foreign(change, RESTORE)]
+        steps += [*_foreign(change, SAVE), Step(RELOAD), *(Step("link", name) for name in change.made), *_foreign(change, RESTORE)]
     steps += _batch(change, "prepare") + _heed(change, "after")
     steps += [Step("carrier", name) for name in change.operations.carriers]
     steps += _batch(change, "switch")
     steps += _batch(change, "remind-switch", "remind")
     steps += _trial(change, early=False)
-    steps += [*_foreign(change, SAVE), Step("reload"), *_foreign(change, RESTORE)] if change.reloads else []
+    steps += [*_foreign(change, SAVE), Step(RELOAD), *_foreign(change, RESTORE)] if change.reloads else []
     return [*steps, *_batch(change, "cleanup"), Step("mark", APPLIED)]
 
 
@@ -179,7 +177,7 @@ def adopt(change: Change) -> List[Step]:
     them away when it reads its files, and with their routes forgets those of the others.
     """
     recover = [Step("put", RECOVER_UNIT, "recover.service"), Step("enable", RECOVER_LINK, f"../{RECOVER}")]
-    owned = [*_claims(change, "after"), *_service(change, "acquire")]
+    owned = [*_claims(change, "after"), *_service(change, START)]
     told = [*_end_trial(change), *_batch(change, "remind-switch", "remind")]
     known = [*_foreign(change, SAVE), *told, *owned, *_foreign(change, RESTORE)]
     return [Step("mark", ADOPTING), *recover, *_boot(change, new=True), *known]
@@ -187,26 +185,26 @@ def adopt(change: Change) -> List[Step]:
 
 def finish(change: Change) -> List[Step]:
     """From here on it is the network of this host."""
-    late = [Step("drop", one.path) for one in change.boot if _late(one)]
-    late += [*_foreign(change, SAVE), Step("reload"), *_foreign(change, RESTORE)] if late and change.reloads else []
-    return [Step("mark", CONFIRMED), *late, *_batch(change, "retire", "undo"), *_clients(change, "end"), *leave()]
+    late = [Step("drop", one.path) for one in change.boot if _late(one, change)]
+    late += [*_foreign(change, SAVE), Step(RELOAD), *_foreign(change, RESTORE)] if late and change.reloads else []
+    return [Step("mark", CONFIRMED), *late, *_batch(change, "retire", "undo"), *_clients(change, END), *leave()]
 
 
 def restore(change: Change, adopting: bool) -> List[Step]:
     """Roll it back on the running system. ``adopting``: the boot configuration may have been touched.
 
     The kernel comes first, so that nobody waits for the service; and once more after it, for what the service dropped. Interfaces that
-    somebody has deleted are left to a service that makes them itself, as systemd-networkd does, which takes over none that it did not make.
+    somebody has deleted are left to a service that makes them itself, and takes over none that it did not make.
     """
     remake = [Step("remake", f"{REMAKE}{number}", name) for number, (name, _lines) in enumerate(change.remade)]
     heed = [*_heed(change, "before"), *(Step("heed", name, value) for name, value in change.accept_ra)]
     undo = [*_batch(change, "away", "undo"), *heed, Step("again", "undo")]
-    released = [*_service(change, "release"), *undo] if change.program == NETWORKMANAGER else []
-    steps = [Step("meanwhile"), *([] if change.reloads else remake), *undo, *released] + (_boot(change, new=False) if adopting else [])
+    stopped = [*_service(change, STOP), *undo] if change.control.stops else []
+    steps = [Step("meanwhile"), *([] if change.reloads else remake), *undo, *stopped] + (_boot(change, new=False) if adopting else [])
     steps += [*_foreign(change, SAVE), *_end_trial(change)]
     steps += [Step("pause"), *(Step("link", one.source) for one in remake), *remake] if change.reloads else []
     steps += [*undo, *_batch(change, "remind-undo", "remind")] if change.reloads else []
-    steps += [*_claims(change, "before"), *_service(change, "acquire"), *_foreign(change, RESTORE), *_clients(change, "thaw")]
+    steps += [*_claims(change, "before"), *_service(change, START), *_foreign(change, RESTORE), *_clients(change, THAW)]
     return [*steps, Step("compare"), Step("mark", RESTORED), *leave()]
 
 
@@ -217,13 +215,14 @@ def recover(change: Change, adopting: bool) -> List[Step]:
 
 def recover_unit(change: Change) -> str:
     """The unit that is enabled while the boot configuration is between old and new."""
+    programs = dict.fromkeys(unit for one in BACKENDS.values() for unit in (one.service, one.boot_unit) if unit)
     return (
         "[Unit]\n"
         "Description=Roll back a change of the network that nobody confirmed\n"
         "DefaultDependencies=no\n"
         f"RequiresMountsFor={ROOT} /etc\n"
         "After=local-fs.target\n"
-        "Before=network-pre.target systemd-networkd.service networking.service NetworkManager.service\n"
+        f"Before=network-pre.target {' '.join(programs)}\n"
         "Wants=network-pre.target\n\n"
         "[Service]\n"
         "Type=oneshot\n"

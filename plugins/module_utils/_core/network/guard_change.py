@@ -7,19 +7,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from ._interfaces import MTU_IPV6
 from ._links import CARRIER
 from .advertisements import Heeding
+from .backends.control import GENERATE, NO_CONTROL, NO_TRIAL, Control, Trial
 from .foreign_script import Foreign
 from .link_options import VLAN_PROTOCOL
 from .model import FileChange, Link, Observed, Plan
 
-RUN_NETWORKD = "/run/systemd/network/"
-IFUPDOWN, NETWORKMANAGER = "ifupdown", "networkmanager"
-# Sorts before what people call their files: networkd takes the first file that matches, in the order of the names.
-FIRST = "00-0-smallfleet-trial-"
 _MADE = ("bridge", "bond", "vlan", "dummy")
 
 
@@ -34,17 +31,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Change:
-    """What is changed: requests to the kernel, the boot configuration, and what a service is shown for the trial.
+    """What is changed: requests to the kernel, the boot configuration, and what a program is shown for the trial.
 
-    ``trial`` are files below /run, gone at the next boot; those of ``early`` among them are shown to the service first,
-    and it makes the interfaces ``made``: systemd-networkd 257 does not take over a bridge that it did not make. A VLAN it
-    takes over if it knows its file when the VLAN appears; it would not make it before the interface below is configured.
-    ``held`` are trial files in whose place the service is shown first that the interface is none of its business: it
-    configures a port anew, by the file that it knows so far, as soon as that leaves its bridge.
-    ``generates``: netplan(8) makes networkd's files, whenever its own have changed.
-    ``program``: NETWORKMANAGER, which does not run during the trial, or IFUPDOWN; its ``claims`` change with the files.
-    ``clients``: interfaces with DHCP clients that ifupdown started and that nobody wants any more. ``heedings``: what the
-    kernel does with router advertisements. ``touched``: the interfaces whose state may change with it.
+    ``trial``, ``early``, ``made``, ``held`` and ``reloads``: see ``backends.control.Trial``.
+    ``generates``: what the program reads is generated whenever the boot configuration has changed.
+    ``control``: the program's own steps; its ``claims`` change with the files, and so do its DHCP ``clients``, which nobody desires any
+    more. ``heedings``: what the kernel does with router advertisements. ``touched``: the interfaces whose state may change with it.
     ``foreign``: what tells apart what programs have added. ``remade``: interface -> lines for ip(8) that make it again, lower ones
     first, should somebody delete it during the trial; ``accept_ra``: what the kernel does with router advertisements on each of them,
     and on those that the change leaves without IPv6 meanwhile.
@@ -59,7 +51,7 @@ class Change:
     held: Tuple[Tuple[str, str], ...] = ()
     reloads: bool = False
     generates: bool = False
-    program: str = ""
+    control: Control = NO_CONTROL
     claims: Tuple[Claim, ...] = ()
     clients: Tuple[str, ...] = ()
     heedings: Tuple[Heeding, ...] = ()
@@ -79,46 +71,22 @@ def prepare(
     folder: str,
     operations: Plan,
     boot: Sequence[FileChange],
-    shown: Mapping[str, str],
     observed: Observed,
-    leaving: Sequence[str] = (),
+    control: Control = NO_CONTROL,
+    trial: Trial = NO_TRIAL,
 ) -> Change:
-    """The change in ``folder``. ``shown`` are the files (path and content) of systemd-networkd that say the same as the
-    boot configuration, whoever reads that; none where networkd does not run. It is to forget the interfaces ``leaving``.
-    """
-    added = {one.link for one in operations.prepare if one.kind == "add_link" and one.link not in observed.links}
-    trial: Dict[str, str] = {}
-    made: Dict[str, str] = {}
-    early: List[str] = []
-    for path, text in sorted(shown.items()):
-        place = f"{RUN_NETWORKD}{FIRST}{path.rsplit('/', 1)[1]}"
-        device = device_name(text) if path.endswith(".netdev") else ""
-        if device in added:
-            early.append(place)
-        if device in added and not stacked(text):
-            made[place] = device
-        if not device or device in added:  # what exists stays whose it is
-            trial[place] = text
-    for name in leaving if shown else ():
-        trial[f"{RUN_NETWORKD}{FIRST}{name}.network"] = _unmanaged(name)
-    held: Dict[str, str] = {}
-    for name in _moved(operations, observed) if shown else ():
-        place = f"{RUN_NETWORKD}{FIRST}{name}.network"
-        early += [place] if place in trial else []
-        # a file for a card that is found by its MAC does not name it
-        own = [path for path, text in trial.items() if path.endswith(f"-{name}.network") and device_name(text) in (name, "")]
-        held.update({path: _unmanaged(name) for path in own if path != place})
-    netplan = any(one.path.startswith("/etc/netplan/") for one in boot)
+    """The change in ``folder``, with a program that is dealt with by ``control`` and is shown ``trial``."""
     return Change(
         folder,
         operations,
         tuple(boot),
-        tuple(trial.items()),
-        tuple(early),
-        tuple(made.values()),
-        tuple(held.items()),
-        bool(shown),
-        bool(shown) and netplan,
+        trial.files,
+        trial.early,
+        trial.made,
+        trial.held,
+        trial.reloads,
+        trial.reloads and GENERATE in control.commands and bool(boot),
+        control,
         touched=touched(operations, observed),
         remade=remade(touched(operations, observed), observed),
     )
@@ -182,28 +150,3 @@ def unrestorable(operations: Plan, observed: Observed) -> List[str]:
         for name, destination in observed.opaque
         if name in names
     ]
-
-
-def _unmanaged(name: str) -> str:
-    """What tells systemd-networkd to leave an interface alone (systemd.network(5)); it takes away what addresses it gave it."""
-    return f"[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
-
-
-def _moved(operations: Plan, observed: Observed) -> List[str]:
-    """The ports that leave their bridge or bond, for another or for none."""
-    moves = [one.link for one in operations.switch if {"master", "nomaster"} & set(one.words)]
-    return list(dict.fromkeys(name for name in moves if name in observed.links and observed.links[name].master))
-
-
-def device_name(netdev: str) -> str:
-    """The interface that a systemd.netdev(5) file makes, or that one of our systemd.network(5) files is for."""
-    for line in netdev.splitlines():
-        key, equals, value = line.partition("=")
-        if equals and key.strip() == "Name":
-            return value.strip()
-    return ""
-
-
-def stacked(netdev: str) -> bool:
-    """Whether the file is of a VLAN, which is made when the interface below it is configured."""
-    return any(line.replace(" ", "").lower() == "kind=vlan" for line in netdev.splitlines())

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from shlex import quote
-from typing import Dict, List, Sequence
+from typing import Dict, List, Mapping, Sequence
 
+from .backends.control import Command
 from .foreign_script import FOREIGN, RESTORE, SAVE, foreign_script
 from .guard import ADOPTING, APPLIED, CONFIRMED, RESTORED, ROLLBACK, SWITCH, Step, adopt, finish, leave, recover, restore, switch
 from .guard_batches import VLANS
@@ -46,47 +47,6 @@ enable() {{
 }}
 mark() {{
     : > "$1" && sync "$1" .
-}}
-reload() {{
-    if systemctl is-active --quiet systemd-networkd.service; then timeout 20 networkctl reload; fi
-}}
-# What netplan(8) prints after its first line is of its files, which may hold passwords
-generate() {{
-    printed=$(timeout 20 netplan generate 2>&1) && return 0
-    echo "$printed" | head -n 1
-    return 1
-}}
-stop_nm() {{
-    timeout 40 systemctl stop NetworkManager.service
-}}
-start_nm() {{
-    timeout 40 systemctl start NetworkManager.service
-}}
-# Below /run/NetworkManager/devices is a file for each interface, by its number: NetworkManager reads them when it starts
-claim_nm() {{
-    number=$(cat "/sys/class/net/$2/ifindex" 2>&1) || return 0
-    file=/run/NetworkManager/devices/$number
-    if [ -z "$1" ]; then rm -f "$file" && return 0; fi
-    mkdir -p "$(dirname "$file")" && cp "$1" "$file.new" && mv -f "$file.new" "$file" && return 0
-    rm -f "$file.new"
-    return 1
-}}
-# ifupdown has a line for each interface that is up, NAME=LOGICAL-NAME, and the logical name in a file for each. ifupdown2
-# has no such file: it looks at the kernel
-claim_ifupdown() {{
-    state=/run/network/ifstate
-    [ -e $state ] || return 0
-    {{ awk -F= -v name="$2" '$1 != name' $state && {{ [ -z "$1" ] || echo "$2=$(cat "$1")"; }}; }} > $state.new &&
-        cat "${{1:-/dev/null}}" > "$state.$2" && mv -f $state.new $state && return 0
-    rm -f $state.new
-    return 1
-}}
-clients() {{
-    for process in /proc/[0-9]*; do
-        case "$(cat "$process/comm" 2>&1)" in dhclient | dhcpcd | udhcpc) ;; *) continue ;; esac
-        tr '\\0 ' '\\n\\n' < "$process/cmdline" | grep -qxF -- "$2" && kill -s "$1" "${{process#/proc/}}"
-    done
-    return 0
 }}
 heed() {{
     echo "$1" > "/proc/sys/net/ipv6/conf/$2/accept_ra"
@@ -163,24 +123,29 @@ while [ -e restore.sh ] && [ ! -e {CONFIRMED} ] && [ ! -e {RESTORED} ]; do
     sleep 0.5
 done
 """
-_MAY_FAIL = ("undo", "remind", "pause", "freeze", "thaw", "end", "save-foreign", "restore-foreign")
-_WORDS = {
-    "batch": "the kernel refused a request of {file}",
-    "carrier": "no carrier",
-    "link": "an interface is missing",
-    "put": "{file} could not be written",
-    "drop": "{file} could not be removed",
-    "enable": "{file} could not be made",
-    "mark": "the mark {file} could not be made",
-    "reload": "systemd-networkd did not take its files",
-    "generate": "netplan refused its file",
-    "release": "NetworkManager did not end",
-    "acquire": "NetworkManager did not start",
-    "claim-networkmanager": "NetworkManager could not be told of {file}",
-    "claim-ifupdown": "ifupdown could not be told of {file}",
-    "remember": "the network that is there could not be written down",
-    "heed": "the kernel did not take what to do with router advertisements on {file}",
+_COMMANDS: Mapping[str, Command] = {
+    "batch": Command("batch {file} {quoted_program}", "the kernel refused a request of {file}"),
+    "undo": Command("undo {file} {quoted_program} >undo.log 2>&1"),
+    "remind": Command("timeout 20 {program} -force -batch {file} >remind.log 2>&1"),
+    "carrier": Command("wait_for {file} operstate up", "no carrier"),
+    "link": Command("link {file}", "an interface is missing"),
+    "put": Command("put {source} {file}", "{file} could not be written"),
+    "drop": Command("drop {file}", "{file} could not be removed"),
+    "enable": Command("enable {source} {file}", "{file} could not be made"),
+    "mark": Command("mark {file}", "the mark {file} could not be made"),
+    "disarm": Command(f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1"),
+    "unwatch": Command("unwatch >unwatch.log 2>&1"),
+    "pause": Command("sleep 0.5"),
+    "remake": Command("remake {source} {file} >remake.log 2>&1"),
+    "remember": Command("remember", "the network that is there could not be written down"),
+    "meanwhile": Command("meanwhile >again.log 2>&1"),
+    "again": Command(f"{{{{ again || {{{{ undo {{file}}; undo {{file}}6 'ip -6'; undo {{file}}{VLANS} bridge; }}}}; }}}} >again.log 2>&1"),
+    "compare": Command("compare >compare.log 2>&1"),
+    "heed": Command("heed {source} {file}", "the kernel did not take what to do with router advertisements on {file}"),
+    "save-foreign": Command(f"/bin/sh ./{FOREIGN} {SAVE}"),
+    "restore-foreign": Command(f"/bin/sh ./{FOREIGN} {RESTORE}"),
 }
+"""The kinds of steps that do not depend on the program that configures the network; its own are in ``Change.control``."""
 
 
 def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
@@ -197,84 +162,59 @@ def scripts(change: Change, boot_id: str, timeout: int) -> Dict[str, str]:
 
 
 def _head(title: str, change: Change, kernel: bool = False) -> str:
-    return _HEAD.format(title=title, folder=quote(change.folder), before=BEFORE, switch=SWITCH) + ("\n[ -r ./kernel.sh ] && . ./kernel.sh\n" if kernel else "")
+    head = _HEAD.format(title=title, folder=quote(change.folder), before=BEFORE, switch=SWITCH) + change.control.library
+    return head + ("\n[ -r ./kernel.sh ] && . ./kernel.sh\n" if kernel else "")
 
 
-def command(step: Step) -> str:
+def _command(step: Step, change: Change) -> Command:
+    return change.control.commands.get(step.kind) or _COMMANDS[step.kind]
+
+
+def command(step: Step, change: Change) -> str:
     """One step as one command of the shell."""
     program = "bridge" if step.file.endswith(VLANS) else "ip -6" if step.family == 6 else "ip"
-    words = {
-        "batch": f"batch {quote(step.file)} {quote(program)}",
-        "undo": f"undo {quote(step.file)} {quote(program)} >undo.log 2>&1",
-        "remind": f"timeout 20 {program} -force -batch {quote(step.file)} >remind.log 2>&1",
-        "carrier": f"wait_for {quote(step.file)} operstate up",
-        "link": f"link {quote(step.file)}",
-        "put": f"put {quote(step.source)} {quote(step.file)}",
-        "drop": f"drop {quote(step.file)}",
-        "enable": f"enable {quote(step.source)} {quote(step.file)}",
-        "mark": f"mark {quote(step.file)}",
-        "reload": "reload",
-        "generate": "generate",
-        "disarm": f"systemctl stop {ROLLBACK}.timer >disarm.log 2>&1",
-        "unwatch": "unwatch >unwatch.log 2>&1",
-        "pause": "sleep 0.5",
-        "release": "stop_nm",
-        "acquire": "start_nm",
-        "claim-networkmanager": f"claim_nm {quote(step.source)} {quote(step.file)}",
-        "claim-ifupdown": f"claim_ifupdown {quote(step.source)} {quote(step.file)}",
-        "freeze": f"clients STOP {quote(step.file)}",
-        "thaw": f"clients CONT {quote(step.file)}",
-        "end": f"clients KILL {quote(step.file)}",
-        "remake": f"remake {quote(step.source)} {quote(step.file)} >remake.log 2>&1",
-        "remember": "remember",
-        "meanwhile": "meanwhile >again.log 2>&1",
-        "again": f"{{ again || {{ undo {quote(step.file)}; undo {quote(step.file)}6 'ip -6'; undo {quote(step.file)}{VLANS} bridge; }}; }} >again.log 2>&1",
-        "compare": "compare >compare.log 2>&1",
-        "heed": f"heed {quote(step.source)} {quote(step.file)}",
-        "save-foreign": f"/bin/sh ./{FOREIGN} {SAVE}",
-        "restore-foreign": f"/bin/sh ./{FOREIGN} {RESTORE}",
-    }
-    return words[step.kind]
+    words = {"file": quote(step.file), "source": quote(step.source), "program": program, "quoted_program": quote(program)}
+    return _command(step, change).shell.format(**words)
 
 
-def _strict(steps: Sequence[Step]) -> str:
+def _strict(steps: Sequence[Step], change: Change) -> str:
     """Every step must succeed; what it said goes into the reason why the change was rolled back."""
     found: List[str] = []
     for step in steps:
-        if step.kind in _MAY_FAIL:
-            found.append(f"{command(step)} || :\n")
+        failure = _command(step, change).failure
+        if not failure:
+            found.append(f"{command(step, change)} || :\n")
             continue
-        why = _WORDS[step.kind].format(file=step.file)
-        found.append(f'said=$({command(step)} 2>&1) || fail {quote(why)}": $said"\n')
+        found.append(f'said=$({command(step, change)} 2>&1) || fail {quote(failure.format(file=step.file))}": $said"\n')
     return "".join(found)
 
 
-def _lenient(steps: Sequence[Step], indent: str) -> str:
+def _lenient(steps: Sequence[Step], change: Change, indent: str) -> str:
     """Go on whatever happens. But what was not put back is not called restored, so that it is tried again."""
     found: List[str] = []
     for index, step in enumerate(steps):
         if step.kind == "mark":
-            rest = _lenient(steps[index + 1 :], indent)
-            found.append(f'{indent}[ -z "$bad" ] || exit 1\n{indent}{command(step)} || exit 1\n{rest}')
+            rest = _lenient(steps[index + 1 :], change, indent)
+            found.append(f'{indent}[ -z "$bad" ] || exit 1\n{indent}{command(step, change)} || exit 1\n{rest}')
             break
-        found.append(f"{indent}{command(step)}{' || bad=1' if step.kind in ('put', 'drop') else ' || :'}\n")
+        found.append(f"{indent}{command(step, change)}{' || bad=1' if step.kind in ('put', 'drop') else ' || :'}\n")
     return "".join(found)
 
 
 def _switch(change: Change) -> str:
     body = f"flock -w 20 9 || fail 'another step of this change does not end'\n[ -e {RESTORED} ] && exit {TOO_LATE}\n"
-    return _head("Makes the change.", change, kernel=True) + _FAIL + "\n" + body + f"[ -e {APPLIED} ] && exit 0\n" + _strict(switch(change))
+    return _head("Makes the change.", change, kernel=True) + _FAIL + "\n" + body + f"[ -e {APPLIED} ] && exit 0\n" + _strict(switch(change), change)
 
 
 def _adopt(change: Change) -> str:
     body = f"flock -w 20 9 || exit 1\n[ -e {RESTORED} ] && exit {TOO_LATE}\n[ -e {CONFIRMED} ] && exit 0\n"
     body += f"[ -e {APPLIED} ] || exit 1\n"
-    return _head("Makes the change the boot configuration.", change) + _FAIL + "\n" + body + _strict(adopt(change))
+    return _head("Makes the change the boot configuration.", change) + _FAIL + "\n" + body + _strict(adopt(change), change)
 
 
 def _finish(change: Change) -> str:
     body = f"flock -w 20 9 || exit 1\n[ -e {RESTORED} ] && exit {TOO_LATE}\n[ -e {ADOPTING} ] || exit 1\nbad=\n"
-    return _head("Makes the change final.", change) + "\n" + body + _lenient(finish(change), "")
+    return _head("Makes the change final.", change) + "\n" + body + _lenient(finish(change), change, "")
 
 
 def _restore(change: Change, boot_id: str, timeout: int) -> str:
@@ -282,18 +222,18 @@ def _restore(change: Change, boot_id: str, timeout: int) -> str:
     return (
         _head("Rolls the change back, unless it was confirmed.", change, kernel=True)
         + f'\n[ "${{2-}}" = {HELD} ] || flock -w 45 9\nbad=\nif [ -e {CONFIRMED} ]; then\n'
-        + _lenient(finish(change), "    ")
+        + _lenient(finish(change), change, "    ")
         + f"    exit 0\nfi\nif [ -e {RESTORED} ]; then\n"
-        + _lenient(leave(), "    ")
+        + _lenient(leave(), change, "    ")
         + f"    exit 0\nfi\nbecause={given}\nprintf '%s\\n' \"${{1:-$because}}\" > reason\n"
         + f'if [ "$(cat /proc/sys/kernel/random/boot_id)" = {quote(boot_id)} ]; then\n'
         + f"    if [ -e {ADOPTING} ]; then\n"
-        + _lenient(restore(change, True), "        ")
+        + _lenient(restore(change, True), change, "        ")
         + "    else\n"
-        + _lenient(restore(change, False), "        ")
+        + _lenient(restore(change, False), change, "        ")
         + f"    fi\nelif [ -e {ADOPTING} ]; then\n"
-        + _lenient(recover(change, True), "    ")
+        + _lenient(recover(change, True), change, "    ")
         + "else\n"
-        + _lenient(recover(change, False), "    ")
+        + _lenient(recover(change, False), change, "    ")
         + "fi\n"
     )

@@ -18,7 +18,7 @@ from ._relations import check_relations
 from ._routing import read_dns, read_routes
 from ._rules import read_rules
 from .across_hosts import find_conflicts
-from .backends.unsupported import unsupported
+from .backends.registry import AUTO, BACKENDS
 from .from_fleet import with_fleet
 from .model import Desired
 from .slice import as_data
@@ -60,7 +60,7 @@ def _read(host: Host, fleet: Fleet, notes: Notes) -> Tuple[Dict[str, Any], Desir
         return read_variable(VARIABLES[variable], written, at(variable), default)
 
     options: Dict[str, Any] = {
-        "backend": given("network_backend", "auto"),
+        "backend": given("network_backend", AUTO),
         "rollback_timeout": given("network_rollback_timeout", TIMEOUT_DEFAULT),
         "allow_disconnect": given("network_allow_disconnect", False),
         "management": list(host.addresses_for(MANAGEMENT)),
@@ -68,7 +68,7 @@ def _read(host: Host, fleet: Fleet, notes: Notes) -> Tuple[Dict[str, Any], Desir
         "provider_mac_filter": given("network_provider_mac_filter", False),
     }
     desired = _desired(given, at)
-    for one in unsupported(options["backend"], desired) if options["backend"] != "auto" else ():
+    for one in BACKENDS[options["backend"]].unsupported(desired) if options["backend"] != AUTO else ():
         at(f"network_{one.where}").refuse(one.message, one.remedy)
     return options, desired
 

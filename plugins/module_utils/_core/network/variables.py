@@ -14,8 +14,8 @@ from ._interfaces import INTERFACES
 from ._read import DOMAIN
 from ._routing import DNS, ROUTES
 from ._rules import RULES
+from .backends.registry import CHOICES
 
-BACKENDS = ("auto", "networkd", "ifupdown", "netplan", "networkmanager")
 TIMEOUT_DEFAULT, TIMEOUT_LEAST, TIMEOUT_MOST = 90, 20, 3600
 _CHECKS = {
     "gateway": optional(boolean(), True),
@@ -26,7 +26,7 @@ _CHECKS = {
 VARIABLES: Mapping[str, Field] = {
     ABSENT: ADDRESSES,
     "network_allow_disconnect": boolean(),
-    "network_backend": choice(*BACKENDS),
+    "network_backend": choice(*CHOICES),
     "network_checks": table_of(_CHECKS, "the checks", "{gateway: true, hosts: [ns1]}", hyphens=True),
     "network_dns": DNS,
     "network_from_fleet": boolean(),

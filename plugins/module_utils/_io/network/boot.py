@@ -12,24 +12,20 @@ from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..._core.limits import CONFIGURATION, BadText
-from ..._core.network.backends.base import Backend
-from ..._core.network.backends.ifupdown import Ifupdown
-from ..._core.network.backends.netplan import Netplan
-from ..._core.network.backends.networkd import Networkd
-from ..._core.network.backends.networkmanager import NetworkManager
-from ..._core.network.boot import netplan, networkd, others, udev
-from ..._core.network.boot.findings import CARDS, Boot, Findings
-from ..._core.network.boot.interfaces5 import sources
+from ..._core.network.backends.backend import Backend
+from ..._core.network.backends.base import FIRST
+from ..._core.network.backends.registry import on_host
+from ..._core.network.boot import others, udev
+from ..._core.network.boot.findings import Boot, Findings
 from ..._core.network.boot.options import from_kernel, made
 from ..._core.network.boot.review import after_changes, review
 from ..._core.network.boot.rewriters import CLOUD_CONFIG, CLOUD_OFF, PENDING, Writers
-from ..._core.network.guard_change import FIRST
 from ..._core.network.model import Desired, Files, Observed
 from ..._core.network.observe import COMMANDS
 from ..command import CommandRunner
 from ..files import FileStore
 from ..yaml_text import YAML_ERROR, load_yaml, text_loader
-from .dry_run import netplan_differences
+from .backends.registry_host import HOST_BACKENDS
 from .observe import read_files, read_text
 
 _ROUNDS = 8
@@ -52,17 +48,15 @@ def _parsed(text: str, what: str) -> Any:
 
 def backends(observed: Observed) -> Dict[str, Backend]:
     """The backends as this host needs them, by name."""
-    cards = {mac: link.name for link in observed.links.values() if link.kind in CARDS for mac in (link.mac, link.permanent_mac) if mac}
-    found: Sequence[Backend] = (Ifupdown(), Netplan(netplan.Reader(load, observed).without), Networkd(), NetworkManager(cards))
-    return {one.name: one for one in found}
+    return on_host(observed, load)
 
 
 def boot_files(backend: Backend) -> Dict[str, str]:
     """Path and content of what a backend reads at boot, with what those files read in, less that of a trial. Raises BadText."""
     found = {path: text for path, text in read_files(backend.reads).items() if f"/{FIRST}" not in path}
-    todo = dict(found) if backend.name == "ifupdown" else {}
+    todo = dict(found)
     for _round in range(_ROUNDS):
-        patterns = [pattern for path, text in todo.items() for pattern in sources(path, text)]
+        patterns = [pattern for path, text in todo.items() for pattern in backend.includes(path, text)]
         todo = {path: text for path, text in read_files(patterns).items() if path not in found}
         found.update(todo)
     return found
@@ -71,7 +65,7 @@ def boot_files(backend: Backend) -> Dict[str, str]:
 def findings(
     runner: CommandRunner,
     store: FileStore,
-    backend: str,
+    backend: Backend,
     desired: Desired,
     observed: Observed,
     existing: Mapping[str, str],
@@ -80,8 +74,7 @@ def findings(
     configured_by: Mapping[str, str],
 ) -> Findings:
     """What the next boot has that the change does not confirm, and the other way round. Raises CommandFailed, Unreadable, BadText."""
-    more = {"networkd": networkd.DROP_INS, "netplan": netplan.ALSO_READ}.get(backend, ())
-    before = {**existing, **{path: text for path, text in read_files(more).items() if f"/{FIRST}" not in path}}
+    before = {**existing, **{path: text for path, text in read_files(backend.reviewed).items() if f"/{FIRST}" not in path}}
     kernel = from_kernel(runner.run(COMMANDS["links"]).stdout)
     boot = Boot(
         desired,
@@ -94,8 +87,8 @@ def findings(
         configured_by,
     )
     found = review(backend, boot, files, _writers(runner), kernel, load, read_files((*udev.LINKS, *udev.RULES)))
-    if backend == "netplan" and not found.problems:
-        found.problems += netplan_differences(runner, store, desired, boot.after)
+    if not found.problems:
+        found.problems += HOST_BACKENDS[backend.name].dry_run(runner, store, desired, boot.after)
     return found
 
 

@@ -8,29 +8,21 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Sequence
 
 from ..._core.limits import BadText
+from ..._core.network.backends.backend import Backend
 from .observe import read_files
 
-_SYSTEMD = ("/usr/lib/systemd", "/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd")
-_DROP_INS = tuple(f"{folder}/network/*.network.d/*.conf" for folder in _SYSTEMD)
-_MORE: Mapping[str, Tuple[str, ...]] = {
-    "networkd": _DROP_INS,
-    "netplan": (*_DROP_INS, "/run/netplan/*.yaml", "/usr/lib/netplan/*.yaml"),
-    "ifupdown": ("/etc/network/*/*",),
-    "networkmanager": ("/usr/lib/NetworkManager/system-connections/*",),
-}
-_NETWORKD_CONF = tuple(f"{folder}/{name}" for folder in _SYSTEMD for name in ("networkd.conf", "networkd.conf.d/*.conf"))
 
-
-def boot_texts(backend: str) -> List[str]:
+def boot_texts(backend: Backend) -> List[str]:
     """The drop-ins, scripts and other folders that the backend's program reads beside the files that are changed."""
-    return list(_readable(_MORE.get(backend, ())).values())
+    return list(_readable(backend.mentions).values())
 
 
-def networkd_conf() -> Dict[str, str]:
-    return _readable(_NETWORKD_CONF)
+def program_settings(backend: Backend) -> Dict[str, str]:
+    """Path and content of the settings of the backend's program itself."""
+    return _readable(backend.settings)
 
 
 def _readable(patterns: Sequence[str]) -> Dict[str, str]:

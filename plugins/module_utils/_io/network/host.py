@@ -11,28 +11,25 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Sequence, Tupl
 
 from ..._core.diff import file_diff, text_diff
 from ..._core.network.advertisements import Heeding, heedings, requests
-from ..._core.network.backends.base import Backend, present
-from ..._core.network.backends.networkd import Networkd
-from ..._core.network.backends.networkmanager import profile
-from ..._core.network.backends.unsupported import unsupported
+from ..._core.network.backends.backend import Backend
+from ..._core.network.backends.control import Trial
+from ..._core.network.backends.registry import BACKENDS
 from ..._core.network.boot.findings import Findings
 from ..._core.network.boot.review import after_changes
 from ..._core.network.conflicts import asking
-from ..._core.network.detect import TITLES, choose, clients_to_end, unable
+from ..._core.network.detect import choose, preflight_errors
 from ..._core.network.foreign import (
     known_addresses,
-    manages,
     marked,
     mentioned,
     notes_on_addresses,
-    notes_on_reloads,
     notes_on_routes,
     notes_on_tunnels,
     statics,
 )
 from ..._core.network.foreign_script import Foreign
 from ..._core.network.given_up import with_given_up
-from ..._core.network.guard_change import IFUPDOWN, NETWORKMANAGER, Change, Claim, prepare, unrestorable, without_ipv6
+from ..._core.network.guard_change import Change, Claim, prepare, unrestorable, without_ipv6
 from ..._core.network.guard_record import (
     read_desired,
     read_known_addresses,
@@ -48,19 +45,15 @@ from ..._core.network.slice import from_data
 from ..clock import Clock
 from ..command import CommandRunner
 from ..files import FileStore
+from .backends.registry_host import HOST_BACKENDS
 from .boot import backends, boot_files, findings
 from .conflicts import Conflicts
-from .foreign import boot_texts, networkd_conf
+from .foreign import boot_texts, program_settings
 from .guard import Guard, Record, Refused
 from .kernel_support import lacking
 from .observe import active, read_kernel, unwritable
-from .programs import ACCEPT_RA, NETWORKD, claims, connections, kernel_values, look
-from .programs import NETWORKMANAGER as MANAGER
+from .programs import ACCEPT_RA, kernel_values, look
 
-SHOWN = ("networkd", "netplan")
-"""Those whose files systemd-networkd reads, which is shown the same for the trial."""
-UNITS: Mapping[str, str] = {"networkd": NETWORKD, "netplan": NETWORKD, "networkmanager": MANAGER}
-"""The services that set up the network by their files while the host runs."""
 SETTLE = 5.0
 """Seconds that a service gets to take its files over."""
 
@@ -75,8 +68,7 @@ class Work:
     observed: Observed
     operations: Plan
     files: Files
-    shown: Mapping[str, str]
-    leaving: Sequence[str]
+    trial: Trial
     claims: Tuple[Claim, ...]
     clients: Tuple[str, ...]
     heedings: Tuple[Heeding, ...]
@@ -128,40 +120,39 @@ class HostNetwork:
         there = self.observe()
         observed = foreseen(there)
         desired = pinned(from_data(data), observed)
-        seen = look(self._runner, there.links)
-        name, why = choose(wanted, desired, seen)
+        facts = look(self._runner, there.links)
+        name, why = choose(wanted, desired, facts)
         if why:
             raise Refused("backend", f"Nothing was changed: {why}")
         backend = backends(observed)[name]
         existing = boot_files(backend)
         files = backend.changes(desired, existing)
         desired = with_given_up(desired, observed, existing, after_changes(existing, files))
-        known = mentioned([*existing.values(), *boot_texts(name)])
+        known = mentioned([*existing.values(), *boot_texts(backend)])
         observed = marked(observed, desired, known, management)
-        wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *unable(name, desired, seen)]
-        wrong += [*map(str, unsupported(name, desired)), *lacking(self._runner, desired, observed)]
-        shown = Networkd().files(desired) if name in SHOWN else {}
-        leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
-        clients = clients_to_end(name, desired, seen)
+        wrong = [*obstacles(desired, observed, management, disconnect), *files.problems, *preflight_errors(name, desired, facts)]
+        wrong += [*map(str, backend.unsupported(desired)), *lacking(self._runner, desired, observed)]
+        clients = backend.dhcp_clients_to_end(desired, facts)
         operations, owned = plan(desired, observed), _claims(backend, desired)
+        trial = backend.trial(desired, operations, observed)
         leaving_files = mentioned(one.before or "" for one in files.changes) - mentioned(one.after or "" for one in files.changes)
         notes = notes_on_addresses(desired, observed) + notes_on_routes(desired, observed, leaving_files)
         notes += notes_on_tunnels(desired, observed)
-        if shown and (operations.operations or files.changes):
-            notes += notes_on_reloads(observed, desired, manages(networkd_conf()))
+        if trial.reloads and (operations.operations or files.changes):
+            notes += backend.notes(desired, observed, program_settings(backend))
         operations = replace(operations, notes=(*operations.notes, *notes))
         wrong += unrestorable(operations, observed)
         wrong += unwritable([one.path for one in files.changes])
         # The others tell the kernel themselves, but not before they know an interface.
-        needed = name == IFUPDOWN or bool(operations.operations or files.changes)
-        heard = heedings(desired, seen.accept_ra, name == IFUPDOWN, observed.links) if needed else ()
+        needed = backend.kernel_accepts_ra or bool(operations.operations or files.changes)
+        heard = heedings(desired, facts.accept_ra, backend.kernel_accepts_ra, observed.links) if needed else ()
         ours = known_addresses(observed, desired, known)
         boot = Findings()
         if not wrong and (operations.operations or files.changes):
-            boot = findings(self._runner, self._files, name, desired, observed, existing, files, management, dict(seen.files))
+            boot = findings(self._runner, self._files, backend, desired, observed, existing, files, management, facts.of(name).interfaces)
         wrong += () if disconnect else boot.problems
         warnings = [*boot.warnings, *(boot.problems if disconnect else ())]
-        return Work(name, observed, operations, files, shown, leaving, owned, clients, heard, wrong, ours, warnings)
+        return Work(name, observed, operations, files, trial, owned, clients, heard, wrong, ours, warnings)
 
     def conflicts(self, work: Work, data: Mapping[str, Any]) -> List[str]:
         """Addresses and MACs of the change that another host has. It asks on the links and waits for answers."""
@@ -171,10 +162,9 @@ class HostNetwork:
         """Let the guard begin. Raises Refused."""
 
         def make(folder: str) -> Change:
-            change = prepare(folder, work.operations, work.files.changes, work.shown, work.observed, work.leaving)
-            program = work.backend if work.backend in (IFUPDOWN, NETWORKMANAGER) else ""
-            foreign = Foreign(tuple(sorted(work.known)), statics(work.observed))
-            change = replace(change, program=program, foreign=foreign)
+            control = BACKENDS[work.backend].control
+            change = prepare(folder, work.operations, work.files.changes, work.observed, control, work.trial)
+            change = replace(change, foreign=Foreign(tuple(sorted(work.known)), statics(work.observed)))
             values = kernel_values(ACCEPT_RA)
             names = [*(name for name, _lines in change.remade), *without_ipv6(work.operations)]
             accept_ra = tuple((name, values[name]) for name in dict.fromkeys(names) if name in values)
@@ -220,31 +210,26 @@ class HostNetwork:
             observed = marked(self.observe(), desired, known)
             left = plan(pinned(desired, observed), observed)
             wrong = "; ".join(str(one) for one in (*left.prepare, *left.switch, *left.cleanup))
-            wrong = self._lacking(wrong, backend) if wrong else self._unclaimed(desired, backend, observed)
+            wrong = self._lacking(wrong, backend) if wrong else self._not_adopted(desired, backend, observed)
             if not wrong or self._clock.monotonic() > ends:
                 break
             self._clock.sleep(0.25)
         return wrong
 
     def _lacking(self, wrong: str, backend: str) -> str:
-        """Whose fault it is: these services have the network's files by now, and ifupdown does nothing by itself."""
-        unit = UNITS.get(backend, "")
+        """Whose fault it is: services have the network's files by now, and a program that works at boot only does nothing by itself."""
+        unit = BACKENDS[backend].service if backend in BACKENDS else ""
         if unit and not active(self._runner, unit):
             return f"{unit} does not run (systemctl status {unit} says why), and the network would still need: {wrong}"
-        who = f"{TITLES[backend]} did not set up the network within {SETTLE:g} s, which" if unit else "the network"
+        who = f"{BACKENDS[backend].title} did not set up the network within {SETTLE:g} s, which" if unit else "the network"
         return f"{who} would still need: {wrong}"
 
-    def _unclaimed(self, desired: Desired, backend: str, observed: Observed) -> str:
-        """The interfaces that NetworkManager does not have by our profiles; it activates none on a dead cable."""
-        if backend != NETWORKMANAGER:
-            return ""
-        found = {name: used for name, _kind, used in connections(self._runner)}
-        alive = [one.name for one in present(desired) if one.name in observed.links and observed.links[one.name].carrier]
-        lacking = [name for name in alive if found.get(name) != profile(name)]
-        return f"NetworkManager has not taken over {', '.join(lacking)}" if lacking else ""
+    def _not_adopted(self, desired: Desired, backend: str, observed: Observed) -> str:
+        """The interfaces that the program does not have by our files; of a backend that this version does not know, none."""
+        return HOST_BACKENDS[backend].not_adopted(self._runner, desired, observed) if backend in HOST_BACKENDS else ""
 
 
 def _claims(backend: Backend, desired: Desired) -> Tuple[Claim, ...]:
-    before, after = claims(backend.name, [one.name for one in desired.interfaces]), backend.claims(desired)
+    before, after = HOST_BACKENDS[backend.name].records([one.name for one in desired.interfaces]), backend.claims(desired)
     names = [one.name for one in desired.interfaces if one.name in before or one.name in after]
     return tuple(Claim(name, before.get(name, ""), after.get(name, "")) for name in names)

@@ -47,6 +47,11 @@ def read_text(path: str) -> str:
         return ""
 
 
+def interface_number(name: str) -> str:
+    """The kernel's number of an interface; 0, which none has, where there is no such interface."""
+    return read_text(f"/sys/class/net/{name}/ifindex").strip() or "0"
+
+
 def active(runner: CommandRunner, unit: str) -> bool:
     """Whether systemd runs a unit."""
     return runner.run(["systemctl", "is-active", "--quiet", "--", unit], check=False).rc == 0

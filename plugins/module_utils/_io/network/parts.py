@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Collection, Dict, Mapping, Optional
 
-from ..._core.network.detect import BACKENDS
+from ..._core.network.backends.registry import AUTO, CHOICES
 from ..command import SystemRunner
 from .checks import Checks
 from .guard import Guard, Record, Refused
@@ -22,7 +22,7 @@ CHECKS: Dict[str, Dict[str, Any]] = {
 }
 OPTIONS: Dict[str, Dict[str, Any]] = {
     "desired": {"type": "dict", "default": {}},
-    "backend": {"type": "str", "choices": ["auto", *BACKENDS], "default": "auto"},
+    "backend": {"type": "str", "choices": list(CHOICES), "default": AUTO},
     "rollback_timeout": {"type": "int", "default": 90},
     "management": {"type": "list", "elements": "str", "default": []},
     "allow_disconnect": {"type": "bool", "default": False},

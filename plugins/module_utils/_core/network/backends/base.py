@@ -2,43 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each backend (the program that configures the network at boot) must be able to say, and what they share."""
+"""What the backends share: see ``backend`` for what each must be able to say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Iterable, Iterator, List, Mapping, Protocol, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from ...limits import BadText, check_size
 from .._links import in_order
 from ..link_options import BOND, BRIDGE, PORT, STP, VLAN, Option
-from ..model import DEFAULT_DESTINATIONS, Desired, FileChange, Files, Interface, Route, Rule
+from ..model import DEFAULT_DESTINATIONS, Desired, FileChange, Interface, Route, Rule
 from ..sections import BOM
 
 HEAD = "# Written from the inventory by smallfleet.infra.\n"
-
-
-class Backend(Protocol):
-    """The boot configuration of one program, as pure functions of what is ``pinned``.
-
-    Each interface has files of its own, so that what is no longer in the inventory is left alone until it is asked to
-    be absent.
-    """
-
-    name: str
-    reads: Tuple[str, ...]
-    """Patterns (glob) of the files whose contents ``changes`` must see."""
-
-    def files(self, desired: Desired) -> Dict[str, str]:
-        """Path and content of each file that configures the desired interfaces at boot."""
-
-    def changes(self, desired: Desired, existing: Mapping[str, str]) -> Files:
-        """What becomes of the files that exist (path and content): written, rewritten, or taken away."""
-
-    def claims(self, desired: Desired) -> Dict[str, str]:
-        """What the program writes down below /run of each interface when it has configured it by these files; empty
-        where it finds that out by itself.
-        """
+FIRST = "00-0-smallfleet-trial-"
+"""What the names of files begin with that are there for a trial only. It sorts before what people call their files: of those that match
+an interface, a program takes the first, in the order of the names."""
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,21 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import Dict, Iterable, List, Mapping, Set, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from ...limits import excerpt, split_lines
+from .._auto import settings_of
 from .._draft import address_words, route_words, rule_words
 from .._link_settings import born_with
 from .._links import vlan_words
 from ..link_options import VLAN_PROTOCOL
 from ..model import Desired, FileChange, Files, Interface, Route, Rule
 from ..vlans import by_default, default_pvid, filters, requests
+from .backend import Backend
 from .base import HEAD, compare, dns_home, floors, oversized, present, routes_of, rules_of
+from .control import END, FREEZE, RECORD, THAW, Command, Control
+from .facts import HostFacts
+from .unsupported import Unsupported
 
 MAIN = "/etc/network/interfaces"
 FOLDER = "/etc/network/interfaces.d"
@@ -35,11 +40,45 @@ _SIMPLE = re.compile(r"/?[A-Za-z0-9.*?_-]{1,64}")
 _OURS = re.compile(re.escape(FOLDER) + r"/smallfleet-[0-9]+-(.+)")
 
 
-class Ifupdown:
+LIBRARY = r"""# ifupdown has a line for each interface that is up, NAME=LOGICAL-NAME, and the logical name in a file for each. ifupdown2
+# has no such file: it looks at the kernel
+claim_ifupdown() {
+    state=/run/network/ifstate
+    [ -e $state ] || return 0
+    { awk -F= -v name="$2" '$1 != name' $state && { [ -z "$1" ] || echo "$2=$(cat "$1")"; }; } > $state.new &&
+        cat "${1:-/dev/null}" > "$state.$2" && mv -f $state.new $state && return 0
+    rm -f $state.new
+    return 1
+}
+clients() {
+    for process in /proc/[0-9]*; do
+        case "$(cat "$process/comm" 2>&1)" in dhclient | dhcpcd | udhcpc) ;; *) continue ;; esac
+        tr '\0 ' '\n\n' < "$process/cmdline" | grep -qxF -- "$2" && kill -s "$1" "${process#/proc/}"
+    done
+    return 0
+}
+"""
+COMMANDS: Mapping[str, Command] = {
+    RECORD: Command("claim_ifupdown {source} {file}", "ifupdown could not be told of {file}"),
+    FREEZE: Command("clients STOP {file}"),
+    THAW: Command("clients CONT {file}"),
+    END: Command("clients KILL {file}"),
+}
+
+
+class Ifupdown(Backend):
     """See ``Backend``."""
 
     name = "ifupdown"
+    title = "ifupdown"
+    boot_unit = "networking.service"
+    kernel_accepts_ra = True
     reads: Tuple[str, ...] = (MAIN, f"{FOLDER}/*")
+    mentions = ("/etc/network/*/*",)
+    control = Control(LIBRARY, COMMANDS)
+
+    def includes(self, path: str, text: str) -> List[str]:
+        return sources(path, text)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface; their names sort what stands on others behind these."""
@@ -72,6 +111,38 @@ class Ifupdown:
     def claims(self, desired: Desired) -> Dict[str, str]:
         """The logical interface, which has the same name."""
         return {one.name: f"{one.name}\n" for one in present(desired)}
+
+    def owns(self, path: str) -> bool:
+        return is_ours(path)
+
+    def has_route(self, text: str, route: Route) -> bool:
+        return _has_line(text, route_line(route))
+
+    def has_rule(self, text: str, rule: Rule) -> bool:
+        return _has_line(text, rule_line(rule))
+
+    def unsupported_of_interface(self, interface: Interface) -> Iterator[Unsupported]:
+        for family, key, value in settings_of(interface):
+            where = f"interfaces.{interface.name}.ipv{family}.{key}"
+            yield self.cannot(where, f"{key}: {value}", f"Remove {key}, and write down what is to be other than leased")
+
+    def configures(self, facts: HostFacts) -> Collection[str]:
+        return facts.of(self.name).interfaces if facts.of(self.name).ready else ()
+
+    def in_use(self, facts: HostFacts) -> bool:
+        return bool(set(self.configures(facts)) - {"lo"})
+
+    def preflight_errors(self, desired: Desired, facts: HostFacts) -> List[str]:
+        return [
+            f"interfaces.{one.name}: ifupdown starts a DHCP client by ifup only, which makes the interface anew. "
+            "Write the address down, or let ifup start it first"
+            for one in desired.interfaces
+            if (one.ipv4.dhcp or one.ipv6.dhcp) and one.name not in facts.of(self.name).dhcp_clients
+        ]
+
+    def dhcp_clients_to_end(self, desired: Desired, facts: HostFacts) -> Tuple[str, ...]:
+        clients = facts.of(self.name).dhcp_clients
+        return tuple(one.name for one in desired.interfaces if one.name in clients and not (one.ipv4.dhcp or one.ipv6.dhcp))
 
 
 def _file(floor: int, name: str) -> str:
@@ -174,6 +245,10 @@ def rule_line(rule: Rule) -> str:
     return f"ip -{rule.family} {' '.join(rule_words('add', rule))} || true"
 
 
+def _has_line(text: str, line: str) -> bool:
+    return any(one.endswith(f" {line}") for one in text.splitlines())
+
+
 def _sourced(text: str) -> bool:
     """Whether the main file reads those of ours."""
     for line in text.splitlines():
@@ -183,6 +258,18 @@ def _sourced(text: str) -> bool:
             if target in ("interfaces.d/*", "interfaces.d/smallfleet-*") and words[0] == "source" or target == "interfaces.d":
                 return True
     return False
+
+
+def sources(path: str, text: str) -> List[str]:
+    """The patterns of the files that this one reads in (``source``, ``source-directory``)."""
+    found: List[str] = []
+    folder = path.rpartition("/")[0]
+    for words in (words_of(line) for line in logical_lines(text)):
+        if words[:1] in (["source"], ["source-directory"]):
+            for word in words[1:]:
+                target = word if word.startswith("/") else f"{folder}/{word}"
+                found.append(f"{target.rstrip('/')}/*" if words[0] == "source-directory" else target)
+    return found
 
 
 def is_ours(path: str) -> bool:

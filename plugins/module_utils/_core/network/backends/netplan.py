@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..link_options import OF_A_BRIDGE
-from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Route
+from .._auto import settings_of
+from ..link_options import OF_A_BRIDGE, VLAN_PROTOCOL
+from ..model import MAIN_TABLE, Desired, FileChange, Files, Interface, Observed, Plan, Route, Rule
 from . import networkd
-from .base import HEAD, Lacks, compare, dns_home, floors, oversized, present, routes_of, rules_of
-from .networkd import Networkd, earlier
+from .backend import Backend, Load, Review, nothing_to_review
+from .base import FIRST, HEAD, Lacks, compare, dns_home, floors, oversized, present, routes_of, rules_of
+from .control import GENERATE, Command, Control, Trial
+from .facts import HostFacts
+from .networkd import Networkd, earlier, strangers
+from .networkd_change import COMMANDS, LIBRARY
+from .unsupported import Unsupported
 
 FOLDER = "/etc/netplan"
 FILES = f"{FOLDER}/*.yaml"
@@ -72,14 +78,45 @@ Without = Callable[[str, str, Set[str]], Tuple[str, List[str]]]
 """Path, text and interfaces -> the file less what it says of them, and why that cannot be done."""
 
 
-class Netplan:
-    """See ``Backend``. ``reader`` takes the files of others apart (``boot.netplan``); without it only block style is understood."""
+GENERATOR = r"""# What netplan(8) prints after its first line is of its files, which may hold passwords
+generate() {
+    printed=$(timeout 20 netplan generate 2>&1) && return 0
+    echo "$printed" | head -n 1
+    return 1
+}
+"""
+_BY_NETPLAN = re.compile(r"/(run|etc|lib)/systemd/network/" + re.escape(MADE))
+_OTHER_RENDERER = re.compile(r"^[ \t]*(network:[ \t]*\{.*)?[\"']?renderer[\"']?\s*:\s*[\"']?NetworkManager", re.MULTILINE)
+
+
+class Netplan(Backend):
+    """See ``Backend``. ``make_reader`` makes, for one host, what takes the files of others apart (``boot.netplan``); without ``reader``
+    only block style is understood.
+    """
 
     name = "netplan"
+    title = "netplan"
+    service = networkd.SERVICE
+    writes_for = Networkd.name
     reads: Tuple[str, ...] = (FILES, *Networkd.reads)
+    reviewed = ("/run/netplan/*.yaml", "/lib/netplan/*.yaml", "/usr/lib/netplan/*.yaml")
+    mentions = (*Networkd.mentions, "/run/netplan/*.yaml", "/usr/lib/netplan/*.yaml")
+    settings = Networkd.settings
+    route_attributes = tuple(ROUTE_KEYS)
+    control = Control(LIBRARY + GENERATOR, {**COMMANDS, GENERATE: Command("generate", "netplan refused its file")})
 
-    def __init__(self, reader: Optional[Without] = None) -> None:
+    def __init__(
+        self,
+        review: Review = nothing_to_review,
+        make_reader: Optional[Callable[[Load, Observed], Without]] = None,
+        reader: Optional[Without] = None,
+    ) -> None:
+        super().__init__(review)
+        self._make_reader = make_reader
         self._reader = reader or _by_lines
+
+    def on_host(self, observed: Observed, load: Load) -> Backend:
+        return Netplan(self._review, self._make_reader, self._make_reader(load, observed) if self._make_reader else None)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         """One file for each interface: netplan knows in a file only what that or an earlier one defines."""
@@ -110,9 +147,69 @@ class Netplan:
                 found.append(FileChange(path, existing[path], after, MODE))
         return Files(tuple(found), tuple(problems))
 
-    def claims(self, desired: Desired) -> Dict[str, str]:
-        """systemd-networkd looks at the kernel."""
-        return {}
+    def owns(self, path: str) -> bool:
+        return is_ours(path)
+
+    def has_route(self, text: str, route: Route) -> bool:
+        return has_route(text, route)
+
+    def unsupported_of_interface(self, interface: Interface) -> Iterator[Unsupported]:
+        yield from self.peers(interface)
+        if interface.vlan_protocol != VLAN_PROTOCOL.default:
+            remedy = f"Set network_backend to another program, or remove protocol for {VLAN_PROTOCOL.default}"
+            yield self.cannot(f"interfaces.{interface.name}.vlan.protocol", f"protocol: {interface.vlan_protocol}", remedy)
+        for family, key, value in settings_of(interface):
+            if not _expresses(interface, family, key, value):
+                yield self.cannot(f"interfaces.{interface.name}.ipv{family}.{key}", f"{key}: {value}", f"Remove {key}")
+
+    def unsupported_of_route(self, route: Route) -> Iterator[Unsupported]:
+        yield from self.several_hops(route)
+        yield from super().unsupported_of_route(route)
+
+    def unsupported_of_rule(self, rule: Rule) -> Iterator[Unsupported]:
+        beyond = {
+            "iif": bool(rule.iif),
+            "oif": bool(rule.oif),
+            "not": rule.invert,
+            "fwmask": bool(rule.fwmask),
+            "suppress-prefix-length": rule.suppress is not None,
+            "action": bool(rule.action),
+        }
+        for key, value in beyond.items():
+            if value:
+                yield self.cannot(f"rules.{rule.priority}", key, f"Remove {key}; netplan has ip-from, ip-to, fwmark and route-table only")
+
+    def configures(self, facts: HostFacts) -> Collection[str]:
+        """Those whose files it generates. A file that is shown for a trial does not tell who configures the interface at boot."""
+        mine = facts.of(self.name)
+        return [name for name, path in mine.interfaces.items() if _BY_NETPLAN.match(path) or f"/{FIRST}" in path and mine.ready]
+
+    def in_use(self, facts: HostFacts) -> bool:
+        return facts.of(self.name).ready and bool(facts.of(self.name).interfaces)
+
+    def conflict(self, facts: HostFacts) -> str:
+        if any(_OTHER_RENDERER.search(text) for text in facts.of(self.name).texts):
+            return "netplan gives interfaces of this host to NetworkManager (renderer). Let one of the two configure them alone"
+        return ""
+
+    def preflight_errors(self, desired: Desired, facts: HostFacts) -> List[str]:
+        return strangers(desired, facts, facts.of(self.name).devices)
+
+    def notes(self, desired: Desired, observed: Observed, settings: Mapping[str, str]) -> List[str]:
+        return Networkd().notes(desired, observed, settings)
+
+    def trial(self, desired: Desired, operations: Plan, observed: Observed) -> Trial:
+        """systemd-networkd is shown the same network in its own files."""
+        return Networkd().trial(desired, operations, observed)
+
+
+def _expresses(interface: Interface, family: int, key: str, value: str) -> bool:
+    """Of advertisements it knows little, and for DHCPv4 and DHCPv6 together only what is the same for both."""
+    if key in ("token", "privacy"):
+        return value != "prefer-public"
+    if family == 4:
+        return key != "auto-gateway" and (key != "auto-dns" or not interface.ipv6.dhcp or not interface.ipv6.auto.dns)
+    return key == "auto-dns" and interface.ipv6.dhcp and interface.ipv4.dhcp and not interface.ipv4.auto.dns
 
 
 def is_ours(path: str) -> bool:

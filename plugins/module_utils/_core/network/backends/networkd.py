@@ -7,15 +7,25 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
+from ..foreign import manages, notes_on_reloads
 from ..link_options import OF_A_BRIDGE, VLAN_PROTOCOL
-from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Route, Rule
+from ..model import MAIN_TABLE, Auto, Desired, Files, Interface, Observed, Plan, Route, Rule
 from ..sections import blocks, last, pairs
 from ..vlans import span
+from .backend import Backend
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of
+from .control import Trial
+from .facts import HostFacts
+from .networkd_change import CONTROL, trial_of
+from .unsupported import Unsupported
 
 FOLDER = "/etc/systemd/network"
+FOLDERS: Tuple[str, ...] = tuple(f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"))
+DROP_INS: Tuple[str, ...] = tuple(f"{folder}/*.{kind}.d/*.conf" for folder in FOLDERS for kind in ("network", "netdev"))
+_SYSTEMD = tuple(f"{folder}/systemd" for folder in ("/usr/lib", "/lib", "/usr/local/lib", "/run", "/etc"))
+SERVICE = "systemd-networkd.service"
 PREFIX = "05-smallfleet-"
 """The first file whose [Match] fits wins: ours come before those of installers (10-, 50-) and of netplan (10-)."""
 BOND_KEYS = {
@@ -69,15 +79,18 @@ _MILLISECONDS = ("miimon", "updelay", "downdelay", "arp_interval")
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
-class Networkd:
+class Networkd(Backend):
     """See ``Backend``."""
 
     name = "networkd"
-    reads: Tuple[str, ...] = tuple(
-        f"{folder}/*.{kind}"
-        for folder in (FOLDER, "/run/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network")
-        for kind in ("network", "netdev")
-    )
+    title = "systemd-networkd"
+    service = SERVICE
+    control = CONTROL
+    reviewed = DROP_INS
+    mentions = tuple(f"{folder}/network/*.network.d/*.conf" for folder in _SYSTEMD)
+    settings = tuple(f"{folder}/{name}" for folder in _SYSTEMD for name in ("networkd.conf", "networkd.conf.d/*.conf"))
+    route_attributes = tuple(ROUTE_KEYS)
+    reads: Tuple[str, ...] = tuple(f"{folder}/*.{kind}" for folder in FOLDERS for kind in ("network", "netdev"))
 
     def files(self, desired: Desired) -> Dict[str, str]:
         found: Dict[str, str] = {}
@@ -93,9 +106,46 @@ class Networkd:
         problems = LACKS.of(desired) + (oversized(existing) or earlier(desired, existing, PREFIX))
         return Files(compare(self.files(desired), existing, mine), tuple(problems))
 
-    def claims(self, desired: Desired) -> Dict[str, str]:
-        """systemd-networkd looks at the kernel."""
-        return {}
+    def owns(self, path: str) -> bool:
+        return path.startswith(f"{FOLDER}/{PREFIX}")
+
+    def has_route(self, text: str, route: Route) -> bool:
+        return has_route(text, route)
+
+    def unsupported_of_route(self, route: Route) -> Iterator[Unsupported]:
+        for hop in route.hops:
+            if hop.onlink:
+                remedy = f"Write a route to {hop.gateway} without next-hop-address in place of on-link"
+                yield self.cannot(f"routes.{route.destination}", f"that {hop.gateway}, one of several next hops, is on the link", remedy)
+        yield from super().unsupported_of_route(route)
+
+    def preflight_errors(self, desired: Desired, facts: HostFacts) -> List[str]:
+        return strangers(desired, facts, facts.of(self.name).devices)
+
+    def notes(self, desired: Desired, observed: Observed, settings: Mapping[str, str]) -> List[str]:
+        return notes_on_reloads(observed, desired, manages(settings))
+
+    def trial(self, desired: Desired, operations: Plan, observed: Observed) -> Trial:
+        leaving = [one.name for one in desired.interfaces if one.absent and one.name in observed.links]
+        return trial_of(self.files(desired), operations, observed, leaving)
+
+
+def strangers(desired: Desired, facts: HostFacts, devices: Sequence[Tuple[str, str]]) -> List[str]:
+    """Where the kernel and what systemd-networkd has made (``devices``: interface and file) differ."""
+    found: List[str] = []
+    for name, path in devices:
+        if name in {one.name for one in desired.interfaces} - facts.interfaces:
+            found.append(
+                f"interfaces.{name}: {path} is for this interface, which is not there, so systemd-networkd would make it in the "
+                "midst of the change. Let it do so first (networkctl reload, or boot the host), or remove the file"
+            )
+    for one in desired.interfaces:
+        if one.ports and not one.absent and one.name in facts.interfaces and one.name not in dict(devices):
+            found.append(
+                f"interfaces.{one.name}: systemd-networkd has not made this {one.type}, and takes the ports of such a one away. "
+                "Give the new one another name, and this one state: absent"
+            )
+    return found
 
 
 def _path(name: str, kind: str) -> str:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from uuid import NAMESPACE_DNS, uuid5
 
 from .._draft import rule_words
+from ..boot.findings import CARDS
 from ..link_options import OF_A_BRIDGE, STP, VLAN_PROTOCOL
 from ..macs import mac_of
-from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Route, Rule, Vlan
+from ..model import MAIN_TABLE, Desired, Family, FileChange, Files, Interface, Observed, Route, Rule, Vlan
 from ..vlans import span
+from .backend import Backend, Load, Review, nothing_to_review
 from .base import HEAD, Lacks, compare, dns_home, oversized, present, routes_of, rules_of, settings
+from .control import RECORD, START, STOP, Command, Control
+from .facts import HostFacts
+from .unsupported import Unsupported
 
 FOLDER = "/etc/NetworkManager/system-connections"
 PREFIX = "smallfleet-"
@@ -49,14 +54,50 @@ _NUMBERED = re.compile(r"route([0-9]+)")
 Section = Tuple[str, List[Tuple[str, str]]]
 
 
-class NetworkManager:
+SERVICE = "NetworkManager.service"
+# What it finds again as it was when it begins anew; an access point or a tunnel would have to be dialled again.
+_KEPT = ("ethernet", "bridge", "bond", "vlan", "veth", "loopback", "dummy", "tun", "macvlan")
+LIBRARY = r"""stop_nm() {
+    timeout 40 systemctl stop NetworkManager.service
+}
+start_nm() {
+    timeout 40 systemctl start NetworkManager.service
+}
+# Below /run/NetworkManager/devices is a file for each interface, by its number: NetworkManager reads them when it starts
+claim_nm() {
+    number=$(cat "/sys/class/net/$2/ifindex" 2>&1) || return 0
+    file=/run/NetworkManager/devices/$number
+    if [ -z "$1" ]; then rm -f "$file" && return 0; fi
+    mkdir -p "$(dirname "$file")" && cp "$1" "$file.new" && mv -f "$file.new" "$file" && return 0
+    rm -f "$file.new"
+    return 1
+}
+"""
+COMMANDS: Mapping[str, Command] = {
+    STOP: Command("stop_nm", "NetworkManager did not end"),
+    START: Command("start_nm", "NetworkManager did not start"),
+    RECORD: Command("claim_nm {source} {file}", "NetworkManager could not be told of {file}"),
+}
+
+
+class NetworkManager(Backend):
     """See ``Backend``. ``cards``: MAC -> interface of the host's cards, for profiles that are bound to one by its MAC."""
 
     name = "networkmanager"
+    title = "NetworkManager"
+    service = SERVICE
     reads: Tuple[str, ...] = (f"{FOLDER}/*", f"{MADE}/*", f"{SHIPPED}/*", f"{OLD}/ifcfg-*")
+    mentions = (f"{SHIPPED}/*",)
+    route_attributes = ROUTE_KEYS
+    control = Control(LIBRARY, COMMANDS)
 
-    def __init__(self, cards: Optional[Mapping[str, str]] = None) -> None:
+    def __init__(self, review: Review = nothing_to_review, cards: Optional[Mapping[str, str]] = None) -> None:
+        super().__init__(review)
         self._cards = cards or {}
+
+    def on_host(self, observed: Observed, load: Load) -> Backend:
+        cards = {mac: link.name for link in observed.links.values() if link.kind in CARDS for mac in (link.mac, link.permanent_mac) if mac}
+        return NetworkManager(self._review, cards)
 
     def files(self, desired: Desired) -> Dict[str, str]:
         return {_path(one.name): HEAD + _text(_profile(one, desired)) for one in present(desired)}
@@ -100,6 +141,29 @@ class NetworkManager:
             owned = str(one.virtual).lower()
             found[one.name] = f"[device]\nmanaged=true\nconnection-uuid={_uuid(one.name)}\nnm-owned={owned}\n"
         return found
+
+    def owns(self, path: str) -> bool:
+        return path.startswith(f"{FOLDER}/{PREFIX}")
+
+    def has_route(self, text: str, route: Route) -> bool:
+        return has_route(text, route)
+
+    def has_rule(self, text: str, rule: Rule) -> bool:
+        return any(line.endswith(f"={rule_line(rule)}") for line in text.splitlines())
+
+    def unsupported_of_interface(self, interface: Interface) -> Iterator[Unsupported]:
+        return self.peers(interface)
+
+    def unsupported_of_route(self, route: Route) -> Iterator[Unsupported]:
+        yield from self.several_hops(route)
+        yield from super().unsupported_of_route(route)
+
+    def preflight_errors(self, desired: Desired, facts: HostFacts) -> List[str]:
+        return [
+            f"{name}: NetworkManager ends for the trial, and this connection ({kind}) with it. Disconnect it before"
+            for name, kind in facts.of(self.name).interfaces.items()
+            if kind not in _KEPT
+        ]
 
 
 def ignored(path: str) -> bool:

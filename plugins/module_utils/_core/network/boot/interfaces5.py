@@ -70,18 +70,6 @@ def read_all(texts: Mapping[str, str]) -> List[Stanza]:
     return [stanza for path in sorted(texts) if not is_ours(path) for stanza in read(path, texts[path])]
 
 
-def sources(path: str, text: str) -> List[str]:
-    """The patterns of the files that this one reads in (``source``, ``source-directory``)."""
-    found: List[str] = []
-    folder = path.rpartition("/")[0]
-    for stanza in read(path, text):
-        if stanza.head[0] in ("source", "source-directory"):
-            for word in stanza.head[1:]:
-                target = word if word.startswith("/") else f"{folder}/{word}"
-                found.append(f"{target.rstrip('/')}/*" if stanza.head[0] == "source-directory" else target)
-    return found
-
-
 def review(boot: Boot) -> Findings:
     """What the change loses of interfaces(5), and what it leaves that would count."""
     found = Findings()

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ...limits import BadText
+from ..backends.backend import Load
 from ..backends.base import HEAD
 from ..backends.netplan import FOLDER, MADE, ROUTE_KEYS, SECTIONS, is_ours, without, yaml
 from ..backends.networkd import FOLDER as NETWORKD
@@ -25,9 +26,7 @@ from .findings import CARDS, Boot, Findings, ip_of, kind_of, setting, word
 from .options import kept
 from .routes import Written, compare
 
-Load = Callable[[str, str], Any]
 """A YAML text and its path -> its value, all scalars as strings. Raises BadText."""
-ALSO_READ = ("/run/netplan/*.yaml", "/lib/netplan/*.yaml", "/usr/lib/netplan/*.yaml")
 DEVICES = (*SECTIONS.values(), "wifis", "modems", "tunnels", "vrfs", "dummy-devices", "virtual-ethernets", "nm-devices")
 _MATCHED = ("ethernets", "wifis", "modems")
 _RENAMES = ("match", "set-name")

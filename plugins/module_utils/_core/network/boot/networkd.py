@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..backends.base import present
-from ..backends.networkd import PREFIX, ROUTE_KEYS, matches
+from ..backends.networkd import FOLDERS, PREFIX, ROUTE_KEYS, matches
 from ..model import MAIN_TABLE, Desired, Interface
 from ..sections import Pairs, blocks, last, pairs
 from .findings import MOST, Boot, Findings, ip_of, kind_of, of_card, setting, word, written_networks
 from .options import kept
 from .routes import Written, compare
 
-FOLDERS: Tuple[str, ...] = tuple(f"{folder}/systemd/network" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"))
-DROP_INS: Tuple[str, ...] = tuple(f"{folder}/*.{kind}.d/*.conf" for folder in FOLDERS for kind in ("network", "netdev"))
 _MAKES = ("VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "Tunnel", "Xfrm", "MACsec", "L2TP", "VRF", "BatmanAdvanced")
 # What our files say in words of their own, or what the trial itself shows.
 _NEUTRAL: Mapping[str, FrozenSet[str]] = {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional
 
+from ..backends.backend import Backend, Load
 from ..model import Files
-from . import interfaces5, keyfiles, netplan, networkd, others, udev, undescribed
+from . import others, udev, undescribed
 from .drift import drifted
 from .findings import Boot, Findings
 from .rewriters import Writers, rewritten
@@ -27,23 +28,16 @@ def after_changes(existing: Mapping[str, str], files: Files) -> Dict[str, str]:
 
 
 def review(
-    backend: str,
+    backend: Backend,
     boot: Boot,
     files: Files,
     writers: Writers,
     kernel: Mapping[str, Mapping[str, str]],
-    load: netplan.Load,
+    load: Load,
     names: Optional[Mapping[str, str]] = None,
 ) -> Findings:
     """``kernel`` are the options of its bridges and bonds, ``names`` the files that name cards (see ``udev``); ``load`` reads YAML."""
-    if backend == "ifupdown":
-        found = interfaces5.review(boot)
-    elif backend == "networkmanager":
-        found = keyfiles.review(boot)
-    elif backend == "netplan":
-        found = netplan.review(boot, load)
-    else:
-        found = networkd.review(boot)
+    found = backend.review(boot, load)
     known, beyond = rewritten(files, writers), undescribed.review(boot)
     problems = [*known, *found.problems, *beyond.problems, *udev.renamed(boot, names or {})]
     warnings = [*beyond.warnings, *found.warnings, *drifted(boot, kernel, names or {}), *others.warnings(files, boot, writers, bool(known))]

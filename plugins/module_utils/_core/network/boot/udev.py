@@ -10,11 +10,11 @@ import re
 from typing import Dict, Iterator, List, Mapping, Tuple
 
 from ..backends.base import present
+from ..backends.networkd import FOLDERS
 from ..macs import mac_of
 from ..model import Link
 from ..sections import pairs
 from .findings import CARDS, Boot, word
-from .networkd import FOLDERS
 
 LINKS: Tuple[str, ...] = tuple(f"{folder}/*.link" for folder in FOLDERS)
 RULES: Tuple[str, ...] = ("/etc/udev/rules.d/*.rules",)

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The smallfleet.infra contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A backend is known to its own files and to the registry; whatever lists the backends lists those of the registry."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import List
+
+import pytest
+import yaml
+from testing.imports import imports
+
+from ansible_collections.smallfleet.infra.plugins.doc_fragments.network_change import ModuleDocFragment
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import FREEZE, GENERATE, RECORD, RELOAD, START, STOP
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS, CHOICES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.backends.registry_host import HOST_BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import OPTIONS
+
+ROOT = Path(__file__).resolve().parents[3]
+PLUGINS = ROOT / "plugins"
+SUBJECT = ("module_utils/_core/network", "module_utils/_io/network")
+RUNS_THE_PROGRAM = {"module_utils/_io/network/dry_run.py": "netplan"}
+"""The name of a backend is here the command netplan(8), in the argv of what only that backend calls."""
+
+
+def own(path: Path) -> List[str]:
+    """The backends whose own file it is."""
+    return [name for name in BACKENDS if path.stem == name or path.stem.startswith(f"{name}_")]
+
+
+def quoted(path: Path) -> List[str]:
+    """The names of backends in quotes in a file, less its own."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    allowed = [*own(path), RUNS_THE_PROGRAM.get(str(path.relative_to(PLUGINS)) if path.is_relative_to(PLUGINS) else "", "")]
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return [text for text in texts if text in BACKENDS and text not in allowed]
+
+
+def test_the_name_of_a_backend_is_in_quotes_in_its_own_files_only() -> None:
+    sources = sorted(PLUGINS.rglob("*.py"))
+    assert sum(1 for path in sources if own(path)) >= 2 * len(BACKENDS)
+    assert {str(path): quoted(path) for path in sources if quoted(path)} == {}
+
+
+def test_a_name_in_quotes_is_seen_wherever_it_stands(tmp_path: Path) -> None:
+    for text in ('if name == "{}":\n    pass\n', 'TABLE = {{"{}": 1}}\n', "def f(name='{}'):\n    pass\n"):
+        for name in BACKENDS:
+            (tmp_path / "guard.py").write_text(text.format(name), encoding="utf-8")
+            assert quoted(tmp_path / "guard.py") == [name]
+
+
+@pytest.mark.parametrize("folder", SUBJECT)
+def test_what_is_not_a_backend_imports_the_registry_and_no_backend(folder: str) -> None:
+    paths = sorted((PLUGINS / folder).glob("*.py"))
+    assert len(paths) > 10
+    for path in paths:
+        relative = path.relative_to(PLUGINS)
+        modules = {name for _line, name in imports(relative, ast.parse(path.read_text(encoding="utf-8")))}
+        assert [name for name in modules if set(name.split(".")) & set(BACKENDS)] == [], path
+
+
+def test_whatever_lists_the_backends_lists_those_of_the_registry() -> None:
+    assert list(HOST_BACKENDS) == list(BACKENDS)
+    assert [backend.name for backend in BACKENDS.values()] == list(BACKENDS)
+    assert list(OPTIONS["backend"]["choices"]) == list(CHOICES)
+    assert set(yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["backend"]["choices"]) == set(CHOICES)
+    specs = yaml.safe_load((ROOT / "roles/network/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    assert options["network_backend"]["choices"] == list(CHOICES)
+    (row,) = [line for line in (ROOT / "docs/network.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `network_backend` |")]
+    assert re.findall(r"`([a-z]+)`", row.split("|")[2]) == list(CHOICES)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_backend_says_what_messages_and_the_guard_need(name: str) -> None:
+    backend = BACKENDS[name]
+    assert backend.title and backend.reads and bool(backend.service) != bool(backend.boot_unit)
+    assert backend.writes_for in ("", *BACKENDS) and backend.writes_for != name
+    commands = backend.control.commands
+    assert (STOP in commands) == (START in commands) and (GENERATE not in commands or RELOAD in commands)
+    for kind, command in commands.items():
+        word = command.shell.split()[0]
+        assert re.search(rf"^{re.escape(word)}\(\) {{", backend.control.library, re.MULTILINE), f"{kind}: {word} is not in the library"
+        assert kind in (FREEZE, "thaw", "end") or command.failure
+    assert RECORD not in commands or "{source} {file}" in commands[RECORD].shell
