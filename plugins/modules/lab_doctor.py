@@ -74,6 +74,7 @@ rows:
 from dataclasses import asdict
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.machine import examine
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
@@ -84,7 +85,7 @@ def main():
         argument_spec={
             "cache": {"type": "path", "default": "/var/cache/smallfleet"},
             "release": {"type": "str", "default": "trixie"},
-            "backends": {"type": "list", "elements": "str", "choices": ["nspawn", "qemu"], "default": []},
+            "backends": {"type": "list", "elements": "str", "choices": list(BACKENDS), "default": []},
             "plan": {"type": "dict"},
         },
         mutually_exclusive=[("backends", "plan")],

@@ -24,7 +24,7 @@ def facts(**changes: Any) -> doctor.Facts:
         overlay=True,
         loop=True,
         machine_id=True,
-        commands=frozenset({**doctor.TOOLS, **doctor.GUEST_TOOLS}),
+        commands=frozenset({**doctor.TOOLS, **doctor.BACKEND_TOOLS}),
         links=frozenset(doctor.LINKS),
         controllers=frozenset(doctor.USED_CONTROLLERS),
         kvm=True,

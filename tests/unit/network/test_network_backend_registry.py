@@ -16,15 +16,17 @@ import yaml
 from testing.imports import imports
 
 from ansible_collections.smallfleet.infra.plugins.doc_fragments.network_change import ModuleDocFragment
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import detect
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import FREEZE, GENERATE, RECORD, RELOAD, START, STOP
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS, CHOICES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import dry_run, programs
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.backends.registry_host import HOST_BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"
-SUBJECT = ("module_utils/_core/network", "module_utils/_io/network")
-RUNS_THE_PROGRAM = {"module_utils/_io/network/dry_run.py": "netplan"}
+FOLDERS = sorted({Path(module.__file__).resolve().parent for module in (detect, programs)})
+RUNS_THE_PROGRAM = {Path(dry_run.__file__).resolve(): "netplan"}
 """The name of a backend is here the command netplan(8), in the argv of what only that backend calls."""
 
 
@@ -36,7 +38,7 @@ def own(path: Path) -> List[str]:
 def quoted(path: Path) -> List[str]:
     """The names of backends in quotes in a file, less its own."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    allowed = [*own(path), RUNS_THE_PROGRAM.get(str(path.relative_to(PLUGINS)) if path.is_relative_to(PLUGINS) else "", "")]
+    allowed = [*own(path), RUNS_THE_PROGRAM.get(path.resolve(), "")]
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     return [text for text in texts if text in BACKENDS and text not in allowed]
 
@@ -54,9 +56,9 @@ def test_a_name_in_quotes_is_seen_wherever_it_stands(tmp_path: Path) -> None:
             assert quoted(tmp_path / "guard.py") == [name]
 
 
-@pytest.mark.parametrize("folder", SUBJECT)
-def test_what_is_not_a_backend_imports_the_registry_and_no_backend(folder: str) -> None:
-    paths = sorted((PLUGINS / folder).glob("*.py"))
+@pytest.mark.parametrize("folder", FOLDERS, ids=str)
+def test_what_is_not_a_backend_imports_the_registry_and_no_backend(folder: Path) -> None:
+    paths = sorted(folder.glob("*.py"))
     assert len(paths) > 10
     for path in paths:
         relative = path.relative_to(PLUGINS)

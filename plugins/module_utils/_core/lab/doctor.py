@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
+from .backends.registry import BACKENDS
+
 # Command -> Debian package it comes from, and what it is for.
 TOOLS: Mapping[str, Tuple[str, str]] = {
     "mmdebstrap": ("mmdebstrap", "building images"),
@@ -21,7 +23,7 @@ TOOLS: Mapping[str, Tuple[str, str]] = {
     "nft": ("nftables", "cutting links"),
     "mkfs.ext4": ("e2fsprogs", "node disks"),
 }
-GUEST_TOOLS: Mapping[str, Tuple[str, str]] = {"qemu-system-x86_64": ("qemu-system-x86", "virtual machine nodes")}
+BACKEND_TOOLS: Mapping[str, Tuple[str, str]] = {command: use for backend in BACKENDS.values() for command, use in backend.commands.items()}
 # Kind of link -> what a container node cannot show without it.
 LINKS: Mapping[str, str] = {
     "veth": "every node",
@@ -84,29 +86,34 @@ class Row:
 
 def examine(facts: Facts) -> List[Row]:
     """Every row, those that are fine among them."""
-    both = ("nspawn", "qemu")
+    every = tuple(BACKENDS)
+    elsewhere = f"lab_backend: {' or '.join(name for name, backend in BACKENDS.items() if backend.own_kernel)}"
     rows = [
-        _row("root", facts.root, "every lab", "Run as root or with sudo", both),
-        _row("network namespaces", facts.namespaces, "every lab", "Run on a machine or container that may unshare them", both),
-        _row("overlayfs", facts.overlay, "container nodes", "Load the kernel module overlay", both),
-        _row("loop devices", facts.loop, "node disks", "Load the kernel module loop", both),
-        _row("machine id", facts.machine_id, "container nodes", "Run systemd-machine-id-setup", ("nspawn",)),
+        _row("root", facts.root, "every lab", "Run as root or with sudo", every),
+        _row("network namespaces", facts.namespaces, "every lab", "Run on a machine or container that may unshare them", every),
+        _row("overlayfs", facts.overlay, "container nodes", "Load the kernel module overlay", every),
+        _row("loop devices", facts.loop, "node disks", "Load the kernel module loop", every),
+        _row("machine id", facts.machine_id, "container nodes", "Run systemd-machine-id-setup", _needed_by("machine id")),
         _inotify(facts),
         _row("free memory", facts.memory >= ENOUGH_MEMORY, "larger labs", "Free some", (), f"{facts.memory} MiB"),
-        _row("free disk", facts.disk >= ENOUGH_DISK, "building images", "Free some or set lab_cache", both, f"{facts.disk} MiB"),
+        _row("free disk", facts.disk >= ENOUGH_DISK, "building images", "Free some or set lab_cache", every, f"{facts.disk} MiB"),
     ]
-    for name, (package, use) in {**TOOLS, **GUEST_TOOLS}.items():
-        needed_by = ("qemu",) if name in GUEST_TOOLS else both
+    for name, (package, use) in {**TOOLS, **BACKEND_TOOLS}.items():
+        needed_by = tuple(one for one, backend in BACKENDS.items() if name in backend.commands) or every
         rows.append(_row(name, name in facts.commands, use, f"apt-get install {package}", needed_by))
     rows.append(_kvm(facts))
     for kind, use in LINKS.items():
-        stops: Sequence[str] = both if kind in NEEDED_LINKS else ("qemu",) if kind == "tap" else ()
-        lost = use if kind in (*NEEDED_LINKS, "tap") else f"{use} in container nodes"
-        rows.append(_row(f"{kind} links", kind in facts.links, lost, "Use lab_backend: qemu for the hosts that need it", stops))
+        stops: Sequence[str] = every if kind in NEEDED_LINKS else _needed_by(f"{kind} links")
+        lost = use if stops else f"{use} in container nodes"
+        rows.append(_row(f"{kind} links", kind in facts.links, lost, f"Use {elsewhere} for the hosts that need it", stops))
     lacking = [name for name in USED_CONTROLLERS if name not in facts.controllers]
-    remedy = "Boot with systemd.unified_cgroup_hierarchy=1, or use lab_backend: qemu"
+    remedy = f"Boot with systemd.unified_cgroup_hierarchy=1, or use {elsewhere}"
     rows.append(_row("cgroup controllers", not lacking, "limits inside container nodes", remedy, (), ", ".join(sorted(facts.controllers))))
     return rows
+
+
+def _needed_by(subject: str) -> Tuple[str, ...]:
+    return tuple(name for name, backend in BACKENDS.items() if subject in backend.needs)
 
 
 def _row(subject: str, here: bool, lost: str, remedy: str, stops: Sequence[str], found: str = "") -> Row:
@@ -129,14 +136,14 @@ def _inotify(facts: Facts) -> Row:
     line = f"fs.inotify.max_user_instances={enough}"
     remedy = f"Run 'sysctl -w {line}', and write {line} to /etc/sysctl.d/60-inotify.conf for the next boot; or remove a lab that is up"
     found = f"{facts.inotify_used} of {facts.inotify_limit} in use, {needed} needed"
-    stops = ("nspawn",) if free < facts.containers * BOOT_INSTANCES else ()
+    stops = _needed_by("inotify instances") if free < facts.containers * BOOT_INSTANCES else ()
     return _row("inotify instances", free >= needed, "container nodes, which do not boot without them", remedy, stops, found)
 
 
 def containers_of(plan: Mapping[str, Mapping[str, Any]]) -> Dict[str, FrozenSet[str]]:
     """Lab -> its hosts that are containers. ``plan`` is the plan of the whole fleet, by host."""
     labs = [(host_plan["lab"]["lab"]["name"], host_plan["lab"]["node"]) for host_plan in plan.values() if "lab" in host_plan]
-    containers = [(lab, node["name"]) for lab, node in labs if node["backend"] == "nspawn"]
+    containers = [(lab, node["name"]) for lab, node in labs if not BACKENDS[node["backend"]].own_kernel]
     return {lab: frozenset(name for other, name in containers if other == lab) for lab, _name in containers}
 
 

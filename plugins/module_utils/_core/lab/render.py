@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Dict, Sequence
 
-from .devices import macvtap_files
+from .backends.registry import BACKENDS
 from .spec import LabNic, LabNode, LabSpec
 
 PROXY_PORT = 3142
@@ -42,8 +42,7 @@ def node_files(spec: LabSpec, node: LabNode) -> Dict[str, str]:
         if not (nic.ipv4 or nic.ipv6):
             continue
         files[f"/etc/systemd/network/10-{nic.interface}.network"] = networkd(nic)
-    if node.macvtap and node.backend == "nspawn":
-        files.update(macvtap_files())
+    files.update(BACKENDS[node.backend].node_files(node))
     address = spec.proxy_address(node)
     if address:
         proxy = f"[{address}]" if ":" in address else address

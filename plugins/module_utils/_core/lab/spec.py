@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-BACKENDS = ("nspawn", "qemu")
 NAMESPACE_PREFIX = "smallfleet-"
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..fleet.fields import Field, boolean, choice, in_context, list_of, mapping_of, name, whole
-from .spec import BACKENDS
+from .backends.registry import BACKENDS, DEFAULT
 
 FLEET_DEFAULTS: Mapping[str, Any] = {
     "lab_release": "trixie",
@@ -19,7 +19,7 @@ FLEET_DEFAULTS: Mapping[str, Any] = {
     "lab_packages": (),
 }
 HOST_DEFAULTS: Mapping[str, Any] = {
-    "lab_backend": "nspawn",
+    "lab_backend": DEFAULT,
     "lab_memory": 1024,
     "lab_cpus": 1,
     "lab_disk": 4096,

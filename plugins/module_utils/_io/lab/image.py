@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import AbstractSet, Callable, Iterator, List, Optional, Sequence, Tuple
 
+from ..._core.lab.backends.registry import BACKENDS
 from ..._core.lab.layer import DISCARDED, install_argv
 from ..command import CommandFailed, CommandRunner
 from .runner import LabRunner
@@ -36,8 +37,6 @@ BASE_PACKAGES = (
     "systemd-sysv",
     "udev",
 )
-# What a virtual machine needs beyond a container: a kernel of its own, and what finds and checks its disk.
-GUEST_PACKAGES = ("initramfs-tools", "kmod")
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_reap.service", "systemd-networkd-wait-online.service")
 DAY = 24 * 3600.0
 MAX_AGE = 14 * DAY
@@ -106,10 +105,9 @@ class Images:
         return max(found)[1] if found else None
 
     def _packages(self, backend: str) -> Tuple[str, ...]:
-        if backend == "nspawn":
-            return BASE_PACKAGES
-        architecture = self._runner.run(["dpkg", "--print-architecture"]).stdout.strip()
-        return (*BASE_PACKAGES, *GUEST_PACKAGES, f"linux-image-cloud-{architecture}")
+        more = BACKENDS[backend].packages
+        architecture = self._runner.run(["dpkg", "--print-architecture"]).stdout.strip() if more else ""
+        return (*BASE_PACKAGES, *(one.format(architecture=architecture) for one in more))
 
     def _stem(self, backend: str) -> str:
         inputs = "\n".join([RECIPE, self.release, *self._packages(backend), *MASKED])

@@ -18,7 +18,8 @@ from ..._core.lab.spec import LabNic, LabNode, LabSpec, from_data, to_data
 from ..clock import Clock
 from ..command import CommandResult
 from ..files import FileStore
-from . import guest, processes, proxy
+from . import processes, proxy
+from .backends.registry_host import recognised
 from .image import Images, Progress, StaleImage, locked
 from .network import LabNetworks, NetworkFailed
 from .node import Node, trees_in_use
@@ -61,8 +62,7 @@ class Lab:
         try:
             return self.spec.node(name)
         except KeyError:
-            virtual = os.path.exists(f"{self.spec.folder}/nodes/{name}/guest.img")
-            return LabNode(name, "qemu" if virtual else "nspawn", 0, 1, 0, {}, ())
+            return LabNode(name, recognised(f"{self.spec.folder}/nodes/{name}"), 0, 1, 0, {}, ())
 
     def described(self, name: str) -> LabNode:
         """The node as the lab was described. Raise LabFailed for one it does not have."""
@@ -124,9 +124,8 @@ class Lab:
     def _observe_node(self, name: str) -> NodeState:
         node = self.node(name)
         running = node.running() is not None
-        mounted = node.mounted() or node.node.backend == "qemu"
         digest = self._files.read(f"{node.folder}/digest") or ""
-        return NodeState(digest, mounted, running, running and self._reachable(name))
+        return NodeState(digest, node.ready(), running, running and self._reachable(name))
 
     def _ssh(self, name: str) -> List[str]:
         return ["ssh", "-F", f"{self.spec.folder}/ssh_config", "-o", "ConnectTimeout=3", name, "true"]
@@ -180,18 +179,9 @@ class Lab:
         }
 
     def accelerator(self, name: str) -> str:
-        """How a virtual machine is run here, found out by a trial guest; of no meaning for a container."""
-        if self._described(name).backend != "qemu":
-            return ""
-        remembered = f"{self.spec.folder}/accelerator"
-        known = self._files.read(remembered)
-        if known is None:
-            self._progress("trying whether a guest runs under KVM")
-            folder = self.node(name).folder
-            known = "kvm" if guest.kvm_runs(self._runner, f"{folder}/vmlinuz", f"{folder}/initrd.img") else "tcg"
-            self._progress(f"  guests run by {'KVM' if known == 'kvm' else 'emulation: booting takes a minute'}")
-            self._files.write(remembered, known, 0o600)
-        return known
+        """How nodes of its kind are run here; "" where there is one way only."""
+        node = self.node(name)
+        return node.backend.accelerator(node, self._progress)
 
     def _connect(self, name: str, nic: LabNic, bridge: str) -> None:
         """A container makes its links as it starts: when none appears, its console says why."""
@@ -293,7 +283,7 @@ class Lab:
     def _wait(self, names: List[str]) -> None:
         """Wait until every node lets us in; say so as each does."""
         began = self._clock.monotonic()
-        limits = {name: 420.0 if self.accelerator(name) == "tcg" else 60.0 for name in names}
+        limits = {name: self.node(name).backend.boot_limit(self.accelerator(name)) for name in names}
 
         def ended(name: str, result: CommandResult) -> None:
             took = self._clock.monotonic() - began

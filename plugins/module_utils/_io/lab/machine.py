@@ -10,9 +10,10 @@ import os
 import shutil
 from typing import AbstractSet, FrozenSet, Mapping, Optional
 
-from ..._core.lab.doctor import GUEST_TOOLS, LINKS, TOOLS, USUAL_CONTAINERS, Facts
+from ..._core.lab.doctor import BACKEND_TOOLS, LINKS, TOOLS, USUAL_CONTAINERS, Facts
 from ..command import CommandRunner
-from . import guest, processes
+from . import processes
+from .backends.registry_host import HOST_BACKENDS
 from .image import Images
 from .runner import LabRunner
 
@@ -44,7 +45,7 @@ def examine(cache: str, release: str, runner: LabRunner, trial: bool = True, con
         overlay=_file_system(runner, "overlay"),
         loop=_succeeds(runner, "losetup", "--find"),
         machine_id=_machine_id(),
-        commands=frozenset(name for name in (*TOOLS, *GUEST_TOOLS) if shutil.which(name, path=path)),
+        commands=frozenset(name for name in (*TOOLS, *BACKEND_TOOLS) if shutil.which(name, path=path)),
         links=frozenset(kind for kind in LINKS if _link(runner, kind)),
         controllers=_controllers(),
         kvm=_kvm(Images(cache, release, runner, lambda _text: None), runner) if trial else None,
@@ -90,13 +91,8 @@ def _controllers() -> FrozenSet[str]:
 
 
 def _kvm(images: Images, runner: LabRunner) -> Optional[bool]:
-    if not os.path.exists("/dev/kvm") or not shutil.which("qemu-system-x86_64"):
-        return None
-    tree = images.base("qemu")
-    if tree is None:
-        return None
-    _version, kernel, initrd = guest.kernel_of(tree)
-    return guest.kvm_runs(runner, kernel, initrd)
+    found = [one for one in (backend.trial(images, runner) for backend in HOST_BACKENDS.values()) if one is not None]
+    return all(found) if found else None
 
 
 def _inotify_limit() -> int:

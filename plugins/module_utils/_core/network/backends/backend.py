@@ -83,11 +83,11 @@ class Backend(ABC):
     def has_route(self, text: str, route: Route) -> bool:
         """Whether one of its own files has exactly this route."""
 
-    def has_rule(self, text: str, rule: Rule) -> bool:  # pylint: disable=unused-argument
+    def has_rule(self, text: str, rule: Rule) -> bool:
         """Whether one of its own files has exactly this rule; not needed of a program that deletes the rules of its former files."""
         return False
 
-    def includes(self, path: str, text: str) -> List[str]:  # pylint: disable=unused-argument
+    def includes(self, path: str, text: str) -> List[str]:
         """Patterns of the files that a file reads in."""
         return []
 
@@ -95,7 +95,7 @@ class Backend(ABC):
         """What the next boot has otherwise than the change, by the files of others."""
         return self._review(boot, load)
 
-    def on_host(self, observed: Observed, load: Load) -> Backend:  # pylint: disable=unused-argument
+    def on_host(self, observed: Observed, load: Load) -> Backend:
         """The same for one host, where it needs to know the host's cards or to read YAML."""
         return self
 
@@ -112,7 +112,7 @@ class Backend(ABC):
             found += self.unsupported_of_rule(rule) if not rule.absent else []
         return found
 
-    def unsupported_of_interface(self, interface: Interface) -> Iterable[Unsupported]:  # pylint: disable=unused-argument
+    def unsupported_of_interface(self, interface: Interface) -> Iterable[Unsupported]:
         """Part of ``unsupported``."""
         return ()
 
@@ -122,7 +122,7 @@ class Backend(ABC):
             if key not in self.route_attributes:
                 yield self.cannot(f"routes.{route.destination}", key, f"Remove {key}")
 
-    def unsupported_of_rule(self, rule: Rule) -> Iterable[Unsupported]:  # pylint: disable=unused-argument
+    def unsupported_of_rule(self, rule: Rule) -> Iterable[Unsupported]:
         """Part of ``unsupported``."""
         return ()
 
@@ -156,30 +156,30 @@ class Backend(ABC):
         """Whether the program has any interface here."""
         return bool(self.configures(facts))
 
-    def conflict(self, facts: HostFacts) -> str:  # pylint: disable=unused-argument
+    def conflict(self, facts: HostFacts) -> str:
         """Why nothing may be changed on a host with this program, whichever backend is used, and a remedy; or ""."""
         return ""
 
-    def preflight_errors(self, desired: Desired, facts: HostFacts) -> List[str]:  # pylint: disable=unused-argument
+    def preflight_errors(self, desired: Desired, facts: HostFacts) -> List[str]:
         """What the program would have to interrupt, or cannot do while it runs: what, where and a remedy."""
         return []
 
-    def notes(self, desired: Desired, observed: Observed, settings: Mapping[str, str]) -> List[str]:  # pylint: disable=unused-argument
+    def notes(self, desired: Desired, observed: Observed, settings: Mapping[str, str]) -> List[str]:
         """What the program does to the network that this change cannot prevent; ``settings`` are its own files (path and content)."""
         return []
 
     # While a change lasts
 
-    def claims(self, desired: Desired) -> Dict[str, str]:  # pylint: disable=unused-argument
+    def claims(self, desired: Desired) -> Dict[str, str]:
         """What the program writes down below /run of each interface when it has configured it by these files; empty
         where it finds that out by itself.
         """
         return {}
 
-    def dhcp_clients_to_end(self, desired: Desired, facts: HostFacts) -> Tuple[str, ...]:  # pylint: disable=unused-argument
+    def dhcp_clients_to_end(self, desired: Desired, facts: HostFacts) -> Tuple[str, ...]:
         """The interfaces whose DHCP client the program started and nobody desires any more."""
         return ()
 
-    def trial(self, desired: Desired, operations: Plan, observed: Observed) -> Trial:  # pylint: disable=unused-argument
+    def trial(self, desired: Desired, operations: Plan, observed: Observed) -> Trial:
         """What the program is shown, of one that watches the network."""
         return NO_TRIAL

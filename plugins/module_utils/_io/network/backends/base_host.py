@@ -22,14 +22,14 @@ class HostBackend(ABC):
     def facts(self, runner: CommandRunner, names: Collection[str]) -> ProgramFacts:
         """``names`` are the interfaces of the kernel. Raises BadText for a file that is too large."""
 
-    def records(self, names: Iterable[str]) -> Dict[str, str]:  # pylint: disable=unused-argument
+    def records(self, names: Iterable[str]) -> Dict[str, str]:
         """Interface -> what the program has written down about it, of those that it has."""
         return {}
 
-    def not_adopted(self, runner: CommandRunner, desired: Desired, observed: Observed) -> str:  # pylint: disable=unused-argument
+    def not_adopted(self, runner: CommandRunner, desired: Desired, observed: Observed) -> str:
         """Which interfaces the program does not configure by our files some time after these changed, or ""."""
         return ""
 
-    def dry_run(self, runner: CommandRunner, files: FileStore, desired: Desired, after: Mapping[str, str]) -> List[str]:  # pylint: disable=unused-argument
+    def dry_run(self, runner: CommandRunner, files: FileStore, desired: Desired, after: Mapping[str, str]) -> List[str]:
         """What the program itself would make of the files ``after`` a change (path and content) otherwise than ``desired``."""
         return []
