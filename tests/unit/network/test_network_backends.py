@@ -15,7 +15,7 @@ from typing import Dict, List
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, registry
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import (
@@ -29,7 +29,7 @@ from .kernel import bare
 from .test_network_resolve import planned, sound
 
 GOLDEN = Path(__file__).parent / "golden"
-BACKENDS: List[Backend] = [Networkd(), ifupdown.Ifupdown(), netplan.Netplan(), NetworkManager()]
+BACKENDS: List[Backend] = [*registry.BACKENDS.values()]
 NAMES = [backend.name for backend in BACKENDS]
 
 
