@@ -59,6 +59,8 @@ def test_whatever_lists_the_backends_lists_those_of_the_registry() -> None:
     assert list(HOST_BACKENDS) == list(BACKENDS)
     assert [backend.name for backend in BACKENDS.values()] == list(BACKENDS)
     assert yaml.safe_load(lab_doctor.DOCUMENTATION)["options"]["backends"]["choices"] == list(BACKENDS)
+    specs = yaml.safe_load((ROOT / "roles/lab/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    assert specs["argument_specs"]["main"]["options"]["lab_backend"]["choices"] == list(BACKENDS)
     (row,) = [line for line in (ROOT / "docs/lab.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `lab_backend` |")]
     assert re.findall(r"`([a-z]+)`", row) == [*BACKENDS, DEFAULT]
 
