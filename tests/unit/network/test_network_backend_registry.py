@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
-from typing import List
+import shutil
+from pathlib import Path, PurePath
+from typing import List, Mapping, Sequence
 
 import pytest
 import yaml
@@ -19,7 +20,9 @@ from ansible_collections.smallfleet.infra.plugins.doc_fragments.network_change i
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import detect
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import FREEZE, GENERATE, RECORD, RELOAD, START, STOP
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS, CHOICES
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import dry_run, programs
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.backends import ifupdown_host, netplan_host, networkd_host, networkmanager_host
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.backends.registry_host import HOST_BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import OPTIONS
 
@@ -90,3 +93,55 @@ def test_a_backend_says_what_messages_and_the_guard_need(name: str) -> None:
         assert re.search(rf"^{re.escape(word)}\(\) {{", backend.control.library, re.MULTILINE), f"{kind}: {word} is not in the library"
         assert kind in (FREEZE, "thaw", "end") or command.failure
     assert RECORD not in commands or "{source} {file}" in commands[RECORD].shell
+
+
+class Host:
+    """Answers commands by their first words; every other one fails. ``texts`` are files by path."""
+
+    def __init__(self, answers: Mapping[str, str], texts: Mapping[str, str]) -> None:
+        self.answers = answers
+        self.texts = texts
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", check: bool = True) -> CommandResult:
+        text = next((answer for words, answer in self.answers.items() if " ".join(argv).startswith(words)), None)
+        assert not check and not stdin
+        return CommandResult(tuple(argv), 1 if text is None else 0, text or "", "")
+
+
+RUNS = "systemctl is-active --quiet -- {}"
+LINK = "NETWORK_FILE=/run/systemd/network/10-netplan-eth0.network\nADMIN_STATE=configured\n"
+
+
+@pytest.fixture(name="host")
+def fixture_host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    """One with systemd-networkd, netplan and NetworkManager, and all programs installed."""
+    active = {RUNS.format("systemd-networkd.service"): "", RUNS.format("NetworkManager.service"): "", "env LC_ALL=C nmcli": "eth1:wifi:connected:x\n"}
+    host = Host(active, {"/run/systemd/netif/links/7": LINK, "/etc/netplan/a.yaml": "network: {}\n", "/run/network/ifstate": "lo=lo\neth0=lan\n"})
+    for module in (networkd_host, networkmanager_host, ifupdown_host):
+        monkeypatch.setattr(module, "read_text", lambda path: host.texts.get(path, ""))
+    for module in (networkd_host, netplan_host, ifupdown_host):
+        monkeypatch.setattr(
+            module, "read_files", lambda patterns: {path: text for path, text in host.texts.items() if any(map(PurePath(path).match, patterns))}
+        )
+    for module in (networkd_host, networkmanager_host):
+        monkeypatch.setattr(module, "interface_number", lambda name: {"eth0": "7"}.get(name, "0"))
+    monkeypatch.setattr(shutil, "which", lambda name: f"/sbin/{name}")
+    return host
+
+
+def test_what_each_program_has_is_gathered_where_it_is_active_only(host: Host) -> None:
+    facts = programs.look(host, ["eth0", "eth1"])
+    assert facts.ready == {"networkd", "netplan", "networkmanager"}
+    assert facts.of("netplan").interfaces == facts.of("networkd").interfaces == {"eth0": "/run/systemd/network/10-netplan-eth0.network"}
+    assert facts.of("networkmanager").interfaces == {"eth1": "wifi"} and facts.interfaces == {"eth0", "eth1"}
+    assert detect.owners(["eth0", "eth1"], facts) == {"eth0": ["netplan"], "eth1": ["networkmanager"]}
+    host.answers = {"systemctl is-enabled --quiet -- networking.service": ""}
+    facts = programs.look(host, ["eth0", "eth1"])
+    assert facts.ready == {"ifupdown"} and detect.owners(["eth0", "eth1"], facts) == {}
+    assert facts.of("netplan").texts == ("network: {}\n",), "who configures interfaces by netplan is looked at in any case"
+
+
+def test_what_a_program_has_written_down_is_read(host: Host) -> None:
+    host.texts = {**host.texts, "/run/NetworkManager/devices/7": "[device]\n"}
+    found = {name: backend.records(["eth0", "eth1"]) for name, backend in HOST_BACKENDS.items()}
+    assert found == {"networkd": {}, "netplan": {}, "networkmanager": {"eth0": "[device]\n"}, "ifupdown": {"lo": "lo\n", "eth0": "lan\n"}}
