@@ -9,8 +9,9 @@ network service does and put back by the script. The programs themselves are not
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Tuple
 
 import pytest
 
@@ -19,6 +20,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.for
     RESTORE,
     SAVE,
     Foreign,
+    busy_function,
     foreign_script,
 )
 
@@ -188,3 +190,11 @@ def test_what_the_kernel_refuses_is_told_and_keeps_nothing_else_from_coming_back
     (left,) = (tmp_path / LEFT).read_text(encoding="utf-8").splitlines()
     assert "10.244.1.0/24 via 10.244.1.0 dev flannel.1" in left
     assert "10.1.0.0/26 via 192.0.2.13 dev eth0 proto bird" in host.run("ip", "route")
+
+
+@pytest.mark.parametrize(
+    ("bodies", "waits"), [((), False), (("return 1",), False), (("true",), True), (("return 1", "true"), True), (("true", "return 1"), True)]
+)
+def test_it_waits_while_any_program_still_acts(bodies: Tuple[str, ...], waits: bool) -> None:
+    text = busy_function([f"    {body}\n" for body in bodies])
+    assert (subprocess.run(["sh", "-c", f"{text}busy"], check=False).returncode == 0) == waits

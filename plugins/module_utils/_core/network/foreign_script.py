@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from shlex import quote
-from typing import Tuple
+from typing import Sequence, Tuple
+
+from .backends.registry import BACKENDS
 
 FOREIGN = "foreign.sh"
 SAVE, RESTORE = "save", "restore"
@@ -116,12 +118,7 @@ rules() {
 objects() {
     addresses; nexthops; routes 4; routes 6; rules 4; rules 6
 }
-# systemd-networkd acts after it has answered
-busy() {
-    systemctl is-active --quiet systemd-networkd.service 2>>foreign.log || return 1
-    timeout 5 networkctl list --no-legend --no-pager 2>>foreign.log | awk '$5 ~ /^(pending|initialized|configuring)$/ { found = 1 } END { exit !found }'
-}
-uptime() {
+@busy@uptime() {
     cut -d . -f 1 /proc/uptime
 }
 missing() {
@@ -175,11 +172,17 @@ def foreign_script(folder: str, foreign: Foreign) -> str:
     That is 30 times or for 20 seconds at most: on a slow host each time takes seconds, and nobody can confirm the change meanwhile.
     """
     statics = " ".join(f"{_plain(destination)}@{table}" for destination, table in foreign.statics)
+    text = _SCRIPT.replace("@busy@", busy_function([one.control.busy for one in BACKENDS.values() if one.control.busy]))
     words = {"folder": folder, "known": " ".join(foreign.known), "statics": statics, "left": LEFT}
-    text = _SCRIPT
     for name, value in words.items():
         text = text.replace(f"@{name}@", quote(value))
     return text
+
+
+def busy_function(bodies: Sequence[str]) -> str:
+    """The function that succeeds while any of the programs acts: on a host with several, not only that which is configured acts."""
+    functions = "".join(f"busy_{number}() {{\n{body}}}\n" for number, body in enumerate(bodies))
+    return functions + f"busy() {{\n    {' || '.join(f'busy_{number}' for number, _body in enumerate(bodies)) or 'false'}\n}}\n"
 
 
 def _plain(destination: str) -> str:

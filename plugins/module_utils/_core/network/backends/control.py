@@ -38,12 +38,14 @@ class Command:
 class Control:
     """The commands of a program, and the functions of the shell (``library``) that they call.
 
-    ``removed_last``: endings of the files that are removed only after the change was confirmed.
+    ``removed_last``: endings of the files that are removed only after the change was confirmed. ``busy``: lines of the shell that succeed
+    while the program, active or not, still acts on what it was told or has seen.
     """
 
     library: str = ""
     commands: Mapping[str, Command] = field(default_factory=dict)
     removed_last: Tuple[str, ...] = ()
+    busy: str = ""
 
     @property
     def stops(self) -> bool:

@@ -23,8 +23,12 @@ reload() {
     if systemctl is-active --quiet systemd-networkd.service; then timeout 20 networkctl reload; fi
 }
 """
+BUSY = r"""    # systemd-networkd acts after it has answered
+    systemctl is-active --quiet systemd-networkd.service 2>>foreign.log || return 1
+    timeout 5 networkctl list --no-legend --no-pager 2>>foreign.log | awk '$5 ~ /^(pending|initialized|configuring)$/ { found = 1 } END { exit !found }'
+"""
 COMMANDS: Mapping[str, Command] = {RELOAD: Command("reload", "systemd-networkd did not take its files")}
-CONTROL = Control(LIBRARY, COMMANDS, (".netdev",))
+CONTROL = Control(LIBRARY, COMMANDS, (".netdev",), BUSY)
 """An interface that it made goes last: given back, it would be unknown to systemd-networkd, which could not make it."""
 
 
