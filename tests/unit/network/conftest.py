@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Iterator
 
 import pytest
 
 from .namespace import Namespace
+from .rollback_host import Host
 
 
 @pytest.fixture(scope="module", name="namespace")
@@ -20,3 +22,12 @@ def fixture_namespace() -> Iterator[Namespace]:
         pytest.skip("this user may not make a network namespace")
     yield found
     found.close()
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path) -> Iterator[Host]:
+    namespace = Namespace()
+    if namespace.holder.poll() is not None:
+        pytest.skip("this user may not make a network namespace")
+    yield Host(namespace, tmp_path)
+    namespace.close()

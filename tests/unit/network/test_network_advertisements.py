@@ -23,7 +23,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
 )
 
 from .guarded import prepare
-from .test_network_guard import BOOT, HEEDINGS, bridge_plan
+from .guarded_node import BOOT, HEEDINGS, bridge_plan
 
 WRITTEN_DOWN = Family(True, addresses=(Address("2001:db8::1", 64),))
 BY_ROUTER = Family(True, autoconf=True)

@@ -18,8 +18,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Plan
 
 from .guarded import prepare
+from .guarded_node import bridge_plan
 from .namespace import Namespace
-from .test_network_guard import bridge_plan
 
 GONE = (
     "address del 198.18.0.77/24 dev eth0",

@@ -13,10 +13,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.ker
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Operation, Plan
 
 from .guarded import prepare
-from .test_network_rollback import Host, another_address, host
-
-__all__ = ["host"]
-
+from .rollback_host import Host, another_address
 
 FULL = """
 mount -t sysfs sysfs /sys && mount -t tmpfs -o size=256k small "$1.small" && cp -a "$1/." "$1.small" || exit 1

@@ -17,7 +17,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obs
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 
 from .namespace import Namespace
-from .test_network_rollback import RULES, Host
+from .rollback_host import RULES, Host
 
 CARD = Interface("eth0", ipv4=Family(True, addresses=(Address("192.0.2.10", 24),)), ipv6=Family(True, addresses=(Address("2001:db8::10", 64),)))
 BY_HAND = tuple(rule.replace(" protocol 17", "") for rule in RULES)
