@@ -43,7 +43,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.pla
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import requests
 
 from .guarded import prepare
-from .kernel import Failed, Kernel
+from .kernel import Kernel
+from .kernel_links import Failed
 
 NETWORKD = "/etc/systemd/network"
 OLD = {f"{NETWORKD}/10-eth0.network": "old", f"{NETWORKD}/20-gone.network": "old", f"{NETWORKD}/br9.netdev": "old", "/etc/other": "theirs"}

@@ -26,7 +26,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.pla
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
 
 from .guarded import prepare
-from .kernel import BRIDGE_DEFAULTS, PORT_DEFAULTS, Kernel, bare, state
+from .kernel import Kernel, bare, state
+from .kernel_links import BRIDGE_DEFAULTS, PORT_DEFAULTS
 from .test_network_resolve import planned, static
 
 TRUNK = {"mode": "trunk", "enable-native": True, "tag": 100, "trunk-tags": [{"id": 101}, {"id-range": {"min": 500, "max": 599}}]}
