@@ -15,7 +15,9 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Dict, Iterable, List, Sequence, Tuple
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import link_local
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key, split, with_hops
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import MTU_IPV6
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     MAIN_TABLE,
     REJECTING,
@@ -85,6 +87,8 @@ class Kernel(Links):
                 raise Failed(f"no {text} on {name}")
             self._remove(name, address)
             return
+        if address.family == 6 and self.links[name].mtu < MTU_IPV6:
+            raise Failed(f"{name} has no IPv6")
         there = address in have or any(one.ip == address.ip and address.family == 6 for one in have)
         if there and (verb == "add" or address not in have):
             raise Failed(f"{text} is on {name} already")
@@ -160,6 +164,8 @@ class Kernel(Links):
     def _check_next_hop(self, route: Route) -> None:
         if not self.links[route.interface].up:
             raise Failed(f"{route.interface} is down")
+        if route.family == 6 and self.links[route.interface].mtu < MTU_IPV6:
+            raise Failed(f"{route.interface} has no IPv6")
         mine = self.addresses[route.interface]
         if not route.gateway or route.onlink or (route.family == 6 and ip_address(route.gateway).is_link_local):
             return
@@ -243,12 +249,16 @@ def bare(*names: str) -> Observed:
 def state(observed: Observed) -> Tuple[object, ...]:
     """What a rollback must give back: all of it, but for orders that have no meaning.
 
-    These are the order of routes with different keys, of addresses of different networks, and of secondary ones.
+    These are the order of routes with different keys, of addresses of different networks, and of secondary ones. A link-local address
+    that the kernel gives by itself may come by and by.
     """
     routes = sorted((str(one), one.onlink, one.protocol, one.source, one.attributes) for one in observed.routes)
     rules = sorted(map(str, observed.rules))
     addresses: Dict[str, object] = {}
-    for name, have in observed.addresses.items():
+    for name, listed in observed.addresses.items():
+        link = observed.links[name]
+        own = link_local(link.mac) if link.link_local and link.mac else None
+        have = [one for one in listed if one != own]
         primary: Dict[object, Address] = {}
         for one in have:
             if one.family == 4:

@@ -5,7 +5,8 @@
 """The interfaces of ``kernel.Kernel``: what ``ip link`` and ``bridge vlan`` do to them, and what goes with them.
 
 A bond takes no port that is up, a card with a macvtap joins nothing, a VLAN is not larger than what it stands on; the MTU of a bridge
-follows its ports until somebody changes it, and that of an IPv6 route its interface.
+follows its ports until somebody changes it, and that of an IPv6 route its interface. Below 1280 octets an interface has no IPv6, and
+from there on that of a new one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, Iterable, List, Tuple
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import link_local
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import MTU_IPV6
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.link_options import BRIDGE, FILTERING, STP
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
     Address,
@@ -74,14 +77,15 @@ class Links:
         self.links[name] = Link(
             name, kind, mac, mtu=mtu, up=False, carrier=False, lower=lower, stp=stp, mode=mode,
             vlan_id=int(options.get("id", 0)), options=options if kind in ("bond", "bridge") else {},
-            vlan_protocol=options.get("protocol", "802.1q"),
+            vlan_protocol=options.get("protocol", "802.1q"), link_local=mtu >= MTU_IPV6,
         )  # fmt: skip
         self.addresses[name] = []
         if kind == "bridge":
             self.vlans[name] = by_default(int(options["vlan_default_pvid"]))
         if kind == "veth":
             peer = tail[tail.index("name") + 1]
-            self.links[peer] = Link(peer, kind, mac, mtu=int(tail[tail.index("mtu") + 1]), up=False)
+            size = int(tail[tail.index("mtu") + 1])
+            self.links[peer] = Link(peer, kind, mac, mtu=size, up=False, link_local=size >= MTU_IPV6)
             self.addresses[peer] = []
             self.pairs.update({name: peer, peer: name})
 
@@ -128,6 +132,8 @@ class Links:
         elif verb == "address":
             self.links[name] = replace(link, mac=words[3])
         elif verb == "addrgenmode":
+            if link.mtu < MTU_IPV6:
+                raise Failed("EAFNOSUPPORT")
             self.links[name] = replace(link, link_local=words[3] != "none")
         elif verb == "type":
             if words[4] == "stp_state":
@@ -201,10 +207,27 @@ class Links:
             return
         self.links[name] = replace(link, mtu=mtu)
         self.routes = [self._with_mtu(route, link.mtu, mtu) if route.interface == name else route for route in self.routes]
+        if mtu < MTU_IPV6 <= link.mtu:
+            self._end_ipv6(name)
+        elif link.mtu < MTU_IPV6 <= mtu:
+            self._begin_ipv6(name)
         for one in list(self.links.values()):
             if one.lower == name and one.kind == "vlan" and one.mtu > mtu:
                 self._change_mtu(one.name, mtu)
         self._follow_ports(link.master)
+
+    def _end_ipv6(self, name: str) -> None:
+        """As addrconf_notify in net/ipv6/addrconf.c: its addresses, routes and settings go."""
+        self.links[name] = replace(self.links[name], link_local=False)
+        self.addresses[name] = [one for one in self.addresses[name] if one.family == 4]
+        self.routes = [route for route in self.routes if route.family == 4 or name not in route.interfaces]
+
+    def _begin_ipv6(self, name: str) -> None:
+        """Likewise: as on a new interface, so with a link-local address, unless it is a port of a bond."""
+        link = replace(self.links[name], link_local=True)
+        self.links[name] = link
+        if link.up and not self._is(link.master, "bond"):
+            self.addresses[name].append(link_local(link.mac))
 
     @staticmethod
     def _with_mtu(route: Route, before: int, mtu: int) -> Route:

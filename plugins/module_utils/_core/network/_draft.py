@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ._hops import Key, route_key
@@ -91,6 +92,19 @@ def address_words(verb: str, name: str, address: Address) -> Words:
         if address.dynamic and not address.valid and not address.link_local:
             words += ("noprefixroute",)
     return (*words, *address.attributes) if verb != "del" and address.foreign else words
+
+
+def link_local(mac: str) -> Address:
+    """The link-local address of a MAC (RFC 4291, appendix A)."""
+    octets = [int(part, 16) for part in mac.split(":")]
+    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    groups = [f"{octets[index] << 8 | octets[index + 1]:x}" for index in range(0, 8, 2)]
+    return Address(str(IPv6Address("fe80::" + ":".join(groups))), 64, link_local=True)
+
+
+def without_link_local(link: Link) -> Tuple[Words, ...]:
+    """The lines for an interface on which a larger MTU has begun IPv6, and that is to have no link-local address."""
+    return (("link", "set", "dev", link.name, "addrgenmode", "none"), address_words("del", link.name, link_local(link.mac)))
 
 
 def route_words(verb: str, route: Route) -> Words:

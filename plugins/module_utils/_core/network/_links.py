@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
-from ._draft import Draft, address_words, in_bond, joins_bond, masters, restore, set_link
+from ._draft import Draft, address_words, in_bond, joins_bond, link_local, masters, restore, set_link, without_link_local
 from ._interfaces import MTU_IPV6
 from ._link_settings import born_with
 from ._mtu import mtus
@@ -38,20 +37,23 @@ def plan_new(draft: Draft) -> None:
     leftovers = sorted(name for name in draft.links if re.fullmatch(r"sf-up[0-9]+", name))
     for name in leftovers:
         draft.prepare.append(Operation("delete_link", name, ("link", "delete", "dev", name)))
-    for interface in in_order(draft.desired.interfaces):
+    ordered = in_order(draft.desired.interfaces)
+    present = mtus(draft, ordered)
+    for interface in ordered:
         link = draft.links.get(interface.name)
         if interface.absent or (link is None and not interface.virtual):
             continue
         if link is None:
-            _make(interface, draft)
+            _make(interface, present[interface.name], draft)
         if (link is None or not link.up) and not joins_bond(interface.name, draft):
             undo = [("link", "set", "dev", interface.name, "down")] if link is not None else []
             draft.prepare.append(set_link(interface.name, ["up"], undo))
         if link is None and interface.ports:
-            _carrier(interface, draft)
+            _carrier(interface, present, draft)
 
 
-def _make(interface: Interface, draft: Draft) -> None:
+def _make(interface: Interface, born: int, draft: Draft) -> None:
+    """``born``: the MTU that it has at first."""
     name = interface.name
     words = ["link", "add"]
     words += ["link", interface.base] if interface.type == "vlan" else []
@@ -67,7 +69,7 @@ def _make(interface: Interface, draft: Draft) -> None:
         words += vlan_words(interface)
     gone = (("link", "delete", "dev", name),)
     draft.prepare.append(Operation("add_link", name, tuple(words), gone))
-    if not interface.ipv6.enabled and draft.observed.ipv6:
+    if not interface.ipv6.enabled and draft.observed.ipv6 and (interface.type != "vlan" or born >= MTU_IPV6):
         draft.prepare.append(set_link(name, ["addrgenmode", "none"]))  # before an MTU without which there is no such setting
     if interface.mtu is not None and interface.type != "vlan":
         draft.prepare.append(set_link(name, ["mtu", str(interface.mtu)]))  # said after, so that it stays with any port
@@ -79,12 +81,12 @@ def vlan_words(interface: Interface) -> List[str]:
     return [*words, "id", str(interface.vlan_id)]
 
 
-def _carrier(interface: Interface, draft: Draft) -> None:
+def _carrier(interface: Interface, present: Mapping[str, int], draft: Draft) -> None:
     """A temporary pair of which one end is a port: the kernel takes up to a second to notice the first carrier."""
     number = len(draft.carriers)
     up, down = f"sf-up{number}", f"sf-dn{number}"
-    known = [draft.links[port].mtu for port in interface.ports if port in draft.links]
-    size = interface.mtu or min(known, default=1500)
+    wanted = {one.name: one.mtu for one in draft.desired.interfaces}
+    size = interface.mtu or min(wanted.get(port) or present.get(port, 1500) for port in interface.ports)
     mtu = str(size)
     made = ("link", "add", "name", up, "mtu", mtu, "type", "veth", "peer", "name", down, "mtu", mtu)
     draft.prepare.append(Operation("add_link", up, made, (("link", "delete", "dev", up),)))
@@ -112,9 +114,15 @@ def plan_mtu(draft: Draft) -> None:
         undo: List[Tuple[str, ...]] = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in before]
         ends = present[interface.name] >= MTU_IPV6 > (interface.mtu or 0)
         if ends and draft.observed.ipv6 and interface.name in draft.links and not draft.links[interface.name].link_local:
-            undo += _without_link_local(draft.links[interface.name])
+            undo += without_link_local(draft.links[interface.name])
         part = draft.last if ends else draft.prepare if begins and interface in larger else draft.switch
-        part.append(set_link(interface.name, ["mtu", str(interface.mtu)], undo))
+        step = set_link(interface.name, ["mtu", str(interface.mtu)], undo)
+        if interface.name not in draft.links and present[interface.name] < MTU_IPV6 <= (interface.mtu or 0) and not interface.ipv6.enabled:
+            # a new VLAN on what was small: an interface that is down gets no link-local address with a larger MTU
+            down, quiet, up = (set_link(interface.name, words) for words in (["down"], ["addrgenmode", "none"], ["up"]))
+            part += [down, step, quiet, up] if draft.observed.ipv6 else [step]
+        else:
+            part.append(step)
 
 
 def plan_mac(draft: Draft) -> None:
@@ -220,23 +228,14 @@ def plan_link_local(draft: Draft) -> Dict[str, Address]:
 
 
 def _begin_ipv6(interface: Interface, link: Link, draft: Draft) -> None:
-    """The kernel begins IPv6 with the larger MTU, as on a new interface: with a link-local address."""
-    if not interface.ipv6.enabled:
-        quiet, gone = _without_link_local(link)
+    """The kernel begins IPv6 with the larger MTU, as on a new interface: with a link-local address, unless that is a port of a bond."""
+    if interface.ipv6.enabled:
+        return
+    quiet, gone = without_link_local(link)
+    if in_bond(link, draft):
+        draft.prepare.append(Operation("set_link", link.name, quiet))  # before it may leave the bond
+    else:
         draft.switch += [Operation("set_link", link.name, quiet), Operation("delete_address", link.name, gone)]
-
-
-def _without_link_local(link: Link) -> List[Tuple[str, ...]]:
-    """The lines for an interface on which a larger MTU has begun IPv6, and that is to have no link-local address."""
-    return [("link", "set", "dev", link.name, "addrgenmode", "none"), address_words("del", link.name, link_local(link.mac))]
-
-
-def link_local(mac: str) -> Address:
-    """The link-local address of a MAC (RFC 4291, appendix A)."""
-    octets = [int(part, 16) for part in mac.split(":")]
-    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
-    groups = [f"{octets[index] << 8 | octets[index + 1]:x}" for index in range(0, 8, 2)]
-    return Address(str(IPv6Address("fe80::" + ":".join(groups))), 64, link_local=True)
 
 
 def plan_absent(draft: Draft) -> None:

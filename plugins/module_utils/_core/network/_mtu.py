@@ -11,11 +11,33 @@ is larger than the new one, gets the new one (fib6_nh_mtu_change in net/ipv6/rou
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Sequence, Set, Tuple
+from dataclasses import replace
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
-from ._draft import Draft, Words, by_key, has_own_mtu, masters, restore_routes, restored, route_words, set_link
+from ._draft import Draft, Words, by_key, has_own_mtu, masters, restore_routes, restored, route_words, set_link, without_link_local
 from ._hops import route_key
-from .model import Interface, Operation
+from ._interfaces import MTU_IPV6
+from .model import Desired, Interface, Link, Operation
+
+
+def grown(desired: Desired, ordered: Sequence[Interface], links: Mapping[str, Link]) -> Desired:
+    """The same with an MTU for each bridge that has none in the inventory, is as small as its ports, and begins IPv6 with their larger one.
+
+    The kernel does not tell whether the bridge follows its ports, as it does after the next boot. So it is given the MTU that it would
+    have then, and is known to have IPv6 from there on. ``ordered``: as by ``in_order``.
+    """
+    sizes = {name: link.mtu for name, link in links.items()}
+    found: Dict[str, Interface] = {}
+    for interface in ordered:
+        link = links.get(interface.name)
+        if interface.type == "bridge" and interface.ports and interface.mtu is None and link is not None and link.mtu < MTU_IPV6:
+            guests = [one.name for one in links.values() if one.master == link.name and one.name not in {item.name for item in ordered}]
+            smallest = min(sizes.get(name, 1500) for name in (*interface.ports, *guests))
+            before = min((one.mtu for one in links.values() if one.master == link.name), default=0)
+            if before == link.mtu and smallest >= MTU_IPV6:
+                found[interface.name] = replace(interface, mtu=smallest)
+        sizes[interface.name] = found.get(interface.name, interface).mtu or sizes.get(interface.name, 1500)
+    return replace(desired, interfaces=tuple(found.get(one.name, one) for one in desired.interfaces)) if found else desired
 
 
 def mtus(draft: Draft, ordered: Sequence[Interface]) -> Dict[str, int]:
@@ -99,9 +121,19 @@ def _plan_routes(draft: Draft, late: Set[str]) -> None:
             draft.cleanup += [Operation("replace_route", route.interface, words) for words in lines]
 
 
+def _may_end(link: Link, draft: Draft) -> bool:
+    """Whether IPv6 ends on the interface in the course of the plan with the MTU of one below it."""
+    small = {one.name for one in draft.desired.interfaces if one.mtu is not None and one.mtu < MTU_IPV6 and not one.absent}
+    return link.name in _above(draft, small)
+
+
 def restore_followers(draft: Draft) -> Tuple[Words, ...]:
-    """The lines that end a rollback: VLANs get their MTU back, then routes theirs."""
+    """The lines that end a rollback: bridges and VLANs get their MTU back, those without link-local addresses lose what IPv6 has begun
+    with, and then routes get theirs.
+    """
     changed = changing(draft)
-    vlans = [one for one in draft.links.values() if one.name in changed and one.kind == "vlan"]
-    lines = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in sorted(vlans, key=lambda one: -one.mtu)]
+    above = [one for one in draft.links.values() if one.name in changed and one.kind in ("bridge", "vlan")]
+    lines: List[Words] = [("link", "set", "dev", one.name, "mtu", str(one.mtu)) for one in sorted(above, key=lambda one: (one.kind, -one.mtu))]
+    ended = [one for one in above if draft.observed.ipv6 and one.mtu >= MTU_IPV6 and not one.link_local and _may_end(one, draft)]
+    lines += [words for one in ended for words in without_link_local(one)]
     return (*lines, *restore_routes(draft.observed, [*draft.managed, *sorted(changed - set(draft.managed))]))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import List, Mapping, Sequence, Tuple
 
 from ._interfaces import MTU_IPV6
+from ._links import in_order
+from ._mtu import grown
 from .backends.base import present
 from .model import Desired, Link, Plan
 
@@ -46,7 +48,7 @@ def heedings(desired: Desired, accept_ra: Mapping[str, str], by_kernel: bool, li
     if NEW not in accept_ra:
         return ()
     found: List[Heeding] = []
-    for one in present(desired):
+    for one in present(grown(desired, in_order(desired.interfaces), links)):
         mtu = one.mtu or (links[one.name].mtu if one.name in links else MTU_IPV6)
         if mtu < MTU_IPV6 and one.name not in accept_ra:
             continue

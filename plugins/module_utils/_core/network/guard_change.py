@@ -135,10 +135,17 @@ def _as_port(port: Link) -> List[str]:
     return [f"type bridge_slave {key} {value}" for key, value in sorted(port.port_options.items())]
 
 
-def without_ipv6(operations: Plan) -> List[str]:
-    """The interfaces that get an MTU below that of IPv6: with the old one, the kernel gives them the settings of new ones."""
+def without_ipv6(operations: Plan, observed: Observed) -> List[str]:
+    """The interfaces that get an MTU below that of IPv6, with the bridges and VLANs above, which may follow: with the old one, the kernel
+    gives them the settings of new ones.
+    """
     sizes = [(one.link, one.words) for one in operations.operations if one.words[:2] == ("link", "set") and one.words[4:5] == ("mtu",)]
-    return [name for name, words in sizes if int(words[5]) < MTU_IPV6]
+    found = [name for name, words in sizes if int(words[5]) < MTU_IPV6]
+    for name in found:
+        above = [one.name for one in observed.links.values() if one.lower == name]
+        above += [observed.links[name].master] if name in observed.links else []
+        found += [one for one in above if one and one not in found]
+    return found
 
 
 def unrestorable(operations: Plan, observed: Observed) -> List[str]:

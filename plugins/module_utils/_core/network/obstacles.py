@@ -14,6 +14,7 @@ from ._draft import masters
 from ._hops import route_key
 from ._interfaces import MTU_IPV6, TOO_SMALL
 from ._links import CARRIER, in_order
+from ._mtu import grown
 from ._read import LOOPBACK_REMEDY
 from ._routes import wanted_routes
 from ._rule_removal import removals
@@ -156,6 +157,7 @@ def _port(port: str, master: str, managed: Dict[str, Interface], observed: Obser
 
 def _mtus(desired: Desired, observed: Observed, managed: Dict[str, Interface]) -> Iterator[str]:
     """An interface is never larger than what it stands on. What nobody asks for stays as it is, unless it follows what is below."""
+    desired = grown(desired, in_order(desired.interfaces), observed.links)
     size = {name: link.mtu for name, link in observed.links.items()}
     ends = final(desired, observed)
     for interface in in_order(desired.interfaces):
@@ -196,8 +198,9 @@ def _followed(interface: Interface, size: Mapping[str, int], observed: Observed)
 
 
 def _larger(interface: Interface, size: Mapping[str, int], below: Sequence[str]) -> str:
-    if interface.mtu is None and interface.type in ("bridge", "vlan") and below:
-        return f"Give {min(below, key=lambda name: size.get(name, 0))} an mtu of at least {MTU_IPV6}"
+    smallest = min(below, key=lambda name: size.get(name, 0), default="")
+    if interface.mtu is None and interface.type in ("bridge", "vlan") and size.get(smallest, MTU_IPV6) < MTU_IPV6:
+        return f"Give {smallest} an mtu of at least {MTU_IPV6}"
     return f"Write at least {MTU_IPV6}"
 
 

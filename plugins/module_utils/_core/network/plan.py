@@ -25,7 +25,7 @@ from ._links import (
     plan_mtu,
     plan_new,
 )
-from ._mtu import plan_followers, restore_followers
+from ._mtu import grown, plan_followers, restore_followers
 from ._routes import note_losses, plan_routes, plan_rules
 from .model import Desired, Interface, Observed, Operation, Plan
 
@@ -73,6 +73,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     bond, since it must be down for that); ``rollback`` gives back what was observed after any number of operations
     before ``retire``; planning again from the end gives nothing.
     """
+    desired = grown(desired, in_order(desired.interfaces), observed.links)
     draft = Draft(desired, observed)
     plan_new(draft)
     plan_leaving_bonds(draft)

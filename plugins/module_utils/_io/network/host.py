@@ -166,7 +166,7 @@ class HostNetwork:
             change = prepare(folder, work.operations, work.files.changes, work.observed, control, work.trial)
             change = replace(change, foreign=Foreign(tuple(sorted(work.known)), statics(work.observed)))
             values = kernel_values(ACCEPT_RA)
-            names = [*(name for name, _lines in change.remade), *without_ipv6(work.operations)]
+            names = [*(name for name, _lines in change.remade), *without_ipv6(work.operations, work.observed)]
             accept_ra = tuple((name, values[name]) for name in dict.fromkeys(names) if name in values)
             return replace(change, claims=work.claims, clients=work.clients, heedings=work.heedings, accept_ra=accept_ra)
 
