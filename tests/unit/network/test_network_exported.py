@@ -19,11 +19,13 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.value
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import Exported, export
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Dns, Link, Observed, Operation, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolv_conf import read_resolv_conf
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
 
+from .kernel import Kernel
 from .namespace import UNMANAGED, Namespace
 from .test_network_plan import changes
 
@@ -50,9 +52,14 @@ def left_to_do(made: Exported, observed: Observed) -> List[Operation]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(changes())
-def test_the_first_run_with_what_was_exported_changes_nothing(case: Tuple[Desired, Observed, bool]) -> None:
-    _desired, observed, _promote = case
+@given(changes(), st.data())
+def test_the_first_run_with_what_was_exported_changes_nothing(case: Tuple[Desired, Observed, bool], data: st.DataObject) -> None:
+    """Also where somebody has changed an MTU, with bridges that no longer follow their ports."""
+    _desired, observed, promote = case
+    kernel = Kernel(observed, promote, [name for name, link in observed.links.items() if link.kind == "bridge"] if data.draw(st.booleans()) else ())
+    resized = data.draw(st.sampled_from([name for name in observed.links if name not in ("lo", UNMANAGED)]))
+    kernel.force([Operation("", resized, ("link", "set", "dev", resized, "mtu", data.draw(st.sampled_from(["576", "1279", "1400", "1500", "9000"]))))])
+    observed = kernel.observed()
     assume(all(len({one.ip for one in many}) == len(many) for many in observed.addresses.values()))
     made = export(observed, [name for name in observed.links if name != UNMANAGED])
     assert left_to_do(made, observed) == [], made.text
@@ -64,6 +71,28 @@ def test_the_mtu_of_a_bridge_that_is_larger_than_its_port_is_left_out_by_name() 
     assert left_to_do(made, Observed(links, {"br0": (Address("192.0.2.11", 24),)})) == []
     assert {one.name: one.mtu for one in planned(made).interfaces} == {"eth0": 1400, "br0": None}
     assert "# Not in it: br0: the MTU 1500, which is more than the 1400 of its port eth0\n" in made.text
+
+
+@pytest.mark.parametrize("kinds", [("",), ("bond", ""), ("vlan", "")], ids=["a card", "a bond", "a VLAN"])
+def test_the_mtu_of_a_port_is_left_out_by_name_where_the_bridge_on_it_would_have_no_ipv6_with_it(kinds: Tuple[str, ...]) -> None:
+    mac = "02:00:00:00:00:01"
+    links = {"br0": Link("br0", "bridge", mac=mac)}
+    for index, kind in enumerate(kinds):
+        name, above = f"port{index}", f"port{index - 1}" if index else "br0"
+        lower = f"port{index + 1}" if kind == "vlan" else ""
+        master = above if above == "br0" or links[above].kind == "bond" else ""
+        more: Dict[str, Any] = {"mode": "active-backup", "options": {"miimon": "100"}} if kind == "bond" else {}
+        links[name] = Link(name, kind, mac=mac, mtu=1279, master=master, lower=lower, vlan_id=5 if lower else 0, link_local=False, **more)
+    observed = Observed(links, {"br0": (Address("192.0.2.11", 24), Address("2001:db8::b", 64))})
+    made = export(observed, ["br0"])
+    assert left_to_do(made, observed) == [] and obstacles(pinned(planned(made), observed), observed) == []
+    sizes = {one.name: one.mtu for one in planned(made).interfaces}
+    followed = ["port0", *(["port1"] if kinds[0] == "vlan" else [])]
+    assert sizes == {name: None if name == "br0" or name in followed else 1279 for name in links}
+    assert all(f"# Not in it: {name}: the MTU 1279, with which br0 on it would have no IPv6\n" in made.text for name in followed)
+    silent = replace(observed, links={**links, "br0": replace(links["br0"], link_local=False)}, addresses={"br0": (Address("192.0.2.11", 24),)})
+    made = export(silent, ["br0"])
+    assert left_to_do(made, silent) == [] and {one.name: one.mtu for one in planned(made).interfaces} == {**dict.fromkeys(links, 1279), "br0": None}
 
 
 CARD = Link("eth0", mac="02:00:00:00:00:01", permanent_mac="02:00:00:00:00:01")

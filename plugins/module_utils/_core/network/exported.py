@@ -71,6 +71,7 @@ def export(observed: Observed, configured: Collection[str], mentioned: Collectio
     left += [f"{name}: the address {one}: {program(one)} added it, and it stays" for name, one in signed if name in names]
     interfaces = tuple(_once(_interface(observed.links[name], observed, names), left) for name in observed.links if name in names)
     interfaces = tuple(_within_ports(one, observed, left) for one in interfaces)
+    interfaces = tuple(_with_ipv6_above(one, interfaces, left) for one in interfaces)
     routes = _routes(observed, interfaces, left)
     desired = Desired(interfaces, routes, _rules(observed, left), _dns(dns, interfaces, left))
     return Exported(desired, _variables(desired), tuple(left))
@@ -182,12 +183,29 @@ def _once(interface: Interface, left: List[str]) -> Interface:
 
 
 def _within_ports(interface: Interface, observed: Observed, left: List[str]) -> Interface:
-    """The kernel takes a bridge that is larger than its ports, to which it could not send what fits it, and the inventory does not."""
-    lowest = min(interface.ports, key=lambda port: observed.links[port].mtu) if interface.type == "bridge" and interface.ports else ""
+    """The kernel takes a bridge or bond that is larger than its ports, to which it could not send what fits it, and the inventory does not."""
+    lowest = min(interface.ports, key=lambda port: observed.links[port].mtu, default="")
     if not lowest or interface.mtu is None or interface.mtu <= observed.links[lowest].mtu:
         return interface
     left.append(f"{interface.name}: the MTU {interface.mtu}, which is more than the {observed.links[lowest].mtu} of its port {lowest}")
     return replace(interface, mtu=None)
+
+
+def _with_ipv6_above(interface: Interface, interfaces: Sequence[Interface], left: List[str]) -> Interface:
+    """In the inventory a bridge without an MTU of its own has that of its ports, and so none with IPv6 where that ends it."""
+    if interface.mtu is None or interface.mtu >= MTU_IPV6:
+        return interface
+    above = [one for one in interfaces if one.mtu is None and one.ipv6.enabled and interface.name in _followed(one, interfaces)]
+    if not above:
+        return interface
+    left.append(f"{interface.name}: the MTU {interface.mtu}, with which {above[0].name} on it would have no IPv6")
+    return replace(interface, mtu=None)
+
+
+def _followed(interface: Interface, interfaces: Sequence[Interface]) -> Set[str]:
+    """What the interface has its MTU from, by way of others; a bond gives its ports its own."""
+    below = {interface.base, *(interface.ports if interface.type == "bridge" else ())}
+    return below.union(*(_followed(one, interfaces) for one in interfaces if one.name in below and one is not interface))
 
 
 def _four(addresses: Sequence[Address]) -> Family:
