@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
+from ._bonds import fits
 from ._interfaces import MTU_IPV6
 from ._links import CARRIER
 from .advertisements import Heeding
@@ -118,17 +119,24 @@ def remade(names: Sequence[str], observed: Observed) -> Tuple[Tuple[str, Tuple[s
 
 
 def _make(link: Link, observed: Observed) -> Tuple[str, ...]:
+    """As a port of a bond it joins before it is up, which a bond demands of its ports."""
     start = f"link add name {link.name}{f' address {link.mac}' if link.mac else ''}"
-    quiet = f"link set dev {link.name} addrgenmode none"
+    quiet = [f"link set dev {link.name} addrgenmode none", *([f"link set dev {link.name} master {link.master}"] if link.master else [])]
     if link.kind == "vlan":
         protocol = f"protocol {link.vlan_protocol} " if link.vlan_protocol != VLAN_PROTOCOL.default else ""
-        return (f"link add link {link.lower} {start[9:]} type vlan {protocol}id {link.vlan_id}", quiet)
+        return (f"link add link {link.lower} {start[9:]} type vlan {protocol}id {link.vlan_id}", *quiet)
     ports = sorted((one for one in observed.links.values() if one.master == link.name), key=lambda one: one.name)
     if link.kind != "bond":
         joined = [f"link set dev {port.name} {words}" for port in ports for words in (f"master {link.name}", *_as_port(port))]
-        return (f"{start} type {link.kind}", quiet, *joined)
+        return (f"{start} type {link.kind}", *quiet, *joined)
     down = [f"link set dev {port.name} {words}" for port in ports for words in ("down", f"master {link.name}", "up")]
-    return (f"{start} type bond{f' mode {link.mode}' if link.mode else ''}", quiet, *down)
+    return (f"{start} type bond{_born_bond(link)}", *quiet, *down)
+
+
+def _born_bond(link: Link) -> str:
+    """What a bond takes only while it has no ports (BOND_OPTFLAG_NOSLAVES in drivers/net/bonding/bond_options.c)."""
+    words = {"mode": link.mode, "fail_over_mac": link.options.get("fail_over_mac", "") if fits("fail_over_mac", link.mode) else ""}
+    return "".join(f" {key} {value}" for key, value in words.items() if value)
 
 
 def _as_port(port: Link) -> List[str]:

@@ -84,7 +84,13 @@ function device(line) {
 function add(line, family,   parts) {
     busy = 1
     split(line, parts, " ")
-    if (parts[1] == "link") print 0 " link set " since(line)
+    if (parts[1] == "link" && parts[5] == "master" && parts[6] in bonds) {
+        # a bond takes no port that is up
+        print 0 " link set dev " parts[4] " down"
+        print 0 " link set " since(line)
+        print 0 " link set dev " parts[4] " up"
+    }
+    else if (parts[1] == "link") print 0 " link set " since(line)
     else if (parts[1] == "address") print family " address add " since(line) (family == 6 && line !~ / nodad /  ? " nodad" : "")
     else if (parts[1] == "nexthop") print (line ~ / group /  ? 0 : family) " nexthop replace " since(line)
     else if (parts[1] == "fdb") print "bridge fdb replace " since(line)
@@ -127,6 +133,7 @@ part == 2 {
     there[same($0)]++
     if ($1 == "link") exists[$4]
     if ($1 == "link" && $6 == "bridge") bridges[$4]
+    if ($1 == "link" && $6 == "bond") bonds[$4]
 }
 END {
     for (name in exists) links++

@@ -32,6 +32,7 @@ BEGIN {
         "mcast_query_response_interval mcast_startup_query_interval mcast_stats_enabled mcast_igmp_version mcast_mld_version " \
         "nf_call_iptables nf_call_ip6tables nf_call_arptables", words)
     for (n in words) settable["bridge", words[n]]
+    tagging["REORDER_HDR"]; tagging["GVRP"]; tagging["MVRP"]; tagging["LOOSE_BINDING"]; tagging["BRIDGE_BINDING"]
     split("queue_id prio", words)
     for (n in words) settable["bond_slave", words[n]]
     split("miimon updelay downdelay peer_notify_delay use_carrier arp_interval arp_ip_target ns_ip6_target arp_validate " \
@@ -45,8 +46,12 @@ kind == "link" {
     # 3: eth0@far0: <BROADCAST,UP> mtu 1500 qdisc noqueue master br0 ...\ link/[1] 22:53:.. brd ff:..\ veth \ bridge_slave state ...
     name = $2; sub(/:$/, "", name); sub(/@.*/, "", name)
     start = "link 0 dev " name " "
-    print start (index("," substr($3, 2, length($3) - 2) ",", ",UP,") ? "up" : "down")
-    master = "nomaster"; detail = ""; details = ""
+    flags = "," substr($3, 2, length($3) - 2) ","
+    print start "arp " (flags ~ /,NOARP,/ ? "off" : "on")
+    print start "multicast " (flags ~ /,MULTICAST,/ ? "on" : "off")
+    print start "allmulticast " (flags ~ /,ALLMULTI,/ ? "on" : "off")
+    print start "promisc " (flags ~ /,PROMISC,/ ? "on" : "off")
+    master = "nomaster"; detail = ""; details = ""; filtering = ""
     for (n = 4; n <= NF; n++) {
         word = $n; sub(/\\$/, "", word); following = $(n + 1); sub(/\\$/, "", following)
         if ($n ~ /^link\//) { if (following ~ /:/ ) print start "address " following; n++; continue }
@@ -54,13 +59,29 @@ kind == "link" {
         if (detail == "" && word == "qlen") { print start "txqueuelen " following; n++; continue }
         if (detail == "" && word == "master") { master = "master " following; n++; continue }
         if (word == "addrgenmode") { print start "addrgenmode " following; n++; continue }
-        if ((word == "bridge" || word == "bond" || word == "bridge_slave" || word == "bond_slave") && $(n - 1) ~ /\\$/) { detail = word; continue }
+        if (word ~ /^(bridge|bond|vlan|bridge_slave|bond_slave)$/ && $(n - 1) ~ /\\$/) { detail = word; continue }
+        if (detail == "vlan" && word ~ /^</) {
+            # <REORDER_HDR,GVRP>
+            for (flag in tagging) details = details start "type vlan " tolower(flag) (word ~ "[<,]" flag "[,>]" ? " on\n" : " off\n")
+            continue
+        }
+        if (detail == "vlan" && word ~ /^(in|e)gress-qos-map$/) {
+            # { 1:5 2:6 }
+            for (n += 2; $n ~ /^[0-9]+:[0-9]+$/; n++) details = details start "type vlan " word " " $n "\n"
+            continue
+        }
         if (word != "" && $(n - 1) ~ /\\$/) detail = "other"
         if (word == "vlan_protocol") { sub(/^\[33024\]$/, "802.1Q", following); sub(/^\[34984\]$/, "802.1ad", following) }
-        if ((detail, word) in settable) { details = details start "type " detail " " word " " following "\n"; n++ }
+        if ((detail, word) in settable) {
+            if (word == "vlan_filtering") filtering = start "type bridge vlan_filtering " following "\n"
+            else details = details start "type " detail " " word " " following "\n"
+            n++
+        }
     }
     print start master
-    printf "%s", details
+    # a bridge that filters takes no other vlan_default_pvid; a bond takes no port that is up, and many options only while it is down
+    printf "%s", details filtering
+    print start (flags ~ /,UP,/ ? "up" : "down")
     next
 }
 kind == "address" {
