@@ -107,23 +107,31 @@ MOVE = {"move_zone": "example.net", "move_host": "ns1", "move_old": {"servers": 
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"move_vars_file": "relative.yml"},
-        {"move_vars_file": "/"},
-        {"move_vars_file": ""},
-        {"move_source": "/nonexistent/example.net.zone"},
-        {"move_old": "192.0.2.1"},
-        {"move_old_update": "192.0.2.1"},
-        {"move_parent_update": ["192.0.2.1"]},
-        {"move_wait": -5},
-        {"move_ttl": "5m"},
+        ({"move_vars_file": "relative.yml"}, "move_vars_file: 'relative.yml' is not an absolute path. Write for example /"),
+        ({"move_old": "192.0.2.1"}, "move_old: must be a dictionary, found a string. Write for example {servers: [192.0.2.1]}."),
+        ({"move_ttl": "5m"}, "move_ttl: '5m' is not a whole number from 0 to 2147483647. Give a number of seconds, such as 300."),
+        ({"move_host": "ns9"}, "move_host: 'ns9' is not a host of the inventory. Name the host that asks the servers"),
     ],
 )
-def test_a_move_refuses_variables_that_it_could_not_use_in_the_end_before_it_asks_any_host(tmp_path: Path, wrong: Dict[str, Any]) -> None:
+def test_a_move_refuses_variables_that_it_could_not_use_in_the_end_before_it_asks_any_host(tmp_path: Path, wrong: Dict[str, Any], said: str) -> None:
     given = {**MOVE, "move_vars_file": f"{tmp_path}/zone.yml", **wrong}
-    said = refused(tmp_path, "-e", json.dumps(given), playbook="smallfleet.infra.move_zone")
-    assert "Nothing was changed. Expected: move_vars_file, the absolute path of a file" in said and "unreachable=1" not in said, said
+    output = refused(tmp_path, "-e", json.dumps(given), playbook="smallfleet.infra.move_zone")
+    assert f"Nothing was changed. {said}" in output and "unreachable=1" not in output, output
+
+
+def test_a_move_names_all_that_is_missing_at_once(tmp_path: Path) -> None:
+    output = refused(tmp_path, "-e", json.dumps({"move_zone": "example.net", "move_old": None}), playbook="smallfleet.infra.move_zone")
+    for name in ("host", "new", "vars_file"):
+        assert f"move_{name} is missing." in output, output
+    assert "move_old: has no value." in output and "unreachable=1" not in output, output
+
+
+def test_a_move_with_good_variables_goes_on_to_its_host_alone(tmp_path: Path) -> None:
+    given = {**MOVE, "move_vars_file": f"{tmp_path}/zone.yml", "move_ttl": "300", "move_wait": 0.5, "move_families": "ipv4"}
+    output = refused(tmp_path, "-e", json.dumps(given), playbook="smallfleet.infra.move_zone")
+    assert [host for host in HOSTS if f"fatal: [{host}]: UNREACHABLE!" in output] == ["ns1"], output
 
 
 @pytest.mark.parametrize("wrong", [{"dns_rotate_wait": "60s"}, {"dns_rotate_wait": -1}, {"dns_rotate_key": ["own"]}, {"dns_rotate_handed_over": "perhaps"}])
