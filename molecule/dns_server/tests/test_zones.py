@@ -148,7 +148,7 @@ def test_another_program_on_the_servers_port_is_noticed(host):
     try:
         soon(lambda: host.run(f"dig +tries=1 +time=1 @{NS1} {ZONE} SOA").rc, 0)
         said = converge(fails=True)
-        assert "is not what answers at its address" in said and "does not know the key" in said
+        assert "is not what answers at its address" in said and "does not know the key" in said, said
     finally:
         host.check_output("systemctl stop other; rm /etc/bind/other.conf; systemctl restart named")
 

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, field
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns.bind import MAIN_FILE, USER, ZONE_FOLDER, beside, missing_includes, zone_file
 from .._core.dns.server import Trouble
@@ -22,6 +22,7 @@ from .dns_server import scratch_folder
 from .files import FileStore
 
 _PRIVATE = re.compile(r"K(.+)\.\+[0-9]{3}\+([0-9]{5})\.private")
+_LOADED = re.compile(r"\bloaded serial ([0-9]{1,10})\b")
 
 
 @dataclass
@@ -107,8 +108,8 @@ class BindDaemon:
             return None
         printed = self.runner.run(as_user(USER, ["named-journalprint", journal]), check=False)
         lost = tuple(line for line in printed.stdout.splitlines() if line.startswith(("add ", "del ")))
-        serials = [line.split()[7] for line in lost if line.startswith("add ") and line.split()[4:5] == ["SOA"]]
-        return Trouble(zone.name, _words(together), journal, lost, int(serials[-1]) if serials else 0)
+        loaded = _LOADED.search(alone.stdout)
+        return Trouble(zone.name, _words(together), journal, lost, int(loaded[1]) if loaded else None, *_journal_range(lost))
 
     def _must(self, *arguments: str) -> None:
         said = self.runner.run(["rndc", *arguments], check=False)
@@ -135,6 +136,13 @@ class BindDaemon:
 def _judged(zone: ServedZone) -> Sequence[str]:
     """The names that named itself refuses in a zone of this role, by the default of its option ``check-names``."""
     return ("-k", "fail" if zone.role == PRIMARY else "warn")
+
+
+def _journal_range(changes: Sequence[str]) -> Tuple[Optional[int], Optional[int]]:
+    """The serials before the first and after the last of these changes, as named-journalprint prints them; None where they have none."""
+    soas = [line.split() for line in changes if line.split()[4:5] == ["SOA"]]
+    before, after = ([int(words[7]) for words in soas if words[0] == way] for way in ("del", "add"))
+    return before[0] if before else None, after[-1] if after else None
 
 
 def _words(said: CommandResult) -> str:

@@ -48,15 +48,18 @@ class FileState:
 class Trouble:
     """A primary zone that does not load. ``journal`` is the path of a journal without which it would, or "".
 
-    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last, and ``serial``
-    is that of the zone with all of them.
+    ``reason`` is what the server's tools say; ``lost`` are the changes in the journal, the last one last. ``loaded`` is the serial of
+    the file without the journal, ``first`` the one that the journal begins with, and ``serial`` that of the zone with all changes;
+    each is None when it is unknown.
     """
 
     zone: str
     reason: str
     journal: str = ""
     lost: Tuple[str, ...] = ()
-    serial: int = 0
+    loaded: Optional[int] = None
+    first: Optional[int] = None
+    serial: Optional[int] = None
 
     def __str__(self) -> str:
         if not self.journal:
@@ -64,11 +67,16 @@ class Trouble:
         more = len(self.lost) - LOST_SHOWN
         shown = "; ".join(self.lost[-LOST_SHOWN:]) + (f"; and {more} before these" if more > 0 else "")
         return (
-            f"The zone {self.zone} does not load, because its journal {self.journal} does not follow its file:"
+            f"The zone {self.zone} does not load, because its journal {self.journal} does not follow its file"
+            f" (serial {_serial(self.loaded)}; the journal leads from {_serial(self.first)} to {_serial(self.serial)}):"
             f" {self.reason}. Put back the zone file that belongs to the journal; or set discard_journals (of the role:"
             " dns_server_discard_journals) to true, which keeps the journal under another name and goes on with the"
             f" file alone. The journal has these changes, which may be lost by that: {shown or 'none that can be read'}"
         )
+
+
+def _serial(serial: Optional[int]) -> str:
+    return "unknown" if serial is None else str(serial)
 
 
 @dataclass(frozen=True)
@@ -255,7 +263,7 @@ def _journal_steps(config: ServerConfig, state: ServerState) -> List[ServerStep]
             "set_aside",
             one.journal,
             "".join(f"{change}\n" for change in one.lost),
-            f"{aside(one.journal)}{one.serial}-{state.serial}\n",
+            f"{aside(one.journal)}{one.serial or 0}-{state.serial}\n",
         )
         for one in state.troubles
         if one.journal
