@@ -117,6 +117,15 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  run_hosts:
+    description:
+      - The hosts that are provisioned in the same run, by the names that O(zones) has.
+      - A zone that this host is to be the primary of, and that it takes from another host up to now, is refused when that host answers
+        and is not among them, since both would be primaries then. An empty list refuses nothing.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 requirements:
   - BIND 9.18 or later or Knot 3.2 or later, in Debian's layout; in check mode it may be missing
   - dnspython 2.3 or later on the host (package C(python3-dnspython)); in check mode it may be missing
@@ -244,6 +253,7 @@ def main() -> None:
             "responses_per_second": {"type": "int", "default": 50},
             "discard_journals": {"type": "bool", "default": False},
             "replace_configuration": {"type": "bool", "default": False},
+            "run_hosts": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -211,7 +211,14 @@ class ServerHost:
             if path is not None:
                 keys = self.asker.sep_tags(config, zone) if zone.dnssec else frozenset()
                 other = path if path != self.provider.zone_file(zone.name) else ""
-                yield Copy(zone.name, other, keys, self.daemon.key_tags(zone) if keys else frozenset())
+                yield Copy(zone.name, other, keys, self.daemon.key_tags(zone) if keys else frozenset(), self._primary_of(config, zone))
+
+    def _primary_of(self, config: ServerConfig, zone: ServedZone) -> str:
+        """The host that a zone is taken from up to now, by the files as they are, if it is one of the zone's servers and answers."""
+        addresses = self.provider.upstreams({path: self.store.read(path) or "" for path in self.provider.files(config)}, zone.name)
+        named = [peer.host for peer in zone.transfer.peers if set(peer.addresses) & set(addresses)]
+        answering = self.succession.serials(config, zone) if named else {}
+        return next((host for host in named if host in answering), "")
 
     def _keep(self, path: str, other: str) -> None:
         """A copy with the same rights: keys may be in it."""

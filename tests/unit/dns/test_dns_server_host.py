@@ -16,6 +16,7 @@ from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa, zone
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.handover import FROZEN_FILE, Copy
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import Knot
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
     STAMP_FILE,
@@ -454,6 +455,51 @@ def test_a_new_primary_that_lacks_changes_or_cannot_have_the_last_one_stays_a_se
     with pytest.raises(ServerFailure, match=f"did not become the primary of demo.example.net, and nothing was changed: {said}"):
         apply(host, config())
     assert host.store.read(bind.ZONES_FILE) is None
+
+
+def old_primary(serials: Dict[str, int]) -> ServerHost:
+    """A secondary that takes its zone from ns1, and that is to be its primary."""
+    host = told_host(f"type: secondary\nfiles: {ZONE_FILE}\n")
+    before = config({"name": "demo.example.net", "role": "secondary", "transfer": {"key": "demo-update", "peers": PEERS[:1]}}, update_key=None, keys=[UPDATE])
+    host.store.write(bind.ZONES_FILE, BIND.files(before)[bind.ZONES_FILE], 0o644)
+    host.succession.seen = [serials]  # type: ignore[attr-defined]
+    return host
+
+
+UPDATE = {"name": "demo-update", "algorithm": "hmac-sha256", "file": KEY_FILE}
+PEERS = [{"host": "ns1", "addresses": ["192.0.2.2", "2001:db8::2"]}, {"host": "ns3", "addresses": ["192.0.2.4"]}]
+
+
+@pytest.mark.parametrize(
+    ("run_hosts", "serials", "refused"),
+    [
+        (["ns2", "ns3"], {"": 5, "ns1": 5, "ns3": 5}, True),  # not in the run, or it has failed in it
+        (["ns2"], {"": 5, "ns1": 7}, True),
+        (["ns1", "ns2"], {"": 5, "ns1": 5, "ns3": 5}, False),  # another secondary may stay away
+        (["ns2"], {"": 5, "ns3": 5}, False),  # it is gone for good
+        ([], {"": 5, "ns1": 5}, False),
+    ],
+)
+def test_a_zone_does_not_get_a_second_primary_while_the_first_one_is_not_in_the_run(run_hosts: Any, serials: Any, refused: bool) -> None:
+    wanted = config(zone(transfer={"key": "demo-update", "peers": PEERS}), run_hosts=run_hosts)
+    host = old_primary(serials)
+    found = obstacles(wanted, host.observe(host.complete(wanted)))
+    assert len(found) == refused, found
+    for reason in found:
+        assert "The zone demo.example.net is left as it is: its primary ns1 is not in this run, or has failed in it" in reason
+        assert "Run the role on ns1 and on this host in the same run" in reason
+
+
+@pytest.mark.parametrize("provider", [BIND, Knot()])
+def test_where_a_zone_is_taken_from_is_read_from_the_files_of_before(provider: Any) -> None:
+    taken = [
+        {"name": name, "role": "secondary", "transfer": {"key": "demo-update", "peers": PEERS[number:]}}
+        for number, name in enumerate(("a.example", "b.example"))
+    ]
+    files = provider.files(config(*taken, zone(), update_key=UPDATE))
+    assert provider.upstreams(files, "a.example") == ("192.0.2.2", "2001:db8::2", "192.0.2.4")
+    assert provider.upstreams(files, "b.example") == ("192.0.2.4",)
+    assert provider.upstreams(files, "demo.example.net") == provider.upstreams(files, "example") == provider.upstreams({}, "a.example") == ()
 
 
 def test_zones_that_two_hosts_swap_are_refused_before_any_step_with_the_two_runs_that_do_it() -> None:

@@ -66,6 +66,11 @@ class Bind:
         found = {zone.partition('"')[0]: re.search(r'^    dnssec-policy "smallfleet[^"]*-([0-9]{1,10})";$', zone, re.MULTILINE) for zone in zones}
         return {name: min(int(policy[1]), TTL_MAX) for name, policy in found.items() if policy}
 
+    def upstreams(self, files: Mapping[str, str], name: str) -> Tuple[str, ...]:
+        zone = re.search(rf'^zone "{re.escape(name)}" {{$(.*?)^}};$', files.get(ZONES_FILE, ""), re.MULTILINE | re.DOTALL)
+        taken = re.search(r"^    primaries {([^}]*)}", zone[1], re.MULTILINE) if zone else None
+        return tuple(line.split()[0].rstrip(";") for line in taken[1].splitlines() if line.strip()) if taken else ()
+
     def zone_file(self, name: str) -> str:
         return zone_file(name)
 

@@ -25,17 +25,28 @@ class Copy:
 
     ``file`` is the path of the copy where the server would not read it as a primary, else "". ``sep_tags`` are the key tags
     of a zone that is to be signed which the DS at its parent may name, and ``tags`` those of the private keys that are here.
+    ``primary`` is the host that it has been taken from, if that is one of its servers and answers, else "".
     """
 
     zone: str
     file: str = ""
     sep_tags: FrozenSet[int] = frozenset()
     tags: FrozenSet[int] = frozenset()
+    primary: str = ""
 
 
-def copy_problems(copies: Iterable[Copy]) -> Iterable[str]:
-    """A zone that moves here from another primary goes on with the records and the keys that it has, or does not move."""
+def copy_problems(config: ServerConfig, copies: Iterable[Copy]) -> Iterable[str]:
+    """A zone that moves here goes on with the records and the keys that it has, and has one primary, or does not move.
+
+    A primary that is not in the run, or that has failed in it already, would go on taking updates.
+    """
     for copy in copies:
+        if copy.primary and config.run_hosts and copy.primary not in config.run_hosts:
+            yield (
+                f"The zone {copy.zone} is left as it is: its primary {copy.primary} is not in this run, or has failed in it, and would go on taking"
+                f" updates. Run the role on {copy.primary} and on this host in the same run, without 'serial' and with two forks or more; if"
+                f" {copy.primary} is to serve the zone no more, stop its server first."
+            )
         if copy.file:
             yield (
                 f"The zone {copy.zone} is left as it is: this host has it by a catalog, in {copy.file}, which a primary does not read, so that records"

@@ -81,6 +81,13 @@ class Knot:
         found = {zone.partition('"')[0]: re.search(r"^    dnssec-policy: smallfleet[^ ]*-([0-9]{1,3})d$", zone, re.MULTILINE) for zone in zones}
         return {name: min((int(policy[1]) - 1) * DAY, LONGEST_SIGNED_TTL) for name, policy in found.items() if policy}
 
+    def upstreams(self, files: Mapping[str, str], name: str) -> Tuple[str, ...]:
+        text = files.get(MAIN_FILE, "")
+        masters = re.search(rf'^  - domain: "{re.escape(name)}"\n    master: \[(.*)\]$', text, re.MULTILINE)
+        ids = re.findall(r'"([^"]+)"', masters[1]) if masters else []
+        places = (re.search(rf'^  - id: "{re.escape(one)}"\n    address: \[(.*)\]$', text, re.MULTILINE) for one in ids)
+        return tuple(address for place in places if place for address in re.findall(r'"([^"]+)"', place[1]))
+
     def zone_file(self, name: str) -> str:
         return zone_file(name)
 

@@ -210,14 +210,14 @@ def obstacles(config: ServerConfig, state: ServerState) -> List[str]:
     """Why nothing can be done.
 
     A program that reads other files, zones that do not load and cannot be mended, or not without consent, files of others, timers that do
-    not fit, keys without a DS, zones of another primary that would lose records or keys, and moves in both directions.
+    not fit, keys without a DS, zones of another primary that would lose records or keys or have two primaries, and moves in both directions.
     """
     if state.unread:
         return [state.unread]
     foreign = () if config.replace_configuration else state.foreign
     timers = _soa_problems(config, state)
     keys = _key_problems(config, state)
-    copies = [*copy_problems(state.copies), *crossing_problems(config, state.handed, state.copies)]
+    copies = [*copy_problems(config, state.copies), *crossing_problems(config, state.handed, state.copies)]
     return [*map(str, foreign), *timers, *keys, *copies, *(str(one) for one in state.troubles if not (one.journal and config.discard_journals))]
 
 

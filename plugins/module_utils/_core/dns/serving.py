@@ -118,7 +118,7 @@ class ServerConfig:
 
     ``update_key`` is the name of a key in ``keys`` that may change everything, or "". ``discard_journals`` is the
     consent to go on without what a journal has that no longer fits its zone, ``replace_configuration`` the one to replace
-    files that others wrote.
+    files that others wrote. ``run_hosts`` are the hosts that are provisioned in the same run, or none when that is not known.
     """
 
     listen: Tuple[str, ...]
@@ -129,6 +129,7 @@ class ServerConfig:
     responses_per_second: int = 50
     discard_journals: bool = False
     replace_configuration: bool = False
+    run_hosts: Tuple[str, ...] = ()
 
     @property
     def primaries(self) -> Tuple[ServedZone, ...]:
@@ -197,6 +198,10 @@ class Provider(Protocol):
         """The longest TTL that each signed zone may have by these files, by path; zones with the usual one may be left out."""
         ...  # pylint: disable=unnecessary-ellipsis
 
+    def upstreams(self, files: Mapping[str, str], name: str) -> Tuple[str, ...]:
+        """The addresses that a zone is taken from by these files, by path; of a zone that is not, or that a catalog lists, none."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
     def zone_file(self, name: str) -> str:
         """The path of the file of a zone, named without final dot."""
         ...  # pylint: disable=unnecessary-ellipsis
@@ -232,6 +237,7 @@ def read_config(options: Mapping[str, Any]) -> ServerConfig:
         responses_per_second=options.get("responses_per_second", 50),
         discard_journals=bool(options.get("discard_journals", False)),
         replace_configuration=bool(options.get("replace_configuration", False)),
+        run_hosts=tuple(options.get("run_hosts") or ()),
     )
     found.extend(_unsafe(config))
     found.extend(_unknown_keys(config))
