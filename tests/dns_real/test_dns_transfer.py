@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import branched
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import replace_soa
@@ -106,6 +107,25 @@ def test_of_several_addresses_the_one_that_answers_is_transferred_from(server: A
 
     monkeypatch.setattr("socket.getaddrinfo", both)
     assert transfer(Server("localhost", server.port, timeout=5.0), server.key(), ZONE).sets
+
+
+def test_no_version_of_a_branch_is_taken_for_one_of_another_where_only_the_serial_tells_them_apart(server: Any) -> None:
+    """A hidden primary that has taken a zone over, while the one of before went on taking updates, each with the next serial."""
+    client, at = server.client(), (server.server(), server.key())
+    version = soa_of(client, ZONE)
+    mname, rname, serial, *timers = version.spelled[0].split()
+
+    def later(number: int) -> RRset:
+        return RRset(ZONE, "SOA", version.ttl, frozenset([" ".join([mname, rname, str(int(serial) + number), *timers])]))
+
+    write(server, ZONE, {"record": "branch", "type": "A", "value": ["192.0.2.9"]})
+    assert history(*at, later(1)).known, "two branches of one length are not told apart by their serials"
+    current = soa_of(client, ZONE)
+    assert replace_soa(client, current, later(branched(current, None, 500_000) + 1 - int(serial)))
+    for number in range(3):
+        write(server, ZONE, {"record": f"branch{number}", "type": "A", "value": ["192.0.2.9"]})
+    assert history(*at, current).known
+    assert [number for number in range(2, 20) if history(*at, later(number)).known] == []
 
 
 def test_it_is_known_whether_a_zone_grew_out_of_a_version(server: Any) -> None:

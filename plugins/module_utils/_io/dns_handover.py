@@ -34,6 +34,10 @@ class Handover:
         """The zones that this server is the primary of and that are to be taken from another one. Only reads."""
         return tuple(zone for zone in config.copies if self.daemon.is_primary(zone))
 
+    def coming(self, config: ServerConfig) -> Tuple[ServedZone, ...]:
+        """The zones that this server is to be the primary of and takes from another one up to now. Only reads."""
+        return tuple(zone for zone in config.primaries if self.daemon.copy_of(zone) is not None)
+
     def frozen(self) -> Tuple[str, ...]:
         """The names of the zones that a run has frozen. Only reads."""
         return tuple((self.store.read(FROZEN_FILE) or "").split())
@@ -43,7 +47,7 @@ class Handover:
 
         Without the other servers there is nothing to wait for.
         """
-        coming = [zone for zone in config.primaries if self.daemon.copy_of(zone) is not None]
+        coming = self.coming(config)
         end = self.clock.monotonic() + CHANGES_TIMEOUT
         seen: Optional[Dict[str, Dict[str, int]]] = None
         since = self.clock.monotonic()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import glob
 import os
 import re
+import secrets
 import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns.foreign import Foreign, backup
 from .._core.dns.handover import Copy
@@ -25,6 +26,7 @@ from .._core.dns.server import (
     ServerState,
     ServerStep,
     aside,
+    branched,
     digest,
     edited,
     secrets_of_both,
@@ -44,6 +46,7 @@ RUN_FOLDER = "/run"  # in memory: what a process that was killed leaves there, k
 LOAD_TIMEOUT = 20.0  # seconds for the server to load its zones
 ANSWER_TIMEOUT = 5.0  # seconds for it to answer at its address
 SOA_TRIES = 5
+BRANCH = 1_000_000  # how far the serial of a zone that was taken over gets ahead at most
 PLACED = ("create_zone", "write_keys", "configure")  # together
 _LEFTOVER = re.compile(re.escape(STAGED) + "[0-9a-f]{16}")
 
@@ -58,7 +61,7 @@ def scratch_folder() -> Iterator[str]:
 
 @dataclass
 class ServerHost:
-    """The effects, behind their protocols. ``now`` is the time in seconds since 1970."""
+    """The effects, behind their protocols. ``now`` is the time in seconds since 1970; ``draw`` a random number below another one."""
 
     provider: Provider
     daemon: Daemon
@@ -70,6 +73,7 @@ class ServerHost:
     exists: Callable[[str], bool] = field(default=os.path.exists)
     now: Callable[[], float] = field(default=time.time)
     find: Callable[[str], List[str]] = field(default=glob.glob)
+    draw: Callable[[int], int] = field(default=secrets.randbelow)
 
     @property
     def handover(self) -> Handover:
@@ -130,7 +134,9 @@ class ServerHost:
             names = ", ".join(key.file for key in config.missing)
             raise ServerFailure(f"These keys are not on this host: {names}. Run the role dns_keys first, which makes or fetches them.")
         self.check(config, steps)
+        taken: Tuple[str, ...] = ()
         if any(step.action == "reload" for step in steps):
+            taken = tuple(zone.name for zone in self.handover.coming(config))
             self.handover.await_last_changes(config)
             self.handover.hand_over(config)
         placed = False
@@ -145,14 +151,20 @@ class ServerHost:
                 raise ServerFailure(_undone(step, error) + self.handover.still_frozen()) from error
         self.handover.thaw_all()
         self._await_answers(config)
-        return self._late_soas(config, steps)
+        return self._late_soas(config, steps, taken)
 
-    def _late_soas(self, config: ServerConfig, steps: List[ServerStep]) -> List[ServerStep]:
-        """Change SOA records that could not be seen when the steps were planned: of zones that did not load, or had another primary."""
+    def _late_soas(self, config: ServerConfig, steps: List[ServerStep], taken: Sequence[str]) -> List[ServerStep]:
+        """Change SOA records that could not be seen when the steps were planned: of zones that did not load, or had another primary.
+
+        Those of the zones that were ``taken`` over get far ahead, by a number that nobody else draws: should the primary of before go on taking
+        updates, no version of its own has the serial of one that is here, so that it never takes another content for the one it hands over.
+        """
         seen = self.asker.ask(config)[0] if steps else {}
-        late = soa_steps(config, ServerState(True, soas=seen, floors=self._floors(config)))
+        floors = self._floors(config)
+        floors.update({name: branched(seen[name], floors.get(name), self.draw(BRANCH)) for name in taken if name in seen})
+        late = soa_steps(config, ServerState(True, soas=seen, floors=floors))
         for step in late:
-            self._do(config, step)
+            self._set_soa(config, step.subject, floors.get(step.subject))
         return late
 
     def _do(self, config: ServerConfig, step: ServerStep) -> None:
@@ -165,7 +177,7 @@ class ServerHost:
             "start": lambda: self._start(config),
             "reload": lambda: self._reload(config),
             "thaw": lambda: self.handover.thaw(step.subject),
-            "set_soa": lambda: self._set_soa(config, step.subject),
+            "set_soa": lambda: self._set_soa(config, step.subject, self._floors(config).get(step.subject)),
             "stamp": lambda: self.store.write(STAMP_FILE, digest(self.provider, config) + "\n", 0o644),
         }
         actions[step.action]()
@@ -281,10 +293,9 @@ class ServerHost:
         self.daemon.reload(config)
         self._await_zones(config)
 
-    def _set_soa(self, config: ServerConfig, name: str) -> None:
+    def _set_soa(self, config: ServerConfig, name: str, floor: Optional[int]) -> None:
         """Other writers move the serial all the time; each try says what it has seen, so that none is undone."""
         (zone,) = (zone for zone in config.primaries if zone.name == name)
-        floor = self._floors(config).get(name)
         for _try in range(SOA_TRIES):
             seen = self.asker.ask(config)[0].get(name)
             if seen is not None and self.asker.replace(config, seen, soa_after(zone, seen, floor)):

@@ -20,6 +20,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot im
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
     STAMP_FILE,
+    ServerStep,
     obstacles,
     plan_server,
 )
@@ -488,6 +489,21 @@ def test_a_zone_does_not_get_a_second_primary_while_the_first_one_is_not_in_the_
     for reason in found:
         assert "The zone demo.example.net is left as it is: its primary ns1 is not in this run, or has failed in it" in reason
         assert "Run the role on ns1 and on this host in the same run" in reason
+
+
+def test_a_zone_that_is_taken_over_gets_a_serial_that_no_other_branch_of_it_has() -> None:
+    """With a hidden primary, nothing else in the SOA record changes."""
+    wanted = config(zone(transfer={"key": "demo-update", "peers": PEERS}))
+    host, serials = old_primary({"": BORN, "ns1": BORN}), []
+    for drawn in (0, 999_999):
+        host.draw = lambda below, drawn=drawn: drawn
+        complete = host.complete(wanted)
+        (late,) = host.apply(complete, [ServerStep("reload", "named.service")])
+        serials.append(int(late.after.split()[5]))
+        assert late.action == "set_soa" and host.asker.replaced[-1].split("->")[1].split()[5] == str(serials[-1])  # type: ignore[attr-defined]
+    assert serials == [BORN + 1, BORN + 1_000_000]
+    host.runner.told = "type: primary\n"  # type: ignore[attr-defined]
+    assert host.apply(complete, [ServerStep("reload", "named.service")]) == [], "it was the primary before"
 
 
 @pytest.mark.parametrize("provider", [BIND, Knot()])

@@ -332,12 +332,20 @@ def ahead(serials: Mapping[str, int]) -> List[str]:
     return sorted(host for host, serial in serials.items() if host and (own is None or later(serial, own)))
 
 
+def branched(seen: RRset, floor: Optional[int], distance: int) -> int:
+    """The serial that a zone which was taken over must get past: ``distance`` after that of ``seen`` and ``floor`` (RFC 1982)."""
+    return (_latest(seen, floor) + distance) % 2**32
+
+
+def _latest(seen: RRset, floor: Optional[int]) -> int:
+    serial = int(_soa_fields(seen)[2])
+    return floor if floor is not None and later(floor, serial) else serial
+
+
 def soa_after(zone: ServedZone, seen: RRset, floor: Optional[int] = None) -> RRset:
     """The SOA that replaces ``seen``: as asked for, with a serial after that one and ``floor``. 0 is not used."""
-    serial = int(_soa_fields(seen)[2])
+    serial = _latest(seen, floor)
     desired = _desired_soa(zone, seen)
-    if floor is not None and later(floor, serial):
-        serial = floor
     mname, rname, *timers = (desired[one] for one in FIELDS[:-1])
     value = " ".join([mname, rname, str((serial + 1) % 2**32 or 1), *timers])
     return RRset(seen.name, "SOA", int(desired["ttl"]), frozenset([value]))
