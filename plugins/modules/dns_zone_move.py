@@ -286,6 +286,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_resu
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.locks import locked_new_folder
 
 
 def run(module: AnsibleModule) -> None:
@@ -294,7 +295,7 @@ def run(module: AnsibleModule) -> None:
     files = SystemFiles()
     canonical = WireClient(Server("")).canonical
     move = move_of(options, files, canonical)
-    memory = MemoryFile(files, options["state_file"], move.zone)
+    memory = MemoryFile(files, options["state_file"], move.zone, locked_new_folder)
     progress = proceed(move, memory, SystemClock(), lambda: int(time.time()), options["wait"], module.check_mode)
     for text in progress.findings.unused:
         module.warn(f"decisions: {text}")

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, ContextManager, Dict, Iterator
 
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from reading_fixtures import Serving, serving
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import take
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_move
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import from_transfer
@@ -52,6 +55,7 @@ class Stage:
     parent: Serving
     files: FakeFiles = field(default_factory=FakeFiles)
     clock: FakeClock = field(default_factory=lambda: FakeClock(1000000.0))
+    lock: ContextManager[None] = field(default_factory=nullcontext)
 
     def look(self, check: bool = False, wait: float = 0, **more: Any) -> Dict[str, Any]:
         canonical = self.new.client().canonical
@@ -69,7 +73,7 @@ class Stage:
             **more,
         }
         move = move_of(options, self.files, canonical)
-        memory = MemoryFile(self.files, None, ZONE)
+        memory = MemoryFile(self.files, None, ZONE, lambda path: self.lock)
         progress = proceed(move, memory, self.clock, lambda: int(self.clock.now), wait, check)
         return result_of(move, progress, memory.path)
 
@@ -105,6 +109,33 @@ def low_stage(stage: Stage) -> Stage:
     assert stage.look()["next"] == "wait_ttl"
     stage.clock.sleep(7201)
     return stage
+
+
+def test_of_two_operators_none_forgets_the_ttls_that_the_other_has_lowered(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One reads what is remembered, which is nothing; before it asks the servers, the other looks, and lowers the TTLs."""
+    begun, real = threading.Event(), dns_move.observe
+
+    def late(move: Any, now: int) -> Any:
+        if threading.current_thread() is not first:
+            return real(move, now)
+        begun.set()
+        other.join(1.0)
+        return real(move, now)
+
+    def whole_look() -> None:
+        begun.wait()
+        stage.look()
+        stage.lower()
+
+    monkeypatch.setattr(dns_move, "observe", late)
+    stage.lock = threading.RLock()  # type: ignore[assignment]
+    first, other = threading.Thread(target=stage.look), threading.Thread(target=whole_look)
+    for thread in (other, first):
+        thread.start()
+    for thread in (other, first):
+        thread.join()
+    waiting = stage.look()
+    assert (waiting["next"], waiting["state"]["longest_ttl"]) == ("wait_ttl", 7200)
 
 
 def test_the_whole_move_step_by_step(stage: Stage) -> None:

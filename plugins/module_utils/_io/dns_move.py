@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+import os
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.dns import names
 from .._core.dns.imported import Canonical
@@ -187,10 +188,11 @@ def _matched(zone: str, ds: RRset, keys: FrozenSet[str]) -> bool:
 
 
 class MemoryFile:
-    """The memory of a move as a file of the host where the module runs."""
+    """The memory of a move as a file of the host where the module runs. ``lock`` holds a folder, and waits for whoever holds it."""
 
-    def __init__(self, files: FileStore, path: Optional[str], zone: str) -> None:
+    def __init__(self, files: FileStore, path: Optional[str], zone: str, lock: Callable[[str], ContextManager[None]]) -> None:
         self._files = files
+        self._lock = lock
         self.path = path or f"{_STATE_FOLDER}/{zone[:-1].replace('/', '-')}.json"
 
     def read(self) -> Memory:
@@ -202,6 +204,16 @@ class MemoryFile:
             remedy = "Move it away to begin anew, which waits the TTLs out again."
             why = reason(error) if isinstance(error, NotText) else str(error)
             raise Refused([f"state_file: {self.path} cannot be used. {why.rstrip('.')}. {remedy}"]) from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While other runs on this host wait, which may be of the same move. Raises Refused."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._lock(os.path.dirname(os.path.abspath(self.path))))
+            except OSError as error:
+                raise Refused([f"state_file: the folder of {self.path} cannot be used: {reason(error)}. Mend that, or name a file elsewhere."]) from None
+            yield
 
     def write(self, memory: Memory) -> None:
         write_dest(self._files, "state_file", self.path, json.dumps(store(memory), indent=1) + "\n")
@@ -218,14 +230,19 @@ class Progress:
 
 
 def proceed(move: Move, file: MemoryFile, clock: Clock, now: Callable[[], int], patience: float, check: bool) -> Progress:
-    """Look, and while only time is needed, look again for at most ``patience`` seconds. Raises DnsFailure, Refused."""
-    first = memory = file.read()
+    """Look, and while only time is needed, look again for at most ``patience`` seconds. Raises DnsFailure, Refused.
+
+    What is remembered is read, and kept, for each look anew, and by one run at a time: another operator may run the same move.
+    """
+    first = file.read()
     end = clock.monotonic() + (0 if check else patience)
     while True:
-        view = observe(move, now())
-        position = look(view.seen, memory, move.low)
-        if position.memory != memory and not check:
-            file.write(position.memory)
+        with nullcontext() if check else file.alone():
+            memory = file.read()
+            view = observe(move, now())
+            position = look(view.seen, memory, move.low)
+            if position.memory != memory and not check:
+                file.write(position.memory)
         memory = position.memory
         if position.next in NEEDS_OLD and view.failure is not None:
             raise view.failure

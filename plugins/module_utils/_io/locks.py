@@ -25,3 +25,11 @@ def locked_folder(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked_new_folder(path: str) -> Iterator[None]:
+    """The same of a folder that is made first where there is none. Raises OSError."""
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    with locked_folder(path):
+        yield

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -19,6 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import im
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import make_client
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.locks import locked_new_folder
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.option_files import read_dest, write_dest
 from ansible_collections.smallfleet.infra.plugins.modules import dns_zone_import
 
@@ -58,7 +61,7 @@ READERS: Dict[str, Callable[[str], object]] = {
     "dest": run_import,
     "key_file": read_key,
     "src": read_source,
-    "state_file": lambda path: MemoryFile(FILES, path, "example.net.").read(),
+    "state_file": lambda path: MemoryFile(FILES, path, "example.net.", lambda folder: nullcontext()).read(),
 }
 
 
@@ -147,3 +150,20 @@ def test_what_cannot_be_written_is_refused_with_the_systems_reason() -> None:
         write_dest(FILES, "dest", "/proc/zone", "text")
     with pytest.raises(Refused, match="state_file: /proc/zone cannot be written"):
         write_dest(FILES, "state_file", "/proc/zone", "text")
+
+
+def test_a_move_is_looked_at_by_one_run_at_a_time_from_the_first_look_on(tmp_path: Path) -> None:
+    memory = MemoryFile(FILES, str(tmp_path / "new" / "state.json"), "example.net.", locked_new_folder)
+    with memory.alone():
+        handle = os.open(tmp_path / "new", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(handle)
+
+
+def test_a_state_file_without_a_folder_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    memory = MemoryFile(FILES, str(tmp_path / "file" / "state.json"), "example.net.", locked_new_folder)
+    with pytest.raises(Refused, match="state_file: the folder of .*/file/state.json cannot be used: "), memory.alone():
+        pytest.fail("it was locked")
