@@ -29,7 +29,7 @@ from .dns_reading import soa_of
 from .dns_wire import WireClient
 from .dnssec import read_ds, read_key
 from .files import FileStore, NotText
-from .option_files import read_option, reason, write_dest
+from .option_files import read_option, reason, write_dest, write_remedy
 
 WAITS = ("wait_ttl", "wait_ds", "settle", "wait_ns")
 NEEDS_OLD = ("lower", "wait_ttl", "explain", "publish", "unsign", "wait_ds", "switch")
@@ -212,7 +212,7 @@ class MemoryFile:
             try:
                 held.enter_context(self._lock(os.path.dirname(os.path.abspath(self.path))))
             except OSError as error:
-                raise Refused([f"state_file: the folder of {self.path} cannot be used: {reason(error)}. Mend that, or name a file elsewhere."]) from None
+                raise Refused([f"state_file: the folder of {self.path} cannot be used: {reason(error)}. {write_remedy(error)}"]) from None
             yield
 
     def write(self, memory: Memory) -> None:

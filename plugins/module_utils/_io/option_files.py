@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Optional
 
 from .._core.dns.plan import Refused
-from .files import FileStore, NotText
+from .files import LOOK, FileStore, NotText
 
 
 def read_option(files: FileStore, option: str, path: str) -> Optional[str]:
@@ -42,7 +43,13 @@ def write_dest(files: FileStore, option: str, path: str, text: str) -> None:
     try:
         files.write(path, text, 0o644)
     except OSError as error:
-        raise Refused([f"{option}: {path} cannot be written: {reason(error)}. Name a file in a folder that this user may write."]) from None
+        raise Refused([f"{option}: {path} cannot be written: {reason(error)}. {write_remedy(error)}"]) from None
+
+
+def write_remedy(error: OSError) -> str:
+    """What to do about a file, or its folder, that cannot be written."""
+    no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return LOOK if no_room else "Name a file in a folder that this user may write."
 
 
 def reason(error: OSError) -> str:

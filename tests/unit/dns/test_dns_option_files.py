@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -16,11 +17,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import Memory
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import text_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import make_client
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, SystemFiles
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.locks import locked_new_folder
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.option_files import read_dest, write_dest
 from ansible_collections.smallfleet.infra.plugins.modules import dns_zone_import
@@ -150,6 +152,20 @@ def test_what_cannot_be_written_is_refused_with_the_systems_reason() -> None:
         write_dest(FILES, "dest", "/proc/zone", "text")
     with pytest.raises(Refused, match="state_file: /proc/zone cannot be written"):
         write_dest(FILES, "state_file", "/proc/zone", "text")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "See with df whether the disk is full"), (errno.EACCES, "Name a file in a folder that this user")]
+)
+def test_a_file_that_there_is_no_room_for_need_not_be_elsewhere(number: int, remedy: str) -> None:
+    class Unwritable(FakeFiles):
+        """The disk is full, or the like."""
+
+        def write(self, path: str, content: str, mode: int, owner: str = "", group: str = "") -> None:
+            raise OSError(number, os.strerror(number), path)
+
+    with pytest.raises(Refused, match=f"state_file: /srv/state.json cannot be written: {os.strerror(number)}. {remedy}"):
+        MemoryFile(Unwritable(), "/srv/state.json", "example.net.", lambda folder: nullcontext()).write(Memory())
 
 
 def test_a_move_is_looked_at_by_one_run_at_a_time_from_the_first_look_on(tmp_path: Path) -> None:
