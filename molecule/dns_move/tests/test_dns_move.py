@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Tuple
 
@@ -118,6 +119,20 @@ def test_check_mode_shows_the_plan_and_changes_nothing(host, provider, variables
     assert not host.file(f"/var/lib/smallfleet/dns_move/{ZONE}.json").exists
 
 
+def test_a_run_that_cannot_keep_what_it_must_remember_changes_nothing(host, provider, variables):
+    """The disk of the host that looks is full: TTLs that were lowered and forgotten would not be waited out."""
+    folder = "/var/lib/smallfleet/dns_move"
+    host.check_output(f"mkdir -p {folder} && mount -t tmpfs -o size=4k tmpfs {folder} && head -c 4096 /dev/zero > {folder}/full")
+    try:
+        status, said = move(variables, 0, *DECIDED)
+    finally:
+        host.check_output(f"umount {folder}")
+    message = last_message(said)
+    assert status == 2 and f"{folder}/{ZONE}.json cannot be written: No space left on device. See with df" in message, said
+    assert 15 in ttls(provider, "127.0.0.1")
+    assert not host.file(f"{folder}/{ZONE}.json").exists
+
+
 def test_the_first_run_lowers_the_ttls_and_says_until_when_to_wait(host, provider, parent, variables):
     status, said = move(variables, 0, *DECIDED)
     assert status == 2
@@ -150,11 +165,13 @@ def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_servers_in_charg
     assert '{record: pc7, type: A, ttl: 12, value: ["198.18.0.107"]}' in text
 
 
-def test_the_next_run_switches_and_waits_until_the_old_server_may_go(host, parent, provider, variables):
+def test_the_next_runs_of_two_operators_at_once_switch_and_wait_until_the_old_server_may_go(host, parent, provider, variables):
     begun = time.monotonic()
-    status, said = move(variables, 60, *DECIDED)
-    assert status == 0, said
-    assert "has moved; the old servers may go" in said
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda file: move(file, 60, *DECIDED), (variables, variables.with_name("other.yml"))))
+    for status, said in ended:
+        assert status == 0, said
+        assert "has moved; the old servers may go" in said
     assert time.monotonic() - begun > 4 + 3  # the TTLs of the delegation and of the zone's own NS
     assert f"ns1.{ZONE}." in delegated(parent) and "ns-provider" not in delegated(parent)
     assert dig(parent, NEW, f"www.{ZONE} A") == dig(parent, OLD, f"www.{ZONE} A") == ["198.18.0.80", "198.18.0.81"]
