@@ -193,17 +193,18 @@ class MemoryFile:
     def __init__(self, files: FileStore, path: Optional[str], zone: str, lock: Callable[[str], ContextManager[None]]) -> None:
         self._files = files
         self._lock = lock
+        self._option = "state_file" if path else "The memory of the move"
         self.path = path or f"{_STATE_FOLDER}/{zone[:-1].replace('/', '-')}.json"
 
     def read(self) -> Memory:
         """Raises Refused for a file that cannot be read."""
         try:
-            text = read_option(self._files, "state_file", self.path)
+            text = read_option(self._files, self._option, self.path)
             return recall(None if text is None else load_json(text, "The file"))
         except (BadMemory, NotText, BadText) as error:
             remedy = "Move it away to begin anew, which waits the TTLs out again."
             why = reason(error) if isinstance(error, NotText) else str(error)
-            raise Refused([f"state_file: {self.path} cannot be used. {why.rstrip('.')}. {remedy}"]) from None
+            raise Refused([f"{self._option}: {self.path} cannot be used. {why.rstrip('.')}. {remedy}"]) from None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -212,11 +213,11 @@ class MemoryFile:
             try:
                 held.enter_context(self._lock(os.path.dirname(os.path.abspath(self.path))))
             except OSError as error:
-                raise Refused([f"state_file: the folder of {self.path} cannot be used: {reason(error)}. {write_remedy(error)}"]) from None
+                raise Refused([f"{self._option}: the folder of {self.path} cannot be used: {reason(error)}. {write_remedy(error)}"]) from None
             yield
 
     def write(self, memory: Memory) -> None:
-        write_dest(self._files, "state_file", self.path, json.dumps(store(memory), indent=1) + "\n")
+        write_dest(self._files, self._option, self.path, json.dumps(store(memory), indent=1) + "\n")
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,8 @@ def test_a_file_that_there_is_no_room_for_need_not_be_elsewhere(number: int, rem
 
     with pytest.raises(Refused, match=f"state_file: /srv/state.json cannot be written: {os.strerror(number)}. {remedy}"):
         MemoryFile(Unwritable(), "/srv/state.json", "example.net.", lambda folder: nullcontext()).write(Memory())
+    with pytest.raises(Refused, match=f"The memory of the move: /var/lib/smallfleet/dns_move/example.net.json cannot be written: .* {remedy}"):
+        MemoryFile(Unwritable(), None, "example.net.", lambda folder: nullcontext()).write(Memory())
 
 
 def test_a_move_is_looked_at_by_one_run_at_a_time_from_the_first_look_on(tmp_path: Path) -> None:

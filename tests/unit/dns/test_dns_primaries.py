@@ -97,6 +97,12 @@ def test_the_export_refuses_a_zone_that_the_fleet_does_not_serve_and_a_run_witho
     assert "export_zone: demo.example.net is served by ns1, which is not in this run. Name ns1 in --limit too." in said and "unreachable=1" not in said
 
 
+def test_the_export_refuses_a_file_that_is_not_an_absolute_path(tmp_path: Path) -> None:
+    said = refused(tmp_path, "-e", "export_zone=demo.example.net", "-e", "export_file=relative")
+    assert "Nothing was written. export_zone and export_file, an absolute path, are needed" in said and "unreachable=1" not in said
+    assert not (tmp_path / "relative").exists()
+
+
 def test_the_export_goes_to_the_primary_alone(tmp_path: Path) -> None:
     said = refused(tmp_path, "-e", "export_zone=Example.org.")
     assert "TASK [Export | Read the zone by transfer]" in said and "ns2 : ok=" in said
