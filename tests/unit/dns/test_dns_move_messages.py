@@ -114,10 +114,6 @@ def test_a_resolver_that_fails_is_named_as_the_resolver_with_the_remedy() -> Non
     assert "Name another resolver in resolver, or the servers in servers and parent_servers." in str(failed.value)
 
 
-def test_the_playbook_hands_its_prefix_on_and_names_what_is_missing() -> None:
-    first, look, *_others = yaml.safe_load(PLAYBOOK.read_text(encoding="utf-8"))
+def test_the_playbook_hands_its_prefix_on() -> None:
+    _first, look, *_others = yaml.safe_load(PLAYBOOK.read_text(encoding="utf-8"))
     assert look["module_defaults"]["smallfleet.infra.dns_zone_move"]["variable_prefix"] == "move_"
-    needed, *others = [task for task in first["tasks"] if "ansible.builtin.assert" in task]
-    for name in ("zone", "host", "old", "new", "vars_file"):
-        assert f"move_{name} is defined" in str(needed["ansible.builtin.assert"]["that"]) and f"'move_{name}'" in needed["ansible.builtin.assert"]["fail_msg"]
-    assert ["move_host in groups['all']"] in [task["ansible.builtin.assert"]["that"] for task in others]
