@@ -67,7 +67,7 @@ REFUSED = {
     "an algorithm": ({"old_update": {"server": "a", "key_algorithm": "md5"}}, "move_old_update.key_algorithm: 'md5' is unknown. Use one of hmac-sha224"),
     "a unit": ({"ttl": "5m"}, "move_ttl: '5m' is not a whole number from 0 to 2147483647. Give a number of seconds, such as 300."),
     "a fraction": ({"ttl": 2.5}, "move_ttl: 2.5 is not a whole number"),
-    "a negative wait": ({"wait": -5}, "move_wait: -5 is not a number from 0 to 3.1536e+07. Give a number of seconds, such as 900."),
+    "a negative wait": ({"wait": -5}, "move_wait: -5 is not a number from 0 to 604800. Give a number of seconds, such as 900."),
     "perhaps": ({"ignore_extra": "perhaps"}, "move_ignore_extra: 'perhaps' is neither true nor false. Write true or false."),
     "a family": ({"families": ["ipv4", "ipv5"]}, "move_families[1]: 'ipv5' is unknown. Use one of ipv4, ipv6."),
     "a host": ({"host": "ns9"}, "move_host: 'ns9' is not a host of the inventory. Name the host that asks the servers"),

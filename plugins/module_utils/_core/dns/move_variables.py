@@ -21,7 +21,7 @@ from .values import TTL_MAX
 
 PREFIX = "move_"
 REQUIRED = ("zone", "host", "old", "new", "vars_file")
-LONGEST_WAIT = 31_536_000  # seconds; a year
+LONGEST_WAIT = 604_800  # seconds; a week
 HOSTS_SHOWN = 10
 _ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512", "hmac-sha1", "hmac-md5")
 
