@@ -11,11 +11,29 @@ nobody expects it any more.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Dict, Iterator, List, Mapping, Tuple
 
-from ..fleet.fields import Fault, Field, boolean, choice, fraction, list_of, path, table_of, text, whole
-from ..fleet.values import shown
+from ..fleet.fields import (
+    REFUSED,
+    Field,
+    Option,
+    Place,
+    Values,
+    boolean,
+    choice,
+    fraction,
+    in_context,
+    list_of,
+    name,
+    optional,
+    port,
+    read,
+    table_of,
+    text,
+    whole,
+)
+from ..fleet.values import Notes, shown
 from . import names
 from .values import TTL_MAX
 
@@ -40,51 +58,49 @@ def variable_problems(variables: Mapping[str, Any], controller: Controller) -> L
 
     ``variables`` has those that are set, without ``move_`` before their names.
     """
-    missing = [f"{PREFIX}{name} is missing. Set it; the head of the playbook says what it is." for name in REQUIRED if name not in variables]
-    wrong = [
-        f"{PREFIX}{name}{place}: {message}. {remedy}."
-        for name, value in variables.items()
-        for place, message, remedy in (*_nulls(value), *(() if value is None else _faults(name, value, controller)))
-    ]
+    missing = [f"{PREFIX}{option} is missing. Set it; the head of the playbook says what it is." for option in REQUIRED if option not in variables]
+    notes = Notes()
+    for option, value in variables.items():
+        place = Place("", f"{PREFIX}{option}", notes, controller.hosts)
+        usable = read(FIELDS.get(option, in_context()), value, place)
+        if usable is not REFUSED and (not isinstance(usable, Values) or usable.clean):
+            _look(option, usable, place, controller)
+    wrong = [f"{problem.variable}: {problem.message}. {problem.remedy}." for problem in notes.problems]
     return [*missing, *wrong, *_without_parent(variables)]
 
 
-def _faults(name: str, value: Any, controller: Controller) -> Iterator[Fault]:
-    if name in FIELDS:
-        wrong = list(FIELDS[name].faults(value))
-        yield from wrong
-        if wrong:
-            return
-    if name in ("old", "new") and not value.get("servers"):
-        yield "", "names no servers", "Write for example {servers: [192.0.2.1]}"
-    elif name in ("old_update", "parent_update") and not value.get("server"):
-        yield "", "names no server", f"Write for example {_UPDATE_EXAMPLE}"
-    elif name == "zone":
-        yield from _zone_faults(value)
-    elif name == "host" and value not in controller.hosts:
+def _look(option: str, value: Any, place: Place, controller: Controller) -> None:
+    """Refuse what only the controller can tell, or the other parts of a value."""
+    if option in ("old", "new") and not value["servers"]:
+        place.refuse("names no servers", "Write for example {servers: [192.0.2.1]}")
+    elif option in ("old_update", "parent_update") and not value["server"]:
+        place.refuse("names no server", f"Write for example {_UPDATE_EXAMPLE}")
+    elif option == "zone":
+        _look_at_zone(value, place)
+    elif option == "host" and value not in controller.hosts:
         known = sorted(controller.hosts)
         more = f" and {len(known) - HOSTS_SHOWN} more" if len(known) > HOSTS_SHOWN else ""
         remedy = f"Name the host that asks the servers and sends updates, such as the zone's primary; there are {', '.join(known[:HOSTS_SHOWN])}{more}"
-        yield "", f"{shown(value)} is not a host of the inventory", remedy
-    elif name == "source" and not controller.is_file(value):
-        yield "", f"{shown(value)} is not a file on the controller", "Give the path of the zone's file, best an absolute one"
-    elif name == "vars_file":
-        yield from _place_faults(value, controller)
+        place.refuse(f"{shown(value)} is not a host of the inventory", remedy)
+    elif option == "source" and not controller.is_file(value):
+        place.refuse(f"{shown(value)} is not a file on the controller", "Give the path of the zone's file, best an absolute one")
+    elif option == "vars_file":
+        _look_at_file(value, place, controller)
 
 
-def _zone_faults(value: Any) -> Iterator[Fault]:
+def _look_at_zone(value: Any, place: Place) -> None:
     try:
         names.plain(value)
     except names.BadName as error:
-        yield "", f"{shown(value)} {error}", "Write the zone's name, such as example.net"
+        place.refuse(f"{shown(value)} {error}", "Write the zone's name, such as example.net")
 
 
-def _place_faults(value: str, controller: Controller) -> Iterator[Fault]:
+def _look_at_file(value: str, place: Place, controller: Controller) -> None:
     folder = posixpath.dirname(value)
     if controller.is_folder(value):
-        yield "", f"{shown(value)} is a folder", "Name a file in a folder that the inventory reads, such as group_vars/all"
+        place.refuse(f"{shown(value)} is a folder", "Name a file in a folder that the inventory reads, such as group_vars/all")
     elif not controller.is_folder(folder):
-        yield "", f"the folder {shown(folder)} is not there", "Make it, or name a file in a folder that the inventory reads"
+        place.refuse(f"the folder {shown(folder)} is not there", "Make it, or name a file in a folder that the inventory reads")
 
 
 def _without_parent(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -93,64 +109,42 @@ def _without_parent(variables: Mapping[str, Any]) -> Iterator[str]:
         yield f"{PREFIX}parent_zone is missing. {shown(zone)} has one label only; name the zone that delegates it."
 
 
-def _nulls(value: Any, place: str = "") -> Iterator[Fault]:
-    """A null is never taken for a variable that is missing."""
-    if value is None:
-        yield place, "has no value", "Give one, or remove it"
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _nulls(inner, f"{place}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for index, inner in enumerate(value):
-            yield from _nulls(inner, f"{place}[{index}]")
-
-
 def _families() -> Field:
+    """As Ansible takes a list: words with commas between them count."""
     listed = list_of(choice("ipv4", "ipv6"), "[ipv4]")
-
-    def faults(value: Any) -> Iterator[Fault]:
-        """As Ansible takes a list: words with commas between them count."""
-        return listed.faults(value.split(",") if isinstance(value, str) else value)
-
-    return Field("list", faults, "str")
+    return replace(listed, parse=lambda value, place: listed.parse(value.split(",") if isinstance(value, str) else value, place))
 
 
 def _secret() -> Field:
     """The value is never shown."""
 
-    def faults(value: Any) -> Iterator[Fault]:
-        if not isinstance(value, str) or not value:
-            yield "", "is not the secret of a key", "Write it in base64, or give key_file"
+    def parse(value: Any, place: Place) -> Any:
+        return value if isinstance(value, str) and value else place.refuse("is not the secret of a key", "Write it in base64, or give key_file")
 
-    return Field("str", faults)
+    return Field("str", parse, {"type": "string", "minLength": 1})
 
 
 def _name(example: str) -> Field:
     return text(example, lambda value: value.isprintable() and " " not in value)
 
 
-def _port() -> Field:
-    number = whole(1, 65535, "port")
-    return Field(number.type, lambda value: ((place, message, "Write a port, such as 53") for place, message, _remedy in number.faults(value)))
-
-
 def _absolute(example: str) -> Field:
-    absolute = path()
-    remedy = f"Write for example {example}"
-    return Field(
-        absolute.type, lambda value: ((place, f"{shown(value)} is not an absolute path", remedy) for place, _message, _remedy in absolute.faults(value))
-    )
+    return name(r"(/[^\0-\x1f\x7f]+)+|/", "an absolute path", f"Write for example {example}")
 
 
-_KEY: Dict[str, Field] = {
-    "key_file": _absolute("/etc/bind/transfer.key"),
-    "key_name": _name("transfer"),
-    "key_secret": _secret(),
-    "key_algorithm": choice(*_ALGORITHMS),
+_KEY: Dict[str, Option] = {
+    "key_file": optional(_absolute("/etc/bind/transfer.key")),
+    "key_name": optional(_name("transfer")),
+    "key_secret": optional(_secret()),
+    "key_algorithm": optional(choice(*_ALGORITHMS)),
 }
-_SIDE = table_of({"servers": list_of(_name("192.0.2.1"), "[192.0.2.1]"), "port": _port(), "transfer": boolean(), **_KEY}, "{servers: [192.0.2.1]}")
+_SIDE = table_of(
+    {"servers": optional(list_of(_name("192.0.2.1"), "[192.0.2.1]"), ()), "port": optional(port()), "transfer": optional(boolean()), **_KEY},
+    "the servers of a side",
+    "{servers: [192.0.2.1]}",
+)
 _UPDATE_EXAMPLE = "{server: 192.0.2.1, key_file: /etc/bind/update.key}"
-_UPDATE = table_of({"server": _name("192.0.2.1"), "port": _port(), **_KEY}, _UPDATE_EXAMPLE)
+_UPDATE = table_of({"server": optional(_name("192.0.2.1")), "port": optional(port()), **_KEY}, "a server that takes updates", _UPDATE_EXAMPLE)
 FIELDS: Mapping[str, Field] = {
     "host": _name("ns1"),
     "old": _SIDE,
@@ -161,8 +155,8 @@ FIELDS: Mapping[str, Field] = {
     "source_format": choice("zone", "octodns", "tsv"),
     "old_update": _UPDATE,
     "parent_update": _UPDATE,
-    "ttl": whole(0, TTL_MAX, "seconds, such as 300"),
-    "wait": fraction(0, LONGEST_WAIT, "seconds, such as 900"),
+    "ttl": whole(0, TTL_MAX, "seconds", 300),
+    "wait": fraction(0, LONGEST_WAIT, "seconds"),
     "ignore_extra": boolean(),
     "families": _families(),
 }
