@@ -10,6 +10,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Dict, Mapping
 
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme import challenge_keys
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve, resolve_keys
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import read_config
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
@@ -37,14 +38,16 @@ def zone(**options: Any) -> Dict[str, Any]:
 
 
 def slices(**variables: Any) -> Mapping[str, Any]:
-    found = resolve(fleet(**variables))
+    all_ = fleet(**variables)
+    found = resolve(all_, challenge_keys(all_))
     assert [str(problem) for problem in found.problems] == []
     return found.slices
 
 
 def held(**variables: Any) -> Dict[str, Dict[str, str]]:
     """For each host the keys it holds and where each is made."""
-    found = resolve_keys(fleet(**variables))
+    all_ = fleet(**variables)
+    found = resolve_keys(all_, challenge_keys(all_))
     assert found.problems == ()
     return {host: {key["name"]: key["home"] for key in part["keys"]} for host, part in found.slices.items()}
 

@@ -19,12 +19,13 @@ from . import names
 from .delegations import answerable
 from .prune import Ignore
 from .records import Table
-from .resolve_keys import KEYS, UPDATE_KEY, FleetKey, label, read_keys, transfer_key_name
+from .resolve_keys import KEYS, UPDATE_KEY, DerivedKeys, FleetKey, label, read_keys, transfer_key_name
 from .resolve_tables import fqdn, nameservers, read_tables, standby_claims
 from .resolve_zones import ZONES, Zone, read_zones
 from .reverse import check_reverse, publish_pointers
 from .soa import TIMERS
 
+NO_KEYS: DerivedKeys = {}
 PROVIDERS = ("bind", "knot")
 VARIABLES: Mapping[str, Field] = {
     "dns_catalog": boolean(),
@@ -46,8 +47,8 @@ class Model:
     notes: Notes
 
 
-def resolve(fleet: Fleet) -> Resolution:
-    """Slices for every primary and secondary of a zone in ``dns_zones``. Never raises on what a user wrote.
+def resolve(fleet: Fleet, derived: DerivedKeys = NO_KEYS) -> Resolution:
+    """Slices for every primary and secondary of a zone in ``dns_zones``. Never raises on what a user wrote. ``derived`` keys are added to ``dns_keys``.
 
     A slice is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers, awaited}``. ``keys`` are all that the
     server must know, as ``{name, algorithm, file}``; ``update_key`` is one of them, for the role's own updates, and
@@ -55,7 +56,7 @@ def resolve(fleet: Fleet) -> Resolution:
     is the option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over. ``awaited`` are ``{zone_name, servers}``
     for the primary's zones that secondaries take over; a catalog is none of them, since servers need not answer for one.
     """
-    model = _model(fleet)
+    model = _model(fleet, derived)
     claims = standby_claims(fleet)
     slices = {host.name: _server(host, model) for host in _servers(model)}
     tables = read_tables(fleet, model.zones, claims, model.notes)
@@ -83,7 +84,7 @@ def resolve(fleet: Fleet) -> Resolution:
 OF_ONE_HOST = ("dns_update_key", "dns_zones")  # the variables of keys whose secret stays on one host, or has that host's name
 
 
-def resolve_keys(fleet: Fleet) -> Resolution:
+def resolve_keys(fleet: Fleet, derived: DerivedKeys = NO_KEYS) -> Resolution:
     """Slices ``{keys: [{name, algorithm, file, home}], by_home, secrets, elsewhere}``, where ``home`` makes the secret, for every host of a fleet with zones.
 
     ``by_home`` are the same keys in lists by their home, and ``secrets`` the names of those whose secrets others have made and
@@ -91,7 +92,7 @@ def resolve_keys(fleet: Fleet) -> Resolution:
     ``elsewhere`` has, for a DNS server, the homes of keys that are not for it, by name: it may have been the home of some.
     Of the problems only those of zones and keys are here; resolve() has the others.
     """
-    model = _model(fleet)
+    model = _model(fleet, derived)
     slices: Dict[str, Dict[str, Any]] = {host: {"keys": [], "by_home": {}, "secrets": [], "elsewhere": {}} for host in fleet.hosts} if model.zones else {}
     for key in sorted(model.keys, key=lambda one: one.name):
         for host in key.holders:
@@ -106,10 +107,10 @@ def resolve_keys(fleet: Fleet) -> Resolution:
     return Resolution(slices, tuple(model.notes.problems))
 
 
-def _model(fleet: Fleet) -> Model:
+def _model(fleet: Fleet, derived: DerivedKeys) -> Model:
     notes = Notes()
     zones = read_zones(fleet, notes)
-    keys = read_keys(fleet, zones, notes)
+    keys = read_keys(fleet, zones, notes, derived)
     check_reverse(zones, notes)
     return Model(fleet, zones, keys, read_variable(VARIABLES["dns_catalog"], fleet.variables, Place("", "dns_catalog", notes), False), notes)
 

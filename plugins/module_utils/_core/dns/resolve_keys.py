@@ -30,7 +30,6 @@ from ..fleet.fields import (
 from ..fleet.model import Fleet
 from ..fleet.values import Notes, shown
 from . import names
-from .acme import challenge_keys
 from .keyfile import KEY_FOLDER, generation
 from .resolve_zones import MATCHES, Zone, record_name, type_or_any
 from .values import type_name
@@ -38,6 +37,9 @@ from .values import type_name
 ALGORITHMS = ("hmac-sha256", "hmac-sha384", "hmac-sha512")
 _KEY_NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,100}[a-z0-9])?")
 _ODD = re.compile(r"[^a-z0-9]+")
+
+DerivedKeys = Mapping[str, Mapping[str, Any]]
+"""Keys that other subjects need, as ``dns_keys`` would have them: name -> options."""
 
 
 def _key_name(given: Any) -> str:
@@ -116,8 +118,8 @@ def label(text: str) -> str:
     return _ODD.sub("-", text.lower()).strip("-")[:40] or "host"
 
 
-def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKey]:
-    """All keys: each primary's own update key and transfer key, those of ``dns_keys``, and those that ACME needs."""
+def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes, derived: DerivedKeys) -> List[FleetKey]:
+    """All keys: each primary's own update key and transfer key, those of ``dns_keys``, and those that certificates need."""
     update = update_key(fleet, notes)
     primaries = list(dict.fromkeys(zone.primary.name for zone in zones))
     found = [FleetKey(update["name"], update["algorithm"], primary, (primary,), "dns_update_key") for primary in primaries]
@@ -125,8 +127,8 @@ def read_keys(fleet: Fleet, zones: Sequence[Zone], notes: Notes) -> List[FleetKe
     place = Place("", "dns_keys", notes, fleet.hosts)
     found.extend(_keys(read_variable(KEYS, fleet.variables, place, {}), zones))
     theirs = {key.name for key in found}
-    derived = {name: read(KEY, options, Place("", f"acme_certificates ({name})", Notes(), fleet.hosts)) for name, options in challenge_keys(fleet).items()}
-    found.extend(key for key in _keys(derived, zones) if key.name not in theirs)
+    others = {key: read(KEY, options, Place("", f"acme_certificates ({key})", Notes(), fleet.hosts)) for key, options in derived.items()}
+    found.extend(key for key in _keys(others, zones) if key.name not in theirs)
     _check_names(found, notes)
     _check_transfers(fleet, zones, notes)
     return found
