@@ -24,12 +24,16 @@ from .fleet.specs import json_schema
 from .fleet.values import Notes
 from .fleet.variables import EXCLUSIVE, FLEET_WIDE, OF_ROLES, VARIABLES
 from .lab import resolve as lab
+from .lab.variables import VARIABLES as LAB
 from .libvirt import report as libvirt_report
 from .libvirt import resolve as libvirt
+from .libvirt.variables import VARIABLES as VM_HOST
 from .network import report as network_report
 from .network import resolve as network
+from .network.variables import VARIABLES as NETWORK
 from .node import report as node_report
 from .node import resolve as node
+from .node.settings import VARIABLES as NODE
 from .node.time_zones import find_misspelt_zones
 
 CAPABILITIES: Mapping[str, Callable[[Fleet], Resolution]] = {
@@ -53,7 +57,7 @@ REPORTS: Sequence[Callable[[HostPlans], Report]] = (
 )
 """What each subject says in plan.md, in this order."""
 
-DECLARED: Mapping[str, Field] = {**OF_ROLES, **dns.VARIABLES, **acme.VARIABLES, **failover.VARIABLES}
+DECLARED: Mapping[str, Field] = {**OF_ROLES, **LAB, **NODE, **NETWORK, **VM_HOST, **dns.VARIABLES, **acme.VARIABLES, **failover.VARIABLES}
 """Variables by name, with what they may be."""
 
 

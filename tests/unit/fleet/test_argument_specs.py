@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import Place, read
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.specs import argument_spec
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import DECLARED
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,4 +53,17 @@ def test_the_default_of_a_role_is_one_that_the_declaration_accepts(place: str, n
 
 def test_variables_of_every_subject_that_is_declared_are_options_of_a_role() -> None:
     named = {name for _place, name in OPTIONS}
+    assert {"lab_disks", "network_interfaces", "node_sysctl", "vm_host_ceph"} <= named
     assert {"dns_zones", "dns_update_key", "acme_certificates", "standby_services", "probe_targets", "dns_server_packages"} <= named
+
+
+def test_every_variable_but_those_of_the_fleet_itself_is_declared() -> None:
+    assert {name for name in VARIABLES if not name.startswith("fleet_")} <= DECLARED.keys()
+
+
+@pytest.mark.parametrize(("place", "name"), OPTIONS)
+def test_every_suboption_is_described(place: str, name: str) -> None:
+    def described(option: Mapping[str, Any]) -> bool:
+        return bool(option["description"]) and all(described(inner) for inner in option.get("options", {}).values())
+
+    assert described(OPTIONS[place, name])

@@ -376,7 +376,7 @@ def test_what_many_hosts_have_in_common_is_said_once_with_their_names() -> None:
     everywhere("node_packages", "chrony")(inventory)
     lines = [line for line in report(plan_fleet(inventory, {}).problems).splitlines() if "node_packages" in line]
     assert len(lines) == 1
-    assert lines[0].startswith("- h01, h02, h03, h04, h05, h06 and 24 more: node_packages: must be a list")
+    assert lines[0].startswith("- h01, h02, h03, h04, h05, h06 and 24 more: node_packages: expected a list")
 
 
 @pytest.mark.parametrize(

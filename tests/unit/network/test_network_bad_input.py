@@ -360,7 +360,7 @@ def test_an_address_on_two_interfaces_is_refused_with_a_remedy_that_is_accepted(
         ),
         (
             routes({"destination": "198.51.100.0/24", "route-type": "reject"}),
-            [f"{R}.route-type: 'reject' is unknown. Use one of unicast, blackhole, unreachable, prohibit"],
+            [f"{R}.route-type: expected unicast, blackhole, unreachable or prohibit, got 'reject'. Write for example unicast"],
         ),
         (
             interfaces({"name": "eth0", "mtu": 1279, "ipv6": {"autoconf": True}}),

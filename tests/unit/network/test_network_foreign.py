@@ -294,7 +294,7 @@ HOME = {"network_interfaces": [{"name": "eth0", "ipv4": static("192.0.2.11", 24)
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"network_ignored_addresses": "192.0.2.100"}, "must be a list"),
+        ({"network_ignored_addresses": "192.0.2.100"}, "expected a list"),
         ({"network_ignored_addresses": ["192.0.2.100/24"]}, "is not a network"),
         ({"network_ignored_addresses": ["::/0"]}, "is every address"),
         ({"network_ignored_addresses": ["192.0.2.0/24"]}, "192.0.2.11 is in network_ignored_addresses too"),

@@ -20,8 +20,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.lin
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolve import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.variables import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import pvid_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 

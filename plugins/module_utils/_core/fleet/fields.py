@@ -150,13 +150,14 @@ def optional(declared: Field, default: Any = None) -> Option:
 
 
 def whole(low: int, high: int, unit: str, example: Optional[int] = None) -> Field:
-    """A whole number of a unit, such as seconds. Gives an int; digits in a text count (see ``values.integer``)."""
+    """A whole number of a unit, such as seconds, or of none. Gives an int; digits in a text count (see ``values.integer``)."""
+    what = f"a whole number of {unit}" if unit else "a whole number"
     remedy = f"Write a number of {unit}" if example is None else f"Write for example {example}"
 
     def parse(value: Any, place: Place) -> Any:
         given = integer(value)
         if given is None or not low <= given <= high:
-            return place.refuse(f"expected a whole number of {unit} from {low} to {high}, got {shown(value)}", remedy)
+            return place.refuse(f"expected {what} from {low} to {high}, got {shown(value)}", remedy)
         return given
 
     return Field("int", parse, _numeric("integer", low, high, INTEGER), lambda value: integer(value) is not None)

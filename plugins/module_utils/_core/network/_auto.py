@@ -37,7 +37,7 @@ KEYS4: Mapping[str, Option] = {
     "auto-dns": optional(boolean(), True),
     "auto-gateway": optional(boolean()),
     "auto-routes": optional(boolean(), True),
-    "auto-route-metric": optional(whole(1, _METRIC_LARGEST, "a metric")),
+    "auto-route-metric": optional(whole(1, _METRIC_LARGEST, "", 100)),
 }
 KEYS6: Mapping[str, Option] = {
     **KEYS4,

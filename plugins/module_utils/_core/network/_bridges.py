@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..fleet.fields import Place, Values, boolean, choice, list_of, optional, required, whole
-from ._read import LINK, settings
+from ..fleet.fields import Place, Values, boolean, choice, list_of, optional, required
+from ._read import LINK, VLAN_ID, settings
 from .link_options import BRIDGE, PORT, STP, Option, by_kernel, keys_of
 from .model import Vlan
-from .vlans import LARGEST, canonical, includes
+from .vlans import canonical, includes
 
 _PORT = "{name: eth0}"
 _VLAN = "{mode: access, tag: 10}"
 _TRUNK = "{mode: trunk, trunk-tags: [{id: 10}, {id-range: {min: 20, max: 29}}]}"
-_TAG = whole(1, LARGEST, "a VLAN; 0 and 4095 are reserved (IEEE 802.1Q)")
-_RANGE = settings({"min": required(_TAG), "max": required(_TAG)}, "a range of VLANs", "{min: 20, max: 29}")
-_TAGS = list_of(settings({"id": optional(_TAG), "id-range": optional(_RANGE)}, "VLANs of a trunk", "{id: 10}"), "[{id: 10}, {id-range: {min: 20, max: 29}}]")
+_RANGE = settings({"min": required(VLAN_ID), "max": required(VLAN_ID)}, "a range of VLANs", "{min: 20, max: 29}")
+_TAGS = list_of(settings({"id": optional(VLAN_ID), "id-range": optional(_RANGE)}, "VLANs of a trunk", "{id: 10}"), "[{id: 10}, {id-range: {min: 20, max: 29}}]")
 VLAN_OF_PORT = settings(
-    {"mode": optional(choice("access", "trunk")), "tag": optional(_TAG), "trunk-tags": optional(_TAGS, ()), "enable-native": optional(boolean(), False)},
+    {"mode": optional(choice("access", "trunk")), "tag": optional(VLAN_ID), "trunk-tags": optional(_TAGS, ()), "enable-native": optional(boolean(), False)},
     "the VLANs of a port",
     _VLAN,
 )

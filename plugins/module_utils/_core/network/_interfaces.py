@@ -13,7 +13,7 @@ from ..fleet.fields import Field, Option, Place, Values, boolean, choice, list_o
 from ._auto import KEYS4, KEYS6, read_auto
 from ._bonds import AGGREGATION, MODES, read_bond
 from ._bridges import BRIDGE_PART, read_bridge
-from ._read import LINK, MAC, address, settings
+from ._read import LINK, MAC, VLAN_ID, address, settings
 from .link_options import VLAN_PROTOCOL
 from .model import Address, Family, Interface
 
@@ -79,7 +79,7 @@ INTERFACES = list_of(
                 settings(
                     {
                         "base-iface": required(LINK),
-                        "id": required(whole(1, 4094, "a VLAN; 0 and 4095 are reserved (IEEE 802.1Q)")),
+                        "id": required(VLAN_ID),
                         "protocol": optional(VLAN_PROTOCOL.field, VLAN_PROTOCOL.default),
                     },
                     "a VLAN",

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Mapping, Union
 
-from ..fleet.fields import BLANK, REFUSED, Field, Option, Place, table_of
-from ..fleet.values import is_domain, kind, shown
+from ..fleet.fields import BLANK, REFUSED, Field, Option, Place, table_of, whole
+from ..fleet.values import integer, is_domain, kind, shown
+from .vlans import LARGEST as VLAN_LARGEST
 
 NAME_LONGEST = 15  # IFNAMSIZ in linux/if.h is 16 with the final NUL
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")  # the kernel takes more, which a shell or a file of a program would not
@@ -26,7 +28,7 @@ _TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
 def _name(value: Any, place: Place) -> Any:
     """The name of an interface as the kernel takes it."""
     if not isinstance(value, str) or not value:
-        return place.refuse(f"must be the name of an interface, found {kind(value)}", "Write for example eth0")
+        return place.refuse(f"expected the name of an interface, got {kind(value)}", "Write for example eth0")
     if len(value) > NAME_LONGEST:
         return place.refuse(f"{value} has {len(value)} characters, and the kernel takes at most {NAME_LONGEST}", "Choose a shorter name")
     if not _NAME.fullmatch(value) or value in _NOT_NAMES:
@@ -68,6 +70,14 @@ def _network(value: Any, place: Place) -> Any:
     return str(network)
 
 
+def _vlan_id(value: Any, place: Place) -> Any:
+    given = integer(value)
+    if given is None or not 1 <= given <= VLAN_LARGEST:
+        remedy = f"Write a whole number from 1 to {VLAN_LARGEST}"
+        return place.refuse(f"{shown(value)} is not a VLAN (IEEE 802.1Q: 0 and 4095 are reserved)", remedy)
+    return given
+
+
 def _domain(value: Any, place: Place) -> Any:
     return value if is_domain(value) else place.refuse(f"{shown(value)} is not a domain", "Write it in small letters, such as example.net")
 
@@ -78,6 +88,7 @@ LINK_OR_LOOPBACK = Field("str", lambda value, place: value if value == "lo" else
 MAC = Field("str", _mac, _TEXT)
 NETWORK = Field("str", _network, _TEXT)
 DOMAIN = Field("str", _domain, _TEXT)
+VLAN_ID = replace(whole(1, VLAN_LARGEST, ""), parse=_vlan_id)
 
 
 def address(family: int = 0) -> Field:

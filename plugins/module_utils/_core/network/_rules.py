@@ -16,7 +16,7 @@ from .model import REJECTING, Rule
 
 _RULE = "{ip-from: 198.51.100.0/24, priority: 100, route-table: 77}"
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
-_NUMBER = whole(0, LARGEST, "a mark or its mask, such as 0x10")
+_NUMBER = whole(0, LARGEST, "", 16)
 
 
 def _mark(value: Any, place: Place) -> Any:
@@ -29,8 +29,8 @@ RULES = config(
     {
         "ip-from": optional(NETWORK, ""),
         "ip-to": optional(NETWORK, ""),
-        "priority": required(whole(1, 32765, "a priority between the kernel's own rules", 100)),
-        "route-table": optional(whole(1, LARGEST, "a table")),
+        "priority": required(whole(1, 32765, "", 100)),
+        "route-table": optional(whole(1, LARGEST, "", 77)),
         "action": optional(choice(*REJECTING), ""),
         "fwmark": optional(_MARK, 0),
         "fwmask": optional(_MARK, 0),

@@ -33,7 +33,7 @@ VARIABLES: Mapping[str, Field] = {
     IGNORED: NETWORKS,
     "network_interfaces": INTERFACES,
     "network_provider_mac_filter": boolean(),
-    "network_rollback_timeout": whole(TIMEOUT_LEAST, TIMEOUT_MOST, "seconds in which a new connection can be made", TIMEOUT_DEFAULT),
+    "network_rollback_timeout": whole(TIMEOUT_LEAST, TIMEOUT_MOST, "seconds", TIMEOUT_DEFAULT),
     "network_routes": ROUTES,
     "network_rules": RULES,
 }

@@ -30,7 +30,7 @@ _KEY_OPTION_PARTS = re.compile(r"((?:[^\",]|\"(?:[^\"\\]|\\.)*\")*),")
 def check_key(key: Any) -> str:
     """Why this is no line for authorized_keys (sshd(8)), with options or without; empty when it is one."""
     if not isinstance(key, str):
-        return f"must be a public key, found {kind(key)}"
+        return f"expected a public key, got {kind(key)}"
     if "PRIVATE KEY" in key:
         return "is a private key"
     options = _KEY_OPTIONS.match(key)
