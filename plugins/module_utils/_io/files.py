@@ -138,13 +138,13 @@ class SystemFiles:
                     raise
 
     def rename(self, path: str, other: str) -> None:
-        with _about(path), _folder(os.path.dirname(path)) as source, _folder(os.path.dirname(other)) as target:
+        with _about(path), opened_folder(os.path.dirname(path)) as source, opened_folder(os.path.dirname(other)) as target:
             os.rename(os.path.basename(path), os.path.basename(other), src_dir_fd=source, dst_dir_fd=target)
             _sync(target)
 
     def remove(self, path: str) -> None:
         with suppress(FileNotFoundError):
-            with _about(path), _folder(os.path.dirname(path)) as folder:
+            with _about(path), opened_folder(os.path.dirname(path)) as folder:
                 os.unlink(os.path.basename(path), dir_fd=folder)
 
     def own_folder(self, path: str, mode: int) -> None:
@@ -166,7 +166,7 @@ class SystemFiles:
 def _staged(file: NewFile) -> Iterator[_Staged]:
     """The file on the disk, under a name of its own beside the one that it is to have."""
     uid, gid = user_number(file.owner), group_number(file.group)
-    with _about(file.path), _folder(os.path.dirname(file.path), make=0o755) as folder:
+    with _about(file.path), opened_folder(os.path.dirname(file.path), make=0o755) as folder:
         staged = _Staged(file.path, folder)
         try:
             handle = os.open(staged.new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
@@ -305,7 +305,7 @@ def _about(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _folder(path: str, make: Optional[int] = None) -> Iterator[int]:
+def opened_folder(path: str, make: Optional[int] = None) -> Iterator[int]:
     """A descriptor of a folder, for the calls that take ``dir_fd``. ``make`` is the mode of what is missing and made."""
     with _Walk(path or ".", make) as walk:
         walk.enter()

@@ -11,6 +11,8 @@ import os
 from contextlib import contextmanager
 from typing import Iterator
 
+from .files import opened_folder
+
 
 @contextmanager
 def locked_folder(path: str) -> Iterator[None]:
@@ -29,7 +31,11 @@ def locked_folder(path: str) -> Iterator[None]:
 
 @contextmanager
 def locked_new_folder(path: str) -> Iterator[None]:
-    """The same of a folder that is made first where there is none. Raises OSError."""
-    os.makedirs(path, mode=0o755, exist_ok=True)
-    with locked_folder(path):
+    """The same of a folder that is made first where there is none, without following links of other users. Raises OSError."""
+    with opened_folder(path, 0o755) as folder:
+        handle = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)

@@ -16,12 +16,12 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.varia
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._bonds import BOND_OPTIONS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import SYNONYMS, TYPES
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import CHOICES
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.link_options import BRIDGE, PORT, STP
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.variables import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import pvid_of
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 
@@ -68,7 +68,7 @@ def test_the_steps_are_those_that_the_guide_shows() -> None:
 def test_every_word_of_the_inventory_is_in_the_guide() -> None:
     options = [option.word for option in (*STP, *BRIDGE, *PORT)]
     variables = [name for name in VARIABLES if name.startswith("network_")]
-    for word in (*variables, *BACKENDS, *TYPES, *SYNONYMS, *BOND_OPTIONS, *options):
+    for word in (*variables, *CHOICES, *TYPES, *SYNONYMS, *BOND_OPTIONS, *options):
         assert f"`{word}" in GUIDE or f"{word}:" in GUIDE, word
 
 
