@@ -139,10 +139,3 @@ def test_the_exported_entry_is_planned_as_the_same_zone(tmp_path: Path):
     path.write_text(yaml.safe_dump(variables))
     said = converge("--check", "--diff", "--limit", "ns1", "-e", f"@{target}", inventory=tmp_path / "inventory")
     assert re.search(r"ns1 *: ok=\d+ +changed=0", said), said
-
-
-def test_what_is_missing_is_said_before_anything_is_done():
-    status, said = playbook("export_zone", "-e", "export_zone=example.edu", "-e", "export_file=/nowhere/x")
-    assert status != 0 and "export_zone: 'example.edu' is not a zone of dns_zones" in said
-    status, said = playbook("export_zone", "-e", "export_zone=pair.example.net", "-e", "export_file=relative")
-    assert status != 0 and "an absolute path" in said

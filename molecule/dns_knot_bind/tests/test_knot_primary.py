@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 
-from test_dns_pair import PATIENCE, SCENARIO, UPDATE_KEY, ZONE, converge, dig, nsupdate
+from test_dns_pair import PATIENCE, SCENARIO, UPDATE_KEY, ZONE, configure, dig, nsupdate
 
 FILE = f"/var/lib/knot/{ZONE}.zone"
 
@@ -51,7 +51,7 @@ def test_a_zone_file_that_is_lost_and_made_again_takes_no_update_back(host):
     write(host, "lost")
     host.check_output(f"rm {FILE}; systemctl restart knot")
     assert has(host, "lost")
-    assert "changed=1" in converge("--limit", "ns1")
+    assert "changed=1" in configure()
     assert host.file(FILE).exists
     host.check_output("systemctl restart knot")
     assert has(host, "lost")
@@ -61,7 +61,7 @@ def test_a_configuration_that_was_changed_by_hand_is_put_back_without_a_restart_
     pid = server_process(host)
     host.check_output("echo '# mine' >> /etc/knot/knot.conf")
     write(host, "late")
-    assert "changed=1" in converge("--limit", "ns1")
+    assert "changed=1" in configure()
     assert has(host, "late")
     assert server_process(host) == pid
 
@@ -77,7 +77,7 @@ def test_a_configuration_that_knot_refuses_is_never_put_in_place(host, tmp_path)
     assert done.returncode == 2 and "the old one stays in place" in said, said
     assert host.check_output("sha256sum /etc/knot/knot.conf") == before
     assert has(host, "late")
-    converge("--limit", "ns1")
+    configure()
 
 
 def test_a_zone_that_is_signed_no_more_is_served_without_signatures_and_keeps_its_records(host, tmp_path):
@@ -88,10 +88,10 @@ def test_a_zone_that_is_signed_no_more_is_served_without_signatures_and_keeps_it
     text = variables.read_text(encoding="utf-8")
     variables.write_text(text.replace("dnssec: true", "dnssec: false"), encoding="utf-8")
     key = dig(host, f"{zone} DNSKEY", "127.0.0.1")
-    converge("--limit", "ns1", inventory=tmp_path / "inventory")
+    configure(inventory=tmp_path / "inventory")
     for kind in ("DNSKEY", "CDS", "CDNSKEY", "NSEC"):
         assert dig(host, f"{zone} {kind}", "127.0.0.1") == []
     assert "RRSIG" not in host.check_output(f"dig +dnssec @127.0.0.1 kept.{zone} TXT")
     assert dig(host, f"kept.{zone} TXT", "127.0.0.1") == ['"x"']
-    converge("--limit", "ns1")
+    configure()
     assert dig(host, f"{zone} DNSKEY", "127.0.0.1") == key, "the key is the one that the parent knew"
