@@ -15,6 +15,7 @@ from ..fleet.report import Flow, HostPlans, Report, Section, count, section, tab
 MOST_RECORDS = 60
 """Record sets of a zone that are listed with their values; of a larger zone the names are."""
 MOST_NAMES = 200
+SOURCE = "From the inventory. What holders of keys change is not listed, nor are the aliases of standby services, which are below."
 
 
 def report(hosts: HostPlans) -> Report:
@@ -22,7 +23,8 @@ def report(hosts: HostPlans) -> Report:
     zones = sorted(_zones(hosts), key=lambda one: str(one[1]["name"]))
     head = ("zone", "primary", "secondaries", "external secondaries", "signed", "record sets")
     summary = section("Zones", head, [_row(primary, zone, sets) for primary, zone, sets in zones])
-    records = Section("Records", tuple(line for _primary, zone, sets in zones for line in _records(zone, sets))[:-1])
+    lines = [line for _primary, zone, sets in zones for line in _records(zone, sets)]
+    records = Section("Records", (SOURCE, "", *lines[:-1]) if lines else ())
     return Report((summary, records), tuple(_flows(hosts, zones)))
 
 
@@ -106,6 +108,8 @@ def _flows(hosts: HostPlans, zones: Iterable[Zone]) -> Iterator[Flow]:
         for key in plan.get("dns_keys", {}).get("keys", ()):
             holders.setdefault(key["name"], []).append(host)
     for primary, zone, _sets in zones:
+        for server in (*([] if zone["hidden"] else [primary]), *_secondaries(zone)):
+            yield Flow("clients", server, "53", "DNS")
         for secondary in _secondaries(zone):
             yield Flow(secondary, primary, "53", "zone transfer")
             yield Flow(primary, secondary, "53", "notification of changed zones")
