@@ -12,7 +12,7 @@ from typing import Dict, FrozenSet, Optional
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import rendered, revised
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Domain, Interface, read_domain
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import Image
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Desired, Found, Observed, Step, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Action, Desired, Found, Observed, Step, plan
 
 
 class Hypervisor:
@@ -30,15 +30,15 @@ class Hypervisor:
 
     def apply(self, step: Step) -> None:
         found: Optional[Found] = self.guests.get(step.target)
-        if step.action == "set the secret":
+        if step.action is Action.SET_SECRET:
             self.secret = True
-        elif step.action == "create disk":
+        elif step.action is Action.CREATE_DISK:
             assert step.target not in self.images, "a disk that is there is overwritten"
             format_, size = step.value.split(" ")
             self.images[step.target] = Image(format_, int(size))
-        elif step.action == "delete disk":
+        elif step.action is Action.DELETE_DISK:
             del self.images[step.target]
-        elif step.action == "define":
+        elif step.action is Action.DEFINE:
             domain = read_domain(step.value)
             assert all(disk.type != "file" or disk.source in self.images for disk in domain.disks)
             here = found or Found("shut off", False, step.value, step.value)
@@ -49,20 +49,20 @@ class Hypervisor:
             self._change(step, found)
 
     def _change(self, step: Step, found: Found) -> None:
-        if step.action == "undefine":
+        if step.action is Action.UNDEFINE:
             assert not found.active, "a guest without a definition would run on"
             del self.guests[step.target]
-        elif step.action in ("autostart", "do not autostart"):
-            self.guests[step.target] = replace(found, autostart=step.action == "autostart")
-        elif step.action == "start":
+        elif step.action in (Action.AUTOSTART, Action.NO_AUTOSTART):
+            self.guests[step.target] = replace(found, autostart=step.action is Action.AUTOSTART)
+        elif step.action is Action.START:
             assert not found.active
             self.guests[step.target] = replace(found, state="running", live=found.definition)
-        elif step.action == "shut down":
+        elif step.action is Action.SHUT_DOWN:
             assert found.active
             self.stopped |= {step.target}
             self.guests[step.target] = replace(found, state="shut off", live=found.definition)
         else:
-            assert step.action == "move an interface of", step
+            assert step.action is Action.MOVE_INTERFACE, step
             self.guests[step.target] = replace(found, live=_moved(found.live, step.value))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Ceph, Guest
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Desired, Step
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Action, Desired, Step
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, CommandResult
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
@@ -63,7 +63,7 @@ def keyring(text):
 def test_a_key_reaches_libvirt_by_a_file_that_only_root_can_read_and_is_in_no_argument(tmp_path):
     runner = Recorder({})
     files = keyring(f"[client.vms]\n\tkey = {KEY}\n")
-    hypervisor(runner, tmp_path, files).apply(Step("set the secret", CEPH.secret), DESIRED)
+    hypervisor(runner, tmp_path, files).apply(Step(Action.SET_SECRET, CEPH.secret), DESIRED)
     assert [call[6] for call in runner.calls] == ["secret-define", "secret-set-value"]
     assert not any(KEY in word for call in runner.calls for word in call)
     assert runner.files[1] == (KEY, 0o600)
@@ -98,11 +98,11 @@ def test_a_libvirt_that_does_not_answer_is_observed_and_no_traceback(tmp_path):
 def test_a_guest_is_asked_to_shut_down_again_and_its_cord_is_never_pulled(tmp_path):
     runner = Recorder({"dominfo": DOMINFO.format("running")})
     with pytest.raises(hosts.GuestFailed, match="web did not shut down within 20 s and runs on"):
-        hypervisor(runner, tmp_path).apply(Step("shut down", "web"), DESIRED)
+        hypervisor(runner, tmp_path).apply(Step(Action.SHUT_DOWN, "web"), DESIRED)
     words = [call[6] for call in runner.calls]
     assert words.count("shutdown") == 2 and "destroy" not in words
     runner = Recorder({"dominfo": [DOMINFO.format(state) for state in ("running", "in shutdown", "shut off")]})
-    hypervisor(runner, tmp_path).apply(Step("shut down", "web"), DESIRED)
+    hypervisor(runner, tmp_path).apply(Step(Action.SHUT_DOWN, "web"), DESIRED)
     assert [call[6] for call in runner.calls].count("shutdown") == 1
 
 

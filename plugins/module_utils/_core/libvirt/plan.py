@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ..diff import hunks, text_diff
@@ -61,16 +62,31 @@ class Observed:
     libvirt: str = ""
 
 
+class Action(Enum):
+    """What a step does. The values are for people."""
+
+    SET_SECRET = "set the secret"
+    CREATE_DISK = "create disk"
+    DELETE_DISK = "delete disk"
+    DEFINE = "define"
+    UNDEFINE = "undefine"
+    AUTOSTART = "autostart"
+    NO_AUTOSTART = "do not autostart"
+    START = "start"
+    SHUT_DOWN = "shut down"
+    MOVE_INTERFACE = "move an interface of"
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing to do. ``target`` is a guest, a file or a secret; ``value`` is XML, or format and bytes of a disk."""
 
-    action: str
+    action: Action
     target: str
     value: str = ""
 
     def __str__(self) -> str:
-        return f"{self.action} {self.target}"
+        return f"{self.action.value} {self.target}"
 
 
 def fitted(guest: Guest, desired: Desired, observed: Observed) -> Guest:
@@ -96,13 +112,15 @@ def plan(desired: Desired, observed: Observed) -> List[Step]:
     guests = [fitted(guest, desired, observed) for guest in sorted(desired.guests, key=lambda one: one.name)]
     steps: List[Step] = []
     if uses_ceph(desired) and desired.ceph is not None and not observed.secret:
-        steps.append(Step("set the secret", desired.ceph.secret))
+        steps.append(Step(Action.SET_SECRET, desired.ceph.secret))
     for guest in guests:
         if guest.state == "absent" and guest.name in observed.guests:
             steps += _remove(guest, observed.guests[guest.name], desired, observed)
     present = [guest for guest in guests if guest.state != "absent"]
     steps += [
-        Step("shut down", guest.name) for guest in present if guest.state == "stopped" and guest.name in observed.guests and observed.guests[guest.name].active
+        Step(Action.SHUT_DOWN, guest.name)
+        for guest in present
+        if guest.state == "stopped" and guest.name in observed.guests and observed.guests[guest.name].active
     ]
     for guest in present:
         steps += _converge(guest, observed)
@@ -111,11 +129,11 @@ def plan(desired: Desired, observed: Observed) -> List[Step]:
 
 def _remove(guest: Guest, found: Found, desired: Desired, observed: Observed) -> List[Step]:
     """The definition goes last: it is what knows the disks."""
-    steps = [Step("shut down", guest.name)] if found.active else []
+    steps = [Step(Action.SHUT_DOWN, guest.name)] if found.active else []
     if guest.remove_disks:
         disks = read_domain(found.definition).disks
-        steps += [Step("delete disk", disk.source) for disk in disks if disk.source in observed.images and _ours(disk, desired)]
-    return [*steps, Step("undefine", guest.name)]
+        steps += [Step(Action.DELETE_DISK, disk.source) for disk in disks if disk.source in observed.images and _ours(disk, desired)]
+    return [*steps, Step(Action.UNDEFINE, guest.name)]
 
 
 def _ours(disk: Disk, desired: Desired) -> bool:
@@ -126,19 +144,19 @@ def _converge(guest: Guest, observed: Observed) -> List[Step]:
     steps = []
     for disk in guest.domain.disks:
         if disk.type == "file" and disk.source not in observed.images:
-            steps.append(Step("create disk", disk.source, f"{disk.format} {guest.sizes.get(disk.source, 0)}"))
+            steps.append(Step(Action.CREATE_DISK, disk.source, f"{disk.format} {guest.sizes.get(disk.source, 0)}"))
     found = observed.guests.get(guest.name)
     if found is None:
-        steps.append(Step("define", guest.name, rendered(guest.domain)))
+        steps.append(Step(Action.DEFINE, guest.name, rendered(guest.domain)))
     elif differences(read_domain(found.definition), guest.domain):
-        steps.append(Step("define", guest.name, revised(found.definition, guest.domain)))
+        steps.append(Step(Action.DEFINE, guest.name, revised(found.definition, guest.domain)))
     if guest.autostart != (found is not None and found.autostart):
-        steps.append(Step("autostart" if guest.autostart else "do not autostart", guest.name))
+        steps.append(Step(Action.AUTOSTART if guest.autostart else Action.NO_AUTOSTART, guest.name))
     if guest.state != "running":
         return steps
     if found is None or not found.active:
-        return [*steps, Step("start", guest.name)]
-    return [*steps, *(Step("move an interface of", guest.name, moved_interface(found.live, one)) for one in movable(guest, found))]
+        return [*steps, Step(Action.START, guest.name)]
+    return [*steps, *(Step(Action.MOVE_INTERFACE, guest.name, moved_interface(found.live, one)) for one in movable(guest, found))]
 
 
 def movable(guest: Guest, found: Found) -> List[Interface]:
@@ -181,23 +199,23 @@ def changes(desired: Desired, observed: Observed) -> List[Dict[str, str]]:
     diffs = []
     for step in plan(desired, observed):
         found = observed.guests.get(step.target)
-        if step.action == "define":
+        if step.action is Action.DEFINE:
             before = shown(found.definition) if found is not None else ""
             diffs.append(text_diff(f"definition of {step.target}", *hunks(before, shown(step.value))))
-        elif step.action == "undefine":
+        elif step.action is Action.UNDEFINE:
             diffs.append(text_diff(f"definition of {step.target}", summary(found.definition) if found is not None else "", ""))
-        elif step.action in ("create disk", "delete disk"):
+        elif step.action in (Action.CREATE_DISK, Action.DELETE_DISK):
             there = f"{step.value} bytes\n" if step.value else "a disk\n"
             diffs.append(text_diff(step.target, *(("", there) if step.value else (there, ""))))
-        elif step.action in ("start", "shut down"):
+        elif step.action in (Action.START, Action.SHUT_DOWN):
             diffs.append(text_diff(f"state of {step.target}", f"{found.state if found else 'none'}\n", f"{_after(step)}\n"))
-        elif step.action in ("autostart", "do not autostart"):
-            diffs.append(text_diff(f"autostart of {step.target}", *(("no\n", "yes\n") if step.action == "autostart" else ("yes\n", "no\n"))))
+        elif step.action in (Action.AUTOSTART, Action.NO_AUTOSTART):
+            diffs.append(text_diff(f"autostart of {step.target}", *(("no\n", "yes\n") if step.action is Action.AUTOSTART else ("yes\n", "no\n"))))
     return diffs
 
 
 def _after(step: Step) -> str:
-    return "running" if step.action == "start" else "shut off"
+    return "running" if step.action is Action.START else "shut off"
 
 
 def named(steps: Sequence[Step]) -> List[str]:

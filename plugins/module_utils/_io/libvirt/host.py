@@ -13,7 +13,7 @@ from typing import Callable, Dict, Mapping, Optional, Set, Tuple
 from ..._core.libvirt.domain import offers_kvm, read_domain
 from ..._core.libvirt.guest import Ceph
 from ..._core.libvirt.image import HEAD, Image, read_image
-from ..._core.libvirt.plan import OFF, Desired, Found, Observed, Step, images_of, uses_ceph
+from ..._core.libvirt.plan import OFF, Action, Desired, Found, Observed, Step, images_of, uses_ceph
 from ..clock import Clock
 from ..command import CommandFailed, CommandRunner
 from ..files import FileStore, read_head
@@ -103,17 +103,17 @@ class Hypervisor:
     def apply(self, step: Step, desired: Desired) -> None:
         """Make one change. Raise CommandFailed, GuestFailed or OSError when it cannot be made."""
         name = step.target
-        actions: Mapping[str, Callable[[], object]] = {
-            "set the secret": lambda: self._set_secret(desired),
-            "create disk": lambda: self._create(name, *step.value.split(" ")),
-            "delete disk": lambda: self._files.remove(name),
-            "define": lambda: self._virsh.define(step.value),
-            "undefine": lambda: self._virsh.call("undefine", "--domain", name, "--managed-save", "--nvram"),
-            "autostart": lambda: self._virsh.call("autostart", "--domain", name),
-            "do not autostart": lambda: self._virsh.call("autostart", "--domain", name, "--disable"),
-            "start": lambda: self._virsh.call("start", "--domain", name),
-            "shut down": lambda: self._shut_down(name),
-            "move an interface of": lambda: self._virsh.device("update", name, step.value, "--live"),
+        actions: Mapping[Action, Callable[[], object]] = {
+            Action.SET_SECRET: lambda: self._set_secret(desired),
+            Action.CREATE_DISK: lambda: self._create(name, *step.value.split(" ")),
+            Action.DELETE_DISK: lambda: self._files.remove(name),
+            Action.DEFINE: lambda: self._virsh.define(step.value),
+            Action.UNDEFINE: lambda: self._virsh.call("undefine", "--domain", name, "--managed-save", "--nvram"),
+            Action.AUTOSTART: lambda: self._virsh.call("autostart", "--domain", name),
+            Action.NO_AUTOSTART: lambda: self._virsh.call("autostart", "--domain", name, "--disable"),
+            Action.START: lambda: self._virsh.call("start", "--domain", name),
+            Action.SHUT_DOWN: lambda: self._shut_down(name),
+            Action.MOVE_INTERFACE: lambda: self._virsh.device("update", name, step.value, "--live"),
         }
         actions[step.action]()
 
