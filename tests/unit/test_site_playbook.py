@@ -35,7 +35,7 @@ FLEET: Dict[str, Any] = {
 HOSTS = {name: {"fleet_host_number": number} for number, name in enumerate(("app1", "ns1", "ns2"), start=1)}
 PLAYS: List[Dict[str, Any]] = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
 NETWORK, KEYS, SERVERS = "Change the networks of hosts", "Provision the keys of the DNS servers", "Provision the DNS servers"
-NODES, OTHERS = "Provision every node", "Provision the keys of the other hosts, and remove those that they no longer need"
+NODES, OTHERS = "Provision every node", "Provision the keys of the other hosts"
 
 
 def playbook(moving: List[str]) -> List[Dict[str, Any]]:
