@@ -147,6 +147,11 @@ def test_problems_name_the_path_to_the_value_and_the_rest_is_read() -> None:
     assert given["c"]["primary"] is None and list(given) == ["a.b", "c"]
 
 
+def test_a_number_may_have_no_unit() -> None:
+    assert outcome(whole(1, 9, ""), 10)[1] == ["x: expected a whole number from 1 to 9, got 10. Write a whole number"]
+    assert outcome(whole(1, 9, "", 5), "a")[1] == ["x: expected a whole number from 1 to 9, got 'a'. Write for example 5"]
+
+
 def test_a_key_that_is_unlike_any_is_refused_with_all_that_there_are() -> None:
     assert outcome(LINK, {"zone": 1})[1] == ["x.zone: is not an option of an address. Use prefix-length"]
 

@@ -119,6 +119,15 @@ def test_numbers_that_stand_for_nothing_may_be_in_quotes_too() -> None:
     assert planned(variables).hosts == planned(plain).hosts
 
 
+def test_routes_rules_and_name_servers_of_a_host_without_interfaces_are_checked_but_not_planned() -> None:
+    group = {key: value for key, value in sound().items() if key != "network_interfaces"}
+    plan = planned(group)
+    assert plan.problems == () and "network" not in plan.hosts["app1"]
+    group["network_dns"] = {"config": {"sever": ["192.0.2.53"]}}
+    group["network_routes"]["config"][0]["destination"] = "192.0.2.1/24"
+    assert [problem.variable for problem in planned(group).problems] == ["network_dns.config.sever", "network_routes.config[0].destination"]
+
+
 def test_underscores_may_stand_for_hyphens() -> None:
     def underscored(value: Any) -> Any:
         if isinstance(value, dict):

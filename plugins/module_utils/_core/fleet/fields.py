@@ -152,7 +152,8 @@ def optional(declared: Field, default: Any = None) -> Option:
 def whole(low: int, high: int, unit: str, example: Optional[int] = None) -> Field:
     """A whole number of a unit, such as seconds, or of none. Gives an int; digits in a text count (see ``values.integer``)."""
     what = f"a whole number of {unit}" if unit else "a whole number"
-    remedy = f"Write a number of {unit}" if example is None else f"Write for example {example}"
+    advice = f"Write a number of {unit}" if unit else f"Write {what}"
+    remedy = advice if example is None else f"Write for example {example}"
 
     def parse(value: Any, place: Place) -> Any:
         given = integer(value)

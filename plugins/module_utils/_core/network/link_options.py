@@ -11,7 +11,6 @@ from typing import Any, Dict, Iterable, Mapping, Tuple
 
 from ..fleet.fields import REFUSED, Field, Place, boolean, choice, optional, whole
 from ..fleet.fields import Option as Key
-from ..fleet.values import integer, shown
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,11 @@ class Option:
             return replace(boolean(), parse=self._parse_switch)
         if self.words:
             return Field("str", self._parse_word, {"type": "string", "minLength": 1})  # in letters of any case, so without choices
-        return replace(whole(self.low, self.high, "units"), parse=self._parse_number)
+        return replace(self._number, parse=self._parse_number)
+
+    @property
+    def _number(self) -> Field:
+        return whole(self.low, self.high, "", int(self.default) // self.scale if self.default else self.low)
 
     def _parse_switch(self, value: Any, place: Place) -> Any:
         given = boolean().parse(value, place)
@@ -49,10 +52,8 @@ class Option:
         return choice(*self.words).parse(known.get(value.lower(), value) if isinstance(value, str) else value, place)
 
     def _parse_number(self, value: Any, place: Place) -> Any:
-        given = integer(value)
-        if given is None or not self.low <= given <= self.high:
-            return place.refuse(f"{shown(value)} is out of range", f"Write a whole number from {self.low} to {self.high}")
-        return str(given * self.scale)
+        given = self._number.parse(value, place)
+        return given if given is REFUSED else str(given * self.scale)
 
     def value(self, text: str) -> Any:
         """The inverse of ``field``."""
