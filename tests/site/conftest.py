@@ -37,6 +37,10 @@ class Run:
         rows = re.findall(r"^(\S+)\s+: (ok=.*)$", self.text, re.MULTILINE)
         return {host: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in rows}
 
+    def noise(self):
+        """Lines that a run without trouble does not have: warnings, deprecations, errors, and failures that were ignored."""
+        return re.findall(r"(?m)^.*(?:WARNING\]|\[ERROR\]|^fatal: |^failed: |\.\.\.ignoring).*$", self.text)
+
     def changed(self):
         """Hosts on which something changed or would change."""
         return sorted(host for host, counts in self.recap.items() if counts["changed"])

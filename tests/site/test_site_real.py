@@ -39,6 +39,7 @@ def test_a_blank_fleet_is_previewed_to_the_end_and_left_as_it_was(site):
     before = site.fingerprint()
     preview = site.run("site", "--check", "--diff")
     assert preview.rc == 0, preview.text[-4000:]
+    assert preview.noise() == []
     assert preview.changed() == sorted(HOSTS)
     assert site.fingerprint() == before
 
@@ -55,6 +56,7 @@ def test_a_broken_inventory_is_refused_before_the_first_change(site):
 def test_the_fleet_is_provisioned_and_verified(site):
     done = site.run("site")
     assert done.rc == 0, done.text[-4000:]
+    assert done.noise() == []
     assert done.changed() == sorted(HOSTS)
     ask = "import urllib.request as u; print(u.urlopen('http://www.demo.example.net:8080/').read().decode())"
     as_the_probe = "mount --bind /etc/smallfleet/probe/resolv.conf /etc/resolv.conf && python3 -c"
@@ -65,6 +67,7 @@ def test_the_second_run_changes_nothing_within_the_budget_of_tasks_and_remote_ca
     before = site.fingerprint()
     again = site.run("site", "-vvv")
     assert again.rc == 0, again.text[-4000:]
+    assert again.noise() == []
     assert again.changed() == []
     assert site.fingerprint() == before
     tasks, calls = again.counts()
@@ -115,6 +118,33 @@ def test_a_limit_removes_nobody(site, limit):
     assert limited.rc == 0, limited.text[-4000:]
     assert limited.changed() == []
     assert site.fingerprint() == before
+
+
+@pytest.mark.once
+def test_a_tag_runs_the_plays_of_one_capability(site):
+    tagged = site.run("site", "--tags", "standby")
+    assert tagged.rc == 0, tagged.text[-4000:]
+    assert tagged.noise() == [] and tagged.changed() == []
+    acted = set(re.findall(r"TASK \[smallfleet\.infra\.(\w+) : (?!Validating)", tagged.text))
+    assert acted == {"standby"}, tagged.text[-4000:]
+
+
+@pytest.mark.once
+def test_when_the_first_name_server_fails_the_second_one_stays_as_it_is(site):
+    state = "sha256sum /etc/bind/* 2>&1; ls -A /var/lib/bind /var/cache/bind 2>&1; systemctl is-active named 2>&1 || :; systemctl show named -p MainPID"
+    before = site.on("watch1", state)
+    zones = {"demo.example.net": {"primary": "ns1", "secondaries": ["watch1"]}}
+    site.on("ns1", "mount --bind /etc/bind/named.conf.local /etc/bind/named.conf.local")
+    try:
+        broken = site.run("site", "--tags", "dns_server", "-e", json.dumps({"dns_zones": zones}))
+    finally:
+        site.on("ns1", "umount /etc/bind/named.conf.local")
+    assert broken.rc != 0 and "Something is mounted in the place of this file" in " ".join(broken.text.split()), broken.text[-4000:]
+    assert broken.recap["ns1"]["failed"] == 1 and broken.recap["watch1"]["failed"] == 0, broken.text[-4000:]
+    assert site.on("watch1", state) == before
+    assert "PLAY [Verify" not in broken.text
+    repaired = site.run("site")
+    assert repaired.rc == 0, repaired.text[-4000:]
 
 
 def test_the_service_moves_and_stays_where_it_was_moved_to(site):
