@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 from ._draft import Draft, address_words, in_bond, joins_bond, link_local, masters, restore, set_link, without_link_local
 from ._interfaces import MTU_IPV6
 from ._link_settings import born_with
-from ._mtu import mtus
+from ._mtu import carrier_mtu, mtus
 from .link_options import VLAN_PROTOCOL
 from .model import Address, Interface, Link, Operation
 
@@ -85,8 +85,7 @@ def _carrier(interface: Interface, present: Mapping[str, int], draft: Draft) -> 
     """A temporary pair of which one end is a port: the kernel takes up to a second to notice the first carrier."""
     number = len(draft.carriers)
     up, down = f"sf-up{number}", f"sf-dn{number}"
-    wanted = {one.name: one.mtu for one in draft.desired.interfaces}
-    size = interface.mtu or min(wanted.get(port) or present.get(port, 1500) for port in interface.ports)
+    size = carrier_mtu(interface, present, draft)
     mtu = str(size)
     made = ("link", "add", "name", up, "mtu", mtu, "type", "veth", "peer", "name", down, "mtu", mtu)
     draft.prepare.append(Operation("add_link", up, made, (("link", "delete", "dev", up),)))

@@ -44,9 +44,20 @@ def mtus(draft: Draft, ordered: Sequence[Interface]) -> Dict[str, int]:
     """The MTU of each interface before any is changed, or with which it is made. ``ordered``: as by ``in_order``."""
     present = {name: link.mtu for name, link in draft.links.items()}
     for interface in ordered:
-        born = present.get(interface.base, 1500) if interface.type == "vlan" else interface.mtu or 1500
+        if interface.type == "vlan":
+            born = present.get(interface.base, 1500)
+        elif interface.type == "bridge" and interface.ports:
+            born = carrier_mtu(interface, present, draft)
+        else:
+            born = interface.mtu or 1500
         present.setdefault(interface.name, born)
     return present
+
+
+def carrier_mtu(interface: Interface, present: Mapping[str, int], draft: Draft) -> int:
+    """The MTU of the first port of a new bridge or bond, which is temporary. A bridge without an MTU of its own follows it."""
+    desired = {one.name: one.mtu for one in draft.desired.interfaces}
+    return interface.mtu or min(desired.get(port) or present.get(port, 1500) for port in interface.ports)
 
 
 def plan_followers(draft: Draft, ordered: Sequence[Interface]) -> None:
