@@ -116,8 +116,8 @@ MOVE = {"move_zone": "example.net", "move_host": "ns1", "move_old": {"servers": 
     ("wrong", "said"),
     [
         ({"move_vars_file": "relative.yml"}, "move_vars_file: 'relative.yml' is not an absolute path. Write for example /"),
-        ({"move_old": "192.0.2.1"}, "move_old: must be a dictionary, found a string. Write for example {servers: [192.0.2.1]}."),
-        ({"move_ttl": "5m"}, "move_ttl: '5m' is not a whole number from 0 to 2147483647. Give a number of seconds, such as 300."),
+        ({"move_old": "192.0.2.1"}, "move_old: expected a dictionary, got a string. Write for example {servers: [192.0.2.1]}."),
+        ({"move_ttl": "5m"}, "move_ttl: expected a whole number of seconds from 0 to 2147483647, got '5m'. Write for example 300."),
         ({"move_host": "ns9"}, "move_host: 'ns9' is not a host of the inventory. Name the host that asks the servers"),
     ],
 )

@@ -117,11 +117,11 @@ class Host:
         raise AssertionError("an address stays tentative, or has no local route")
 
     def everything(self) -> Dict[str, List[str]]:
-        """What ip(8) prints; seconds that pass are left out, and the order of routes with other interfaces."""
+        """What ip(8) prints; seconds that pass are left out, how far LACP has come, and the order of routes with other interfaces."""
         self.quiet()
         found: Dict[str, List[str]] = {}
         for words in PRINTED:
-            text = re.sub(r"[0-9]+sec|timer +[0-9.]+", "", self.namespace.run("ip", "-d", "-o", *words.split()))
+            text = re.sub(r"[0-9]+sec|timer +[0-9.]+|oper_port_state\w* \S+", "", self.namespace.run("ip", "-d", "-o", *words.split()))
             lines = text.splitlines()
             found[words] = sorted(lines) if "-6 route" in words else lines
         return found
@@ -167,5 +167,5 @@ def another_gateway() -> Desired:
 
 
 def numberless(lines: Sequence[str]) -> List[str]:
-    """The kernel has numbered the interface anew."""
-    return [re.sub(r"^[0-9]+: ", "", line) for line in lines]
+    """The kernel has numbered the interface anew, which is also the order in which it lists them."""
+    return sorted((re.sub(r"^[0-9]+: ", "", line) for line in lines), key=lambda line: line.split()[0])

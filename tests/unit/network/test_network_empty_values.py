@@ -28,6 +28,7 @@ ACTIVE = {"primary_reselect": "better", "fail_over_mac": "follow", "all_slaves_a
 HOP = {"destination": "0.0.0.0/0", "next-hop-interface": "eth0", "next-hop-address": "192.0.2.1", "metric": 5, "table-id": 254, "weight": 1}
 ATTRIBUTES = {"mtu": 1400, "cwnd": 10, "initcwnd": 10, "initrwnd": 10, "advmss": 1360, "quickack": True}
 FULL: Dict[str, Any] = {
+    "network_from_fleet": False,
     "network_interfaces": [
         {
             **{"name": "eth0", "type": "ethernet", "state": "up", "identifier": "mac-address", "mac-address": "02:00:00:00:00:01", "mtu": 1500},

@@ -139,7 +139,7 @@ def test_netplan_refuses_what_it_has_no_word_for(rule: Dict[str, Any], said: Lis
         ({**FROM, "action": "blackhole", "suppress-prefix-length": 0}, "means nothing for a rule that does blackhole"),
         ({**FROM, "route-table": 7, "fwmask": 7}, "needs a fwmark other than 0"),
         ({**FROM, "route-table": 7, "fwmark": 9, "fwmask": 7}, "0x7 hides a part of the fwmark 0x9, which would never match"),
-        ({**FROM, "route-table": 7, "fwmark": "0x1ffffffff"}, "got 8589934591"),
+        ({**FROM, "route-table": 7, "fwmark": "0x1ffffffff"}, "got '0x1ffffffff'"),
         ({**FROM, "route-table": 7, "oif": "a name"}, "cannot be the name of an interface"),
         ({**FROM, "route-table": 7, "suppress-prefix-length": 33}, "33 is longer than a prefix of IPv4"),
     ],

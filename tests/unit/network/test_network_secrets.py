@@ -15,11 +15,11 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import NO_TRIAL
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Plan
 from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import Work
 
-from .guarded import prepare
 from .test_network_plan import move
 
 PROFILES = "/etc/NetworkManager/system-connections"

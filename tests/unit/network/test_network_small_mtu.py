@@ -14,11 +14,12 @@ import pytest
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import link_local
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import IGNORED, NEW, Heeding, heedings
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare, without_ipv6
+from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import without_ipv6
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface, Link, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
 
+from .guarded import prepare
 from .kernel import Kernel, bare, card, state
 from .namespace import Namespace
 from .rollback_host import Host
