@@ -73,6 +73,7 @@ TARGETS: Dict[str, Target] = {
         (
             b'example.net\t@\t300\tIN\tA\t192.0.2.1\tcloudflare_proxy=true\r\nwww.example.net\twww\t60\tIN\tTXT\tsay "hi"\tthere\n',
             b'a.example.net\ta\t\xc2\xb2\tIN\tTXT\t"in " "two \\"parts\\""\n',
+            b'b.example.net\tb\t60\tIN\tTXT\t"\xaf"\n',
             b"www.example.org\twww\t60\tIN\tCLOUDFLAREAPI_SINGLE_REDIRECT\tx\n_x.example.net\t_x\t60\tIN\tSRV\t0 5 443 www.example.net.\n",
         ),
     ),

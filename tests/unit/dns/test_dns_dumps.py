@@ -203,6 +203,14 @@ def test_what_octodns_would_not_do_with_the_whole_record_is_named(entry: str, sa
     assert [(one.record, one.reason, one.kind) for one in found.left_out] == [("a", says, "note")]
 
 
+def test_a_quoted_text_that_is_not_utf_8_is_left_out_with_its_reason() -> None:
+    rows = 'a.example.net\ta\t60\tIN\tTXT\t"x\udcaf"\nb.example.net\tb\t60\tIN\tTXT\t"x\ud800"\n'
+    assert {one.record: one.reason for one in read(rows, "tsv").left_out} == {
+        "a": r'has a value, "x\175", that is not plain text; see txt_transformation',
+        "b": "has a text with half a character (line 2)",
+    }
+
+
 def test_a_type_of_a_tsv_file_may_be_in_lower_case() -> None:
     assert list(shown(read("a.example.net\ta\t60\tIN\ta\t192.0.2.1\n", "tsv"))) == [("a", "A")]
 

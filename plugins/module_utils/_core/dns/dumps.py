@@ -140,9 +140,10 @@ def _text(value: Any) -> str:
 
 
 def _unescape(shown: str) -> str:
+    """Octets that are not UTF-8 stay what they are. Raises UnicodeError, which is a ValueError, for halves of characters."""
     data = bytearray()
     for digits, escaped, plain, lone in _ESCAPE.findall(shown):
-        data.extend(bytes([int(digits) & 255]) if digits else (escaped or plain or lone).encode("utf-8"))
+        data.extend(bytes([int(digits) & 255]) if digits else (escaped or plain or lone).encode("utf-8", "surrogateescape"))
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -228,7 +229,11 @@ def read_tsv(text: str, zone: str, known: Callable[[str], bool]) -> Found:
             left.append(LeftOut(row.record, row.type, f"{not_written(row.type)} ({row.source})"))
             continue
         content = _without_metadata(row, left)
-        value = _tsv_text(content) if row.type == "TXT" else content
+        try:
+            value = _tsv_text(content) if row.type == "TXT" else content
+        except UnicodeError:
+            left.append(LeftOut(row.record, row.type, f"has a text with half a character ({row.source})"))
+            continue
         key = (row.name.lower(), row.type)
         first.setdefault(key, row)
         values.setdefault(key, []).append(value)
