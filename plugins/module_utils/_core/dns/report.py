@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from ..fleet.report import Flow, HostPlans, Report, Section, count, section, table
+from ..quoting import visible
 
 MOST_RECORDS = 60
 """Record sets of a zone that are listed with their values; of a larger zone the names are."""
@@ -77,7 +78,7 @@ def _external(one: Mapping[str, Any]) -> str:
 
 def _records(zone: Mapping[str, Any], sets: List[Mapping[str, Any]]) -> Iterator[str]:
     ordered = sorted(sets, key=lambda one: (one["record"] != "@", one["record"], one["type"]))
-    yield f"### {zone['name']}"
+    yield f"### {visible(zone['name'])}"
     yield ""
     if len(ordered) <= MOST_RECORDS:
         yield from table(("name", "type", "TTL", "value"), [(one["record"], one["type"], one["ttl"], ", ".join(one["value"])) for one in ordered])

@@ -43,7 +43,7 @@ def render_markdown(fleet: Mapping[str, Any], hosts: Mapping[str, Mapping[str, A
         "",
         *table(*_address_table(ordered)),
         "",
-        *(line for section in sections if section.lines for line in (f"## {section.title}", "", *section.lines, "")),
+        *(line for section in sections if section.lines for line in (f"## {visible(section.title)}", "", *section.lines, "")),
         "## Topology",
         "",
         "```mermaid",
