@@ -33,7 +33,7 @@ def descriptions(root: Path) -> Dict[str, str]:
 
 def main() -> None:
     sys.path.insert(0, str(ROOT / "collections"))
-    planning = importlib.import_module("ansible_collections.smallfleet.infra.plugins.module_utils._core.planning")
+    planning = importlib.import_module("ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning")
     TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text(json.dumps(planning.inventory_schema(descriptions(ROOT)), indent=2) + "\n", encoding="utf-8")
     print(TARGET.relative_to(ROOT))

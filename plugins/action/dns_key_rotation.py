@@ -10,8 +10,8 @@ from typing import Any, Dict, Optional
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_rotation import decide
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.rotation import decide
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.quoting import visible
 
 
 class ActionModule(ActionBase):

@@ -11,8 +11,8 @@ from typing import Any, Dict, Optional
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_variables import OPTIONS, Controller, variable_problems
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.variables import OPTIONS, Controller, variable_problems
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.quoting import visible
 
 
 class ActionModule(ActionBase):

@@ -11,13 +11,13 @@ from typing import Any, Dict, Optional
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.batches import failed_before
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import render_plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import ORDERED, plan_once
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, plan_folder, write_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.primaries import NoPrimary, find_primary
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.batches import failed_before
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.inventory_host import PlanStore, plan_folder, write_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.plan_host import ORDERED, plan_once
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import render_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.render import render_json
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 class ActionModule(ActionBase):

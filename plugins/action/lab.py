@@ -14,7 +14,7 @@ from typing import Any, Dict, Optional
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.quoting import visible
 
 
 class ActionModule(ActionBase):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.replacing import Replacing
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import Commit
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement_controller import Replacing
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.commit_controller import Commit
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.plugin_utils.network_change import NetworkChange
 
 

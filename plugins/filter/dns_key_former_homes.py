@@ -48,7 +48,7 @@ _value:
 
 from typing import Any, Callable, Dict, List, Mapping
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import former_homes, other_states
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.plan import former_homes, other_states
 
 
 def dns_key_former_homes(state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str) -> List[Dict[str, Any]]:

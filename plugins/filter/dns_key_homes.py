@@ -49,7 +49,7 @@ _value:
 
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import homes_to_ask
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.plan import homes_to_ask
 
 
 def dns_key_homes(state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str) -> List[str]:

@@ -52,7 +52,7 @@ _value:
 
 from typing import Any, Callable, Dict, List, Mapping
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import keys_to_keep, other_states
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.plan import keys_to_keep, other_states
 
 
 def dns_key_kept(state: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]], variable: str, elsewhere: Mapping[str, str]) -> List[str]:

@@ -50,7 +50,7 @@ _value:
 
 from typing import Any, Callable, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.standby import host_fault
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.standby import host_fault
 
 
 class FilterModule:

@@ -48,7 +48,7 @@ _value:
 
 from typing import Any, Callable, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.standby import host_side
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.standby import host_side
 
 
 class FilterModule:

@@ -48,8 +48,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.read import read_fleet
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import collect
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.inventory_host import collect
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.read import read_fleet
 
 try:
     from ansible.template import trust_as_template

@@ -49,8 +49,8 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import batches_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.inventory_host import PlanStore
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.plan_host import batches_of
 
 NO_HOST = ["all", "!all"]
 

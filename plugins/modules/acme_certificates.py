@@ -134,18 +134,11 @@ state:
 
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_host import (
-    HOOK,
-    PROGRAM,
-    configurations,
-    plan,
-    render_diff,
-    wanted_host,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost, installed_program
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.certificates_host import AcmeFailure, AcmeHost, installed_program
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.plan import HOOK, PROGRAM, configurations, plan, render_diff, wanted_host
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "directory": {"type": "str", "required": True},

@@ -83,19 +83,13 @@ state:
 
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
-    CONFIG,
-    bad_values,
-    describe,
-    plan_resolver,
-    render_files,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.unbound import ResolverFailed, ResolverKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.caching_resolver import CONFIG, bad_values, describe, plan_resolver, render_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.caching_resolver_host import ResolverFailed, ResolverKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.diff import hunks, text_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ZONE: Dict[str, Any] = {
     "name": {"type": "str", "required": True},

@@ -171,20 +171,13 @@ reason:
   sample: deadline
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import VERDICTS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (
-    Asker,
-    Look,
-    Patience,
-    as_result,
-    look,
-    wait_for,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation import VERDICTS
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation_client import Asker, Look, Patience, as_result, look, wait_for
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.resolver_client import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 
 
 def run(module: AnsibleModule) -> None:

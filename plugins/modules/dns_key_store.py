@@ -266,12 +266,12 @@ reason:
   sample: missing
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import KEY_FOLDER
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import Job, run_job
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import LOOK, SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.jobs_host import Job, run_job
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import KEY_FOLDER
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_store_host import KeyFailure, KeyHost, SystemRights
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import LOOK, SystemFiles
 
 ALGORITHMS = ["hmac-sha256", "hmac-sha384", "hmac-sha512"]
 

@@ -114,18 +114,13 @@ reason:
   sample: refused
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import render
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_some, show, zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
-    TRANSPORT,
-    TRANSPORT_RULES,
-    make_client,
-    rcode_result,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import TRANSPORT, TRANSPORT_RULES, make_client, rcode_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_some, show, zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values_client import converge_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

@@ -159,24 +159,13 @@ reason:
   sample: lost_race
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused, render
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import (
-    read_entries,
-    read_values,
-    show,
-    zone_of,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
-    ON_EXISTING,
-    TRANSPORT,
-    TRANSPORT_RULES,
-    make_client,
-    rcode_result,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import ON_EXISTING, TRANSPORT, TRANSPORT_RULES, make_client, rcode_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries, read_values, show, zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

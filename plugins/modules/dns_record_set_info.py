@@ -128,23 +128,14 @@ reason:
   sample: refused
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import held
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
-    TRANSPORT,
-    TRANSPORT_RULES,
-    make_client,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import (
-    described,
-    described_all,
-    name_of,
-    type_of,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import TRANSPORT, TRANSPORT_RULES, make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.contents_client import held
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import described, described_all, name_of, type_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

@@ -231,21 +231,15 @@ reason:
 
 from typing import Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import render
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.prune import MATCHES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired, read_zones
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Result
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
-    ON_EXISTING,
-    TRANSPORT,
-    TRANSPORT_RULES,
-    make_client,
-    rcode_result,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import converge_all
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import ON_EXISTING, TRANSPORT, TRANSPORT_RULES, make_client, rcode_result
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Result
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_zone_client import converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.prune import MATCHES
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import Desired, read_zones
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

@@ -177,19 +177,13 @@ state:
       sample: [demo.example.net]
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
-    can_take_updates,
-    diff_texts,
-    obstacles,
-    plan_server,
-    with_kept_ttls,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, ServerConfig, read_config
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_program import ServerFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS, server_host
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import BadConfig, ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import can_take_updates, diff_texts, obstacles, plan_server, with_kept_ttls
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.program_host import ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.providers_host import PROVIDERS, server_host
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.server_host import ServerHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed
 
 
 def run(module: AnsibleModule) -> None:

@@ -155,11 +155,9 @@ reason:
   sample: not_agreed
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Goal, describe_lags
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_values, zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation import Goal, describe_lags
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import (
     Asking,
     ask_each,
     described,
@@ -168,10 +166,12 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree imp
     wait_until,
     zone_endpoints,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import name_of, type_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import name_of, type_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import FAMILIES, Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_values, zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 
 
 def goal_of(module: AnsibleModule, zone: str) -> Goal:

@@ -202,16 +202,16 @@ reason:
   sample: different
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import as_data, counted, diff, table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import Asking
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import BEYOND, SIDE, Beyond, compare_sides, side_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import source_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.result_client import source_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare import as_data, counted, diff, table
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare_client import BEYOND, SIDE, Beyond, compare_sides, side_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import Asking
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import FAMILIES, Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

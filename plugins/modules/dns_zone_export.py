@@ -148,22 +148,18 @@ reason:
 
 from dataclasses import asdict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.exported import is_exported
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import is_ours
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import masked
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_export import FORMATS, export_zone
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
-    TRANSPORT,
-    TRANSPORT_RULES,
-    make_client,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.option_files import read_dest, write_dest
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import is_ours
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.option_files_host import read_dest, write_dest
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import TRANSPORT, TRANSPORT_RULES, make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.export_client import FORMATS, export_zone
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.exported import is_exported
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.diff import hunks, text_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.masking import masked
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

@@ -131,16 +131,12 @@ reason:
   sample: not_auth
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import zone_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import (
-    TRANSPORT,
-    TRANSPORT_RULES,
-    make_client,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import zone_facts
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import TRANSPORT, TRANSPORT_RULES, make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import zone_facts
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import zone_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def run(module: AnsibleModule) -> None:

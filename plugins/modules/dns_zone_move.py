@@ -277,16 +277,16 @@ reason:
 
 import time
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import BEYOND, SIDE
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_module import run_module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile, proceed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import move_of, result_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import FAMILIES, Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.locks import locked_new_folder
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.move_client import MemoryFile, proceed
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.result_client import move_of, result_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.module_client import run_module
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare_client import BEYOND, SIDE
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import FAMILIES, Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.locks import locked_new_folder
 
 
 def run(module: AnsibleModule) -> None:

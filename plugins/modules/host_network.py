@@ -177,21 +177,15 @@ state:
 
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import (
-    OPTIONS,
-    demanded,
-    run_checks,
-    state_of,
-    vacant,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.module_host import OPTIONS, demanded, run_checks, state_of, vacant
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "state": {

@@ -76,11 +76,11 @@ left_out:
   sample: ["wg0: is of the kind wireguard, which network_interfaces cannot describe"]
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.export import export_network
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.export_host import export_network
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
 
 
 def main() -> None:

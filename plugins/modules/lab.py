@@ -79,10 +79,10 @@ state:
       returned: always
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import FAILURES, step_diff, system_lab
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.processes import alone
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.module_host import FAILURES, step_diff, system_lab
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.processes_host import alone
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.spec import from_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
 
 
 def main():

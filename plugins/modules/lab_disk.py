@@ -63,9 +63,9 @@ state:
 
 import os
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.filling import SLACK, fill, free_bytes, release
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import step_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.disk_fill_host import SLACK, fill, free_bytes, release
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.module_host import step_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
 
 NAME = ".smallfleet-fill"
 

@@ -73,11 +73,11 @@ rows:
 
 from dataclasses import asdict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.backends.registry import BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.machine import examine
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import doctor
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.commands_host import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.doctor_host import examine
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
 
 
 def main():

@@ -67,9 +67,9 @@ state:
       returned: always
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import DRILL_ARGUMENTS, FAILURES, existing_lab, step_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.module_host import DRILL_ARGUMENTS, FAILURES, existing_lab, step_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.plan import plan_node
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
 
 
 def main():

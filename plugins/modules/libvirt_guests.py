@@ -231,23 +231,15 @@ state:
 
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import lacks, obstacles, warnings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import read_desired, spec
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import (
-    Desired,
-    Observed,
-    Step,
-    changes,
-    named,
-    plan,
-    restart_needed,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.host import GuestFailed, Hypervisor
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.libvirt_host import GuestFailed, Hypervisor
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.obstacles import lacks, obstacles, warnings
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.options import read_desired, spec
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.plan import Desired, Observed, Step, changes, named, plan, restart_needed
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def refuse(module: AnsibleModule, found: List[str]) -> None:

@@ -173,17 +173,17 @@ reason:
 
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import MODES, BadDefinition
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.request import Request, malformed, moves, unfit
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Guests, Journal, links
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Mover, Outcome, Wanted, summary
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import MODES, BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.guests_host import Guests, Journal, links
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import Attachment
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.mover_host import Mover, Outcome, Wanted, summary
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import METHODS
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.request import Request, malformed, moves, unfit
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ANSWER: Dict[str, Any] = {"ip": {"type": "str", "required": True}, "timeout": {"type": "float", "default": 15.0}}
 INTERFACE: Dict[str, Any] = {

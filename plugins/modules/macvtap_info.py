@@ -160,13 +160,13 @@ cannot_talk:
       sample: a switch that sends frames back to where they came from
 """
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Guests
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.report import macvtap_report
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.guests_host import Guests
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap_host import macvtap_report
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
 
 
 def main() -> None:

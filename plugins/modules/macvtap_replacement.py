@@ -148,24 +148,24 @@ reason:
 
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Unreadable
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import read_wishes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.asking import echoes
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.beside import Bridges
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Guests, Journal, installed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import Joining, bridges_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Mover, Outcome
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.replace import Asked, Failed, Preview, Replacement
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import OPTIONS, vacant
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.guests_host import Guests, Journal, installed
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.mover_host import Mover, Outcome
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.network_host import Joining, bridges_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.reachability_client import echoes
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement import read_wishes
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement_host import Asked, Failed, Preview, Replacement
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.staged_bridges_host import Bridges
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel import observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.module_host import OPTIONS, vacant
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "begun", "finished", "returned"], "default": "present"},

@@ -126,7 +126,8 @@ state:
 
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.plan import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.node_host import Node
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.plan import (
     Desired,
     Step,
     hosts_lines,
@@ -137,10 +138,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.plan i
     plan,
     render_diff,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.node import Node
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 def read_desired(given: Dict[str, Any]) -> Desired:

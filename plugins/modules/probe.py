@@ -184,12 +184,12 @@ import inspect
 import re
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.probe import line, parse, summarise
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import http
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.probe_unit import ProbeUnit
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.probe import line, parse, summarise
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.probe_host import ProbeUnit
+from ansible_collections.smallfleet.infra.plugins.module_utils._programs import http_probe as http
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "name": {"type": "str", "required": True},

@@ -146,23 +146,15 @@ state:
 
 from typing import Any, Dict, Optional
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import hunks, text_diff
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import Running, Side
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.unit import (
-    Node,
-    Refused,
-    Wanted,
-    describe,
-    plan_node,
-    predict,
-    render_unit,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.health import wait_until_healthy
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.standby_unit import UnitFailed, UnitKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.steps import Running, Side
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.unit import Node, Refused, Wanted, describe, plan_node, predict, render_unit
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.unit_host import UnitFailed, UnitKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.diff import hunks, text_diff
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.health import wait_until_healthy
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "unit": {"type": "str", "required": True},

@@ -15,8 +15,8 @@ from typing import Any, Dict, Iterator, Optional
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import Commit, Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.commit_controller import Commit, Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 
 # The first value counts (ssh_config(5)): no connection is shared, and one that hangs ends soon.
 FRESH = (

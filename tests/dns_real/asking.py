@@ -13,13 +13,13 @@ import dns.query
 import dns.update
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries, read_zones, show
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, Result, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import converge_all
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, Result, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_zone_client import converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries, read_zones, show
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 
 ZONE = "example.net."
 WHOLE = "example.org."  # tests here empty it first

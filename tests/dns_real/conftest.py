@@ -29,9 +29,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, render
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient, make_key
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient, make_key
 
 ZONE = "example.net."
 ZONE_FILE = """$TTL 300

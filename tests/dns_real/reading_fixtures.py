@@ -19,11 +19,11 @@ from typing import Any, Dict, Iterator, Mapping, Optional
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 
 MIXED = r"""
 $TTL 300

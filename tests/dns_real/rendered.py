@@ -18,11 +18,11 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
 from conftest import Running, free_port, program, random_secret, wait_for
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig, read_config, render_zone
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServerConfig, read_config, render_zone
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host
 
 OPTIONS = """
 options {{

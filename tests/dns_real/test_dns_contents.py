@@ -13,11 +13,11 @@ import pytest
 from asking import BARE, entry, failure_of, prune, write
 from asking import held as transferred
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.merge import Values
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import held
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.contents_client import held
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values import Values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values_client import converge_values
 
 PARENT, CHILD = "family.example.", "child.family.example."
 DIGEST = "12345 13 2 abababababababababababababababababababababababababababababababab"

@@ -22,21 +22,14 @@ import dns.rdata
 import dns.update
 import pytest
 from conftest import program
+from fakes import FakeClock
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import Child, judge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import (
-    Asker,
-    Look,
-    Patience,
-    Report,
-    as_result,
-    look,
-    wait_for,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnssec import read_key
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.dnssec_client import read_key
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation import Child, judge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation_client import Asker, Look, Patience, Report, as_result, look, wait_for
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.resolver_client import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 
 ZONE = "example.com."
 PARENT = "::1"

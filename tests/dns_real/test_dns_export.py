@@ -17,11 +17,11 @@ from asking import WHOLE, entry, held, prune
 from conftest import Running, program
 from reading_fixtures import MIXED, Serving, serving
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.exported import Exported
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_export import export_zone
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import as_sets
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.export_client import export_zone
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.exported import Exported
 
 ZONE = "example.net."
 OCTODNS = """

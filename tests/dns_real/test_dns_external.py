@@ -21,9 +21,9 @@ import dns.tsig
 import pytest
 from conftest import free_port, program, random_secret, wait_for
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServerConfig, read_config
 
 PROVIDER, OTHER = random_secret(), random_secret()
 ZONES = {

@@ -12,17 +12,16 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 import yaml
+from fakes import FakeClock, FakeFiles
 from reading_fixtures import Serving, has_ipv6, serving
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import counted, table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import take
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import Asking
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import Beyond, compare_sides, side_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile, proceed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import move_of, result_of, source_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.move_client import MemoryFile, proceed
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.result_client import move_of, result_of, source_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare import counted, table
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare_client import Beyond, compare_sides, side_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import Asking
 
 ZONE = "example.net."
 HEAD = "$TTL 60\n@ SOA ns1.provider.example.com. hostmaster 1 3600 600 1209600 60\n@ NS ns1.provider.example.com.\n"

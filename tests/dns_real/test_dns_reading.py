@@ -14,12 +14,12 @@ from typing import Any, Dict, Iterator
 import pytest
 from reading_fixtures import MIXED, Serving, has_ipv6, serving
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Goal
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import from_transfer, read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation import Goal
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import (
     Asking,
     Endpoint,
     Waited,
@@ -29,9 +29,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree imp
     wait_until,
     zone_endpoints,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import from_transfer, read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import described, zone_facts
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import described, zone_facts
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 
 ZONE = "example.net."
 EMPTY = "$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 1209600 60\n@ NS ns1\nns1 A 127.0.0.1\n"

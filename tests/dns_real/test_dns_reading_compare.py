@@ -12,15 +12,15 @@ from typing import Any, Iterator, Tuple
 import pytest
 from reading_fixtures import MIXED, Serving, has_ipv6, serving
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import counted, table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets, take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import Asking
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_compare import Side, compare_sides, side_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import from_transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import from_transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import as_sets, take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare import counted, table
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare_client import Side, compare_sides, side_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import Asking
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ZONE = "example.net."
 EMPTY = "$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 1209600 60\n@ NS ns1\nns1 A 127.0.0.1\n"

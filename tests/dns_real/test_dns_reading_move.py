@@ -14,18 +14,17 @@ from typing import Any, ContextManager, Dict, Iterator
 
 import pytest
 import yaml
+from fakes import FakeClock, FakeFiles
 from reading_fixtures import Serving, serving
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_move
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import from_transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile, proceed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_result import move_of, result_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration import move_client as dns_move
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import from_transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.move_client import MemoryFile, proceed
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.result_client import move_of, result_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
 
 ZONE = "example.net."
 OLD = """$TTL 3600

@@ -20,15 +20,15 @@ import dns.update
 import pytest
 from asking import ZONE, at, entry, failure_of, names, raw, write
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Change, Group, Key, Message, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries, read_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import MANY
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Change, Group, Key, Message, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.contents_client import MANY
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update import apply_client as dns_apply
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries, read_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 
 KINDS = {
     "A": (["192.0.2.1", "192.0.2.2"], ["192.0.2.3"]),

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import branched
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import replace_soa
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import soa_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import history, transfer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import make_key
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import soa_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import history, transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import branched
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.self_check_client import replace_soa
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import make_key
 
 ZONE = "example.org."
 

@@ -19,11 +19,11 @@ import dns.update
 import pytest
 from asking import ZONE, at, entry, names, raw, write
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_some
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Result
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Result
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_some
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values_client import converge_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 
 
 def put(client: WireClient, record: str, kind: str, *values: str, ttl: Optional[int] = None, check: bool = False) -> Result:

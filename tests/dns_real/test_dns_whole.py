@@ -13,9 +13,9 @@ from typing import Any, Dict, List
 import pytest
 from asking import BARE, WHOLE, entry, failure_of, held, prune, raw, write
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_zones
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import Pruning
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_zone_client import Pruning
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_zones
 
 
 @pytest.fixture(autouse=True)

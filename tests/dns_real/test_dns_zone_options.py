@@ -20,13 +20,13 @@ from asking import failure_of, names, write
 from conftest import program
 from rendered import Rendered, rendered, soon
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import unsigning
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, plan_server, soa_after
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy, needs_new_ds
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import replace_soa
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_transfer import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.transfer_client import transfer
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServedZone
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.knot import unsigning
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import ServerState, plan_server, soa_after
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.providers_host import PROVIDERS
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.self_check_client import replace_soa
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.signing_policy import SigningPolicy, needs_new_ds
 
 ZONE = "example.net"
 

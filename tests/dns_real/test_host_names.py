@@ -18,8 +18,8 @@ import pytest
 from conftest import free_port, program, wait_for
 from rendered import rendered
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host
 
 CASES = r"""
 yes a--b A 192.0.2.1

@@ -15,9 +15,9 @@ import pytest
 from conftest import program
 from zone_texts import ZONE, zone_text
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_rdata import canonical_text, kind_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.rdata_client import canonical_text, kind_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
 
 Records = Dict[Tuple[str, str], Tuple[int, Set[str]]]
 FILES = 400

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import imported, keyfile
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys import key_file as keyfile
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration import imported
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 from fuzz.target import Target, file
 
 ZONE = "example.net."

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import key_bundle
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover import probe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText, load_json
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node import block
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.yaml_text import load_yaml
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys import bundle as key_bundle
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover import probe
+from ansible_collections.smallfleet.infra.plugins.module_utils._node import block
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText, load_json
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.yaml_text import load_yaml
 from fuzz.target import Target, text
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import definition, domain, image, interfaces, macvtap
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt import definition, domain, image
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves import interfaces, macvtap
 from fuzz.target import Target, text
 
 MAC = "52:54:00:00:00:01"

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from typing import Callable, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import conflicts, detect, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.facts import HostFacts, ProgramFacts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd_change import device_name, stacked
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import manages, mentioned
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
-    read_desired,
-    read_known,
-    read_known_addresses,
-    read_late,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Files, Interface, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolv_conf import read_resolv_conf
+from ansible_collections.smallfleet.infra.plugins.module_utils._network import duplicate_addresses as conflicts
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import detect, ifupdown, netplan, networkd, networkmanager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.backend import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.facts import HostFacts, ProgramFacts
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd_change import device_name, stacked
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.resolv_conf import read_resolv_conf
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.foreign import manages, mentioned
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel import observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Files, Interface, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.record import read_desired, read_known, read_known_addresses, read_late
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText
 from fuzz.target import Target, file, text
 
 DESIRED = Desired((Interface("eth0"), Interface("eth1", mac="02:00:00:00:00:01")))

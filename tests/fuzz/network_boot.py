@@ -8,24 +8,16 @@ from __future__ import annotations
 
 from typing import Callable, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot import rewriters
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.findings import Boot, Findings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.options import from_kernel, made
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.review import after_changes, review
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Link,
-    Observed,
-    Route,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import Unreadable
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.boot import backends, load
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import ifupdown, netplan, networkd, networkmanager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot import rewriters
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.boot_host import backends, load
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.findings import Boot, Findings
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.options import from_kernel, made
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.review import after_changes, review
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText
 from fuzz.target import Target, file, text
 
 MAC = "02:00:00:00:00:01"

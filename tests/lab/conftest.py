@@ -14,15 +14,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import (
-    LabNetwork,
-    LabNic,
-    LabNode,
-    LabSpec,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import cgroups, processes
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import system_lab
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import cgroups_host as cgroups
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import processes_host as processes
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.capability import mac_address
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.module_host import system_lab
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.spec import LabNetwork, LabNic, LabNode, LabSpec
 
 CACHE = "/var/cache/smallfleet"
 LOCKS = Path("/run/systemd/nspawn/locks")

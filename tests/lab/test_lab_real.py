@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from conftest import CACHE, make_lab, on, processes, traces
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, Images
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.commands_host import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.image_host import ImageFailed, Images
 
 RANGES = (ip_network("198.18.0.0/15"), ip_network("2001:db8::/32"))
 ETH_P_ALL = 3

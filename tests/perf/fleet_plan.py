@@ -25,8 +25,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import collect
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.inventory_host import collect
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 SIZES = (25, 50, 100, 200, 300)
 BUDGET = 2.0  # s of CPU for 300 hosts

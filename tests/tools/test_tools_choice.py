@@ -18,26 +18,28 @@ from testing.inputs import Tree, inputs
 from testing.phases import Lane, Phase, named, phases
 
 ROOT = Path(__file__).resolve().parents[2]
-CORE = "plugins/module_utils/_core"
+UTILS = "plugins/module_utils"
 FILES = {
     "requirements/lock.txt": "",
     ".config/molecule/config.yml": "",
-    f"{CORE}/fleet/variables.py": "PREFIXES = ('fleet_', 'dns_', 'network_', 'lab_')\n",
-    f"{CORE}/planning.py": "from .dns import resolve as dns\nfrom .fleet import variables\nfrom .lab import resolve as lab\nfrom .network import resolve\n",
-    f"{CORE}/dns/resolve.py": "from .zones import read\nNAMES = ['dns_zones', 'dns_keys']\n",
-    f"{CORE}/dns/zones.py": "def read(): ...\n",
-    f"{CORE}/dns/plan.py": "def plan(): ...\n",
-    f"{CORE}/network/resolve.py": "NAMES = ['network_interfaces', 'dns_zones']\n",
-    f"{CORE}/network/backends/ifupdown.py": "",
-    f"{CORE}/lab/resolve.py": "NAMES = ['lab_packages']\n",
-    "plugins/module_utils/_io/wire.py": "from .._core.dns.plan import plan\n",
-    "plugins/module_utils/_io/host.py": "from .._core.network.backends import ifupdown\n",
-    "plugins/module_utils/_io/lab.py": "from .._core.lab import resolve\n",
+    f"{UTILS}/_fleet/variables.py": "PREFIXES = ('fleet_', 'dns_', 'network_', 'lab_')\n",
+    f"{UTILS}/_fleet/planning.py": (
+        "from .._dns import capability as dns\nfrom .._lab import capability as lab\nfrom .._network import capability\nfrom . import variables\n"
+    ),
+    f"{UTILS}/_dns/capability.py": "from .zones import read\nNAMES = ['dns_zones', 'dns_keys']\n",
+    f"{UTILS}/_dns/zones.py": "def read(): ...\n",
+    f"{UTILS}/_dns/plan.py": "def plan(): ...\n",
+    f"{UTILS}/_network/capability.py": "NAMES = ['network_interfaces', 'dns_zones']\n",
+    f"{UTILS}/_network/backends/ifupdown.py": "",
+    f"{UTILS}/_lab/capability.py": "NAMES = ['lab_packages']\n",
+    f"{UTILS}/_dns/wire_client.py": "from .plan import plan\n",
+    f"{UTILS}/_network/network_host.py": "from .backends import ifupdown\n",
+    f"{UTILS}/_lab/lab_host.py": "from . import capability\n",
     "plugins/modules/fleet_plan.py": "DOCUMENTATION = 'See smallfleet.infra.host_network.'\n",
-    "plugins/action/fleet_plan.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet\n",
-    "plugins/modules/dns_record.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io.wire import plan\n",
-    "plugins/modules/host_network.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import host\n",
-    "plugins/modules/lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import lab\n",
+    "plugins/action/fleet_plan.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet\n",
+    "plugins/modules/dns_record.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import plan\n",
+    "plugins/modules/host_network.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._network import network_host\n",
+    "plugins/modules/lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._lab import lab_host\n",
     "roles/dns_server/tasks/main.yml": "- smallfleet.infra.fleet_plan:\n- smallfleet.infra.dns_record:\n",
     "roles/network/tasks/main.yml": "- smallfleet.infra.fleet_plan:\n- smallfleet.infra.host_network:\n",
     "roles/network/README.md": "",
@@ -49,7 +51,7 @@ FILES = {
     "molecule/support/guest/tasks.yml": "- command: sh\n",
     "molecule/support/guest/init": "",
     "molecule/network_backends/prepare.yml": "- import_tasks: ../support/guest/tasks.yml\n",
-    "tests/lab/test_lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._io import lab\n",
+    "tests/lab/test_lab.py": "from ansible_collections.smallfleet.infra.plugins.module_utils._lab import lab_host\n",
 }
 SCENARIOS = {
     "dns_server": ("dns_zones: {}", "dns_server", "def test_it(): ...\n@pytest.mark.drill\ndef test_kill(): ...\n"),
@@ -116,13 +118,13 @@ def fixture_repository(tmp_path: Path) -> Repository:
 @pytest.mark.parametrize(
     ("path", "first"),
     [
-        (f"{CORE}/dns/plan.py", ["molecule:dns_move", "drills:dns_server"]),
-        (f"{CORE}/dns/zones.py", ["molecule:dns_move", "drills:dns_server"]),
-        (f"{CORE}/network/backends/ifupdown.py", ["molecule:network_backends"]),
+        (f"{UTILS}/_dns/plan.py", ["molecule:dns_move", "drills:dns_server"]),
+        (f"{UTILS}/_dns/zones.py", ["molecule:dns_move", "drills:dns_server"]),
+        (f"{UTILS}/_network/backends/ifupdown.py", ["molecule:network_backends"]),
         ("molecule/support/moving.py", ["molecule:network_backends"]),
         ("molecule/support/guest/init", ["molecule:network_backends"]),
         ("molecule/dns_move/inventory/all.yml", ["molecule:dns_move"]),
-        ("plugins/module_utils/_io/lab.py", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),
+        (f"{UTILS}/_lab/lab_host.py", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),
         ("requirements/lock.txt", ["lab", "molecule:network_backends", "molecule:dns_move", "drills:dns_server"]),
     ],
 )
@@ -133,9 +135,9 @@ def test_the_drills_that_could_break_by_a_change_come_first(repository: Reposito
 
 
 def test_a_change_that_is_not_committed_counts_as_the_newest(repository: Repository) -> None:
-    repository.touch(f"{CORE}/dns/plan.py")
+    repository.touch(f"{UTILS}/_dns/plan.py")
     repository.commit("One line")
-    repository.touch(f"{CORE}/network/backends/ifupdown.py")
+    repository.touch(f"{UTILS}/_network/backends/ifupdown.py")
     assert repository.first() == ["molecule:network_backends"]
     assert repository.drills()[0].change.subject == "not committed yet"
 
@@ -147,7 +149,7 @@ def test_the_page_about_a_role_is_an_input_only_of_what_reads_everything(reposit
 
 
 def test_the_order_is_the_same_for_the_same_commit(repository: Repository) -> None:
-    repository.touch("plugins/module_utils/_io/lab.py")
+    repository.touch(f"{UTILS}/_lab/lab_host.py")
     repository.commit("One line")
     assert repository.drills() == repository.drills()
 
@@ -164,10 +166,10 @@ def test_the_state_names_the_commit_and_what_is_not_committed(repository: Reposi
 
 def test_a_digest_changes_with_an_input_of_its_phase_and_with_nothing_else(repository: Repository) -> None:
     before = repository.digests()
-    repository.touch("plugins/module_utils/_io/lab.py")
+    repository.touch(f"{UTILS}/_lab/lab_host.py")
     after = repository.digests()
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {name for name, paths in repository.inputs().items() if "plugins/module_utils/_io/lab.py" in paths} != set(before)
+    assert changed == {name for name, paths in repository.inputs().items() if f"{UTILS}/_lab/lab_host.py" in paths} != set(before)
     repository.git("checkout", "-q", ".")
     assert repository.digests() == before
 
@@ -213,8 +215,8 @@ def test_of_drills_with_the_same_change_those_in_a_lab_come_first_and_those_that
 
 
 def test_here_a_target_of_the_fuzzer_depends_on_the_reader_that_it_is_about(found: Dict[str, frozenset]) -> None:
-    assert f"{CORE}/network/backends/netplan.py" in found["fuzz:netplan"] & found["fuzz"]
-    assert f"{CORE}/libvirt/domain.py" in found["fuzz:guest_definition"] - found["fuzz:netplan"]
+    assert f"{UTILS}/_network/backends/netplan.py" in found["fuzz:netplan"] & found["fuzz"]
+    assert f"{UTILS}/_libvirt/domain.py" in found["fuzz:guest_definition"] - found["fuzz:netplan"]
 
 
 def test_names_choose_a_phase_a_kind_or_a_scenario(repository: Repository) -> None:
@@ -263,19 +265,19 @@ def test_here_every_module_playbook_and_role_is_an_input_of_a_phase_that_runs_it
     code = {path for path in here.paths if path.startswith(("plugins/", "playbooks/", "roles/")) and path.endswith((".py", ".yml"))}
     other = {path for path in code if "/doc_fragments/" in path or path.endswith("/__init__.py")}
     # The model of a playbook: unit tests hold the two to the same order.
-    assert code - other - run == {f"{CORE}/failover/switch_over.py"}
+    assert code - other - run == {f"{UTILS}/_failover/switch_over.py"}
 
 
 def test_here_a_backend_of_the_network_says_nothing_about_dns(found: Dict[str, frozenset]) -> None:
-    backend = f"{CORE}/network/backends/ifupdown.py"
+    backend = f"{UTILS}/_network/backends/ifupdown.py"
     assert backend in found["molecule:network_backends"] & found["molecule:network"] & found["molecule:replace_macvtap"]
     assert not [name for name in found if name.startswith(("molecule:dns", "drills:dns")) and backend in found[name]]
-    assert f"{CORE}/dns/resolve_zones.py" not in found["molecule:network_backends"]
+    assert f"{UTILS}/_dns/zones/variables.py" not in found["molecule:network_backends"]
 
 
 def test_here_the_removal_of_guards_is_chosen_when_a_file_with_one_of_them_changes(found: Dict[str, frozenset]) -> None:
-    assert {f"{CORE}/dns/plan.py", f"{CORE}/libvirt/replacement.py", "playbooks/switch_over.yml"} <= found["mutants"]
-    assert f"{CORE}/node/plan.py" not in found["mutants"]
+    assert {f"{UTILS}/_dns/update/plan.py", f"{UTILS}/_libvirt/moves/replacement.py", "playbooks/switch_over.yml"} <= found["mutants"]
+    assert f"{UTILS}/_node/plan.py" not in found["mutants"]
 
 
 def test_the_scenario_of_rented_machines_depends_on_their_inventory_and_on_the_plugin_that_it_names() -> None:

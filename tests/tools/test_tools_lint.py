@@ -34,7 +34,7 @@ def test_what_is_not_formatted_fails() -> None:
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("folder", ["plugins/modules", "plugins/module_utils/_core", "tests/unit", "tests/fuzz", "molecule/dns_keys/tests", "tools"])
+@pytest.mark.parametrize("folder", ["plugins/modules", "plugins/module_utils/_dns", "tests/unit", "tests/fuzz", "molecule/dns_keys/tests", "tools"])
 @pytest.mark.parametrize(
     ("text", "rule"),
     [

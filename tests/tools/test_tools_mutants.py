@@ -22,13 +22,13 @@ def test_each_guard_stands_once_where_it_is_looked_for(mutant: mutants.Mutant) -
 
 
 def test_the_tests_nearest_to_a_guard_come_first(here: Tree) -> None:
-    near = mutants.near(here, ("tests/unit",), "plugins/module_utils/_core/failover/standby.py")
+    near = mutants.near(here, ("tests/unit",), "plugins/module_utils/_failover/standby.py")
     assert near[0].startswith("tests/unit/failover/") and "tests/unit/test_quoting.py" not in near
 
 
 def test_a_guard_of_one_subject_is_looked_for_by_its_tests_then_by_all_and_then_in_labs(here: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "tree", lambda _root: here)
-    runs = mutants.chosen(ROOT, "plugins/module_utils/_core/failover/standby.py")
+    runs = mutants.chosen(ROOT, "plugins/module_utils/_failover/standby.py")
     assert [phase.name for phase in runs[:2]] == ["near unit tests", "unit"]
     assert runs[0].commands[0][:2] == ("pytest", "-x") and "tests/tools" in runs[1].commands[0]
     assert {phase.name for phase in runs[2:]} >= {"molecule:standby", "drills:standby"}

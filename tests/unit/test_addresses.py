@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.addresses import read_address, read_network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import bad_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.request import is_address
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.caching_resolver import bad_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.request import is_address
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.addresses import read_address, read_network
 
 LINE = "fe80::1%a\n    verbosity: 5"
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from jinja2 import ChainableUndefined, Environment
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import bridge
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import Guest, Move, Step, Work
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Batch, Outcome, Wanted, summary
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import bridge
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.mover_host import Batch, Outcome, Wanted, summary
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import Guest, Move, Step, Work
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [*sorted((ROOT / "playbooks").glob("*.yml")), *sorted((ROOT / "roles").glob("*/tasks/*.yml"))]

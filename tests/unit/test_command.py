@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, CommandResult, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.commands_host import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, CommandResult, SystemRunner
 
 PROGRAMS = {
     "a file without the right": ("#!/bin/sh\n", 0o644, "Permission denied. Make it executable"),

@@ -21,7 +21,7 @@ from typing import Callable, Iterator, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import MOST_BYTES, NewFile, SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import MOST_BYTES, NewFile, SystemFiles
 
 COLLECTION = Path(__file__).resolve().parents[2]
 NOBODY = pwd.getpwnam("nobody")
@@ -180,13 +180,13 @@ CHANGES = frozenset(
 )
 METHODS = frozenset("chmod lchmod rename replace write_text write_bytes touch hardlink_to".split())
 ONLY_ROOT_WRITES = {
-    "plugins/module_utils/_io/files.py": "goes by descriptors",
-    "plugins/module_utils/_io/node.py": "/etc/localtime, /proc/sys, and a home folder as its own user",
-    "plugins/module_utils/_io/inventory.py": "the temporary folder of the run",
-    "plugins/module_utils/_io/systemd.py": "a temporary folder of its own",
-    "plugins/module_utils/_io/network/guard.py": "/var/lib/smallfleet/network, which is 0700",
+    "plugins/module_utils/_system/files.py": "goes by descriptors",
+    "plugins/module_utils/_node/node_host.py": "/etc/localtime, /proc/sys, and a home folder as its own user",
+    "plugins/module_utils/_fleet/inventory_host.py": "the temporary folder of the run",
+    "plugins/module_utils/_system/systemd.py": "a temporary folder of its own",
+    "plugins/module_utils/_network/rollback/rollback_host.py": "/var/lib/smallfleet/network, which is 0700",
     "roles/acme_certificates/files/smallfleet-acme": "/etc/smallfleet, /var/lib/smallfleet, and temporary folders of its own",
-    "plugins/module_utils/_io/lab": "the cache and the lab's state on the controller, which are 0700",
+    "plugins/module_utils/_lab": "the cache and the lab's state on the controller, which are 0700",
 }
 """What changes files by path, in folders where nobody but root may write. Everything else goes through SystemFiles."""
 

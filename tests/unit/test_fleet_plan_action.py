@@ -17,7 +17,7 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore, collect, plan_folder
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.inventory_host import PlanStore, collect, plan_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).with_name("ansible-playbook")

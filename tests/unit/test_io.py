@@ -12,10 +12,11 @@ import time
 import tracemalloc
 
 import pytest
+from fakes import FakeFiles, FakeRunner
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, FakeRunner, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.commands_host import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 
 @pytest.mark.parametrize("store", [SystemFiles(), FakeFiles()])

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText, Limits, check_size, excerpt, integer, load_json, parse_xml
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.yaml_text import load_yaml
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText, Limits, check_size, excerpt, integer, load_json, parse_xml
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.yaml_text import load_yaml
 
 SMALL = Limits(size=10_000, depth=8, entries=100)
 VALUES = st.recursive(

@@ -13,16 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.diff import CONTEXT, file_diff, hunks, kind_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import (
-    KINDS,
-    is_secret,
-    lines_of,
-    masked,
-    masked_message,
-    masked_xml,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.diff import CONTEXT, file_diff, hunks, kind_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.masking import KINDS, is_secret, lines_of, masked, masked_message, masked_xml
 
 ENI = "/etc/network/interfaces"
 NETPLAN = "/etc/netplan/50-cloud-init.yaml"

@@ -15,9 +15,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, render_variables, variable_name
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import LeftOut
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import plain, visible, yaml_text
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import Imported, render_variables, variable_name
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.left_out import LeftOut
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.quoting import plain, visible, yaml_text
 
 COLLECTION = Path(__file__).resolve().parents[2]
 BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\0\x1b\x9b\u202e\ufeff\ud800"

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict
 import pytest
 from test_text import module_arguments
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.ranges import out_of_range
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.ranges import out_of_range
 from ansible_collections.smallfleet.infra.plugins.modules import dns_ds_info, dns_wait, dns_zone_compare, dns_zone_import, dns_zone_move, probe
 
 INFINITE, NO_NUMBER = float("inf"), float("nan")

@@ -18,7 +18,7 @@ from ansible_collections.smallfleet.infra.plugins.filter.dns_key_kept import dns
 from ansible_collections.smallfleet.infra.plugins.filter.dns_key_secrets import dns_key_secrets
 from ansible_collections.smallfleet.infra.plugins.filter.standby_fault import FilterModule as Fault
 from ansible_collections.smallfleet.infra.plugins.filter.standby_side import FilterModule as Side
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.doctor import backends_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.doctor import backends_of
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 COMPUTES = re.compile(r"\bset_fact\b|\|\s*(selectattr|rejectattr|dict2items|items2dict|ternary|difference|combine|json_query)\b|\{%")

@@ -18,8 +18,8 @@ from typing import Any, Dict, List, Tuple
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.fleet_plan import ORDERED, batches_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.inventory import PlanStore
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.inventory_host import PlanStore
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.plan_host import ORDERED, batches_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).with_name("ansible-playbook")

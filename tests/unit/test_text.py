@@ -19,16 +19,16 @@ from ansible.module_utils import basic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem, report
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import shown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.masking import looks_like_secret
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet, render_plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.quoting import visible, visible_lines
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.basic import AnsibleModule, misplaced_secrets
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import TRANSPORT, make_client
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import TRANSPORT, make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet, render_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem, report
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import shown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.commit_controller import Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.masking import looks_like_secret
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.quoting import visible, visible_lines
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule, misplaced_secrets
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 MODULES = sorted((Path(__file__).resolve().parents[2] / "plugins" / "modules").glob("*.py"))
 ESCAPES = ["\x1b]0;owned\x07", "\x1b[2J", "\x9b31m", "\x7f", "\u202e", "\u2066", "\u2028", "\r", "\x00", "\ufeff"]

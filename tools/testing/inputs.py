@@ -23,9 +23,11 @@ from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Set, Tup
 
 from .imports import imports
 
-REGISTRY = "plugins/module_utils/_core/planning.py"
-VARIABLES = "plugins/module_utils/_core/fleet/variables.py"
-SUBJECTS = "plugins/module_utils/_core/"
+REGISTRY = "plugins/module_utils/_fleet/planning.py"
+VARIABLES = "plugins/module_utils/_fleet/variables.py"
+SUBJECTS = "plugins/module_utils/"
+NO_SUBJECTS = ("_fleet", "_programs", "_shared", "_system")
+"""Folders beside those of the subjects, whose files count whoever uses them."""
 DOCUMENTED = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})
 TARGETS = "tests/integration/targets/"
 FOLDERS = ("inventories/", "molecule/", "roles/", "tests/")
@@ -131,7 +133,7 @@ class Tree:
         counts: Dict[str, Counter[str]] = {prefix: Counter() for prefix in known}
         for path in self.below(SUBJECTS):
             inner = path[len(SUBJECTS) :].split("/")
-            if len(inner) > 1 and inner[0] != "fleet" and path.endswith(".py"):
+            if inner[0] not in NO_SUBJECTS and path.endswith(".py"):
                 for word in self._python(path)[0]:
                     for prefix in known:
                         counts[prefix][inner[0]] += word.startswith(prefix) and word != prefix and word.isidentifier()
@@ -156,13 +158,14 @@ def inputs(tree: Tree, roots: Iterable[str]) -> FrozenSet[str]:
 
 
 def _used(tree: Tree, own: Iterable[str]) -> FrozenSet[str]:
-    """The subjects whose variables the files set, or name. The fleet itself is always among them."""
+    """The subjects whose variables the files set, or name, and the empty name for what belongs to no subject."""
     text = "\n".join(tree.text(path) for path in own)
-    return frozenset({"fleet", *(subject for prefix, subject in tree.prefixes.items() if re.search(rf"\b{prefix}\w", text))})
+    return frozenset({"", *(subject for prefix, subject in tree.prefixes.items() if re.search(rf"\b{prefix}\w", text))})
 
 
 def _subject(path: str) -> str:
-    return path[len(SUBJECTS) :].split("/")[0] if path.startswith(SUBJECTS) else "fleet"
+    folder = path[len(SUBJECTS) :].split("/")[0] if path.startswith(SUBJECTS) else ""
+    return "" if folder in NO_SUBJECTS else folder
 
 
 def _python(path: str, source: str) -> Tuple[List[str], List[str]]:

@@ -20,8 +20,8 @@ sys.path[:0] = [str(PROJECT / "collections"), str(SCENARIO.parent / "support")]
 from moving import LABS, Mover, start
 from moving import until as until_it_holds
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import plan_node
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.glue import existing_lab
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.module_host import existing_lab
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.plan import plan_node
 
 MOVER = Mover(SCENARIO, "molecule-network-vm", "bonded", 1, shared=False)
 until = partial(until_it_holds, cut_off=True)

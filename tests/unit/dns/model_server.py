@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset, ZoneContents
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.visibility import Answer
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
+from fakes import FakeDns
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset, ZoneContents
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.visibility import Answer
 
 
 def rrset(name: str, kind: str, *values: str, ttl: int = 300) -> RRset:

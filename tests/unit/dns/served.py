@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServerConfig, read_config
 
 KEY_FILE = "/etc/smallfleet/dns/demo-update.key"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="

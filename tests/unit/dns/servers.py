@@ -10,10 +10,10 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Dict, Mapping
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme import challenge_keys
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve, resolve_keys
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import read_config
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.capability import challenge_keys
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve, resolve_keys
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host
 
 ZONE = "demo.example.net"
 OTHER = "example.com"

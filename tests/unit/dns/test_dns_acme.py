@@ -18,8 +18,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme import DIRECTORY, challenge_keys, resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_host import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.capability import DIRECTORY, challenge_keys, resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.plan import (
     HOOK,
     PROGRAM,
     UNITS,
@@ -31,8 +31,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.acme_ho
     render_diff,
     wanted_host,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 ZONES = {
     "example.net": {"primary": "ns1", "secondaries": ["ns2"]},
@@ -295,7 +295,7 @@ def due(name: str) -> Dict[str, Any]:
 
 
 def apply(observed: Observed, steps: List[Step]) -> Observed:
-    """What the steps make of a host, as _io/acme.py and the service do it."""
+    """What the steps make of a host, as _certificates/certificates_host.py and the service do it."""
     for step in steps:
         if step.kind == "write":
             files = {**observed.files, step.subject: Content(step.after, step.mode)}

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Optional, Sequence
 
 import pytest
+from fakes import FakeFiles
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_bundle import BadBundle, read_bundle
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import AcmeFailure, AcmeHost
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.certificates_host import AcmeFailure, AcmeHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.bundle import BadBundle, read_bundle
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
 
 
 class Prints:

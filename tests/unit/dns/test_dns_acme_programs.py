@@ -20,8 +20,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import files
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.acme import installed_program
+from ansible_collections.smallfleet.infra.plugins.module_utils._certificates.certificates_host import installed_program
+from ansible_collections.smallfleet.infra.plugins.module_utils._system import files
 
 FILES = Path(__file__).resolve().parents[3] / "roles" / "acme_certificates" / "files"
 DAY = 86400.0

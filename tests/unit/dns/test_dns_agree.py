@@ -9,20 +9,14 @@ from __future__ import annotations
 from typing import List, Sequence
 
 import pytest
+from fakes import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import (
-    Answer,
-    Goal,
-    at_least,
-    judge,
-    newest,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import wait_until
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation import Answer, Goal, at_least, judge, newest
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import wait_until
 
 KEY = ("www.example.net.", "A")
 SERIALS = st.integers(0, 2**32 - 1)

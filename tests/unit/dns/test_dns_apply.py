@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any, Dict, Iterator, Optional
 
 import pytest
+from fakes import FakeDns
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import ATTEMPTS, Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update import apply_client as dns_apply
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import ATTEMPTS, Request, converge
 
 ZONE = "example.net."
 WWW = ("www.example.net.", "CNAME")

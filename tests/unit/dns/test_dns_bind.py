@@ -16,11 +16,11 @@ from typing import Any, Dict, List
 import pytest
 import served
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import Knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, with_kept_ttls
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.knot import Knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import ServerState, with_kept_ttls
 
 GOLDEN = Path(__file__).parent / "golden"
 BIND = bind.Bind()

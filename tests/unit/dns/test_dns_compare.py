@@ -11,15 +11,8 @@ from typing import Dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import (
-    Said,
-    as_data,
-    compare,
-    counted,
-    diff,
-    table,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare import Said, as_data, compare, counted, diff, table
 
 ZONE = "example.net."
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_server import ModelServer, rrset, zone_sets
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.visibility import Answer, judge, referred
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import answered, held, look
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.contents_client import answered, held, look
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.visibility import Answer, judge, referred
 
 ZONE = "example."
 NAMES = [

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_dns_resolve import fleet
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
 
 PARENT, CHILD = "example.net", "demo.example.net"
 DIGEST = "1 13 2 " + "ab" * 32

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from served import config, zone
 from test_text import module_arguments
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.dnssec_client import read_child, read_ds, read_key
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation import (
     MISMATCH,
     MISSING,
     OK,
@@ -36,10 +38,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.ds impo
     wanted_ds,
     worst,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_asker import WireAsker
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dnssec import read_child, read_ds, read_key
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.self_check_client import WireAsker
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 from ansible_collections.smallfleet.infra.plugins.modules import dns_ds_info
 
 ZONE = "example.net."

@@ -11,12 +11,12 @@ from typing import Any, Dict, Mapping
 import pytest
 from timing import AT_ONCE, Effort
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import Imported, take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import LeftOut
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import Imported, take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.left_out import LeftOut
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 
 ZONE = "example.net."
 CANONICAL = WireClient(Server("192.0.2.53")).canonical

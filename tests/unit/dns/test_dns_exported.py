@@ -19,13 +19,13 @@ from test_dns_types import CANONICAL, UNREAD, is_read
 from test_dns_types import VALUES as TYPE_VALUES
 from test_dns_zonefile import ZONE, unsafe_yaml, zones
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.exported import Exported, export
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets, is_ours
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset, ZoneContents
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import SERVER_OWNED, TYPES, WRITABLE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_export import generic
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import as_sets, is_ours
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset, ZoneContents
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.export_client import generic
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.record_types import SERVER_OWNED, TYPES, WRITABLE
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.exported import Exported, export
 
 SOA = RRset(ZONE, "SOA", 300, frozenset(["ns1.example.net. hostmaster.example.net. 7 3600 600 86400 60"]))
 NS = RRset(ZONE, "NS", 300, frozenset(["ns1.example.org.", "ns2.example.org."]))

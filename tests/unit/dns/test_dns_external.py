@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import OTHER, OWN, ZONE, as_configured, fleet, held, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.external import ANYWHERE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve, resolve_keys
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import BadConfig, ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve, resolve_keys
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import BadConfig, ServerConfig, read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.external_secondaries import ANYWHERE
 
 KEYS: Dict[str, Any] = {"provider": {}}
 NAME = "ns1.provider.example."

@@ -15,10 +15,10 @@ from served import config
 from served import zone as served_zone
 from test_dns_server_host import apply, bind_host
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.foreign import Foreign, knot_conf, named_conf
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import obstacles, plan_server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.foreign import Foreign, knot_conf, named_conf
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import obstacles, plan_server
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import Access
 
 DEBIAN_OPTIONS = """
 options {

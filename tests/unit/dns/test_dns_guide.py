@@ -12,11 +12,11 @@ from typing import Dict, Set
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.external import OPTIONS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import variable_name
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import TYPES, WRITABLE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import variable_name
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.record_types import TYPES, WRITABLE
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.external_secondaries import OPTIONS
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "dns.md").read_text(encoding="utf-8")
@@ -85,19 +85,21 @@ def test_the_table_of_types_in_the_guide_is_that_of_the_program() -> None:
     assert forms == {kind: TYPES[kind].form if TYPES[kind].fields else "*generic*" for kind in WRITABLE}
 
 
-WRITING = ("", "_apply", "_merge", "_options", "_socket", "_whole", "_wire")  # what the modules that write are made of
+DNS = ROOT / "plugins/module_utils/_dns"
+WRITING = ("client", "options_client", "socket_client", "wire_client", "update/apply_client", "update/apply_zone_client", "update/single_values_client")
+"""What the modules that write are made of."""
 
 
-def reasons(*names: str) -> Set[str]:
+def reasons(*paths: Path) -> Set[str]:
     """All that parts of the collection can give as the reason of a failure."""
-    sources = "".join((ROOT / "plugins/module_utils/_io" / name).read_text(encoding="utf-8") for name in names)
+    sources = "".join(path.read_text(encoding="utf-8") for path in paths)
     given = set(re.findall(r'DnsFailure\(\s*"([a-z_]+)"', sources)) | set(re.findall(r'\d+: \("([a-z_]+)", ', sources))
     given |= set(re.findall(r'_key_failure\("([a-z_]+)"', sources)) | {"bad_request"}
     return given - {"hung_up"}  # is answered by asking again
 
 
 def test_every_reason_a_module_can_give_is_in_the_guide() -> None:
-    given = reasons(*(path.name for path in (ROOT / "plugins/module_utils/_io").glob("dns*.py")))
+    given = reasons(*DNS.rglob("*.py"))
     assert len(given) > 12
     table = GUIDE.split("## When it fails")[1].split("\n\n")[1]
     assert set(re.findall(r"`([a-z_]+)`", "".join(row.split("|")[1] for row in table.splitlines()))) - {"reason"} == given
@@ -105,5 +107,5 @@ def test_every_reason_a_module_can_give_is_in_the_guide() -> None:
 
 def test_every_reason_not_to_write_is_in_the_documentation_of_the_module() -> None:
     module = (ROOT / "plugins/modules/dns_record_set.py").read_text(encoding="utf-8")
-    given = reasons(*(f"dns{name}.py" for name in WRITING))
+    given = reasons(*(DNS / f"{name}.py" for name in WRITING))
     assert [reason for reason in given if f"V({reason})" not in module and f"RV(reason={reason})" not in module] == []

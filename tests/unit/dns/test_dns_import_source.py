@@ -13,9 +13,9 @@ from typing import Any, Dict
 import pytest
 from test_dns_types import CANONICAL
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source, refuse_nothing, text_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source, refuse_nothing, text_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 ZONE = "example.net."
 LINE = "www 300 A 192.0.2.1\n"

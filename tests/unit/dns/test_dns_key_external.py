@@ -15,10 +15,10 @@ import pytest
 from servers import ZONE, slices, zone
 from test_dns_key_host import content, job, key_host
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_rotation import decide
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse, render
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import run_job
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.jobs_host import run_job
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey, parse, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_store_host import KeyFailure, KeyHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.rotation import decide
 
 SECRET = base64.b64encode(b"the provider made this secret...").decode()
 THEIRS = TsigKey("theirs", "hmac-sha256", SECRET)

@@ -16,11 +16,11 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import pytest
 from test_text import module_arguments
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_key_jobs import Job, run_job
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_keys import KeyFailure, KeyHost, SystemRights
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.jobs_host import Job, run_job
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey, parse
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_store_host import KeyFailure, KeyHost, SystemRights
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 from ansible_collections.smallfleet.infra.plugins.modules import dns_key_store
 
 KEYS = [{"name": "app1-own", "algorithm": "hmac-sha256", "home": "ns1", "file": None}]

@@ -16,14 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_rotation import (
-    decide,
-    plan_turn,
-    questions,
-    read_rotated,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import SLOTS, TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import SLOTS, TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.plan import (
     MOVES,
     PREPARED,
     Arrangement,
@@ -36,6 +30,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys im
     plan_store,
     shown,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.rotation import decide, plan_turn, questions, read_rotated
 
 HOSTS = ("app1", "app2", "ns1", "ns2", "ns3")
 # Key -> home, holders, servers: one for two clients, one for transfers, and one that is used at home only.

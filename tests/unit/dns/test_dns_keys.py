@@ -14,12 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_bundle import (
-    BadBundle,
-    read_bundle,
-    write_bundle,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.bundle import BadBundle, read_bundle, write_bundle
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import (
     SLOTS,
     TsigKey,
     fingerprint,
@@ -29,7 +25,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile
     render_marked,
     usable,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keys import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.plan import (
     MOVES,
     AskedKey,
     KeyStep,

@@ -12,8 +12,8 @@ from typing import Any, Mapping
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.key_rotation import decide
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.rotation import decide
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "dns-keys.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- file: (?P<name>[^>]+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)

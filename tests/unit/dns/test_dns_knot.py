@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 import pytest
+from fakes import FakeFiles
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.external import External
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import (
     PRIMARY,
     SECONDARY,
     Catalog,
@@ -29,12 +29,12 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving
     ServerConfig,
     Transfer,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import SigningPolicy
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_program import ServerFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_providers import PROVIDERS
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.knot_server import KnotDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.knot_host import KnotDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.program_host import ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.providers_host import PROVIDERS
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.external_secondaries import External
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.signing_policy import SigningPolicy
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="

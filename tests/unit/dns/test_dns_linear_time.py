@@ -14,12 +14,13 @@ from test_dns_types import CANONICAL
 from timing import Growth
 from written import read_written
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, names, txt, values
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.foreign import knot_conf, named_conf
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import parse
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names, txt, values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import parse
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.foreign import knot_conf, named_conf
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.records import Table
 
 ZONE = "example.net."
 

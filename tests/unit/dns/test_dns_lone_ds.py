@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 import pytest
+from fakes import FakeDns
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.merge import Values
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import FakeDns
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_zone_client import converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import Desired
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values import Values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values_client import converge_values
 
 ZONE, SUB = "example.net.", "sub.example.net."
 DS = RRset(SUB, "DS", 300, frozenset({"1 13 2 aa"}))

@@ -14,24 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_dns_zonefile import unsafe_yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import Said, compare, counted
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.decisions import (
-    PUBLISH,
-    Decisions,
-    published,
-    read_decisions,
-    with_proxies,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.left_out import KINDS, LeftOut
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.losses import Evidence, losses, not_seen, unexplained
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import Memory, Position
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import closing, doubts, report, to_do
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.probes import COMMON_NAMES, USUAL, as_wildcard, questions
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move_evidence import to_import
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.decisions import PUBLISH, Decisions, published, read_decisions, with_proxies
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.evidence_client import to_import
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.left_out import KINDS, LeftOut
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.losses import Evidence, losses, not_seen, unexplained
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.phases import Memory, Position
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.probes import COMMON_NAMES, USUAL, as_wildcard, questions
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.report import closing, doubts, report, to_do
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare import Said, compare, counted
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
 
 ZONE = "example.net."
 CANONICAL = WireClient(Server("")).canonical

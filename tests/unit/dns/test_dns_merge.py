@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, Iterator, Optional
 
 import pytest
+from fakes import FakeDns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.merge import TTL, Values, merge, merged
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_some
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import RACES, converge_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update import apply_client as dns_apply
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_some
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values import TTL, Values, merge, merged
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values_client import RACES, converge_values
 
 ZONE = "example.net."
 TXT: Key = ("a.example.net.", "TXT")

@@ -13,13 +13,13 @@ from servers import fleet, zone
 from test_dns_losses import API, WWW, ZONE, decisions, evidence
 from test_dns_types import CANONICAL
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import txt
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import as_sets, take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import BadValue, known_type, type_name
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.unused_decisions import unused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.values import present
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import txt
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import as_sets, take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.unused_decisions import unused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.record_types import BadValue, known_type, type_name
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.values import present
 
 SPF = '"v=spf1 include:_spf.example.com -all"'
 OCTETS, NIBBLES = "2.0.192.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa"

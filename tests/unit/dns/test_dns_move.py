@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.phases import (
     STEPS,
     BadMemory,
     Memory,
@@ -27,6 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move im
     recall,
     store,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
 
 ZONE = "example.net."
 LOW = 60

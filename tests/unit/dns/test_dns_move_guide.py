@@ -14,19 +14,19 @@ from typing import Any, Dict, Iterator, Tuple
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.compare import Said
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.decisions import read_decisions
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import variable_name
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.losses import Evidence, Loss, losses, unexplained
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import LOWER, STEPS, Memory, Position
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_report import plan_lines, to_do
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.probes import USUAL
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import NEEDS_OLD, WAITS
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.decisions import read_decisions
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import variable_name
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.losses import Evidence, Loss, losses, unexplained
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.move_client import NEEDS_OLD, WAITS
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.phases import LOWER, STEPS, Memory, Position
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.probes import USUAL
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.report import plan_lines, to_do
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.compare import Said
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "move-zone.md").read_text(encoding="utf-8")

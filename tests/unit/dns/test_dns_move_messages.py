@@ -15,12 +15,12 @@ import yaml
 from test_dns_types import CANONICAL
 from test_text import module_arguments
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.variable_names import renamed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import Asker
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation_client import Asker
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.resolver_client import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.variable_names import renamed
 from ansible_collections.smallfleet.infra.plugins.modules import dns_zone_import, dns_zone_move
 
 MOVE: Dict[str, Any] = {"zone_name": "example.net", "old": {"servers": ["192.0.2.1"]}, "new": {"servers": ["192.0.2.2"]}, "variable_prefix": "move_"}

@@ -12,7 +12,7 @@ from typing import Any, Dict
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move_variables import OPTIONS, Controller, variable_problems
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.variables import OPTIONS, Controller, variable_problems
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES, FOLDERS = {"/srv/example.net.zone", "example.net.zone"}, {"/", "/srv"}

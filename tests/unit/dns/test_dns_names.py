@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from servers import ZONE as ZONE_OF_FLEET
 from servers import as_configured, fleet, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot, names
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_ignore
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import read_config
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_ignore
 
 ZONE = "example.net."
 DEVIATIONS = "ß\u1e9eς\u200c\u200d"

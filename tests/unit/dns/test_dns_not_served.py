@@ -12,17 +12,17 @@ import dns.flags
 import dns.message
 import dns.rrset
 import pytest
+from fakes import FakeFiles
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Lag, describe_lags
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import Asking, endpoints
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_contents import held
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import make_client
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import zone_facts
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient, make_key
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.contents_client import held
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation import Lag, describe_lags
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import Asking, endpoints
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import zone_facts
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient, make_key
 
 ZONE = "example.org."
 REFUSED, NOTAUTH, SERVFAIL = 5, 9, 2

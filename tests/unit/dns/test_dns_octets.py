@@ -15,10 +15,10 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import TYPES, by_number
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.txt import quoted
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.values import present
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_rdata import canonical_text, presentation, read_value
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.rdata_client import canonical_text, presentation, read_value
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.record_types import TYPES, by_number
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.txt import quoted
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.values import present
 
 ZONE = "example.net."
 OCTETS = (b"\xc3\xbc", b"\xff", b"\x80\xc3", b"\x00", b'"', b"\\", b"a;b", b"a,b", b"(", b" ", b"\n")

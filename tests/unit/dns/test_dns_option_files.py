@@ -16,15 +16,16 @@ from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
+from fakes import FakeFiles
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.move import Memory
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import text_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_move import MemoryFile
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import make_client
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.locks import locked_new_folder
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.option_files import read_dest, write_dest
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import text_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.move_client import MemoryFile
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.phases import Memory
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.option_files_host import read_dest, write_dest
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.locks import locked_new_folder
 from ansible_collections.smallfleet.infra.plugins.modules import dns_zone_import
 
 FILES = SystemFiles()

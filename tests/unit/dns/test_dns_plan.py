@@ -9,19 +9,12 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, List, Optional, Sequence
 
 import pytest
+from fakes import FakeDns
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Group, Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import (
-    LIMIT,
-    Refused,
-    group_size,
-    pack,
-    plan,
-    settle,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import FakeDns
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Group, Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import LIMIT, Refused, group_size, pack, plan, settle
 
 ZONE = "example.net."
 NAMES = [ZONE, "a.example.net.", "b.example.net.", "*.example.net."]

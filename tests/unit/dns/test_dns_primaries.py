@@ -16,8 +16,8 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.primaries import NoPrimary, find_primary
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.primaries import NoPrimary, find_primary
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 ROOT = Path(__file__).resolve().parents[3]
 BESIDE = Path(sys.executable).with_name("ansible-playbook")

@@ -9,22 +9,18 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 import pytest
+from fakes import FakeDns
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import Key, RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.prune import (
-    Ignore,
-    complete,
-    ignored,
-    without_server_sets,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import Desired, read_ignore, read_zones
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_apply
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_whole import RACES, Pruning, converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import Key, RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update import apply_client as dns_apply
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_zone_client import RACES, Pruning, converge_all
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.prune import Ignore, complete, ignored, without_server_sets
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import Desired, read_ignore, read_zones
 
 ZONE = "example.net."
 NAMES = [ZONE, "a.example.net.", "x.a.example.net.", "b.example.net.", "*.example.net."]

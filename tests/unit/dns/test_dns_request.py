@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any, Dict
 
 import pytest
+from fakes import FakeFiles
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names, txt, values
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries, read_zones, show
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_options import failure_result, make_client
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names, txt, values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.options_client import failure_result, make_client
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries, read_zones, show
 
 ZONE = "example.net."
 OPTIONS = {"server": "192.0.2.53", "port": 53, "protocol": "tcp", "timeout": 1.0, "key_algorithm": "hmac-sha256"}

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
 
 ZONE = "demo.example.net"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from servers import OTHER, OWN, ZONE, as_configured, fleet, held, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve_keys
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve_keys
 
 
 def test_each_primary_has_an_update_key_of_its_own_by_the_same_name() -> None:

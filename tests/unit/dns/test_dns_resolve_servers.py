@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import OTHER, OWN, ZONE, as_configured, fleet, held, host, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve, resolve_keys
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve, resolve_keys
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
 
 
 def test_a_secondary_knows_its_primary_and_the_primary_its_secondaries() -> None:

@@ -18,11 +18,11 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import dns_resolver
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_agree import Asking, zone_endpoints
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_ds import Asker
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_resolver import Resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query import resolver_client as dns_resolver
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.delegation_client import Asker
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation_client import Asking, zone_endpoints
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.resolver_client import Resolver
 
 SETS: Dict[Tuple[str, str], List[str]] = {
     ("example.net.", "NS"): ["ns2.example.net.", "ns1.example.net.", "alias.example.net."],

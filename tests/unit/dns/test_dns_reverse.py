@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import ZONE, as_configured, fleet, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names, reverse
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones import reverse
 
 IPV4 = "2.0.192.in-addr.arpa"
 IPV6 = "8.b.d.0.1.0.0.2.ip6.arpa"

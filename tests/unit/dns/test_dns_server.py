@@ -16,15 +16,11 @@ from hypothesis import strategies as st
 from served import BIND, BORN, KEY_FILE, SECRET, config, keyed, soa, zone
 from timing import AT_ONCE, Effort
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import (
-    BadKeyFile,
-    TsigKey,
-    parse,
-    render,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import BadKeyFile, TsigKey, parse, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import BadConfig, ServerConfig, render_zone
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import (
     FileState,
     ServerState,
     Trouble,
@@ -34,11 +30,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server 
     obstacles,
     plan_server,
     soa_after,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import (
-    BadConfig,
-    ServerConfig,
-    render_zone,
 )
 
 GOLDEN = Path(__file__).parent / "golden"

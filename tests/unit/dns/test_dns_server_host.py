@@ -11,28 +11,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Dict, List, Optional, Sequence
 
 import pytest
+from fakes import FakeClock, FakeFiles, FakeRunner
 from served import BIND, BORN, KEY, KEY_FILE, SECRET, config, soa, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.handover import FROZEN_FILE, Copy
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.keyfile import TsigKey, parse, render
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.knot import Knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
-    STAMP_FILE,
-    ServerStep,
-    obstacles,
-    plan_server,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone, ServerConfig
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.bind_server import BindDaemon
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_handover import QUIET
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_program import ServerFailure
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_server import ServerHost
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import Access, FakeFiles, NewFile
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.knot_server import KnotDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey, parse, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServedZone, ServerConfig
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.bind_host import BindDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.handover import FROZEN_FILE, Copy
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.handover_host import QUIET
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.knot import Knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.knot_host import KnotDaemon
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import STAMP_FILE, ServerStep, obstacles, plan_server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.program_host import ServerFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.server_host import ServerHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import Access, NewFile
 
 ZONE_FILE = "/var/lib/bind/demo.example.net.zone"
 MAIN = f'include "{bind.OPTIONS_FILE}";\ninclude "{bind.ZONES_FILE}";\n'

@@ -19,10 +19,10 @@ from served import BIND, config, keyed
 from served import zone as served_zone
 from servers import ZONE, as_configured, fleet, slices, zone
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import bind, knot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import ServerState, obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.signing_policy import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import ServerState, obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.signing_policy import (
     ALGORITHMS,
     DENIALS,
     KEYS,

@@ -17,17 +17,12 @@ from served import zone as served_zone
 from servers import ZONE, as_configured, fleet, slices, zone
 from written import soa_of
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.server import (
-    ServerState,
-    obstacles,
-    plan_server,
-    soa_after,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.serving import ServedZone, render_zone
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.soa import FIELDS, address, as_written, mailbox
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.base import ServedZone, render_zone
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers.plan import ServerState, obstacles, plan_server, soa_after
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.soa import FIELDS, address, as_written, mailbox
 
 
 def planned(**options: Any) -> Dict[str, Any]:

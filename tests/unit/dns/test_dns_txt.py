@@ -9,27 +9,23 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, List, Optional
 
 import pytest
+from fakes import FakeDns
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from written import read_written
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import txt
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.agree import Answer, Goal, judge
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import BadValue
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import (
-    read_entries,
-    read_some,
-    read_values,
-    show,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns import DnsFailure, FakeDns
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_apply import Request, converge
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_merge import converge_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import txt
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.client import DnsFailure
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.propagation import Answer, Goal, judge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.record_types import BadValue
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.apply_client import Request, converge
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries, read_some, read_values, show
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.single_values_client import converge_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.records import Table
 
 ZONE = "example.net."
 KEY = ("t.example.net.", "TXT")

@@ -14,10 +14,11 @@ import dns.rdatatype
 import pytest
 from written import read_written
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import take
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_types import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.export_client import generic
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.query.reading_client import type_of as type_to_read
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.record_types import (
     COMMON,
     SERVER_OWNED,
     TYPES,
@@ -28,13 +29,12 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.record_
     type_name,
     type_of,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_ignore, read_values
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.values import present
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_export import generic
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_reading import type_of as type_to_read
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_ignore, read_values
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.values import present
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.records import Table
 
 ZONE = "example.net."
 CANONICAL = WireClient(Server("192.0.2.53")).canonical

@@ -20,22 +20,16 @@ from hypothesis import strategies as st
 from timing import AT_ONCE, Effort
 from written import read_written
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import txt
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.host_names import owner_trouble
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.imported import (
-    Imported,
-    as_sets,
-    is_edited,
-    render_variables,
-    take,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.model import RRset
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.plan import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import Table
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.request import read_entries
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_import import read_source
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_socket import Server
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.dns_wire import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import txt
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.host_names import owner_trouble
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.import_client import read_source
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.migration.imported import Imported, as_sets, is_edited, render_variables, take
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.model import RRset
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.socket_client import Server
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.plan import Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.update.request import read_entries
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.wire_client import WireClient
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.records import Table
 
 ZONE = "example.net."
 CANONICAL = WireClient(Server("192.0.2.53")).canonical
@@ -585,21 +579,21 @@ def test_a_zone_file_of_the_zone_gives_the_same_zone(zone: List[RRset], signed: 
     assert [one.type for one in found.left_out if not one.reason.startswith("has a TTL of 1 second")] == ["RRSIG"] * signed
 
 
-PACKAGE = "ansible_collections.smallfleet.infra.plugins.module_utils._io"
+PACKAGE = "ansible_collections.smallfleet.infra.plugins.module_utils._dns"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def test_an_older_dnspython_is_named_with_the_one_that_is_needed() -> None:
-    code = f"import dns.version as v; v.MAJOR, v.MINOR, v.version = 2, 2, '2.2.1'; import {PACKAGE}.dnspython as made; print(made.DNSPYTHON_ERROR)"
+    code = f"import dns.version as v; v.MAJOR, v.MINOR, v.version = 2, 2, '2.2.1'; import {PACKAGE}.dnspython_client as made; print(made.DNSPYTHON_ERROR)"
     printed = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
     assert printed == "This is dnspython 2.2.1, and dnspython 2.3 or later is needed.\n"
 
 
 def test_all_that_goes_by_dnspython_can_be_imported_without_it_and_says_so() -> None:
     folder = Path(__file__).resolve().parents[3] / "plugins"
-    paths = [*folder.glob("modules/dns_*.py"), *folder.glob("module_utils/_io/dns*.py")]
+    paths = [*folder.glob("modules/dns_*.py"), *folder.glob("module_utils/_dns/**/[a-z]*.py")]
     names = [f"ansible_collections.smallfleet.infra.plugins.{path.relative_to(folder).with_suffix('').as_posix().replace('/', '.')}" for path in paths]
-    code = f"import sys; sys.modules['dns'] = None; import {', '.join(names)}; import {PACKAGE}.dnspython as made; print(made.DNSPYTHON_ERROR)"
+    code = f"import sys; sys.modules['dns'] = None; import {', '.join(names)}; import {PACKAGE}.dnspython_client as made; print(made.DNSPYTHON_ERROR)"
     printed = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
     assert len(names) > 40 and "import of dns halted" in printed
 

@@ -13,8 +13,9 @@ from typing import Any, Dict, List
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns import names, reverse, signing_policy, soa
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names, soa
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones import reverse, signing_policy
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 ZONES, DNSSEC, DNS = ((DOCS / name).read_text(encoding="utf-8") for name in ("dns-zones.md", "dnssec.md", "dns.md"))

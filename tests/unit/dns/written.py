@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.records import RECORDS, Table, read_records
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.dns.soa import SOA, Soa, read_soa
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import Place, read
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.soa import SOA, Soa, read_soa
+from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.records import RECORDS, Table, read_records
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import Place, read
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
 
 
 def read_written(entries: Any, table: Table) -> List[Problem]:

@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar, Iterator, List
 
 import pytest
+from fakes import FakeClock
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.health import ask, wait_until_healthy
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.health import ask, wait_until_healthy
 
 
 class Handler(BaseHTTPRequestHandler):

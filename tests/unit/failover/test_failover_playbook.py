@@ -13,14 +13,8 @@ import pytest
 import yaml
 from jinja2 import ChainableUndefined, Environment
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover import switch_over
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import (
-    Act,
-    Observed,
-    Pair,
-    Running,
-    Side,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover import switch_over
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.steps import Act, Observed, Pair, Running, Side
 
 PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "switch_over.yml"
 PAIR = Pair("app1", "app2")

@@ -17,13 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.probe import (
-    Sample,
-    line,
-    parse,
-    summarise,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import http as prober
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.probe import Sample, line, parse, summarise
+from ansible_collections.smallfleet.infra.plugins.module_utils._programs import http_probe as prober
 
 
 def run_of(text: str, interval: float = 1.0) -> List[Sample]:

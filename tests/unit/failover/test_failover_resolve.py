@@ -13,16 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolve import (
-    resolve_probe,
-    resolve_standby,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import (
-    Attachment,
-    Fleet,
-    Host,
-    Resolution,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.capability import resolve_probe, resolve_standby
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host, Resolution
 
 DOMAIN = "demo.example.net"
 GOOD: Dict[str, Any] = {

@@ -9,10 +9,11 @@ import threading
 from typing import Optional
 
 import pytest
+from fakes import FakeClock, FakeFiles, FakeRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.resolver import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.caching_resolver import (
     ADDRESS,
     CONFIG,
     NSSWITCH,
@@ -23,16 +24,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.re
     plan_resolver,
     render_files,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.probe_unit import ProbeUnit
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.unbound import (
-    QUERY,
-    ResolverFailed,
-    ResolverKeeper,
-    answers,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.caching_resolver_host import QUERY, ResolverFailed, ResolverKeeper, answers
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.probe_host import ProbeUnit
 
 FILES = render_files([{"name": "demo.example.net", "addresses": ["192.0.2.53", "2001:db8::53"]}], "demo.example.net")
 NOTHING = Resolver({}, running=False, enabled=False)

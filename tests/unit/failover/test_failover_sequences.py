@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover import switch_over
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.standby import plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import (
-    Act,
-    Observed,
-    Pair,
-    Running,
-    Side,
-    Step,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover import switch_over
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.standby import plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.steps import Act, Observed, Pair, Running, Side, Step
 
 PAIR = Pair("app1", "app2")
 REST = Side(Running.NO, False)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import pytest
+from fakes import FakeClock, FakeFiles
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.steps import Running, Side
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.unit import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.steps import Running, Side
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.unit import (
     Node,
     NodeStep,
     Refused,
@@ -27,10 +28,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.failover.un
     render_unit,
     unit_path,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.standby_unit import UnitFailed, UnitKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._failover.unit_host import UnitFailed, UnitKeeper
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
 
 UNIT = "web.service"
 CONTENT = render_unit(UNIT, "/usr/bin/python3 -m http.server", ["/bin/true"])

@@ -12,11 +12,11 @@ from typing import Any, Dict, Iterator, Mapping, Tuple
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import Place, read
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.specs import argument_spec
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import DECLARED
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import Place, read
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import DECLARED
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.specs import argument_spec
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[3]
 

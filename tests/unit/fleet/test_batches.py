@@ -11,8 +11,8 @@ from typing import Any, Dict, List, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.batches import OTHER_KEYS, orders, sizes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.batches import OTHER_KEYS, orders, sizes
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
 
 COMMON: Dict[str, Any] = {
     "fleet_name": "demo",

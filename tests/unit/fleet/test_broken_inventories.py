@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import report
 
 Inventory = Dict[str, Dict[str, Any]]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice@example.net"

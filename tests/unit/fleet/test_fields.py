@@ -10,8 +10,8 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet import fields
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet import fields
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import (
     REFUSED,
     Field,
     Place,
@@ -37,9 +37,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.field
     text,
     whole,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.specs import argument_spec
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import find_blanks
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.specs import argument_spec
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import find_blanks
 
 RECORD = table_of(
     {

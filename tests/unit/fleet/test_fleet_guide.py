@@ -12,8 +12,8 @@ from typing import Any, Dict
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import report
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import report
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "fleet.md"
 BLOCK = re.compile(r"<!-- (?P<what>[^>]+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)

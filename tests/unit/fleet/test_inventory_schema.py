@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterator, Tuple
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import (
     boolean,
     choice,
     host,
@@ -32,8 +32,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.field
     table_of,
     whole,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.specs import json_schema
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import inventory_schema
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import inventory_schema
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.specs import json_schema
 
 jsonschema = pytest.importorskip("jsonschema", reason="the oldest versions that are promised are tested without it")
 

@@ -14,9 +14,9 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_json, render_markdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.render import render_json, render_markdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.capability import resolve
 
 GOLDEN = Path(__file__).with_name("golden")
 COMMON: Dict[str, Any] = {

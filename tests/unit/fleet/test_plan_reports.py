@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet, render_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet, render_plan
 
 GOLDEN = Path(__file__).with_name("golden") / "reports.md"
 RECORDS = [

@@ -13,9 +13,9 @@ from typing import Any, Dict, List, Tuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import FLEET_WIDE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.variables import FLEET_DEFAULTS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import CAPABILITIES, plan_fleet, render_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import CAPABILITIES, plan_fleet, render_plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import FLEET_WIDE
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.variables import FLEET_DEFAULTS
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice@example.net"
 COMMON: Dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any, Dict
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "rented.md").read_text(encoding="utf-8")
 FILES = {found[1]: yaml.safe_load(found[2]) for found in re.finditer(r"<!-- file: ([^>]+) -->\n```yaml\n(.*?)```", TEXT, re.DOTALL)}

@@ -12,8 +12,8 @@ from typing import Any, Dict
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.render import render_markdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.render import render_markdown
 
 FOLDER = Path(__file__).resolve().parents[3] / "inventories" / "rented"
 GOLDEN = Path(__file__).with_name("golden") / "rented.md"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import CLUSTER, MANAGEMENT, PUBLIC, STORAGE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.reach import addresses_between
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.read import read_fleet
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import CLUSTER, MANAGEMENT, PUBLIC, STORAGE
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.reach import addresses_between
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.read import read_fleet
 
 COMMON: Dict[str, Any] = {
     "fleet_name": "demo",

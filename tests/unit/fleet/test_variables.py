@@ -18,8 +18,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import PREFIXES, VARIABLES, belongs, names_a_secret
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import PREFIXES, VARIABLES, belongs, names_a_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMON: Dict[str, Any] = yaml.safe_load(

@@ -13,11 +13,11 @@ from typing import FrozenSet, List
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.backends.registry import BACKENDS, DEFAULT
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import definition
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.backends.qemu_host import QemuHost
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.backends.registry_host import HOST_BACKENDS, recognised
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import doctor
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.backends.qemu_host import QemuHost
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.backends.registry import BACKENDS, DEFAULT
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.backends.registry_host import HOST_BACKENDS, recognised
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt import definition
 from ansible_collections.smallfleet.infra.plugins.modules import lab_doctor
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,9 +8,9 @@ import os
 import time
 from pathlib import Path
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import UNUSED_AGE, Images
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.node import trees_in_use
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.runner import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.commands_host import LabRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.image_host import UNUSED_AGE, Images
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.node_host import trees_in_use
 
 
 def tree(path: Path, age: float) -> str:

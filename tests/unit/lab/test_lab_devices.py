@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from test_lab_resolve import fleet, spec_of
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import devices, render
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import devices, render
 
 ADDED = b"add@/devices/virtual/net/macvtap0/tap5\0ACTION=add\0SUBSYSTEM=macvtap\0MAJOR=246\0MINOR=1\0DEVNAME=tap5\0SEQNUM=9\0"
 

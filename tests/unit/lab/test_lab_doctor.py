@@ -13,8 +13,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import doctor
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import machine
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import doctor
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import doctor_host as machine
 
 
 def facts(**changes: Any) -> doctor.Facts:

@@ -12,15 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.plan import (
-    LabState,
-    NodeState,
-    Step,
-    plan_absent,
-    plan_node,
-    plan_present,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import LabNetwork, LabNic, LabNode, LabSpec
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.plan import LabState, NodeState, Step, plan_absent, plan_node, plan_present
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.spec import LabNetwork, LabNic, LabNode, LabSpec
 
 NETWORKS = (
     LabNetwork("main", "br-main", 1500, "198.18.0.254/24"),

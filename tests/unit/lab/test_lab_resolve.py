@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.model import Attachment, Fleet, Host, Network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab import layer, render, router
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.resolve import mac_address, resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.spec import from_data, from_plan, to_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.model import Attachment, Fleet, Host, Network
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import layer, render, router
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.capability import mac_address, resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.spec import from_data, from_plan, to_data
 
 GARBAGE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

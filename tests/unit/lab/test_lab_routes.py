@@ -12,10 +12,10 @@ from typing import Iterator, Optional, Sequence, Set
 import pytest
 from network.namespace import Namespace
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.lab.routes import METRIC, RANGES, blocked, request
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab import routes
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.routes import LabRoutes
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab import routes_host as routes
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.routes import METRIC, RANGES, blocked, request
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.routes_host import LabRoutes
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
 
 ADDRESSES = {4: ("198.18.0.11", "198.19.255.254"), 6: ("2001:db8::11", "2001:db8:ffff::1")}
 ELSEWHERE = {4: "203.0.112.77", 6: "fd00::77"}

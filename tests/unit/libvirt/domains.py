@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Attachment, attached
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import Attachment, attached
 
 MAC = "52:54:00:aa:00:01"
 OTHER = "52:54:00:aa:00:02"

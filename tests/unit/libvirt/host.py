@@ -13,17 +13,18 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import Domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import LINKS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import Entry, Guest, Step, Work
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import Beside, beside_path
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import Clock, FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.asking import Question
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.beside import Bridges
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Mover
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.replace import Asked, Prospect, Replacement
+from fakes import FakeClock, FakeFiles
+
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import Domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import LINKS
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.mover_host import Mover
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import Entry, Guest, Step, Work
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.reachability_client import Question
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement import Beside, beside_path
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement_host import Asked, Prospect, Replacement
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.staged_bridges_host import Bridges
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import Clock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, CommandResult
 
 from .world import World
 

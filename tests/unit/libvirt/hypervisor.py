@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, FrozenSet, Optional
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import rendered, revised
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Domain, Interface, read_domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import Image
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Action, Desired, Found, Observed, Step, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.definition import rendered, revised
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import Domain, Interface, read_domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.image import Image
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.plan import Action, Desired, Found, Observed, Step, plan
 
 
 class Hypervisor:

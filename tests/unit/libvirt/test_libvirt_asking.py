@@ -13,10 +13,10 @@ from typing import List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.conflicts import Probe
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt import asking
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.asking import Question, silent
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves import reachability_client as asking
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.reachability_client import Question, silent
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.duplicate_addresses import Probe
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 
 OWN, GUEST, OTHER = "02:00:00:00:00:01", "52:54:00:aa:00:01", "52:54:00:aa:00:02"
 

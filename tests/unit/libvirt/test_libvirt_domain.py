@@ -11,14 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import differences, rendered, revised
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import (
-    Disk,
-    Domain,
-    Interface,
-    offers_kvm,
-    read_domain,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.definition import differences, rendered, revised
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import Disk, Domain, Interface, offers_kvm, read_domain
 
 LIVE = (Path(__file__).parent / "golden" / "live.xml").read_text(encoding="utf-8")
 RBD = Disk("vdb", "network", "vms/web", "raw", "rbd", ("mon1.example.net", "[2001:db8::1]:6789"), "vms", "6b3f0b9e-0000-4000-8000-000000000001")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Callable
 
 import pytest
+from fakes import FakeFiles
 from timing import Growth
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import definition, domain, interfaces, macvtap
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.guests import Journal
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt import definition, domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves import interfaces, macvtap
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.guests_host import Journal
 
 GUEST = domain.Domain("web", "", "kvm", 1024, 1, interfaces=(domain.Interface("bridge", "52:54:00:ff:ff:ff", "br0", model="virtio"),))
 BOMB = "<!DOCTYPE domain [<!ENTITY a 'x'>" + "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 10}'>" for n in range(9)) + "]>"

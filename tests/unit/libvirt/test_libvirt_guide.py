@@ -12,13 +12,14 @@ from typing import Any, Dict
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import lacks, obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import read_desired
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Observed, named, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.variables import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import OF_ROLES, VARIABLES
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import Domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.obstacles import lacks, obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.options import read_desired
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.plan import Observed, named, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.variables import (
     BOOT_OPTIONS,
     CEPH_OPTIONS,
     DISK_OPTIONS,
@@ -27,7 +28,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.var
     STATES,
     VIRTUALIZATION,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
 
 from .hypervisor import guest_found
 from .test_libvirt_resolve import options_of

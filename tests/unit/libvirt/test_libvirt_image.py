@@ -11,19 +11,18 @@ import struct
 from pathlib import Path
 
 import pytest
+from fakes import FakeClock, FakeFiles, FakeRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.definition import rendered
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Guest
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import HEAD, Image, read_image
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Desired, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import FakeRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, read_head
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt import host as hosts
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt import libvirt_host as hosts
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.definition import rendered
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import Disk, Domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.image import HEAD, Image, read_image
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.model import Guest
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.plan import Desired, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import read_head
 
 from .hypervisor import guest_found
 

@@ -10,8 +10,8 @@ import difflib
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import BadDefinition
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import BadDefinition
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import (
     Attachment,
     attached,
     bridge,

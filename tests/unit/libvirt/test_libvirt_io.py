@@ -11,16 +11,15 @@ import stat
 from dataclasses import replace
 
 import pytest
+from fakes import FakeClock, FakeFiles
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Ceph, Guest
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import Action, Desired, Step
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.lab.image import ImageFailed, _file
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt import host as hosts
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.virsh import Info, Virsh
+from ansible_collections.smallfleet.infra.plugins.module_utils._lab.image_host import ImageFailed, _file
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt import libvirt_host as hosts
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import Disk, Domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.model import Ceph, Guest
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.plan import Action, Desired, Step
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.virsh_host import Info, Virsh
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, CommandResult
 
 KEY = "QVFCb3NlbnRhbWU="
 CEPH = Ceph(("mon1",), "vms", "/etc/ceph/ceph.client.vms.keyring")

@@ -11,14 +11,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import read_domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import (
-    Unreadable,
-    apart,
-    describe,
-    members,
-    read_links,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import read_domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import Unreadable, apart, describe, members, read_links
 
 from . import domains
 

@@ -13,21 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import (
-    Attachment,
-    bridge,
-    direct,
-    read_domain,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import (
-    Guest,
-    Move,
-    back,
-    expected,
-    longest_first,
-    plan,
-    space_needed,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import Attachment, bridge, direct, read_domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import Guest, Move, back, expected, longest_first, plan, space_needed
 
 from . import domains
 from .world import World

@@ -12,18 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.domain import Disk, Domain, Interface
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import Ceph, Guest, guest_uuid
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.image import Image
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.obstacles import lacks, obstacles, warnings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.plan import (
-    Desired,
-    Observed,
-    changes,
-    named,
-    plan,
-    restart_needed,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.domain import Disk, Domain, Interface
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.image import Image
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.model import Ceph, Guest, guest_uuid
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.obstacles import lacks, obstacles, warnings
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.plan import Desired, Observed, changes, named, plan, restart_needed
 
 from .hypervisor import Hypervisor, guest_found, on_bridge, settle
 

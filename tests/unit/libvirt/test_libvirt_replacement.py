@@ -12,19 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import bridge, read_domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Link, Member, Owner
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import OFF, RUNNING, Guest
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import (
-    Beside,
-    Scene,
-    Wish,
-    arrange,
-    outages,
-    read_wishes,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.mover import Outcome
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.replace import Asked, Failed
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import bridge, read_domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import Link, Member, Owner
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.mover_host import Outcome
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import OFF, RUNNING, Guest
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement import Beside, Scene, Wish, arrange, outages, read_wishes
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement_host import Asked, Failed
 
 from . import domains
 from .host import Cut, Host

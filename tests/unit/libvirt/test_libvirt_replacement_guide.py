@@ -12,12 +12,12 @@ from typing import Any, Dict
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import METHODS, RATE
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.replacement import SWITCH_SECONDS, read_wishes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import bridges_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.replace import Asked
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.network_host import bridges_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import METHODS, RATE
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement import SWITCH_SECONDS, read_wishes
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.replacement_host import Asked
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Observed
 
 from . import domains
 from .host import Host

@@ -10,10 +10,10 @@ from typing import Sequence
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import bridge, direct, read_domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.macvtap import Link
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import RUNNING, Guest, Move
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.request import Request, malformed, moves, unfit
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import bridge, direct, read_domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.macvtap import Link
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import RUNNING, Guest, Move
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.request import Request, malformed, moves, unfit
 
 from . import domains
 

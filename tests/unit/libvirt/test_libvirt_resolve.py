@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import Notes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.guest import mac_address
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.options import read_desired, spec
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt import capability as resolve
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.model import mac_address
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.options import read_desired, spec
 
 FLEET = {
     "fleet_name": "demo",

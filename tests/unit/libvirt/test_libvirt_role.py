@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import OF_ROLES, VARIABLES
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import OF_ROLES, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "vm_host"

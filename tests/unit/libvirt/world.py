@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import List, Optional
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.interfaces import read_domain, read_nic, spliced
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.libvirt.move import Entry, Guest, Move, Step, Work, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.interfaces import read_domain, read_nic, spliced
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.plan import Entry, Guest, Move, Step, Work, plan
 
 NOTHING = "<removed/>"
 

@@ -10,23 +10,13 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.findings import Boot, Findings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.options import made
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.review import after_changes, review
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.rewriters import Writers
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Dns,
-    Family,
-    Files,
-    Interface,
-    Link,
-    Observed,
-    Route,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.boot import backends, load
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.boot_host import backends, load
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.findings import Boot, Findings
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.options import made
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.review import after_changes, review
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.rewriters import Writers
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Dns, Family, Files, Interface, Link, Observed, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned
 
 MAC, OTHER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 HOME = "192.0.2.10"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Collection, FrozenSet, Mapping, Sequence, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import NO_CONTROL
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.facts import HostFacts, ProgramFacts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd_change import CONTROL, trial_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare as prepare_change
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import FileChange, Observed, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.control import NO_CONTROL
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.facts import HostFacts, ProgramFacts
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd_change import CONTROL, trial_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import FileChange, Observed, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import prepare as prepare_change
 
 
 def prepare(folder: str, operations: Plan, boot: Sequence[FileChange], shown: Mapping[str, str], observed: Observed, leaving: Sequence[str] = ()) -> Change:

@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, List, Sequence, Set, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import by_key, route_words, rule_words
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import restore as restore_addresses
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import RECORD, START, STOP
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.advertisements import Heeding
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.control import RECORD, START, STOP
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.vlans import requests
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, FileChange, Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.draft import by_key, route_words, rule_words
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.draft import restore as restore_addresses
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change, Claim
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import (
     ADOPTING,
     CONFIRMED,
     OPEN,
@@ -30,17 +34,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     sources,
     switch,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change, Claim
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Desired,
-    FileChange,
-    Observed,
-    Operation,
-    Plan,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import requests
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.hops import route_key
 
 from .guarded import prepare
 from .kernel import Kernel

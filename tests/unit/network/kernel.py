@@ -15,10 +15,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Dict, Iterable, List, Sequence, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import link_local
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key, split, with_hops
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import MTU_IPV6
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import (
     MAIN_TABLE,
     REJECTING,
     ROUTE_ATTRIBUTES,
@@ -30,6 +27,9 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Route,
     Rule,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.draft import link_local
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.hops import route_key, split, with_hops
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.interfaces import MTU_IPV6
 
 from .kernel_links import Failed, Links
 

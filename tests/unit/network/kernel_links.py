@@ -14,18 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, Iterable, List, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import link_local
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import MTU_IPV6
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.link_options import BRIDGE, FILTERING, STP
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Link,
-    Observed,
-    Route,
-    Rule,
-    Vlan,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import by_default, canonical, less, pvid_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.link_options import BRIDGE, FILTERING, STP
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.vlans import by_default, canonical, less, pvid_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Link, Observed, Route, Rule, Vlan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.draft import link_local
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.interfaces import MTU_IPV6
 
 BRIDGE_DEFAULTS = {option.key: option.default for option in (*STP, *BRIDGE, FILTERING)}
 PORT_DEFAULTS = {"hairpin": "off", "priority": "32"}

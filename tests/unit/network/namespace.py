@@ -14,8 +14,8 @@ import time
 from contextlib import contextmanager
 from typing import Iterator, Optional, Sequence, Tuple
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Rule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Observed, Operation, Rule
 
 CARDS = ("eth0", "eth1", "eth2")
 UNMANAGED = "eth9"

@@ -11,19 +11,13 @@ import time
 from pathlib import Path
 from typing import Dict, List, Sequence
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import RESTORED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import DIFFERS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Route,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.kernel_scripts import DIFFERS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import RESTORED
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import scripts
 
 from .guarded import prepare
 from .namespace import Namespace

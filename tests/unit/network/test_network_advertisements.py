@@ -10,17 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import Heeding, heedings, requests
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import restore, switch
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Observed,
-    Operation,
-    Plan,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.advertisements import Heeding, heedings, requests
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import restore, switch
 
 from .guarded import prepare
 from .guarded_node import BOOT, HEEDINGS, bridge_plan

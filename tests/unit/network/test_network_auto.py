@@ -10,13 +10,13 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Auto, Desired
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.netplan import Netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Auto, Desired
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
 
 from .namespace import Namespace
 from .test_network_resolve import planned

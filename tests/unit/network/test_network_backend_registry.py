@@ -17,14 +17,14 @@ import yaml
 from testing.imports import imports
 
 from ansible_collections.smallfleet.infra.plugins.doc_fragments.network_change import ModuleDocFragment
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import detect
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import FREEZE, GENERATE, RECORD, RELOAD, START, STOP
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS, CHOICES
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import dry_run, programs
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.backends import ifupdown_host, netplan_host, networkd_host, networkmanager_host
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.backends.registry_host import HOST_BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.parts import OPTIONS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import detect, ifupdown_host, netplan_host, networkd_host, networkmanager_host
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import programs_host as programs
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.control import FREEZE, GENERATE, RECORD, RELOAD, START, STOP
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS, CHOICES
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry_host import HOST_BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot import netplan_host as dry_run
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.module_host import OPTIONS
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"

@@ -15,15 +15,13 @@ from typing import Dict, List
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, registry
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import (
-    NetworkManager,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import ifupdown, netplan, registry
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.backend import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import from_data
 
 from .kernel import bare
 from .test_network_resolve import planned, sound

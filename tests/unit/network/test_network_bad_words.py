@@ -10,8 +10,8 @@ from typing import Any, Dict, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import TYPES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.interfaces import TYPES
 
 from .test_network_resolve import planned, sound, static
 

@@ -13,15 +13,15 @@ from typing import Any, Dict, List, Sequence
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.netplan import Netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface, Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import as_data, from_data
 
 from .kernel import Kernel, bare
 from .test_network_resolve import bond, bridge, planned, static

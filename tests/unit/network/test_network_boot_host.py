@@ -14,11 +14,11 @@ from typing import Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.findings import Boot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.generated import differences
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Link
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.boot import boot_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.boot_host import boot_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.findings import Boot
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.generated import differences
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Link
 
 from .booting import DESIRED, HOME, OBSERVED
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PEERS = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.boot import _peers
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.boot_host import _peers
 print(*_peers())
 """
 

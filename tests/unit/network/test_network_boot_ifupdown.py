@@ -10,8 +10,8 @@ from typing import List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import MAIN, named, sources
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.interfaces5 import read
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import MAIN, named, sources
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.interfaces5 import read
 
 from .booting import DESIRED, HOME, ON_CARD, said
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import MAIN, SOURCE, named
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import MAIN, SOURCE, named
 
 from .booting import HOME, said
 

@@ -16,8 +16,8 @@ from typing import Any, Dict, List
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import boot as boot_io
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot import boot_host as boot_io
 
 from .booting import HOME, MAC, OBSERVED, ON_CARD, OTHER_MAC, said
 

@@ -11,8 +11,8 @@ from typing import Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.networkd import effective, pairs, settings_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Link
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.networkd import effective, pairs, settings_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Link
 
 from .booting import DESIRED, HOME, MAC, OBSERVED, ON_CARD, OTHER_MAC, said
 

@@ -11,16 +11,10 @@ from typing import Dict, Mapping
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.options import (
-    DEFAULTS,
-    from_kernel,
-    kernel_name,
-    kernel_value,
-    made,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Family, Interface, Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.options import DEFAULTS, from_kernel, kernel_name, kernel_value, made
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, Unreadable
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Family, Interface, Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned
 
 from .booting import CARDS, DESIRED, MAC, OBSERVED, ON_CARD, said
 from .namespace import Namespace

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.findings import Boot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.others import warnings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.rewriters import Writers
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import FileChange, Files
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.findings import Boot
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.others import warnings
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.rewriters import Writers
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import FileChange, Files
 
 from .booting import DESIRED, HOME, OBSERVED
 

@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.rewriters import REMEDY, Writers, cloud_writes
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.rewriters import REMEDY, Writers, cloud_writes
 
 from .booting import HOME, said
 

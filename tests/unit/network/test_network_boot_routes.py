@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.routes import Written, compare
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.routes import Written, compare
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Route
 
 from .booting import DESIRED, ON_CARD, said
 

@@ -11,7 +11,7 @@ from typing import Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Rule
 
 from .booting import DESIRED, HOME, said
 

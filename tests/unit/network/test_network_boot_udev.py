@@ -10,8 +10,8 @@ from typing import List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.findings import Boot
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.udev import renamed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.findings import Boot
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.udev import renamed
 
 from .booting import DESIRED, MAC, OBSERVED, OTHER_MAC, said
 

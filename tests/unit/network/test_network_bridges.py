@@ -13,17 +13,17 @@ from typing import Any, Dict, List, Tuple
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import restore, switch
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed, Vlan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.netplan import Netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface, Link, Observed, Vlan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import restore, switch
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import scripts
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
 
 from .guarded import prepare
 from .kernel import Kernel, bare, state

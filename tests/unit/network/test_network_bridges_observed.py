@@ -13,10 +13,10 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import export
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Vlan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.exported import export
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, Unreadable, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Vlan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
 
 from .namespace import Namespace
 from .test_network_bridges import TRUNK, WHOLE, bridge, change, grown, read

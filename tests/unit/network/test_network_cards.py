@@ -11,16 +11,16 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd_change import RUN_NETWORKD
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import as_data, from_data
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.libvirt.joining import bridges_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.network_host import bridges_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.netplan import Netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd_change import RUN_NETWORKD
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface, Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import as_data, from_data
 
 from .guarded import prepare
 from .kernel import Kernel, bare

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Route
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.checks import default_routes
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.checks_client import default_routes
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Observed, Route
 
 OLD, NEW = Route("::/0", "br7", "fe80::1", 1024, protocol="ra"), Route("::/0", "br8", "fe80::2", 2048, protocol="ra")
 FOUR, OTHER = Route("0.0.0.0/0", "br8", "198.18.0.254"), Route("0.0.0.0/0", "br7", "198.18.0.253", 20)

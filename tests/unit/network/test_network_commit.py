@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, Dict, List, Tuple, Union
 
 import pytest
+from fakes import FakeClock
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.commit import AFTER, RESTORING, Commit, Unreachable
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import change_id
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.commit_controller import AFTER, RESTORING, Commit, Unreachable
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import change_id
 
 BEGUN = {"changed": True, "steps": ["ip link set dev eth0 master br0"], "state": {"checks": {"gateway": "", "name x": "no"}}}
 TOKEN = "a token of this change"

@@ -16,20 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.conflicts import (
-    Probe,
-    asking,
-    claim,
-    same_macs,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Link,
-    Observed,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.duplicate_addresses import Probe, asking, claim, same_macs
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed
 
 from .namespace import Namespace
 
@@ -40,10 +28,10 @@ OBSERVED = Observed({"eth0": ETH0}, {"eth0": (Address("192.0.2.1", 24),)})
 ASK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.conflicts import Asking, Probe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.conflicts import Conflicts
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.duplicate_addresses import Asking, Probe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.duplicate_addresses_client import Conflicts
 mac = sys.argv[2]
 probes = tuple(Probe(ip, "br0", "eth0", mac) for ip in sys.argv[3:])
 observed = Observed({"eth0": Link("eth0", mac=mac)})

@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import named
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.detect import (
-    BACKENDS,
-    choose,
-    preflight_errors,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Family, Interface
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.detect import BACKENDS, choose, preflight_errors
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import named
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Family, Interface
 
 from .guarded import host_facts
 

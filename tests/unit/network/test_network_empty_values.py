@@ -11,8 +11,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Set, Tuple, Union
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.fields import Option
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.variables import VARIABLES
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import Option
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.declared import VARIABLES
 
 from .test_network_resolve import bond, bridge, planned, static, vlan
 

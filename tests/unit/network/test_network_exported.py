@@ -15,15 +15,15 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.values import is_domain
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import Exported, export
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Dns, Link, Observed, Operation, Route, Rule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolv_conf import read_resolv_conf
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import is_domain
+from ansible_collections.smallfleet.infra.plugins.module_utils._network import capability as network
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.resolv_conf import read_resolv_conf
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.exported import Exported, export
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Dns, Link, Observed, Operation, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import from_data
 
 from .kernel import Kernel
 from .namespace import UNMANAGED, Namespace

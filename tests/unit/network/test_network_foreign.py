@@ -14,9 +14,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._along import heir
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import VARIABLES
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.foreign import (
     Manages,
     known_addresses,
     manages,
@@ -28,21 +27,13 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.for
     notes_on_tunnels,
     statics,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_known_addresses, write_known_addresses
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Link,
-    Observed,
-    Route,
-    Rule,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.along import heir
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.record import read_known_addresses, write_known_addresses
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import from_data
 
 from .kernel import Kernel, state
 from .namespace import UNMANAGED

@@ -15,7 +15,7 @@ from typing import Iterator, List, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign_script import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.foreign_script import (
     LEFT,
     RESTORE,
     SAVE,

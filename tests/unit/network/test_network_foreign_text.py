@@ -13,14 +13,14 @@ from typing import Any, Callable, Dict, List
 import pytest
 from timing import Growth
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import CONFIGURATION, BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends import ifupdown, netplan, networkd, networkmanager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.conflicts import same_macs
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.detect import choose
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, Unreadable, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.observe import read_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends import ifupdown, netplan, networkd, networkmanager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.backend import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.detect import choose
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.duplicate_addresses import same_macs
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, Unreadable, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe_host import read_files
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import CONFIGURATION, BadText
 
 from .guarded import host_facts
 

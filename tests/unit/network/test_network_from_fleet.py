@@ -11,8 +11,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.resolve import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.capability import resolve
 
 RENTED: Dict[str, Any] = {
     "fleet_name": "demo",

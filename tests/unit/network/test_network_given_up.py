@@ -11,21 +11,21 @@ from types import MappingProxyType
 from typing import Any, Dict, List, Mapping
 
 import pytest
+from fakes import FakeClock
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.netplan import Netplan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.boot.review import after_changes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.foreign import marked, statics
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.given_up import given_up, given_up_routes
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Observed, Route, Rule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import host as module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._network import network_host as module
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.netplan import Netplan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.review import after_changes
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.foreign import marked, statics
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.given_up import given_up, given_up_routes
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Observed, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 from .namespace import Namespace
 from .test_network_rules import RULES, SIX, desired_of

@@ -11,7 +11,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Link, Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import (
     ADOPTING,
     APPLIED,
     CONFIRMED,
@@ -22,14 +25,6 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     restore,
     switch,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Link,
-    Observed,
-    Operation,
-    Plan,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan
 
 from .guarded import prepare
 from .guarded_node import BOOT, NEW, OLD, PROGRAMS, SHOWN, Case, bridge_plan, everything, heard, node_of, owned

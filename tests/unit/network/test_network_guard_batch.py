@@ -11,11 +11,11 @@ from typing import Sequence, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_batches import batches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.batches import batches
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import APPLIED
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import scripts
 
 from .guarded import prepare
 from .guarded_node import bridge_plan

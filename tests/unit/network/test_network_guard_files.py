@@ -14,12 +14,15 @@ from threading import Thread
 from typing import Any, List, Optional, Sequence
 
 import pytest
+from fakes import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.limits import BadText
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface, Link, Observed, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback import rollback_host as module
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.record import (
     Known,
     read_desired,
     read_known,
@@ -27,13 +30,11 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     write_known,
     write_late,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed, Plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock, SystemClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard, Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Guard, Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 TOKEN = "a-token-that-nobody-else-has"
 

@@ -13,16 +13,16 @@ from subprocess import Popen, run
 from typing import Dict, List, Optional, Sequence
 
 import pytest
+from fakes import FakeClock
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_record import read_known, write_known
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import WATCH, scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import guard as module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.guard import Guard, Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback import rollback_host as module
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.record import read_known, write_known
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Guard, Refused
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import WATCH, scripts
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 from .test_network_guard_files import TOKEN, Systemd, root, start
 

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import sources, switch
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Link, Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Link, Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import sources, switch
 
 from .guarded import prepare
 

@@ -12,8 +12,10 @@ from typing import Any, List, Sequence, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import FileChange, Observed, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import Change, Claim
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import (
     OPEN,
     RECOVER_LINK,
     RECOVER_UNIT,
@@ -22,14 +24,8 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.gua
     SWITCH,
     sources,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import Change, Claim
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    FileChange,
-    Observed,
-    Plan,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import scripts
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 from .guarded import prepare
 from .guarded_node import BOOT, SHOWN, bridge_plan

@@ -12,18 +12,18 @@ from typing import Any, Dict
 
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.variables import VARIABLES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._bonds import BOND_OPTIONS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import SYNONYMS, TYPES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import CHOICES
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.link_options import BRIDGE, PORT, STP
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.vlans import pvid_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import VARIABLES
+from ansible_collections.smallfleet.infra.plugins.module_utils._network import capability as network
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import CHOICES
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.link_options import BRIDGE, PORT, STP
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.vlans import pvid_of
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.bonds import BOND_OPTIONS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.interfaces import SYNONYMS, TYPES
 
 from .kernel import Kernel, bare
 

@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import Any, List, Sequence
 
 import pytest
+from fakes import FakeClock
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_support import MODULES, Need, needs
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Interface, Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.clock import FakeClock
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandResult, SystemRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import SystemFiles
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import host as module
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import kernel_support
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import HostNetwork
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.kernel_support import lacking
+from ansible_collections.smallfleet.infra.plugins.module_utils._network import network_host as module
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel import support_host as kernel_support
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.support import MODULES, Need, needs
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.support_host import lacking
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Interface, Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandResult, SystemRunner
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 from .kernel import bare
 from .namespace import Namespace

@@ -11,9 +11,9 @@ from typing import List, Optional, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface, Link, Observed, Route
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
 
 from .kernel import Kernel, card
 from .namespace import Namespace

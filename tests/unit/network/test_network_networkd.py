@@ -14,10 +14,10 @@ from typing import Any, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import FOLDER, Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import FOLDER, Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import from_data
 
 from .namespace import Namespace
 from .test_network_hosters import EXAMPLES

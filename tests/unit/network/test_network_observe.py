@@ -11,12 +11,8 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Hop, Route, Rule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import (
-    COMMANDS,
-    Unreadable,
-    observe,
-)
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, Unreadable, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Hop, Route, Rule
 
 from .namespace import Namespace
 

@@ -11,18 +11,9 @@ from typing import Any, List, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Link,
-    Observed,
-    Route,
-    Rule,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed, Route, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
 
 from .kernel import bare, card
 

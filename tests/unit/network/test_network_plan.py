@@ -12,10 +12,7 @@ from typing import Dict, List, Tuple
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._hops import route_key, with_hops
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._interfaces import MTU_IPV6
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._links import CARRIER
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import (
     REJECTING,
     Address,
     Desired,
@@ -28,8 +25,11 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.mod
     Rule,
     Vlan,
 )
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.links import CARRIER
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.hops import route_key, with_hops
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.interfaces import MTU_IPV6
 
 from .kernel import Kernel, bare, state
 from .namespace import CARDS, UNMANAGED

@@ -12,11 +12,11 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.fleet.problems import Problem
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network import resolve as network
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Route
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
+from ansible_collections.smallfleet.infra.plugins.module_utils._network import capability as network
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
 
 Variables = Dict[str, Any]
 FLEET: Variables = {

@@ -15,20 +15,12 @@ from subprocess import run
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import unrestorable
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import BEFORE, DIFFERS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Operation,
-    Plan,
-    Route,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Operation, Plan, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import unrestorable
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.kernel_scripts import BEFORE, DIFFERS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import APPLIED, RESTORED
 
 from .guarded import prepare
 from .rollback_host import ADDRESSES, BASE, NEIGHBOURS, ROUTES, ROUTES6, RULES, Host, another_address, another_gateway, to_the_bridge

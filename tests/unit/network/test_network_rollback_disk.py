@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import List
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED, RESTORED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.kernel_scripts import BEFORE, DIFFERS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.kernel_scripts import BEFORE, DIFFERS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import APPLIED, RESTORED
 
 from .guarded import prepare
 from .rollback_host import Host, another_address

@@ -13,19 +13,10 @@ from typing import Callable, Sequence, Set
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import remade, without_ipv6
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import (
-    Address,
-    Desired,
-    Family,
-    Interface,
-    Link,
-    Observed,
-    Operation,
-    Plan,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed, Operation, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import remade, without_ipv6
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import APPLIED
 
 from .guarded import prepare
 from .rollback_host import Host, numberless, to_the_bridge

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Observed, Operation, Rule
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Observed, Operation, Rule
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import plan, rollback
 
 from .kernel import Kernel
 from .namespace import Namespace

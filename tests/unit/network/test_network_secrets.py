@@ -13,12 +13,12 @@ from typing import Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.control import NO_TRIAL
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import prepare
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Observed, Plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.host import Work
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.control import NO_TRIAL
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Observed, Plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import Work
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import prepare
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import scripts
 
 from .test_network_plan import move
 

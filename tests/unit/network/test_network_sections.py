@@ -10,9 +10,9 @@ from typing import Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import matches
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.macs import mac_of
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.sections import last, pairs
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import matches
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.boot.sections import last, pairs
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.macs import mac_of
 
 from .booting import DESIRED, HOME, MAC, said
 

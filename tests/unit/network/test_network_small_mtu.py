@@ -11,13 +11,13 @@ from typing import List
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network._draft import link_local
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.advertisements import IGNORED, NEW, Heeding, heedings
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard import APPLIED
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.guard_change import without_ipv6
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface, Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.advertisements import IGNORED, NEW, Heeding, heedings
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.draft import link_local
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.change import without_ipv6
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import APPLIED
 
 from .guarded import prepare
 from .kernel import Kernel, bare, card, state

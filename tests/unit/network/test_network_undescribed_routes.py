@@ -11,9 +11,9 @@ from typing import Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import export
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Address, Desired, Family, Interface, Observed, Route
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan, rollback
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.exported import export
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Desired, Family, Interface, Observed, Route
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
 
 from .booting import OBSERVED, ON_CARD, said
 from .namespace import Namespace

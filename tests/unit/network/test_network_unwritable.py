@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network import observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.network.observe import unwritable
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel import observe_host as observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe_host import unwritable
 
 
 @pytest.fixture(name="paths")

@@ -16,17 +16,17 @@ from typing import Any, Dict
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.backend import Backend
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.ifupdown import Ifupdown
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkd import Networkd
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.networkmanager import NetworkManager
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.backends.registry import BACKENDS
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.exported import export
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.model import Desired, Link, Observed
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.observe import COMMANDS, observe
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.obstacles import obstacles
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.network.slice import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.backend import Backend
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.ifupdown import Ifupdown
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkd import Networkd
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.networkmanager import NetworkManager
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.exported import export
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.observe import COMMANDS, observe
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Link, Observed
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
 
 from .booting import said
 from .kernel import Kernel, bare, state

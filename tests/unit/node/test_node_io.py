@@ -12,19 +12,13 @@ from pathlib import Path
 from typing import List
 
 import pytest
+from fakes import FakeFiles, FakeRunner
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.block import with_block
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.plan import (
-    HOSTS_FILE,
-    TIME_UNIT,
-    Desired,
-    Step,
-    obstacles,
-    plan,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._io import node as node_io
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.command import CommandFailed, FakeRunner
-from ansible_collections.smallfleet.infra.plugins.module_utils._io.files import FakeFiles, SystemFiles
+from ansible_collections.smallfleet.infra.plugins.module_utils._node import node_host as node_io
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.block import with_block
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.plan import HOSTS_FILE, TIME_UNIT, Desired, Step, obstacles, plan
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed
+from ansible_collections.smallfleet.infra.plugins.module_utils._system.files import SystemFiles
 
 DETECT = ["systemd-detect-virt", "--container"]
 SHOW = ["systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", TIME_UNIT]

@@ -13,14 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.block import (
-    BEGIN,
-    END,
-    DamagedBlock,
-    has_block,
-    with_block,
-)
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node.plan import (
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.block import BEGIN, END, DamagedBlock, has_block, with_block
+from ansible_collections.smallfleet.infra.plugins.module_utils._node.plan import (
     HOSTNAME_FILE,
     HOSTS_FILE,
     SYSCTL_FILE,

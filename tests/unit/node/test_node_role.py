@@ -40,8 +40,8 @@ def test_a_run_has_at_most_twelve_tasks_and_three_calls_to_the_host() -> None:
 
 
 def test_every_variable_that_the_plan_reads_is_described_and_has_no_second_default() -> None:
-    folder = ROOT / "plugins" / "module_utils" / "_core" / "node"
-    read = set(re.findall(r'"(node_\w+)"', (folder / "settings.py").read_text(encoding="utf-8")))
+    folder = ROOT / "plugins" / "module_utils" / "_node"
+    read = set(re.findall(r'"(node_\w+)"', (folder / "variables.py").read_text(encoding="utf-8")))
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
     described = set(spec["argument_specs"]["main"]["options"])
     defaults = set(yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")))

@@ -11,8 +11,8 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.node import resolve
-from ansible_collections.smallfleet.infra.plugins.module_utils._core.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import plan_fleet
+from ansible_collections.smallfleet.infra.plugins.module_utils._node import capability as resolve
 
 FLEET = {"fleet_name": "demo", "fleet_domain": "demo.example.net", "fleet_networks": {"main": {"ipv4": "192.0.2.0/24"}}}
 KNOWN = ("Europe/Berlin", "Europe/Vienna", "Europe/Kiev", "America/Argentina/Ushuaia", "Asia/Kolkata")
