@@ -25,7 +25,7 @@ PLAY
 say 'Provision the fleet (playbooks/site.yml)'
 ansible-playbook -i "$inventory" playbooks/site.yml
 
-say 'Begin to ask for the service, as new clients on a third host'
+say 'Start to probe the service, as new clients on a third host'
 probe stop >/dev/null
 probe start
 sleep 2

@@ -21,7 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._system.files imp
 
 
 class ActionModule(ActionBase):
-    """Returns a host's slice of the plan, or the whole plan, or writes it to files; connects to nothing."""
+    """Returns a host plan of the plan, or the whole plan, or writes it to files; connects to nothing."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
             if message:
                 return {**result, "failed": True, "msg": message}
         if options["scope"] == "host":
-            return {**result, "slice": _slice(store, summary, variables["inventory_hostname"])}
+            return {**result, "host_plan": _host_plan(store, summary, variables["inventory_hostname"])}
         plan = {host: store.read(f"host {host}") for host in summary["hosts"]}
         if options["scope"] == "fleet":
             return {**result, "fleet": summary["fleet"], "plan": plan}
@@ -70,7 +70,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"dest: {folder}: {why}. Name a folder of your own with dest, and move away what is no file."}
 
 
-def _slice(store: PlanStore, summary: Dict[str, Any], host: str) -> Dict[str, Any]:
+def _host_plan(store: PlanStore, summary: Dict[str, Any], host: str) -> Dict[str, Any]:
     mine: Optional[Dict[str, Any]] = store.read(f"host {host}")
     fleet = {key: summary["fleet"][key] for key in ("name", "domain")}
     return mine or {"fleet": fleet, "host": {}, "capabilities": []}

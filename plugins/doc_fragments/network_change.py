@@ -14,7 +14,7 @@ class ModuleDocFragment:
 options:
   desired:
     description:
-      - Keys C(interfaces), C(routes), C(rules) and C(dns), in the form in which the slice C(network.desired) of
+      - Keys C(interfaces), C(routes), C(rules) and C(dns), in the form in which the host plan C(network.desired) of
         M(smallfleet.infra.fleet_plan) gives them, which are nmstate's words with underscores.
       - Options of bridges, their ports and bonds that are there and not named stay, in the kernel and at the next boot.
       - An interface with C(identifier=mac-address) is the card that has its C(mac_address), whatever the kernel calls it.

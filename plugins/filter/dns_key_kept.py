@@ -30,7 +30,7 @@ options:
     type: str
     required: true
   elsewhere:
-    description: The homes of keys that are not for this host, by name, as C(dns_keys.elsewhere) in its slice of the fleet plan has them.
+    description: The homes of keys that are not for this host, by name, as C(dns_keys.elsewhere) in its host plan has them.
     type: dict
     required: true
 seealso:
@@ -40,7 +40,7 @@ seealso:
 EXAMPLES = r"""
 - name: Show which keys stay here for now
   ansible.builtin.debug:
-    msg: "{{ here.state | smallfleet.infra.dns_key_kept(hostvars, 'here', plan.slice.dns_keys.elsewhere) }}"
+    msg: "{{ here.state | smallfleet.infra.dns_key_kept(hostvars, 'here', plan.host_plan.dns_keys.elsewhere) }}"
 """
 
 RETURN = r"""

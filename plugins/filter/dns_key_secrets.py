@@ -33,8 +33,8 @@ EXAMPLES = r"""
 - name: Keep the keys
   smallfleet.infra.dns_key_store:
     host: "{{ inventory_hostname }}"
-    keys: "{{ plan.slice.dns_keys['keys'] }}"
-    secrets: "{{ dns_keys_secrets | smallfleet.infra.dns_key_secrets(plan.slice.dns_keys.secrets) }}"
+    keys: "{{ plan.host_plan.dns_keys['keys'] }}"
+    secrets: "{{ dns_keys_secrets | smallfleet.infra.dns_key_secrets(plan.host_plan.dns_keys.secrets) }}"
 """
 
 RETURN = r"""

@@ -18,7 +18,7 @@ description:
     first play of a run, so C(ansible-playbook --list-hosts) lists none.
 options:
   _terms:
-    description: Names of capabilities, as in RV(smallfleet.infra.fleet_plan#module:slice), or V(dns_other_keys).
+    description: Names of capabilities, as in RV(smallfleet.infra.fleet_plan#module:host_plan), or V(dns_other_keys).
     type: list
     elements: str
     required: true

@@ -47,7 +47,7 @@ options:
     type: dict
     required: true
   certificates:
-    description: The certificates, as C(acme_certificates.certificates) in a host's slice of the fleet plan has them.
+    description: The certificates, as C(acme_certificates.certificates) in the host plan has them.
     type: list
     elements: dict
     required: true
@@ -64,16 +64,16 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take this host's slice of the fleet plan
+- name: Get this host's plan
   smallfleet.infra.fleet_plan:
   register: plan
 
 - name: Keep its certificates
   smallfleet.infra.acme_certificates:
-    directory: "{{ plan.slice.acme_certificates.directory }}"
-    contact: "{{ plan.slice.acme_certificates.contact }}"
-    key: "{{ plan.slice.acme_certificates.key }}"
-    certificates: "{{ plan.slice.acme_certificates.certificates }}"
+    directory: "{{ plan.host_plan.acme_certificates.directory }}"
+    contact: "{{ plan.host_plan.acme_certificates.contact }}"
+    key: "{{ plan.host_plan.acme_certificates.key }}"
+    certificates: "{{ plan.host_plan.acme_certificates.certificates }}"
     programs:
       /usr/local/sbin/smallfleet-acme: "{{ lookup('ansible.builtin.file', 'smallfleet-acme', rstrip=false) }}"
       /usr/local/sbin/smallfleet-acme-dns: "{{ lookup('ansible.builtin.file', 'smallfleet-acme-dns', rstrip=false) }}"

@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   certificates:
-    description: The certificates, as C(acme_certificates.certificates) in a host's slice of the fleet plan has them.
+    description: The certificates, as C(acme_certificates.certificates) in the host plan has them.
     type: list
     elements: dict
     required: true
@@ -46,8 +46,8 @@ seealso:
 EXAMPLES = r"""
 - name: Look at the certificates
   smallfleet.infra.acme_certificates_info:
-    directory: "{{ plan.slice.acme_certificates.directory }}"
-    certificates: "{{ plan.slice.acme_certificates.certificates }}"
+    directory: "{{ plan.host_plan.acme_certificates.directory }}"
+    certificates: "{{ plan.host_plan.acme_certificates.certificates }}"
     least_days: 14
     program: "{{ lookup('ansible.builtin.file', 'smallfleet-acme', rstrip=false) }}"
   register: found

@@ -40,7 +40,7 @@ options:
     required: true
   keys:
     description:
-      - The keys that this host is to hold, as C(dns_keys) in its slice of the fleet plan has them.
+      - The keys that this host is to hold, as C(dns_keys) in its host plan has them.
       - With O(state=sealed), those that the recipient asks for.
     type: list
     elements: dict
@@ -163,14 +163,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take this host's slice of the fleet plan
+- name: Get this host's plan
   smallfleet.infra.fleet_plan:
   register: plan
 
 - name: Make what is made here, and see what is missing
   smallfleet.infra.dns_key_store:
     host: "{{ inventory_hostname }}"
-    keys: "{{ plan.slice.dns_keys['keys'] }}"
+    keys: "{{ plan.host_plan.dns_keys['keys'] }}"
   register: here
 
 - name: Have a key sealed for this host
@@ -185,7 +185,7 @@ EXAMPLES = r"""
 - name: Take it
   smallfleet.infra.dns_key_store:
     host: "{{ inventory_hostname }}"
-    keys: "{{ plan.slice.dns_keys['keys'] }}"
+    keys: "{{ plan.host_plan.dns_keys['keys'] }}"
     sealed: ["{{ sent.sealed }}"]
 """
 

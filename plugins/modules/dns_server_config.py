@@ -84,12 +84,12 @@ options:
     version_added: 0.2.0
     suboptions: *key
   zones:
-    description: The zones, as C(dns_server.zones) in a host's slice of the fleet plan has them.
+    description: The zones, as C(dns_server.zones) in the host plan has them.
     type: list
     elements: dict
     required: true
   catalogs:
-    description: Catalog zones (RFC 9432), as C(dns_server.catalogs) in a host's slice of the fleet plan has them.
+    description: Catalog zones (RFC 9432), as C(dns_server.catalogs) in the host plan has them.
     type: list
     elements: dict
     default: []
@@ -136,18 +136,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take this host's slice of the fleet plan
+- name: Get this host's plan
   smallfleet.infra.fleet_plan:
   register: plan
 
 - name: Serve its zones
   smallfleet.infra.dns_server_config:
-    provider: "{{ plan.slice.dns_server.provider }}"
-    listen: "{{ plan.slice.dns_server.listen }}"
-    keys: "{{ plan.slice.dns_server['keys'] }}"
-    update_key: "{{ plan.slice.dns_server.update_key | default(omit) }}"
-    zones: "{{ plan.slice.dns_server.zones }}"
-    catalogs: "{{ plan.slice.dns_server.catalogs }}"
+    provider: "{{ plan.host_plan.dns_server.provider }}"
+    listen: "{{ plan.host_plan.dns_server.listen }}"
+    keys: "{{ plan.host_plan.dns_server['keys'] }}"
+    update_key: "{{ plan.host_plan.dns_server.update_key | default(omit) }}"
+    zones: "{{ plan.host_plan.dns_server.zones }}"
+    catalogs: "{{ plan.host_plan.dns_server.catalogs }}"
 """
 
 RETURN = r"""

@@ -21,8 +21,8 @@ author:
 options:
   scope:
     description:
-      - With V(host), return RV(slice), the part of the plan that concerns the host of the task.
-      - With V(fleet), return RV(plan) with the slices of all hosts, and RV(fleet).
+      - With V(host), return RV(host_plan), the part of the plan that concerns the host of the task.
+      - With V(fleet), return RV(plan) with the host_plans of all hosts, and RV(fleet).
       - With V(files), write the plan of all hosts to C(plan.json) and, for people, to C(plan.md) on the controller.
     type: str
     choices: [host, fleet, files]
@@ -65,7 +65,7 @@ notes:
   - The plan is kept in Ansible's private temporary folder until the run ends. It is made again within a run only when
     a host is added.
   - A host that is no member of the fleet, such as the implicit localhost or one
-    whose variable C(fleet_host_member) is false, gets a slice without capabilities.
+    whose variable C(fleet_host_member) is false, gets a host plan without capabilities.
 """
 
 EXAMPLES = r"""
@@ -73,13 +73,13 @@ EXAMPLES = r"""
   smallfleet.infra.fleet_plan:
   run_once: true
 
-- name: Take this host's slice of the fleet plan
+- name: Get this host's plan
   smallfleet.infra.fleet_plan:
   register: mine
 
 - name: Show where the host is to be found
   ansible.builtin.debug:
-    var: mine.slice.host.ipv4
+    var: mine.host_plan.host.ipv4
 
 - name: Take the whole plan
   smallfleet.infra.fleet_plan:
@@ -100,7 +100,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-slice:
+host_plan:
   description: The host's part of the plan.
   returned: with O(scope=host)
   type: dict
@@ -125,7 +125,7 @@ slice:
       hosts_entries:
         - {address: 192.0.2.11, names: [app1.demo.example.net, app1]}
 plan:
-  description: The slices of all hosts by the hosts' inventory names.
+  description: The host_plans of all hosts by the hosts' inventory names.
   returned: with O(scope=fleet)
   type: dict
   sample:

@@ -180,7 +180,7 @@ from typing import Any, Dict
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.module_host import OPTIONS, demanded, run_checks, state_of, vacant
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired
 from ansible_collections.smallfleet.infra.plugins.module_utils._shared.limits import BadText
 from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
@@ -255,7 +255,7 @@ def main() -> None:
         module.exit_json(changed=False, state=state_of(network.guard))
     except Refused as refusal:
         module.fail_json(msg=f"{refusal}.", reason=refusal.reason)
-    except BadSlice as error:
+    except BadDesired as error:
         module.fail_json(msg=f"The option desired {error}. Take it from fleet_plan.", reason="desired")
     except (CommandFailed, BadText, OSError) as error:
         module.fail_json(msg=f"{error}. Mend it and run again.", reason="failed")

@@ -45,7 +45,7 @@ EXAMPLES = r"""
   register: fleet
   delegate_to: localhost
 
-- name: Raise the lab
+- name: Start the lab
   smallfleet.infra.lab:
     state: present
     plan: "{{ fleet.plan }}"

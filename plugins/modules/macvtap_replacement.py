@@ -72,14 +72,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take this host's slice of the fleet plan
+- name: Get this host's plan
   smallfleet.infra.fleet_plan:
   register: planned
 
 - name: Bring the host and its guests to the bridge that the inventory describes
   smallfleet.infra.macvtap_replacement:
-    desired: "{{ planned.slice.network.desired }}"
-    management: "{{ planned.slice.network.management }}"
+    desired: "{{ planned.host_plan.network.desired }}"
+    management: "{{ planned.host_plan.network.management }}"
     guests:
       web: {addresses: [192.0.2.21, "2001:db8::21"]}
       database: {method: replug, addresses: [192.0.2.22]}
@@ -161,7 +161,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel i
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.module_host import OPTIONS, vacant
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.network_host import HostNetwork
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.rollback_host import Refused
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired
 from ansible_collections.smallfleet.infra.plugins.module_utils._system.ansible_module import AnsibleModule
 from ansible_collections.smallfleet.infra.plugins.module_utils._system.clock import SystemClock
 from ansible_collections.smallfleet.infra.plugins.module_utils._system.command import CommandFailed, SystemRunner
@@ -264,7 +264,7 @@ def main() -> None:
         stuck = [said for name, said in failed.outcome.failed.items() if failed.outcome.became.get(name) == "stuck"]
         became = "; ".join(stuck) if stuck else "The guests are on their macvtaps again, and the host's network was not changed"
         module.fail_json(msg=f"{failed}. {became}.", reason="stuck" if stuck else "taken_back")
-    except BadSlice as error:
+    except BadDesired as error:
         module.fail_json(msg=f"The option desired {error}. Take it from fleet_plan.", reason="desired")
     except (CommandFailed, Unreadable, observe.Unreadable, BadDefinition, OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"{error}. Mend it and run again, which goes on from there.", reason="failed")

@@ -51,7 +51,7 @@ class Rendered:
         hosts = {one.name: one for one in (self._host("ns1", 2), self._host("app1", 11))}
         found = resolve(Fleet("demo", "example.net", {}, hosts, {}, {"dns_zones": self.zones, "dns_keys": self.keys}))
         assert [str(one) for one in found.problems] == []
-        return found.slices["ns1"]
+        return found.host_plans["ns1"]
 
     def config(self) -> ServerConfig:
         config = read_config({**self.plan(), "listen": ["127.0.0.1"]})

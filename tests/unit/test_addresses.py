@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._failover.caching_resolver import bad_values
 from ansible_collections.smallfleet.infra.plugins.module_utils._libvirt.moves.request import is_address
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, from_data
 from ansible_collections.smallfleet.infra.plugins.module_utils._shared.addresses import read_address, read_network
 
 LINE = "fe80::1%a\n    verbosity: 5"
@@ -47,5 +47,5 @@ def test_no_address_becomes_a_request_to_the_kernel() -> None:
         {"interfaces": [{"name": "eth0", "ipv6": {"enabled": True, "address": [{"ip": LINE, "prefix_length": 64}]}}]},
         {"routes": [{"destination": "fe80::%\naddress del/64", "next_hop_interface": "eth0"}]},
     ):
-        with pytest.raises(BadSlice):
+        with pytest.raises(BadDesired):
             from_data(data)

@@ -43,13 +43,13 @@ PLAYBOOK = """
   hosts: all
   gather_facts: false
   tasks:
-    - name: Take this host's slice
+    - name: Get this host's plan
       smallfleet.infra.fleet_plan:
       register: mine
 
     - name: Write what came to each host
       ansible.builtin.copy:
-        content: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['mine', 'slice']))) | to_json }}"
+        content: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['mine', 'host_plan']))) | to_json }}"
         dest: "{{ marker }}"
         mode: "0600"
       run_once: true
@@ -134,7 +134,7 @@ def test_ansible_refuses_a_broken_inventory_without_a_traceback_and_changes_noth
     assert "changed=1" not in output
 
 
-def test_every_host_gets_its_slice_and_a_limit_changes_none(tmp_path: Path) -> None:
+def test_every_host_gets_its_host_plan_and_a_limit_changes_none(tmp_path: Path) -> None:
     members = {**hosts(app1="{{ 10 + 1 }}", app2=12), "jump": {"fleet_host_member": False}}
     done = run(tmp_path, members, COMMON)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -162,7 +162,7 @@ def test_no_connection_is_made_to_plan(tmp_path: Path) -> None:
     unreachable = {**COMMON, "ansible_connection": "ssh", "ansible_host": "invalid.invalid", "ansible_timeout": 1}
     done = run(tmp_path, hosts(app1=11, app2=12), unreachable)
     assert "unreachable=1" in done.stdout
-    assert done.stdout.count("TASK [Take this host's slice]") == 1
+    assert done.stdout.count("TASK [Get this host's plan]") == 1
     assert "ok=2" in done.stdout
 
 
@@ -209,13 +209,13 @@ def test_the_plan_is_made_once_in_a_run_whatever_the_play_registers_or_groups(tm
       ansible.builtin.set_fact:
         fleet_nmae: typo
 
-    - name: Take the slice again
+    - name: Take the host plan again
       smallfleet.infra.fleet_plan:
       register: again
 
     - name: Compare
       ansible.builtin.assert:
-        that: again.slice == mine.slice
+        that: again.host_plan == mine.host_plan
 """,
         encoding="utf-8",
     )

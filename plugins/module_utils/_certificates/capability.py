@@ -52,9 +52,9 @@ VARIABLES: Mapping[str, Field] = {
 
 
 def resolve(fleet: Fleet) -> Resolution:
-    """A slice for every host as soon as the fleet has ``acme_certificates``: a host that has none left stops renewing.
+    """A host plan for every host as soon as the fleet has ``acme_certificates``: a host that has none left stops renewing.
 
-    A slice is ``{directory, contact, key: {name, algorithm, file}, certificates: [{name, names, key_type, challenges:
+    A host plan is ``{directory, contact, key: {name, algorithm, file}, certificates: [{name, names, key_type, challenges:
     [{name, record, zone, servers, nameservers: {name: [address]}}], deploy: {units, action, owner, group, files:
     [{path, content, owner, group, mode}]}, check: {address, port} or None}]}``. Names are without final dot. Bad input of any type becomes problems.
     """
@@ -66,16 +66,16 @@ def resolve(fleet: Fleet) -> Resolution:
     certificates = read_certificates(fleet, notes)
     _check_key_names(fleet, certificates, notes)
     _check_files(certificates, notes)
-    slices: Dict[str, Dict[str, Any]] = {}
+    host_plans: Dict[str, Dict[str, Any]] = {}
     for host in fleet.hosts:
         name = key_name(host)
-        slices[host] = {
+        host_plans[host] = {
             "directory": directory,
             "contact": contact,
             "key": {"name": name, "algorithm": ALGORITHM, "file": f"{KEY_FOLDER}/{name}.key"},
-            "certificates": [_slice(one) for one in certificates if host in one.hosts],
+            "certificates": [_host_plan(one) for one in certificates if host in one.hosts],
         }
-    return Resolution(slices, tuple(notes.problems))
+    return Resolution(host_plans, tuple(notes.problems))
 
 
 def challenge_keys(fleet: Fleet) -> Dict[str, Dict[str, Any]]:
@@ -116,7 +116,7 @@ def _check_files(certificates: Sequence[Certificate], notes: Notes) -> None:
                 notes.add("", where, f"{entry['path']} is a file of the certificate {other} already", "Give each certificate files of its own")
 
 
-def _slice(certificate: Certificate) -> Dict[str, Any]:
+def _host_plan(certificate: Certificate) -> Dict[str, Any]:
     return {
         "name": certificate.name,
         "names": list(certificate.names),

@@ -50,7 +50,7 @@ class Model:
 def resolve(fleet: Fleet, derived: DerivedKeys = NO_KEYS) -> Resolution:
     """Slices for every primary and secondary of a zone in ``dns_zones``. Never raises on what a user wrote. ``derived`` keys are added to ``dns_keys``.
 
-    A slice is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers, awaited}``. ``keys`` are all that the
+    A host plan is ``{provider, listen, keys, update_key, zones, catalogs, updates, answers, awaited}``. ``keys`` are all that the
     server must know, as ``{name, algorithm, file}``; ``update_key`` is one of them, for the role's own updates, and
     only primaries have it. ``zones`` and ``catalogs`` are the options of the module ``dns_server_config``, ``updates``
     is the option ``zones`` of ``dns_record_sets``, and ``answers`` the same for what a secondary must have taken over. ``awaited`` are ``{zone_name, servers}``
@@ -58,27 +58,27 @@ def resolve(fleet: Fleet, derived: DerivedKeys = NO_KEYS) -> Resolution:
     """
     model = _model(fleet, derived)
     claims = standby_claims(fleet)
-    slices = {host.name: _server(host, model) for host in _servers(model)}
+    host_plans = {host.name: _server(host, model) for host in _servers(model)}
     tables = read_tables(fleet, model.zones, claims, model.notes)
     publish_pointers(fleet, model.zones, tables, claims)
     for zone in model.zones:
         table = tables[zone.name]
         served, update = _served(zone, table, model), _update(zone, table, model, claims)
-        slices[zone.primary.name]["zones"].append(served)
-        slices[zone.primary.name]["updates"].append(update)
+        host_plans[zone.primary.name]["zones"].append(served)
+        host_plans[zone.primary.name]["updates"].append(update)
         if zone.secondaries:
             servers = [address for host in (zone.primary, *zone.secondaries) for address in addresses_between(fleet, zone.primary, host)]
-            slices[zone.primary.name]["awaited"].append({"zone_name": served["name"], "servers": servers})
+            host_plans[zone.primary.name]["awaited"].append({"zone_name": served["name"], "servers": servers})
         for host in zone.secondaries:
             if not model.catalog:
-                slices[host.name]["zones"].append(_taken(served, zone.primary, host, fleet))
+                host_plans[host.name]["zones"].append(_taken(served, zone.primary, host, fleet))
             here = [one.name for one in model.zones if host in (one.primary, *one.secondaries) and one.name != zone.name]
             below = [name for name in here if names.within(name, zone.name)]
             sets = answerable(update["record_sets"], zone.name, below)
-            slices[host.name]["answers"].append({"zone_name": update["zone_name"], "record_sets": sets})
+            host_plans[host.name]["answers"].append({"zone_name": update["zone_name"], "record_sets": sets})
     if model.catalog:
-        _add_catalogs(model, slices)
-    return Resolution(slices, tuple(model.notes.problems))
+        _add_catalogs(model, host_plans)
+    return Resolution(host_plans, tuple(model.notes.problems))
 
 
 OF_ONE_HOST = ("dns_update_key", "dns_zones")  # the variables of keys whose secret stays on one host, or has that host's name
@@ -93,18 +93,18 @@ def resolve_keys(fleet: Fleet, derived: DerivedKeys = NO_KEYS) -> Resolution:
     Of the problems only those of zones and keys are here; resolve() has the others.
     """
     model = _model(fleet, derived)
-    slices: Dict[str, Dict[str, Any]] = {host: {"keys": [], "by_home": {}, "secrets": [], "elsewhere": {}} for host in fleet.hosts} if model.zones else {}
+    host_plans: Dict[str, Dict[str, Any]] = {host: {"keys": [], "by_home": {}, "secrets": [], "elsewhere": {}} for host in fleet.hosts} if model.zones else {}
     for key in sorted(model.keys, key=lambda one: one.name):
         for host in key.holders:
             held = key.as_held()
-            slices[host]["keys"].append(held)
-            slices[host]["by_home"].setdefault(held["home"], []).append(held)
+            host_plans[host]["keys"].append(held)
+            host_plans[host]["by_home"].setdefault(held["home"], []).append(held)
             if "external" in held and held["home"] == host:
-                slices[host]["secrets"].append(held["name"])
+                host_plans[host]["secrets"].append(held["name"])
         for server in _servers(model):
             if server.name not in key.holders and key.path not in OF_ONE_HOST:
-                slices[server.name]["elsewhere"][key.name] = key.home
-    return Resolution(slices, tuple(model.notes.problems))
+                host_plans[server.name]["elsewhere"][key.name] = key.home
+    return Resolution(host_plans, tuple(model.notes.problems))
 
 
 def _model(fleet: Fleet, derived: DerivedKeys) -> Model:
@@ -121,7 +121,7 @@ def _servers(model: Model) -> List[Host]:
 
 
 def _server(host: Host, model: Model) -> Dict[str, Any]:
-    """A host's slice without its zones."""
+    """A host plan without its zones."""
     provider = read_variable(VARIABLES["dns_server_provider"], host.variables, Place(host.name, "dns_server_provider", model.notes), PROVIDERS[0])
     serves = [key for key in model.keys if _is_served(key, host)]
     update = [key.as_known() for key in serves if key.path == "dns_update_key"]
@@ -257,7 +257,7 @@ def _of_others(zone: Zone, table: Table, model: Model, claims: Mapping[str, str]
                     yield {"record": record, "type": kind, "match": grant.match}, f"{key.path}.grants"
 
 
-def _add_catalogs(model: Model, slices: Mapping[str, Dict[str, Any]]) -> None:
+def _add_catalogs(model: Model, host_plans: Mapping[str, Dict[str, Any]]) -> None:
     """One catalog zone (RFC 9432, version 2) for each primary with secondaries, as an ordinary zone of its own."""
     groups: Dict[str, List[Zone]] = {}
     for zone in model.zones:
@@ -274,10 +274,10 @@ def _add_catalogs(model: Model, slices: Mapping[str, Dict[str, Any]]) -> None:
         for zone in (zone for zone in model.zones if zone.name == f"{name}."):
             said = f"is the name of the catalog zone of {primary}, which is generated because dns_catalog is true"
             model.notes.add("", zone.path, said, "Choose another name, or set dns_catalog to false")
-        _add_catalog(model, group, slices, name)
+        _add_catalog(model, group, host_plans, name)
 
 
-def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[str, Any]], name: str) -> None:
+def _add_catalog(model: Model, group: Sequence[Zone], host_plans: Mapping[str, Dict[str, Any]], name: str) -> None:
     primary, secondaries = group[0].primary, group[0].secondaries
     members = sorted(zone.name[:-1] for zone in group)
     sets = _catalog_sets(members)
@@ -300,14 +300,14 @@ def _add_catalog(model: Model, group: Sequence[Zone], slices: Mapping[str, Dict[
         "record_sets": sets,
     }
     own = {"record": "@", "type": "NS", "ttl": 0, "value": ["invalid."]}
-    slices[primary.name]["zones"].append(served)
-    slices[primary.name]["updates"].append({"zone_name": name, "record_sets": [own, *sets], "prune": True, "ignore": []})
+    host_plans[primary.name]["zones"].append(served)
+    host_plans[primary.name]["updates"].append({"zone_name": name, "record_sets": [own, *sets], "prune": True, "ignore": []})
     key = transfer_key_name(model.fleet, primary.name)
     produced = {"name": name, "role": "produce", "key": key, "members": members}
-    slices[primary.name]["catalogs"].append({**produced, "peers": [_peer(model.fleet, primary, host) for host in secondaries]})
+    host_plans[primary.name]["catalogs"].append({**produced, "peers": [_peer(model.fleet, primary, host) for host in secondaries]})
     for host in secondaries:
-        slices[host.name]["zones"].append(_taken(served, primary, host, model.fleet))
-        slices[host.name]["catalogs"].append({**produced, "role": "consume", "peers": [_peer(model.fleet, host, primary)]})
+        host_plans[host.name]["zones"].append(_taken(served, primary, host, model.fleet))
+        host_plans[host.name]["catalogs"].append({**produced, "role": "consume", "peers": [_peer(model.fleet, host, primary)]})
 
 
 def _catalog_sets(members: Sequence[str]) -> List[Dict[str, Any]]:

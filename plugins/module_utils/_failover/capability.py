@@ -87,7 +87,7 @@ VARIABLES: Mapping[str, Field] = {
 def resolve_standby(fleet: Fleet) -> Resolution:
     """Give both hosts of each service in ``standby_services`` the service as a dictionary.
 
-    A slice is ``{"services": [{name, unit, exec_start, exec_start_pre, active, standby, hosts, zone, record, fqdn, ttl,
+    A host plan is ``{"services": [{name, unit, exec_start, exec_start_pre, active, standby, hosts, zone, record, fqdn, ttl,
     check: {port, path}, dns: {host, server, port, key_file, key_name, key_algorithm}}]}`` in the order of
     their names, where ``hosts`` maps both inventory names to ``{fqdn, address, alias_of, health_url}``; ``alias_of`` is
     the value of the CNAME that names the host. Bad input of any type becomes problems.
@@ -99,17 +99,17 @@ def resolve_standby(fleet: Fleet) -> Resolution:
         service = _service(service_name, options, fleet, facts)
         if service is not None and not _clashes(service, services, options):
             services.append(service)
-    slices: Dict[str, Dict[str, Any]] = {}
+    host_plans: Dict[str, Dict[str, Any]] = {}
     for service in services:
         for side in service["hosts"]:
-            slices.setdefault(side, {"services": []})["services"].append(service)
-    return Resolution(slices, tuple(notes.problems))
+            host_plans.setdefault(side, {"services": []})["services"].append(service)
+    return Resolution(host_plans, tuple(notes.problems))
 
 
 def resolve_probe(fleet: Fleet) -> Resolution:
     """Give each host that probes its targets and the zones its resolver asks the fleet's own servers for.
 
-    A slice is ``{"resolver": {"forward_zones": [{name, addresses}]}, "targets": [{name, url, interval, timeout,
+    A host plan is ``{"resolver": {"forward_zones": [{name, addresses}]}, "targets": [{name, url, interval, timeout,
     duration}]}``, with times in seconds. Bad input of any type becomes problems.
     """
     notes = Notes()
@@ -117,12 +117,12 @@ def resolve_probe(fleet: Fleet) -> Resolution:
         {"name": zone.name[:-1], "addresses": [address for server in (zone.primary, *zone.secondaries) for address in server.addresses_for(PUBLIC)]}
         for zone in read_facts(fleet).zones
     ]
-    slices: Dict[str, Dict[str, Any]] = {}
+    host_plans: Dict[str, Dict[str, Any]] = {}
     for target, options in _read(fleet, "probe_targets", notes).items():
         if options.clean:
-            place = slices.setdefault(options["from"], {"resolver": {"forward_zones": forward}, "targets": []})
+            place = host_plans.setdefault(options["from"], {"resolver": {"forward_zones": forward}, "targets": []})
             place["targets"].append({"name": target, **{key: options[key] for key in ("url", "interval", "timeout", "duration")}})
-    return Resolution(slices, tuple(notes.problems))
+    return Resolution(host_plans, tuple(notes.problems))
 
 
 def _read(fleet: Fleet, variable: str, notes: Notes) -> Mapping[str, Values]:

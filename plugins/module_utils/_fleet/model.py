@@ -101,10 +101,10 @@ class Fleet:
 class Resolution:
     """What one capability makes of a fleet.
 
-    ``slices`` maps a host to what that host needs to know, as plain dictionaries, lists, strings, numbers and
+    ``host_plans`` maps a host to what that host needs to know, as plain dictionaries, lists, strings, numbers and
     booleans; a host that does not take part is absent. A capability with problems returns the
-    slices that it could make.
+    host_plans that it could make.
     """
 
-    slices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    host_plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: Tuple[Problem, ...] = ()

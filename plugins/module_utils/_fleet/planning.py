@@ -63,7 +63,7 @@ DECLARED: Mapping[str, Field] = {**OF_ROLES, **LAB, **NODE, **NETWORK, **VM_HOST
 
 @dataclass(frozen=True)
 class Plan:
-    """``hosts`` maps each host to its slice, ``fleet`` holds what is true of all; with ``problems`` both are empty."""
+    """``hosts`` maps each host to its host plan, ``fleet`` holds what is true of all; with ``problems`` both are empty."""
 
     fleet: Mapping[str, Any] = field(default_factory=dict)
     hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def plan_fleet(
 
     ``time_zones`` are the names that the controller's tz database has, if it has one: they change no plan, but show misspelt names.
 
-    Deterministic, and independent of the order of hosts and groups. There are slices or problems, never both: all
+    Deterministic, and independent of the order of hosts and groups. There are host_plans or problems, never both: all
     capabilities are asked even when the fleet itself has problems, so that the report is complete.
     """
     fleet, found = read_fleet(hosts, groups)
@@ -89,13 +89,13 @@ def plan_fleet(
     for capability, resolve in (CAPABILITIES if capabilities is None else capabilities).items():
         resolution = resolve(fleet)
         problems.extend(resolution.problems)
-        resolved[capability] = resolution.slices
+        resolved[capability] = resolution.host_plans
     notes = Notes()
     find_misspelt_zones(fleet, time_zones, notes)
     problems += notes.problems
     if problems:
         return Plan(problems=tuple(sorted(set(without_consequences(problems, FLEET_WIDE)))))
-    return Plan(_fleet_slice(fleet), {name: _slice(fleet, host, resolved) for name, host in fleet.hosts.items()})
+    return Plan(_fleet_part(fleet), {name: _host_plan(fleet, host, resolved) for name, host in fleet.hosts.items()})
 
 
 def inventory_schema(descriptions: Mapping[str, str]) -> Dict[str, Any]:
@@ -109,7 +109,7 @@ def render_plan(fleet: Mapping[str, Any], hosts: HostPlans) -> str:
     return render_markdown(fleet, ordered, [report(ordered) for report in REPORTS])
 
 
-def _fleet_slice(fleet: Fleet) -> Dict[str, Any]:
+def _fleet_part(fleet: Fleet) -> Dict[str, Any]:
     networks = {
         name: {
             "ipv4": None if network.ipv4 is None else str(network.ipv4),
@@ -122,17 +122,17 @@ def _fleet_slice(fleet: Fleet) -> Dict[str, Any]:
     return {"name": fleet.name, "domain": fleet.domain, "networks": networks}
 
 
-def _slice(fleet: Fleet, host: Host, resolved: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Dict[str, Any]:
-    mine = {name: slices[host.name] for name, slices in resolved.items() if host.name in slices}
+def _host_plan(fleet: Fleet, host: Host, resolved: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Dict[str, Any]:
+    mine = {name: host_plans[host.name] for name, host_plans in resolved.items() if host.name in host_plans}
     return {
         "fleet": {"name": fleet.name, "domain": fleet.domain},
-        "host": _host_slice(host),
+        "host": _host_part(host),
         "capabilities": list(mine),
         **mine,
     }
 
 
-def _host_slice(host: Host) -> Dict[str, Any]:
+def _host_part(host: Host) -> Dict[str, Any]:
     at = {place.network: place for place in host.attachments}
     management = at[host.purposes[MANAGEMENT]]
     return {
@@ -142,11 +142,11 @@ def _host_slice(host: Host) -> Dict[str, Any]:
         "purposes": dict(host.purposes),
         "ipv4": None if management.ipv4 is None else str(management.ipv4.ip),
         "ipv6": None if management.ipv6 is None else str(management.ipv6.ip),
-        "networks": {name: _place_slice(place) for name, place in at.items()},
+        "networks": {name: _place_host_plan(place) for name, place in at.items()},
     }
 
 
-def _place_slice(place: Attachment) -> Dict[str, Any]:
+def _place_host_plan(place: Attachment) -> Dict[str, Any]:
     """The host's place in a network; gateways are there only where the host has some."""
     gateways = {"ipv4_gateway": place.ipv4_gateway, "ipv6_gateway": place.ipv6_gateway}
     return {

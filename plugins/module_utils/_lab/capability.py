@@ -33,8 +33,8 @@ def resolve(fleet: Fleet) -> Resolution:
     shared["packages"] = sorted(set(shared["packages"]))
     networks = [{**_network(network, notes), **router.as_data(fleet, network)} for network in fleet.networks.values()]
     notes.problems += router.outside(fleet, IPV4_RANGE, IPV6_RANGE)
-    slices = {host.name: {"lab": {**shared, "networks": networks}, "node": _node(fleet, host, notes)} for host in fleet.hosts.values()}
-    return Resolution(slices, tuple(notes.problems))
+    host_plans = {host.name: {"lab": {**shared, "networks": networks}, "node": _node(fleet, host, notes)} for host in fleet.hosts.values()}
+    return Resolution(host_plans, tuple(notes.problems))
 
 
 def _read(host: str, defaults: Mapping[str, Any], variables: Mapping[str, Any], notes: Notes) -> Dict[str, Any]:

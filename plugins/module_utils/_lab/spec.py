@@ -139,9 +139,9 @@ def _node(data: Mapping[str, Any]) -> LabNode:
 
 
 def from_plan(plan: Mapping[str, Mapping[str, Any]]) -> LabSpec:
-    """The lab from the plan of the fleet, host -> slice. Raise ValueError when no host is in a lab."""
-    slices = {name: mine["lab"] for name, mine in plan.items() if "lab" in mine}
-    if not slices:
+    """The lab from the plan of the fleet, host -> host plan. Raise ValueError when no host is in a lab."""
+    host_plans = {name: mine["lab"] for name, mine in plan.items() if "lab" in mine}
+    if not host_plans:
         raise ValueError("no host of this inventory is in a lab. Set a lab_* variable, such as lab_release, for the fleet.")
-    shared = next(iter(slices.values()))["lab"]
-    return from_data({**shared, "nodes": [slices[name]["node"] for name in sorted(slices)]})
+    shared = next(iter(host_plans.values()))["lab"]
+    return from_data({**shared, "nodes": [host_plans[name]["node"] for name in sorted(host_plans)]})

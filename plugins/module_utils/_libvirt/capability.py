@@ -20,22 +20,22 @@ RBD_PACKAGE = "qemu-block-extra"
 
 
 def resolve(fleet: Fleet) -> Resolution:
-    """A slice for each host with ``vm_host_guests``, an empty dictionary among them: what ``libvirt_guests`` takes, and packages.
+    """A host plan for each host with ``vm_host_guests``, an empty dictionary among them: what ``libvirt_guests`` takes, and packages.
 
     A guest may be written for several hosts, as for a standby, but may run on one of them only.
     """
     notes = Notes()
-    slices: Dict[str, Dict[str, Any]] = {}
+    host_plans: Dict[str, Dict[str, Any]] = {}
     guests: Dict[str, Dict[str, Guest]] = {}
     for name, host in sorted(fleet.hosts.items()):
-        part = _slice(fleet, host, guests, notes)
+        part = _host_plan(fleet, host, guests, notes)
         if "vm_host_guests" in host.variables:
-            slices[name] = part
+            host_plans[name] = part
     _compare(guests, notes)
-    return Resolution(slices, tuple(notes.problems))
+    return Resolution(host_plans, tuple(notes.problems))
 
 
-def _slice(fleet: Fleet, host: Host, guests: Dict[str, Dict[str, Guest]], notes: Notes) -> Dict[str, Any]:
+def _host_plan(fleet: Fleet, host: Host, guests: Dict[str, Dict[str, Guest]], notes: Notes) -> Dict[str, Any]:
     def given(variable: str, default: Any = None) -> Any:
         return read_variable(VARIABLES[variable], host.variables, Place(host.name, variable, notes), default)
 

@@ -29,25 +29,25 @@ Given = Callable[..., Any]
 
 
 def resolve(fleet: Fleet) -> Resolution:
-    """A slice for each host that has ``network_interfaces``; every problem at once. Never raises on what a user wrote.
+    """A host plan for each host that has ``network_interfaces``; every problem at once. Never raises on what a user wrote.
 
-    The slice: backend, rollback_timeout (seconds), allow_disconnect, management (addresses), checks (gateway, hosts
-    with their addresses, names), provider_mac_filter and desired (see ``slice.as_data``).
+    The host plan: backend, rollback_timeout (seconds), allow_disconnect, management (addresses), checks (gateway, hosts
+    with their addresses, names), provider_mac_filter and desired (see ``serialization.as_data``).
     """
     notes = Notes()
-    slices: Dict[str, Dict[str, Any]] = {}
+    host_plans: Dict[str, Dict[str, Any]] = {}
     desired: Dict[str, Desired] = {}
     for host in fleet.hosts.values():
         options, wanted = _read(host, fleet, notes)
         if wanted.interfaces:
-            slices[host.name] = {**options, "desired": as_data(wanted)}
+            host_plans[host.name] = {**options, "desired": as_data(wanted)}
             desired[host.name] = wanted
     find_conflicts(fleet, desired, notes)
-    return Resolution(slices, tuple(notes.problems))
+    return Resolution(host_plans, tuple(notes.problems))
 
 
 def _read(host: Host, fleet: Fleet, notes: Notes) -> Tuple[Dict[str, Any], Desired]:
-    """The slice but for what is desired, and that."""
+    """The host plan but for what is desired, and that."""
 
     def at(variable: str) -> Place:
         return Place(host.name, variable, notes, fleet.hosts)

@@ -98,7 +98,7 @@ class HostNetwork:
         disconnect: bool,
         foreseen: Callable[[Observed], Observed] = lambda observed: observed,
     ) -> Work:
-        """By the backend that is ``wanted``, or that this host uses. Raises CommandFailed, Unreadable, BadSlice, Refused.
+        """By the backend that is ``wanted``, or that this host uses. Raises CommandFailed, Unreadable, BadDesired, Refused.
 
         ``foreseen`` gives what will be observed when other things have been done, which are to be done before.
         """

@@ -24,7 +24,7 @@ _PARTS = {"bridge": "bridge", "link_aggregation": "bond", "vlan": "vlan"}
 _WORD = re.compile(r"([A-Za-z0-9_.:][A-Za-z0-9_.:+-]*)?")
 
 
-class BadSlice(ValueError):
+class BadDesired(ValueError):
     """The data is not what ``as_data`` gives."""
 
 
@@ -106,13 +106,13 @@ def _rule(one: Rule) -> Dict[str, Any]:
 
 
 def from_data(data: Mapping[str, Any]) -> Desired:
-    """The inverse of ``as_data``. Raises BadSlice; what the data means was checked when the fleet was planned.
+    """The inverse of ``as_data``. Raises BadDesired; what the data means was checked when the fleet was planned.
 
     Data that a person wrote may leave out defaults, and ports that have nothing of their own. Routes to the link come first, since
     gateways may be reached by them.
     """
     if not isinstance(data, Mapping):
-        raise BadSlice(f"is {data!r}, not a mapping")
+        raise BadDesired(f"is {data!r}, not a mapping")
     return Desired(
         _with_ports(_each(data, "interfaces", _read_interface)),
         tuple(sorted(merged(_each(data, "routes", _read_route)), key=lambda route: bool(route.gateway or route.hops))),
@@ -125,21 +125,21 @@ def from_data(data: Mapping[str, Any]) -> Desired:
 def _each(data: Mapping[str, Any], key: str, reader: Callable[[Mapping[str, Any]], Part]) -> Tuple[Part, ...]:
     entries = data.get(key) or ()
     if not isinstance(entries, (list, tuple)):
-        raise BadSlice(f"has {key}: {entries!r}, which is not a list")
+        raise BadDesired(f"has {key}: {entries!r}, which is not a list")
     return tuple(_read(f"{key}[{index}]", one, reader) for index, one in enumerate(entries))
 
 
 def _read(where: str, one: Any, reader: Callable[[Mapping[str, Any]], Part]) -> Part:
     if not isinstance(one, Mapping):
-        raise BadSlice(f"has {where}: {one!r}, which is not a mapping")
+        raise BadDesired(f"has {where}: {one!r}, which is not a mapping")
     try:
         return reader(one)
     except KeyError as error:
-        raise BadSlice(f"has {where} without {error.args[0]}: {dict(one)!r}") from error
+        raise BadDesired(f"has {where} without {error.args[0]}: {dict(one)!r}") from error
     except ValueError as error:
-        raise BadSlice(f"has {where} with a wrong value: {error}") from error
+        raise BadDesired(f"has {where} with a wrong value: {error}") from error
     except (AttributeError, TypeError) as error:
-        raise BadSlice(f"has {where} with a part of a wrong type: {dict(one)!r}") from error
+        raise BadDesired(f"has {where} with a part of a wrong type: {dict(one)!r}") from error
 
 
 def _with_ports(interfaces: Tuple[Interface, ...]) -> Tuple[Interface, ...]:

@@ -15,21 +15,21 @@ from .variables import read_settings
 
 
 def resolve(fleet: Fleet) -> Resolution:
-    """A slice for every host: packages, timezone, administrators, sysctl, time_servers and hosts_entries.
+    """A host plan for every host: packages, timezone, administrators, sysctl, time_servers and hosts_entries.
 
     Reads ``node_*`` of each host. ``hosts_entries`` are the addresses at which the host reaches each host of the fleet, with
     their names, in order of host name, IPv4 first.
     """
     notes = Notes()
     named = [(fleet.hosts[name], _names(fleet.hosts[name])) for name in sorted(fleet.hosts)]
-    slices = {
+    host_plans = {
         name: {
             **read_settings(name, host.variables, notes),
             "hosts_entries": [{"address": address, "names": names} for other, names in named for address in addresses_between(fleet, host, other)],
         }
         for name, host in fleet.hosts.items()
     }
-    return Resolution(slices, tuple(notes.problems))
+    return Resolution(host_plans, tuple(notes.problems))
 
 
 def _names(host: Host) -> List[str]:

@@ -260,7 +260,7 @@ def _plan_time(desired: Desired, observed: Observed, steps: List[Step]) -> None:
 
 
 def hosts_lines(entries: Sequence[Mapping[str, object]]) -> Tuple[str, ...]:
-    """Lines of hosts(5) from the slice's ``hosts_entries``: an address and its names."""
+    """Lines of hosts(5) from the host plan's ``hosts_entries``: an address and its names."""
     lines: List[str] = []
     for entry in entries:
         names = entry["names"]

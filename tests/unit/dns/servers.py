@@ -37,11 +37,11 @@ def zone(**options: Any) -> Dict[str, Any]:
     return {ZONE: {"primary": "ns1", **options}}
 
 
-def slices(**variables: Any) -> Mapping[str, Any]:
+def host_plans(**variables: Any) -> Mapping[str, Any]:
     all_ = fleet(**variables)
     found = resolve(all_, challenge_keys(all_))
     assert [str(problem) for problem in found.problems] == []
-    return found.slices
+    return found.host_plans
 
 
 def held(**variables: Any) -> Dict[str, Dict[str, str]]:
@@ -49,7 +49,7 @@ def held(**variables: Any) -> Dict[str, Dict[str, str]]:
     all_ = fleet(**variables)
     found = resolve_keys(all_, challenge_keys(all_))
     assert found.problems == ()
-    return {host: {key["name"]: key["home"] for key in part["keys"]} for host, part in found.slices.items()}
+    return {host: {key["name"]: key["home"] for key in part["keys"]} for host, part in found.host_plans.items()}
 
 
 def as_configured(part: Mapping[str, Any]) -> None:

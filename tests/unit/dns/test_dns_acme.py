@@ -66,13 +66,13 @@ def web(**options: Any) -> Dict[str, Any]:
 def challenges(certificates: Any) -> List[Tuple[str, str, str]]:
     found = resolve(fleet(certificates))
     assert found.problems == ()
-    one = found.slices["app1"]["certificates"][0]
+    one = found.host_plans["app1"]["certificates"][0]
     return [(challenge["name"], challenge["record"], challenge["zone"]) for challenge in one["challenges"]]
 
 
 def test_a_fleet_that_never_had_certificates_has_no_part_in_it() -> None:
     found = resolve(fleet(None))
-    assert (dict(found.slices), found.problems, challenge_keys(fleet(None))) == ({}, (), {})
+    assert (dict(found.host_plans), found.problems, challenge_keys(fleet(None))) == ({}, (), {})
 
 
 def test_a_name_and_its_wildcard_are_proved_at_one_place() -> None:
@@ -95,7 +95,7 @@ def test_a_name_of_others_is_proved_where_they_have_pointed_it_to() -> None:
 
 
 def test_the_host_learns_the_addresses_of_all_our_servers_of_the_zone() -> None:
-    one = resolve(fleet(web())).slices["app1"]["certificates"][0]["challenges"][0]
+    one = resolve(fleet(web())).host_plans["app1"]["certificates"][0]["challenges"][0]
     assert one["servers"] == ["192.0.2.1"]
     assert one["nameservers"] == {"ns1.example.net": ["192.0.2.1"], "ns2.example.net": ["192.0.2.2"]}
 
@@ -130,14 +130,14 @@ def test_every_host_that_gets_a_certificate_has_a_key_of_its_own() -> None:
 
 
 def test_a_host_that_has_no_certificate_left_still_takes_part_so_that_its_timers_stop() -> None:
-    slices = resolve(fleet({})).slices
-    assert sorted(slices) == ["app1", "app2", "ns1", "ns2"]
-    assert all(one["certificates"] == [] for one in slices.values())
+    host_plans = resolve(fleet({})).host_plans
+    assert sorted(host_plans) == ["app1", "app2", "ns1", "ns2"]
+    assert all(one["certificates"] == [] for one in host_plans.values())
 
 
 def test_everything_that_is_not_given_has_a_value() -> None:
     found = resolve(fleet(web()))
-    part = found.slices["app1"]
+    part = found.host_plans["app1"]
     assert part["directory"] == DIRECTORY and part["contact"] == ""
     assert part["key"] == {
         "name": "acme-app1",
@@ -151,7 +151,7 @@ def test_everything_that_is_not_given_has_a_value() -> None:
 
 def test_a_file_with_a_private_key_is_readable_by_its_owner_only_unless_the_group_is_named() -> None:
     files = [{"path": "/etc/a.pem", "content": ["fullchain", "privkey"]}, {"path": "/etc/b.pem", "content": "cert"}]
-    made = resolve(fleet(web(deploy={"files": files}))).slices["app1"]["certificates"][0]["deploy"]["files"]
+    made = resolve(fleet(web(deploy={"files": files}))).host_plans["app1"]["certificates"][0]["deploy"]["files"]
     assert [(one["content"], one["mode"]) for one in made] == [(["fullchain", "privkey"], "0600"), (["cert"], "0644")]
 
 
@@ -270,10 +270,10 @@ certificate = st.dictionaries(option, anything | st.just(["app1"]) | st.just(["e
 
 @settings(max_examples=300, deadline=None)
 @given(anything | st.dictionaries(st.sampled_from(["web", "b"]), certificate | anything, max_size=2), anything)
-def test_nothing_that_a_user_writes_makes_it_raise_and_no_slice_holds_what_json_cannot(asked: Any, zones: Any) -> None:
+def test_nothing_that_a_user_writes_makes_it_raise_and_no_host_plan_holds_what_json_cannot(asked: Any, zones: Any) -> None:
     for given_zones in (ZONES, zones):
         found = resolve(fleet(asked, dns_zones=given_zones))
-        json.dumps([dict(found.slices), challenge_keys(fleet(asked, dns_zones=given_zones))])
+        json.dumps([dict(found.host_plans), challenge_keys(fleet(asked, dns_zones=given_zones))])
 
 
 # --- The host ---

@@ -28,7 +28,7 @@ def resolved(parent: Dict[str, Any], **zones: Any) -> Any:
 
 def sets(found: Any, zone: str = PARENT, host: str = "ns1") -> Sets:
     assert found.problems == ()
-    (update,) = (one for one in found.slices[host]["updates"] if one["zone_name"] == zone)
+    (update,) = (one for one in found.host_plans[host]["updates"] if one["zone_name"] == zone)
     return {(one["record"], one["type"]): one["value"] for one in update["record_sets"]}
 
 
@@ -82,10 +82,10 @@ def test_a_nameserver_without_an_address_is_noted() -> None:
 def test_a_secondary_of_both_zones_is_not_asked_for_what_it_answers_from_the_child() -> None:
     parent = {"secondaries": ["app1"], "records": [{"record": "demo", "type": "DS", "value": [DIGEST]}]}
     zones = {PARENT: {"primary": "ns1", **parent}, CHILD: {"primary": "ns1", "secondaries": ["app1"]}}
-    both = resolve(fleet(dns_zones=zones)).slices["app1"]["answers"][0]["record_sets"]
+    both = resolve(fleet(dns_zones=zones)).host_plans["app1"]["answers"][0]["record_sets"]
     assert {(one["record"], one["type"]) for one in both} == {("@", "NS"), ("demo", "DS")}
     zones[CHILD].pop("secondaries")
-    one = resolve(fleet(dns_zones=zones)).slices["app1"]["answers"][0]["record_sets"]
+    one = resolve(fleet(dns_zones=zones)).host_plans["app1"]["answers"][0]["record_sets"]
     assert {("demo", "NS"), ("ns1.demo", "A")} <= {(each["record"], each["type"]) for each in one}
 
 

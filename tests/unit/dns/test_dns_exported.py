@@ -215,7 +215,7 @@ def test_the_entry_is_planned_as_the_zone_of_a_primary() -> None:
     assert entry["ttl"] == SOA.ttl, "that of the SOA, whatever TTL most other sets have"
     found = resolve(fleet(dns_zones={"example.net": {**entry, "primary": "ns1"}}))
     assert found.problems == ()
-    (served,) = found.slices["ns1"]["zones"]
+    (served,) = found.host_plans["ns1"]["zones"]
     assert served["soa"] == {
         "mname": "ns1.demo.example.net.",
         "rname": "hostmaster.example.net.",
@@ -236,7 +236,7 @@ def test_the_ttl_of_the_zones_own_nameservers_is_published_though_the_soa_has_an
     made = export(ZoneContents(ZONE, 7, SOA, {servers.key: servers}), CANONICAL, generic, nameservers=True)
     found = resolve(fleet(dns_zones={"example.net": {**unsafe_yaml(made.variables)[made.name], "primary": "ns1"}}))
     assert found.problems == ()
-    (update,) = found.slices["ns1"]["updates"]
+    (update,) = found.host_plans["ns1"]["updates"]
     (own,) = (one for one in update["record_sets"] if (one["record"], one["type"]) == ("@", "NS"))
     assert own == {"record": "@", "type": "NS", "ttl": 86400, "value": sorted(servers.values)}
 

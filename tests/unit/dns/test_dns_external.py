@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import OTHER, OWN, ZONE, as_configured, fleet, held, slices, zone
+from servers import OTHER, OWN, ZONE, as_configured, fleet, held, host_plans, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve, resolve_keys
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.key_file import TsigKey
@@ -28,7 +28,7 @@ NAME = "ns1.provider.example."
 
 def external(*entries: Any, **more: Any) -> List[Dict[str, Any]]:
     """What the primary is told of the external secondaries of a zone."""
-    found = slices(dns_zones=zone(external_secondaries=list(entries), **more), dns_keys=KEYS if "key" in str(entries) else {})
+    found = host_plans(dns_zones=zone(external_secondaries=list(entries), **more), dns_keys=KEYS if "key" in str(entries) else {})
     as_configured(found["ns1"])
     (served,) = found["ns1"]["zones"]
     return list(served["transfer"]["external"])
@@ -69,7 +69,7 @@ def test_an_entry_says_who_is_notified_and_who_may_transfer(what: str) -> None:
 
 
 def test_a_secondary_of_the_fleet_is_not_told_of_others() -> None:
-    found = slices(dns_zones=zone(secondaries=["ns2"], external_secondaries=[{"address": BOTH[0], "key": "provider"}]), dns_keys=KEYS)
+    found = host_plans(dns_zones=zone(secondaries=["ns2"], external_secondaries=[{"address": BOTH[0], "key": "provider"}]), dns_keys=KEYS)
     assert found["ns2"]["zones"][0]["transfer"]["external"] == []
     assert [one["name"] for one in found["ns2"]["keys"]] == ["demo-transfer-ns1"]
 
@@ -89,14 +89,14 @@ def test_the_key_of_a_provider_belongs_to_the_primaries_of_its_zones_and_needs_n
         "ns2": None,
         "bare": None,
     }
-    servers = slices(**asked)
+    servers = host_plans(**asked)
     assert sorted(servers) == ["ns1", "ns3"] and all("provider" in str(servers[one]["keys"]) for one in servers)
 
 
 def test_who_makes_a_key_is_in_the_plan_of_the_keys() -> None:
     asked = zone(external_secondaries=[{"key": "ours"}, {"key": "theirs"}])
     keys = {"ours": {}, "theirs": {"external": True}, **OWN}
-    told = {one["name"]: one for one in resolve_keys(fleet(dns_zones=asked, dns_keys=keys)).slices["ns1"]["keys"]}
+    told = {one["name"]: one for one in resolve_keys(fleet(dns_zones=asked, dns_keys=keys)).host_plans["ns1"]["keys"]}
     assert told["ours"]["shared"] and "external" not in told["ours"]
     assert told["theirs"]["external"] and "shared" not in told["theirs"]
     assert {"shared", "external"}.isdisjoint(told["app1-own"]) and {"shared", "external"}.isdisjoint(told["demo-update"])
@@ -110,17 +110,17 @@ def named(**more: Any) -> Dict[str, Any]:
 
 
 def test_a_name_is_added_to_the_names_that_the_zone_has_anyway() -> None:
-    served = slices(dns_zones=zone(external_secondaries=[named()]))["ns1"]["zones"][0]
+    served = host_plans(dns_zones=zone(external_secondaries=[named()]))["ns1"]["zones"][0]
     assert served["nameservers"] == [f"ns1.{ZONE}.", NAME]
     records = [{"record": "@", "type": "NS", "value": [NAME, "ns9.example.org."]}]
-    found = slices(dns_zones=zone(records=records, external_secondaries=[named(), {"name": "ns2.provider.example.", "address": "203.0.113.1"}]))
+    found = host_plans(dns_zones=zone(records=records, external_secondaries=[named(), {"name": "ns2.provider.example.", "address": "203.0.113.1"}]))
     assert found["ns1"]["zones"][0]["nameservers"] == [NAME, "ns9.example.org.", "ns2.provider.example."]
     own = found["ns1"]["updates"][0]["record_sets"][0]
     assert (own["record"], own["type"]) == ("@", "NS") and "ns2.provider.example." in own["value"]
 
 
 def test_a_hidden_primary_with_named_external_secondaries_only_is_in_no_answer() -> None:
-    found = slices(dns_zones=zone(hidden_primary=True, external_secondaries=[named()]))["ns1"]
+    found = host_plans(dns_zones=zone(hidden_primary=True, external_secondaries=[named()]))["ns1"]
     (served,) = found["zones"]
     assert served["nameservers"] == [NAME] and served["soa"]["mname"] == NAME
     assert "ns1.demo" not in str((served["record_sets"], served["soa"], found["updates"]))
@@ -197,7 +197,7 @@ entries = values | st.dictionaries(
 def test_whatever_is_written_is_either_refused_or_served(written: Any) -> None:
     found = resolve(fleet(dns_zones=zone(external_secondaries=written), dns_keys={"provider": {"grants": [{"zone": ZONE, "name": "a", "types": ["A"]}]}}))
     if not found.problems:
-        as_configured(found.slices["ns1"])
+        as_configured(found.host_plans["ns1"])
 
 
 # --- what becomes of it in the configuration of a server ---
@@ -206,7 +206,7 @@ SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0="
 
 
 def configured(*external_: Dict[str, Any], rotating: bool = False) -> ServerConfig:
-    found = slices(dns_zones=zone(), dns_keys=OWN)["ns1"]
+    found = host_plans(dns_zones=zone(), dns_keys=OWN)["ns1"]
     (served,) = found["zones"]
     served["transfer"]["external"] = list(external_)
     known = {"name": "provider", "algorithm": "hmac-sha256", "file": "/etc/smallfleet/dns/provider.key"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
 import pytest
-from servers import ZONE, slices, zone
+from servers import ZONE, host_plans, zone
 from test_dns_key_host import content, job, key_host
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.keys.jobs_host import run_job
@@ -112,7 +112,7 @@ def test_a_name_of_a_key_that_is_no_text_is_refused_by_what_it_is() -> None:
 def plan() -> Dict[str, Any]:
     entries = [{"address": "198.51.100.53", "key": "ours"}, {"key": "theirs"}]
     asked = {"dns_zones": zone(external_secondaries=entries), "dns_keys": {"ours": {}, "theirs": {"external": True}}}
-    server = slices(**asked)["ns1"]
+    server = host_plans(**asked)["ns1"]
     marks = {"ours": {"shared": True}, "theirs": {"external": True}}
     keys = [{**one, "home": "ns1", **marks.get(one["name"], {})} for one in server["keys"]]
     return {"ns1": {"dns_server": server, "dns_keys": {"keys": keys}}}

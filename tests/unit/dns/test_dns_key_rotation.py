@@ -41,7 +41,7 @@ KEYS: Mapping[str, Tuple[str, Tuple[str, ...], Tuple[str, ...]]] = {
 }
 
 
-def slices() -> Dict[str, Dict[str, Any]]:
+def host_plans() -> Dict[str, Dict[str, Any]]:
     made: Dict[str, Dict[str, Any]] = {host: {} for host in HOSTS}
     for name, (home, holders, servers) in KEYS.items():
         for host in holders:
@@ -58,7 +58,7 @@ def slices() -> Dict[str, Dict[str, Any]]:
     return made
 
 
-PLAN = slices()
+PLAN = host_plans()
 ROTATED = read_rotated(PLAN)
 
 

@@ -95,7 +95,7 @@ def test_the_usual_types_in_the_guide_are_those_that_are_asked() -> None:
 
 
 def test_every_variable_of_the_playbook_is_explained_at_its_head() -> None:
-    head, body = PLAYBOOK.split("- name: Find the host that looks", 1)
+    head, body = PLAYBOOK.split("- name: Find the host that queries", 1)
     used = set(re.findall(r"(?<![_a-z.])move_[a-z_]+", body)) - {"move_zone"}
     assert used - set(re.findall(r"move_[a-z_]+", head)) == set()
 

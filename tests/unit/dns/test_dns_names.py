@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from servers import ZONE as ZONE_OF_FLEET
-from servers import as_configured, fleet, slices, zone
+from servers import as_configured, fleet, host_plans, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
@@ -157,7 +157,7 @@ def test_a_pattern_ignores_exactly_the_names_that_it_spells(label: bytes) -> Non
 
 def test_a_record_set_with_an_escaped_name_is_planned_and_rendered_alike() -> None:
     record = {"record": r"My\032Printer._ipp._tcp", "type": "SRV", "value": [r"0 0 631 app1"]}
-    part = slices(dns_zones=zone(records=[record], prune=True))["ns1"]
+    part = host_plans(dns_zones=zone(records=[record], prune=True))["ns1"]
     as_configured(part)
     for sets in (part["zones"][0]["record_sets"], part["updates"][0]["record_sets"]):
         assert r"my\032printer._ipp._tcp" in [one["record"] for one in sets]
@@ -183,7 +183,7 @@ def test_a_zone_with_an_escaped_name_is_refused() -> None:
 
 def test_a_grant_for_an_escaped_name_is_a_word_in_both_configurations() -> None:
     keys = {"own": {"hosts": ["app1"], "grants": [{"zone": ZONE_OF_FLEET, "name": r"My\032\"P\"\.\;\\x", "types": ["TXT"]}]}}
-    part = slices(dns_zones=zone(), dns_keys=keys)["ns1"]
+    part = host_plans(dns_zones=zone(), dns_keys=keys)["ns1"]
     config = read_config({option: part[option] for option in ("listen", "keys", "update_key", "zones", "catalogs")})
     word = rf'"my\032\034p\034\046\059\092x.{ZONE_OF_FLEET}."'
     assert f'grant "own" name {word} TXT;' in bind.render_zones(config)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the inventory asks of DNS: good fleets give slices, bad ones give every problem at once."""
+"""What the inventory asks of DNS: good fleets give host_plans, bad ones give every problem at once."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ def zone(**options: Any) -> Dict[str, Any]:
     return {ZONE: {"primary": "ns1", **options}}
 
 
-def only_slice(**variables: Any) -> Dict[str, Any]:
+def only_host_plan(**variables: Any) -> Dict[str, Any]:
     found = resolve(fleet(**variables))
     assert found.problems == ()
-    assert list(found.slices) == ["ns1"]
-    return dict(found.slices["ns1"])
+    assert list(found.host_plans) == ["ns1"]
+    return dict(found.host_plans["ns1"])
 
 
 def record(*entries: Dict[str, Any]) -> Dict[Tuple[str, str], Any]:
     """The record sets of the zone that are not a host's."""
-    sets = only_slice(dns_zones=zone(hosts=False, records=list(entries)))["zones"][0]["record_sets"]
+    sets = only_host_plan(dns_zones=zone(hosts=False, records=list(entries)))["zones"][0]["record_sets"]
     return {(one["record"], one["type"]): one for one in sets if one["record"] != "ns1"}
 
 
 def test_a_fleet_without_zones_has_no_dns_server() -> None:
     found = resolve(fleet())
-    assert (dict(found.slices), found.problems) == ({}, ())
+    assert (dict(found.host_plans), found.problems) == ({}, ())
 
 
 def test_every_host_in_the_zone_is_published_with_both_families() -> None:
-    part = only_slice(dns_zones=zone())
+    part = only_host_plan(dns_zones=zone())
     assert part["listen"] == ["192.0.2.2", "2001:db8::2"]
     assert part["update_key"] == {
         "name": "demo-update",
@@ -78,22 +78,22 @@ def test_every_host_in_the_zone_is_published_with_both_families() -> None:
 
 
 def test_a_zone_without_hosts_still_says_where_its_primary_is() -> None:
-    sets = only_slice(dns_zones=zone(hosts=False))["zones"][0]["record_sets"]
+    sets = only_host_plan(dns_zones=zone(hosts=False))["zones"][0]["record_sets"]
     assert {one["record"] for one in sets} == {"ns1"}
 
 
 def test_a_host_is_published_in_the_closest_zone_only() -> None:
     zones = {"example.net": {"primary": "ns1"}, **zone()}
-    parent, child = only_slice(dns_zones=zones)["zones"]
+    parent, child = only_host_plan(dns_zones=zones)["zones"]
     assert {one["record"] for one in parent["record_sets"]} == {"demo", "ns1.demo"}  # the delegation and its glue
     assert {one["record"] for one in child["record_sets"]} == {"ns1", "app1"}
 
 
 def test_each_primary_gets_only_its_own_zones() -> None:
     found = resolve(fleet(dns_zones={**zone(), "example.com": {"primary": "app1"}}))
-    assert [one["name"] for one in found.slices["ns1"]["zones"]] == [ZONE]
-    assert [one["name"] for one in found.slices["app1"]["zones"]] == ["example.com"]
-    assert found.slices["app1"]["zones"][0]["nameservers"] == ["app1.demo.example.net."]
+    assert [one["name"] for one in found.host_plans["ns1"]["zones"]] == [ZONE]
+    assert [one["name"] for one in found.host_plans["app1"]["zones"]] == ["example.com"]
+    assert found.host_plans["app1"]["zones"][0]["nameservers"] == ["app1.demo.example.net."]
 
 
 def test_names_may_be_relative_whole_or_the_zone_itself() -> None:
@@ -109,12 +109,12 @@ def test_names_in_values_become_absolute() -> None:
 
 
 def test_a_record_without_ttl_takes_the_zones() -> None:
-    sets = only_slice(dns_zones=zone(ttl=77, records=[{"record": "a", "type": "A", "value": ["192.0.2.1"]}]))
+    sets = only_host_plan(dns_zones=zone(ttl=77, records=[{"record": "a", "type": "A", "value": ["192.0.2.1"]}]))
     assert {one["ttl"] for one in sets["zones"][0]["record_sets"]} == {77}
 
 
 def test_own_nameservers_replace_the_default_one() -> None:
-    served = only_slice(dns_zones=zone(records=[{"record": "@", "type": "NS", "value": ["ns.example.com.", "ns1"]}]))
+    served = only_host_plan(dns_zones=zone(records=[{"record": "@", "type": "NS", "value": ["ns.example.com.", "ns1"]}]))
     assert served["zones"][0]["nameservers"] == ["ns.example.com.", "ns1.demo.example.net."]
     assert ("@", "NS") not in {(one["record"], one["type"]) for one in served["zones"][0]["record_sets"]}
 
@@ -210,7 +210,7 @@ def test_all_problems_are_reported_at_once() -> None:
 
 def test_a_name_that_a_standby_service_swaps_is_left_to_it() -> None:
     services = {"web": {"active": "app1", "standby": "far", "record": "www"}}
-    sets = only_slice(dns_zones=zone(), standby_services=services)["zones"][0]["record_sets"]
+    sets = only_host_plan(dns_zones=zone(), standby_services=services)["zones"][0]["record_sets"]
     assert "www" not in {one["record"] for one in sets}
     taken = resolve(fleet(dns_zones=zone(records=[{**A, "record": "www"}]), standby_services=services)).problems
     assert ["swapped by standby_services.web.record" in problem.message for problem in taken] == [True]

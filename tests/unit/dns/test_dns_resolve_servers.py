@@ -11,14 +11,14 @@ from typing import Any, Dict, List, Tuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers import OTHER, OWN, ZONE, as_configured, fleet, held, host, slices, zone
+from servers import OTHER, OWN, ZONE, as_configured, fleet, held, host, host_plans, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve, resolve_keys
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
 
 
 def test_a_secondary_knows_its_primary_and_the_primary_its_secondaries() -> None:
-    found = slices(dns_zones=zone(secondaries=["ns2", "ns3"], external_secondaries=["198.51.100.53"]))
+    found = host_plans(dns_zones=zone(secondaries=["ns2", "ns3"], external_secondaries=["198.51.100.53"]))
     primary = found["ns1"]["zones"][0]
     assert primary["role"] == "primary"
     assert primary["transfer"]["key"] == "demo-transfer-ns1"
@@ -36,7 +36,7 @@ def test_a_secondary_knows_its_primary_and_the_primary_its_secondaries() -> None
 
 
 def test_a_secondary_never_has_the_key_that_may_change_everything() -> None:
-    found = slices(dns_zones=zone(secondaries=["ns2"]))
+    found = host_plans(dns_zones=zone(secondaries=["ns2"]))
     assert [key["name"] for key in found["ns1"]["keys"]] == ["demo-transfer-ns1", "demo-update"]
     assert [key["name"] for key in found["ns2"]["keys"]] == ["demo-transfer-ns1"]
     assert "update_key" not in found["ns2"]
@@ -53,7 +53,7 @@ def test_what_a_key_may_change_is_published_once_and_then_left_to_its_holder() -
         {"zone": ZONE, "name": "dyn", "match": "subdomain", "types": ["ANY"]},
     ]
     records = [{"record": "x.dyn", "type": "A", "value": ["192.0.2.9"]}, {"record": "xdyn", "type": "A", "value": ["192.0.2.9"]}]
-    found = slices(dns_zones=zone(records=records), dns_keys={"own": {"hosts": ["app1"], "grants": grants}})
+    found = host_plans(dns_zones=zone(records=records), dns_keys={"own": {"hosts": ["app1"], "grants": grants}})
     (update,) = found["ns1"]["updates"]
     kept = {(one["record"], one["type"]) for one in update["record_sets"] if one.get("on_existing") == "keep"}
     assert kept == {("app1", "A"), ("x.dyn", "A")}
@@ -61,14 +61,14 @@ def test_what_a_key_may_change_is_published_once_and_then_left_to_its_holder() -
 
 
 def test_every_server_that_the_world_may_ask_is_a_nameserver_with_an_address() -> None:
-    served = slices(dns_zones=zone(secondaries=["ns2"], hosts=False))["ns1"]["zones"][0]
+    served = host_plans(dns_zones=zone(secondaries=["ns2"], hosts=False))["ns1"]["zones"][0]
     assert served["nameservers"] == [f"ns1.{ZONE}.", f"ns2.{ZONE}."]
     assert {one["record"] for one in served["record_sets"]} == {"ns1", "ns2"}
 
 
 @pytest.mark.parametrize("hosts", [True, False])
 def test_a_hidden_primary_is_in_no_answer(hosts: bool) -> None:
-    found = slices(dns_zones=zone(hidden_primary=True, secondaries=["ns2"], hosts=hosts))
+    found = host_plans(dns_zones=zone(hidden_primary=True, secondaries=["ns2"], hosts=hosts))
     served = found["ns1"]["zones"][0]
     assert served["nameservers"] == [f"ns2.{ZONE}."]
     assert served["soa"]["mname"] == f"ns2.{ZONE}."
@@ -87,7 +87,7 @@ def test_pruning_leaves_alone_what_others_may_change() -> None:
         {"record": "x*", "match": "pattern"},
     ]
     asked = zone(prune=True, ignore=ignore)
-    update = slices(dns_zones=asked, standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
+    update = host_plans(dns_zones=asked, standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
     assert update["prune"] is True
     assert update["ignore"] == [
         {"record": "app1", "type": "SSHFP", "match": "name"},
@@ -97,14 +97,14 @@ def test_pruning_leaves_alone_what_others_may_change() -> None:
         {"record": "www", "type": "ANY", "match": "name"},
         {"record": "x*", "type": "ANY", "match": "pattern"},
     ]
-    plain = slices(dns_zones=zone(), standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
+    plain = host_plans(dns_zones=zone(), standby_services=services, dns_keys=keys)["ns1"]["updates"][0]
     assert (plain["prune"], plain["ignore"]) == (False, [])
 
 
 def test_a_catalog_lists_exactly_the_zones_that_have_secondaries() -> None:
     both = {"primary": "ns1", "secondaries": ["ns2"]}
     zones = {ZONE: both, OTHER: both, "alone.example.org": {"primary": "ns1"}}
-    found = slices(dns_zones=zones, dns_catalog=True)
+    found = host_plans(dns_zones=zones, dns_catalog=True)
     name = "ns1.catalog.demo.invalid"
     catalog = next(one for one in found["ns1"]["zones"] if one["name"] == name)
     assert sorted(one["value"][0] for one in catalog["record_sets"]) == ["2", "demo.example.net.", "example.com."]
@@ -121,9 +121,9 @@ def test_a_catalog_lists_exactly_the_zones_that_have_secondaries() -> None:
 
 
 def test_a_member_of_a_catalog_keeps_its_label_whatever_else_changes() -> None:
-    few = slices(dns_zones=zone(secondaries=["ns2"]), dns_catalog=True)
+    few = host_plans(dns_zones=zone(secondaries=["ns2"]), dns_catalog=True)
     more = {"aaa.example.org": {"primary": "ns1", "secondaries": ["ns2"]}, **zone(secondaries=["ns2"])}
-    many = slices(dns_zones=more, dns_catalog="yes")
+    many = host_plans(dns_zones=more, dns_catalog="yes")
     sets = [[str(one) for one in found["ns1"]["zones"][-1]["record_sets"]] for found in (few, many)]
     assert set(sets[0]) < set(sets[1])
 
@@ -313,9 +313,9 @@ def test_nothing_a_user_writes_makes_it_raise_and_what_is_accepted_can_be_config
         assert isinstance(problem, Problem) and problem.message and problem.remedy
     if found.problems:
         return
-    for name, part in found.slices.items():
+    for name, part in found.host_plans.items():
         as_configured(part)
-        mine = {one["name"]: one for one in keyed.slices[name]["keys"]}
+        mine = {one["name"]: one for one in keyed.host_plans[name]["keys"]}
         assert {one["name"] for one in part["keys"]} <= set(mine)
         homes: List[str] = [one["home"] for one in mine.values()]
-        assert set(homes) <= set(keyed.slices), "a home that holds nothing"
+        assert set(homes) <= set(keyed.host_plans), "a home that holds nothing"

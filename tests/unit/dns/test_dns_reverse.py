@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import ZONE, as_configured, fleet, slices, zone
+from servers import ZONE, as_configured, fleet, host_plans, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
@@ -83,7 +83,7 @@ def test_an_ipv6_address_is_in_a_network_exactly_if_its_name_is_in_the_zone(numb
 
 def pointers(zone_name: str, zones: Dict[str, Any], **variables: Any) -> Dict[str, List[str]]:
     """The PTR records that the zone's primary publishes."""
-    part = slices(dns_zones=zones, **variables)["ns1"]
+    part = host_plans(dns_zones=zones, **variables)["ns1"]
     as_configured(part)
     (update,) = (one for one in part["updates"] if one["zone_name"] == zone_name)
     (served,) = (one for one in part["zones"] if one["name"] == zone_name)
@@ -158,14 +158,14 @@ def test_a_hidden_primary_is_not_in_its_reverse_zone() -> None:
 
 
 def test_pruning_keeps_the_ptr_records_of_hosts() -> None:
-    part = slices(dns_zones={IPV4: {"primary": "ns1", "prune": True}})["ns1"]
+    part = host_plans(dns_zones={IPV4: {"primary": "ns1", "prune": True}})["ns1"]
     (update,) = part["updates"]
     assert update["prune"] and {one["record"] for one in update["record_sets"]} == {"@", *ALL}
 
 
 @pytest.mark.parametrize("name", ["customer.2.0.192.in-addr.arpa", "10/26.2.0.192.in-addr.arpa", "in-addr.arpa", "xy.ip6.arpa"])
 def test_hosts_of_a_zone_that_stands_for_no_addresses_are_refused_only_if_they_are_written(name: str) -> None:
-    assert slices(dns_zones={name: {"primary": "ns1"}})["ns1"]["updates"][0]["record_sets"][0]["type"] == "NS"
+    assert host_plans(dns_zones={name: {"primary": "ns1"}})["ns1"]["updates"][0]["record_sets"][0]["type"] == "NS"
     (problem,) = resolve(fleet(dns_zones={name: {"primary": "ns1", "hosts": True}})).problems
     assert f"dns_zones.{name}.hosts: is true" in str(problem) and "Write false" in str(problem)
 
@@ -174,7 +174,7 @@ PART = f"8/29.{IPV4}"
 
 
 def record_sets(zone_name: str, zones: Dict[str, Any]) -> Dict[Tuple[str, str], Dict[str, Any]]:
-    part = slices(dns_zones=zones)["ns1"]
+    part = host_plans(dns_zones=zones)["ns1"]
     as_configured(part)
     (update,) = (one for one in part["updates"] if one["zone_name"] == zone_name)
     return {(one["record"], one["type"]): one for one in update["record_sets"]}
@@ -191,7 +191,7 @@ def test_the_zone_above_leads_to_the_zone_of_a_part_and_has_no_ptr_of_its_own_th
         ("11", "PTR"): {"record": "11", "type": "PTR", "state": "absent"},
     }, "a PTR that was there before is deleted together with the creation of the CNAME"
     assert record_sets(PART, zones)["11", "PTR"]["value"] == ALL["11"]
-    served = {one["name"]: one["record_sets"] for one in slices(dns_zones=zones)["ns1"]["zones"]}
+    served = {one["name"]: one["record_sets"] for one in host_plans(dns_zones=zones)["ns1"]["zones"]}
     assert not [one for one in served[IPV4] if "state" in one], "a new zone has nothing to delete"
 
 

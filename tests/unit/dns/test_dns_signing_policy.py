@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from served import BIND, config, keyed
 from served import zone as served_zone
-from servers import ZONE, as_configured, fleet, slices, zone
+from servers import ZONE, as_configured, fleet, host_plans, zone
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.capability import resolve
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.servers import bind, knot
@@ -41,7 +41,7 @@ POLICIES = st.builds(
 
 
 def planned(dnssec: Any) -> Dict[str, Any]:
-    part = slices(dns_zones=zone(dnssec=dnssec))["ns1"]
+    part = host_plans(dns_zones=zone(dnssec=dnssec))["ns1"]
     as_configured(part)
     found: Dict[str, Any] = part["zones"][0]
     return found

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from served import BIND, config, keyed, soa
 from served import zone as served_zone
-from servers import ZONE, as_configured, fleet, slices, zone
+from servers import ZONE, as_configured, fleet, host_plans, zone
 from written import soa_of
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns import names
@@ -26,7 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._dns.soa import F
 
 
 def planned(**options: Any) -> Dict[str, Any]:
-    part = slices(dns_zones=zone(**options))["ns1"]
+    part = host_plans(dns_zones=zone(**options))["ns1"]
     as_configured(part)
     found: Dict[str, Any] = part["zones"][0]["soa"]
     return found
@@ -89,7 +89,7 @@ def test_what_is_not_a_mail_address_is_refused_by_its_place(address: Any) -> Non
 def test_a_zone_whose_name_no_mail_address_can_have_gets_a_contact_in_the_domain_of_its_primary(name: str) -> None:
     found = resolve(fleet(dns_zones={name: {"primary": "ns1", "hosts": False}}))
     assert found.problems == ()
-    assert found.slices["ns1"]["zones"][0]["soa"]["rname"] == f"hostmaster.{ZONE}."
+    assert found.host_plans["ns1"]["zones"][0]["soa"]["rname"] == f"hostmaster.{ZONE}."
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_without_options_a_new_zone_has_the_defaults_and_one_that_exists_keeps_w
 
 def test_options_reach_the_zone_file_of_a_new_zone() -> None:
     written = {"contact": "dns.admin@example.net", "refresh": 7200, "retry": 600, "expire": 2419200, "negative_ttl": 60, "ttl": 3600}
-    part = slices(dns_zones=zone(soa=written))["ns1"]
+    part = host_plans(dns_zones=zone(soa=written))["ns1"]
     (one,) = config(*part["zones"], keys=part["keys"], update_key=part["update_key"]).primaries
     assert rf"@ 3600 SOA ns1.{ZONE}. dns\.admin.example.net. 7 7200 600 2419200 60" in render_zone(one, 7).splitlines()
     assert one.soa_keep == ()

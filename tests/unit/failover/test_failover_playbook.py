@@ -22,8 +22,8 @@ BEFORE = Observed({"app1": Side(Running.YES, True), "app2": Side(Running.NO, Fal
 TITLES = {
     "Switch | Stop it on the old side": (Act.STOP, "app1"),
     "Switch | Start it on the new side": (Act.START, "app2"),
-    "Switch | Have the new side named in DNS": (Act.NAME, "app2"),
-    "Undo | Have the old side named in DNS": (Act.NAME, "app1"),
+    "Switch | Point DNS to the new side": (Act.NAME, "app2"),
+    "Undo | Point DNS to the old side": (Act.NAME, "app1"),
     "Undo | Stop it on the new side": (Act.STOP, "app2"),
     "Undo | Start it on the old side": (Act.START, "app1"),
 }

@@ -61,12 +61,12 @@ def resolve_both(variables: Dict[str, Any]) -> Tuple[Resolution, Resolution]:
     return resolve_standby(fleet(variables)), resolve_probe(fleet(variables))
 
 
-def test_both_hosts_of_a_service_get_the_same_slice_and_nobody_else_gets_one() -> None:
+def test_both_hosts_of_a_service_get_the_same_host_plan_and_nobody_else_gets_one() -> None:
     found = resolve_standby(fleet(GOOD))
     assert found.problems == ()
-    assert sorted(found.slices) == ["app1", "app2"]
-    assert found.slices["app1"] == found.slices["app2"]
-    assert found.slices["app1"]["services"] == [
+    assert sorted(found.host_plans) == ["app1", "app2"]
+    assert found.host_plans["app1"] == found.host_plans["app2"]
+    assert found.host_plans["app1"]["services"] == [
         {
             "name": "web",
             "unit": "web.service",
@@ -108,7 +108,7 @@ def test_both_hosts_of_a_service_get_the_same_slice_and_nobody_else_gets_one() -
 def test_a_probe_asks_the_fleets_own_servers_for_the_fleets_own_zones() -> None:
     found = resolve_probe(fleet(GOOD))
     assert found.problems == ()
-    assert found.slices == {
+    assert found.host_plans == {
         "watch1": {
             "resolver": {"forward_zones": [{"name": DOMAIN, "addresses": ["198.18.0.11"]}]},
             "targets": [
@@ -127,10 +127,10 @@ def test_a_probe_asks_the_fleets_own_servers_for_the_fleets_own_zones() -> None:
 def test_a_probe_asks_secondaries_too_and_may_be_one_of_them() -> None:
     zones = {DOMAIN: {"primary": "ns1", "secondaries": ["app2", 5, "nobody"]}}
     found = resolve_probe(fleet({**GOOD, "dns_zones": zones}))
-    assert len(found.slices["watch1"]["resolver"]["forward_zones"][0]["addresses"]) == 2
+    assert len(found.host_plans["watch1"]["resolver"]["forward_zones"][0]["addresses"]) == 2
     zones[DOMAIN]["secondaries"] = ["watch1"]
     found = resolve_probe(fleet({**GOOD, "dns_zones": zones}))
-    assert not found.problems and [target["name"] for target in found.slices["watch1"]["targets"]] == ["web"]
+    assert not found.problems and [target["name"] for target in found.host_plans["watch1"]["targets"]] == ["web"]
 
 
 def test_a_fleet_without_services_and_probes_costs_nothing() -> None:
@@ -141,7 +141,7 @@ def test_a_fleet_without_services_and_probes_costs_nothing() -> None:
 def test_a_record_may_be_given_as_a_full_name_in_its_zone() -> None:
     for record in ("WWW", "www.demo.example.net", "www.demo.example.net."):
         found = resolve_standby(fleet(changed("standby_services/web/record", record)))
-        assert [service["record"] for service in found.slices["app1"]["services"]] == ["www"]
+        assert [service["record"] for service in found.host_plans["app1"]["services"]] == ["www"]
 
 
 WRONG = [
@@ -215,7 +215,7 @@ def test_bad_input_is_refused_with_its_place_and_a_remedy(path: str, value: Any,
 
 
 def test_a_service_with_a_problem_reaches_no_host() -> None:
-    assert resolve_standby(fleet(changed("standby_services/web/ttl", "5s"))).slices == {}
+    assert resolve_standby(fleet(changed("standby_services/web/ttl", "5s"))).host_plans == {}
 
 
 def test_two_services_cannot_share_a_record() -> None:
@@ -262,16 +262,16 @@ PLACES = (
 
 
 @given(st.sampled_from(PLACES), garbage)
-def test_no_value_of_any_type_raises_and_every_slice_is_plain_data(path: str, value: Any) -> None:
+def test_no_value_of_any_type_raises_and_every_host_plan_is_plain_data(path: str, value: Any) -> None:
     for found in resolve_both(changed(path, value)):
         assert all(problem.message and problem.remedy for problem in found.problems)
-        json.dumps(found.slices, allow_nan=False)
+        json.dumps(found.host_plans, allow_nan=False)
 
 
 @given(garbage, garbage, garbage)
 def test_garbage_everywhere_is_refused_and_not_a_traceback(zones: Any, services: Any, targets: Any) -> None:
     variables = {"dns_zones": zones, "standby_services": services, "probe_targets": targets}
     for found, given_value in zip(resolve_both(variables), (services, targets)):
-        assert found.slices == {}
+        assert found.host_plans == {}
         if given_value not in (None, {}):
             assert found.problems

@@ -52,7 +52,7 @@ def test_the_order_of_hosts_does_not_change_a_byte() -> None:
     assert render_markdown(made.fleet, turned) == render_markdown(made.fleet, made.hosts)
 
 
-def test_the_json_holds_every_slice_unchanged() -> None:
+def test_the_json_holds_every_host_plan_unchanged() -> None:
     made = plan()
     assert json.loads(render_json(made.fleet, made.hosts)) == {"fleet": made.fleet, "hosts": made.hosts}
 

@@ -35,7 +35,7 @@ def fleet(variables=None, host_variables=None, network="198.18.0.0/24", ipv6="20
 
 
 def spec_of(made):
-    return from_plan({name: {"lab": mine} for name, mine in resolve(made).slices.items()})
+    return from_plan({name: {"lab": mine} for name, mine in resolve(made).host_plans.items()})
 
 
 def test_an_inventory_without_a_lab_is_told_how_to_get_one():
@@ -44,7 +44,7 @@ def test_an_inventory_without_a_lab_is_told_how_to_get_one():
 
 
 def test_a_fleet_that_asks_for_no_lab_has_none():
-    assert resolve(fleet(variables={})).slices == {}
+    assert resolve(fleet(variables={})).host_plans == {}
     assert resolve(fleet(variables={}, network="192.0.2.0/24")).problems == ()
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From ``vm_host_*`` variables to each host's slice, and what is refused."""
+"""From ``vm_host_*`` variables to each host's plan, and what is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_host_that_names_no_guests_takes_no_part_and_one_with_an_empty_diction
 
 
 def options_of(part):
-    """The slice as the module gets it, with None for every option that is not given, as Ansible has it."""
+    """The host plan as the module gets it, with None for every option that is not given, as Ansible has it."""
 
     def filled(value, options):
         if value is None:
@@ -70,7 +70,7 @@ def options_of(part):
     return filled(json.loads(json.dumps(given_)), spec())
 
 
-def test_the_module_understands_the_slice_as_it_was_meant():
+def test_the_module_understands_the_host_plan_as_it_was_meant():
     more = {"boot": {"kernel": "/k", "initrd": "/i", "cmdline": "a  b"}, "autostart": False, "state": "stopped"}
     written = {
         "web": WEB,

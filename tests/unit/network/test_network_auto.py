@@ -16,7 +16,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends.registry import BACKENDS
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Auto, Desired
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, as_data, from_data
 
 from .namespace import Namespace
 from .test_network_resolve import planned
@@ -170,6 +170,6 @@ def test_settings_of_leases_that_cannot_be_are_refused_with_a_text(ipv4: Any, ip
 
 def test_data_of_the_module_with_other_words_is_refused() -> None:
     for bad in ({"token": "::1\nGateway=192.0.2.1"}, {"privacy": "yes\n[Route]"}, {"addr_gen_mode": "x"}):
-        with pytest.raises(BadSlice):
+        with pytest.raises(BadDesired):
             from_data({"interfaces": [{"name": "eth0", "ipv6": {"enabled": True, "autoconf": True, **bad}}]})
     assert from_data({"interfaces": [{"name": "eth0"}]}).interfaces[0].ipv6.auto == Auto()

@@ -10,7 +10,7 @@ from typing import Any, Dict, Tuple
 
 import pytest
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, from_data
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.variables.interfaces import TYPES
 
 from .test_network_resolve import planned, sound, static
@@ -102,7 +102,7 @@ def test_a_misspelt_word_is_refused_with_the_one_that_was_meant(variables: Dict[
 def test_a_name_that_would_be_more_than_a_name_in_a_shell_or_a_file_is_refused(name: str) -> None:
     ((variable, message, _remedy),) = said({"network_interfaces": [HOME, {"name": name, "type": "dummy"}]})
     assert variable == "network_interfaces[1].name" and "cannot be the name of an interface" in message
-    with pytest.raises(BadSlice, match="one plain word"):
+    with pytest.raises(BadDesired, match="one plain word"):
         from_data({"interfaces": [{"name": name, "type": "dummy"}]})
 
 
@@ -123,7 +123,7 @@ def test_a_name_that_would_be_more_than_a_name_in_a_shell_or_a_file_is_refused(n
     ],
 )
 def test_data_that_a_person_wrote_has_no_words_that_would_be_more_than_one(data: Dict[str, Any]) -> None:
-    with pytest.raises(BadSlice):
+    with pytest.raises(BadDesired):
         from_data(data)
 
 
@@ -135,7 +135,7 @@ def test_a_part_of_another_type_is_refused_and_not_left_out(type_: str, part: st
     if type_ == owner:
         assert from_data(data).interfaces[0].type == type_
     else:
-        with pytest.raises(BadSlice, match=f"{part} is for interfaces of the type {owner}, and 'x0' is of the type {type_}"):
+        with pytest.raises(BadDesired, match=f"{part} is for interfaces of the type {owner}, and 'x0' is of the type {type_}"):
             from_data(data)
 
 

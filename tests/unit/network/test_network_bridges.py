@@ -23,7 +23,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.pla
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.batches import batches
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.phases import restore, switch
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.rollback.scripts import scripts
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, as_data, from_data
 
 from .guarded import prepare
 from .kernel import Kernel, bare, state
@@ -139,9 +139,9 @@ def test_nothing_that_is_written_for_a_bridge_raises() -> None:
             planned({"network_interfaces": [damaged]})
 
 
-def test_a_slice_with_a_wrong_value_is_refused_with_its_place() -> None:
+def test_a_host_plan_with_a_wrong_value_is_refused_with_its_place() -> None:
     data = {"interfaces": [{"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "eth0", "vlan": {"mode": "access", "tag": 5000}}]}}]}
-    with pytest.raises(BadSlice, match=r"bridge\.port\[0\]\.vlan\.tag: 5000 is not a VLAN"):
+    with pytest.raises(BadDesired, match=r"bridge\.port\[0\]\.vlan\.tag: 5000 is not a VLAN"):
         from_data(data)
 
 

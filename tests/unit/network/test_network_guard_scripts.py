@@ -101,7 +101,7 @@ def test_what_ends_a_change_ends_what_watches_over_its_timer_unless_that_is_what
     change = laid_out(tmp_path, ())
     (tmp_path / "systemctl").write_text(f'#!/bin/sh\n[ -e {tmp_path}/aside{OPEN} ] && echo "$*" >> {tmp_path}/asked\n')
     (tmp_path / "systemctl").chmod(0o755)
-    (tmp_path / "cgroup").write_text(f"12:pids:/user.slice\n0::/system.slice/{unit}.service\n")
+    (tmp_path / "cgroup").write_text(f"12:pids:/user.host_plan\n0::/system.host_plan/{unit}.service\n")
     for path in Path(change.folder).glob("*.sh"):
         text = path.read_text().replace("/proc/self/cgroup", f"{tmp_path}/cgroup")
         path.write_text(text.replace("true stop", f"{tmp_path}/systemctl stop"))

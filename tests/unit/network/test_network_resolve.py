@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From network_* to a host's slice."""
+"""From network_* to a host plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning i
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
 from ansible_collections.smallfleet.infra.plugins.module_utils._network import capability as network
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Address, Route
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, as_data, from_data
 
 Variables = Dict[str, Any]
 FLEET: Variables = {
@@ -227,9 +227,9 @@ def test_nothing_that_a_user_can_write_raises() -> None:
     assert count > 300
 
 
-def test_a_slice_that_somebody_has_changed_is_refused_with_one_error() -> None:
+def test_a_host_plan_that_somebody_has_changed_is_refused_with_one_error() -> None:
     for bad in ({"interfaces": [{}]}, {"interfaces": 7}, {"routes": [{"destination": "::/0"}]}, {"rules": [[]]}):
-        with pytest.raises(BadSlice):
+        with pytest.raises(BadDesired):
             from_data(bad)
 
 

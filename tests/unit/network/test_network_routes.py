@@ -17,7 +17,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Family, Interface, Route
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, as_data, from_data
 
 from .namespace import Namespace
 from .test_network_resolve import planned, static
@@ -214,7 +214,7 @@ def test_a_route_of_a_router_that_advertised_its_mtu_is_the_one_that_was_asked_f
 
 
 def test_data_of_the_module_with_another_type_of_route_is_refused() -> None:
-    with pytest.raises(BadSlice, match="is not a route_type"):
+    with pytest.raises(BadDesired, match="is not a route_type"):
         from_data({"routes": [{"destination": "0.0.0.0/0", "route_type": "blackhole 0/0\nlink delete dev eth0"}]})
 
 

@@ -17,7 +17,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._network.backends
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Rule
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import plan, rollback
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, as_data, from_data
 
 from .namespace import Namespace
 from .test_network_resolve import planned, static
@@ -149,5 +149,5 @@ def test_a_rule_that_cannot_be_is_refused_with_a_text(rule: Dict[str, Any], text
 
 
 def test_data_of_the_module_with_another_action_is_refused() -> None:
-    with pytest.raises(BadSlice, match="is not an action"):
+    with pytest.raises(BadDesired, match="is not an action"):
         from_data({"rules": [{"priority": 100, "action": "table 7\nlink delete dev eth0"}]})

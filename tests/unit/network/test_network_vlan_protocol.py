@@ -26,7 +26,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._network.kernel.o
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.model import Desired, Link, Observed
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.obstacles import obstacles
 from ansible_collections.smallfleet.infra.plugins.module_utils._network.plan.plan import pinned, plan
-from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadSlice, as_data, from_data
+from ansible_collections.smallfleet.infra.plugins.module_utils._network.serialization import BadDesired, as_data, from_data
 
 from .booting import said
 from .kernel import Kernel, bare, state
@@ -63,7 +63,7 @@ def test_another_protocol_is_refused(written: Any) -> None:
 
 def test_data_of_another_protocol_is_refused_on_the_host() -> None:
     entry = {"name": "v", "type": "vlan", "vlan": {"base_iface": "eth0", "id": 5, "protocol": "802.1x"}}
-    with pytest.raises(BadSlice, match="'802.1x' is not a protocol of VLANs"):
+    with pytest.raises(BadDesired, match="'802.1x' is not a protocol of VLANs"):
         from_data({"interfaces": [entry]})
     del entry["vlan"]["protocol"]  # type: ignore[attr-defined]
     assert from_data({"interfaces": [entry]}).interfaces[0].vlan_protocol == "802.1q"

@@ -60,7 +60,7 @@ class Turn:
 
 
 def read_rotated(plan: Mapping[str, Mapping[str, Any]]) -> List[RotatedKey]:
-    """All keys of a fleet, from the slices of its hosts."""
+    """All keys of a fleet, from the host_plans of its hosts."""
     held: Dict[Tuple[str, str], List[str]] = {}
     entries: Dict[Tuple[str, str], Mapping[str, Any]] = {}
     for host, slice_ in sorted(plan.items()):

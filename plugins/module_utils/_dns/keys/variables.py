@@ -108,7 +108,7 @@ class FleetKey:
         return {"name": self.name, "algorithm": self.algorithm, "file": f"{KEY_FOLDER}/{self.name}.key"}
 
     def as_held(self) -> Dict[str, Any]:
-        """An entry of the slice ``dns_keys``."""
+        """An entry of the host plan ``dns_keys``."""
         marks = {"external": self.external, "shared": bool(self.transfers) and not self.external, "local": self.path == "dns_update_key"}
         return {**self.as_known(), "home": self.home, **{mark: True for mark, is_so in marks.items() if is_so}}
 

@@ -5,7 +5,7 @@
 """What a DNS server is asked to be, in words that every provider understands.
 
 ``read_config`` makes a ServerConfig from the options of the module ``dns_server_config``, which are those of the
-``dns_server`` slice of the fleet plan. A Provider renders it for one program; what it needs done on the host is behind
+``dns_server`` part of the host plan. A Provider renders it for one program; what it needs done on the host is behind
 the protocol Daemon in ``_dns/servers/server_host.py``, and both are registered in ``_dns/servers/providers_host.py``.
 """
 

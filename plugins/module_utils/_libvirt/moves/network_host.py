@@ -19,7 +19,7 @@ from .replacement_host import Prospect
 
 
 def bridges_of(data: Mapping[str, Any], observed: Observed) -> Dict[str, Sequence[str]]:
-    """Bridge -> its ports by the kernel's names, of what a host's network shall be. Raises BadSlice."""
+    """Bridge -> its ports by the kernel's names, of what a host's network shall be. Raises BadDesired."""
     interfaces = identified(from_data(data), observed).interfaces
     return {one.name: one.ports for one in interfaces if one.type == "bridge" and not one.absent}
 

@@ -17,7 +17,7 @@ from typing import Any, FrozenSet, Iterable, Mapping, Sequence, Tuple
 
 from ..._shared.limits import BadText, Entry, excerpt, load_json
 from ..model import Desired
-from ..serialization import BadSlice, from_data
+from ..serialization import BadDesired, from_data
 
 _ID = re.compile(r"[0-9a-f]{12}")
 _LONGEST = 1e10  # seconds, more than 300 years
@@ -85,5 +85,5 @@ def read_desired(text: str, what: str) -> Desired:
     """The network that the change is to lead to. Raises BadText."""
     try:
         return from_data(load_json(text, what))
-    except BadSlice as error:
+    except BadDesired as error:
         raise BadText(f"{what}: {error}") from None

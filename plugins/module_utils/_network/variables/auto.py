@@ -67,7 +67,7 @@ def read_auto(given: Values, dynamic: bool, autoconf: bool) -> Auto:
 
 
 def auto_data(auto: Auto, family: int) -> Dict[str, Any]:
-    """As ``slice.as_data`` gives it."""
+    """As ``serialization.as_data`` gives it."""
     data: Dict[str, Any] = {
         "auto_dns": auto.dns,
         "auto_gateway": auto.gateway,
