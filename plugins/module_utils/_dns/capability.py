@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from .._fleet.fields import Field, Place, boolean, choice, read_variable
@@ -25,7 +26,7 @@ from .zones.records import Table
 from .zones.reverse import check_reverse, publish_pointers
 from .zones.variables import ZONES, Zone, read_zones
 
-NO_KEYS: DerivedKeys = {}
+NO_KEYS: DerivedKeys = MappingProxyType({})
 PROVIDERS = ("bind", "knot")
 VARIABLES: Mapping[str, Field] = {
     "dns_catalog": boolean(),

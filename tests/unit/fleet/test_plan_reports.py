@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Sequence
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import Plan, plan_fleet, render_plan
 
@@ -38,8 +38,8 @@ COMMON: Dict[str, Any] = {
 }
 
 
-def plan(records: List[Dict[str, Any]] = RECORDS) -> Plan:
-    zones = {**COMMON["dns_zones"], "demo.example.net": {**ZONE, "records": records}}
+def plan(records: Sequence[Dict[str, Any]] = tuple(RECORDS)) -> Plan:
+    zones = {**COMMON["dns_zones"], "demo.example.net": {**ZONE, "records": list(records)}}
     hosts = {name: {**COMMON, "dns_zones": zones, "fleet_host_number": number} for name, number in (("app1", 11), ("app2", 12), ("ns1", 1), ("ns2", 2))}
     address = {"ip": "192.0.2.11", "prefix-length": 24}
     bridge = {"name": "br0", "type": "bridge", "bridge": {"port": [{"name": "eth0"}]}, "ipv4": {"enabled": True, "address": [address]}}

@@ -12,7 +12,7 @@ the protocol Daemon in ``_dns/servers/server_host.py``, and both are registered 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Protocol, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Protocol, Sequence, Tuple
 
 from ..._shared.limits import integer
 from ..._shared.quoting import plain
@@ -156,6 +156,13 @@ class ServerConfig:
         return (name,)
 
 
+class SecretsFile(NamedTuple):
+    """A file with all generations of all keys."""
+
+    path: str
+    content: str
+
+
 class Provider(Protocol):
     """How one program is told what to be. Everything is pure: paths and texts."""
 
@@ -182,8 +189,8 @@ class Provider(Protocol):
         """What others have configured in one of these files that would be lost."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def secrets(self, config: ServerConfig) -> Tuple[str, str]:
-        """Path and content of the one file that has all generations of all keys."""
+    def secrets(self, config: ServerConfig) -> SecretsFile:
+        """The one file that has all generations of all keys."""
         ...  # pylint: disable=unnecessary-ellipsis
 
     def between(self, config: ServerConfig) -> Dict[str, str]:

@@ -19,7 +19,7 @@ from ..names import configuration_word
 from ..values import TTL_MAX
 from ..zones.external_secondaries import ANYWHERE, DNS_PORT, External
 from ..zones.signing_policy import SigningPolicy
-from .base import CONSUME, PRIMARY, Catalog, Peer, ServedZone, ServerConfig, render_zone
+from .base import CONSUME, PRIMARY, Catalog, Peer, SecretsFile, ServedZone, ServerConfig, render_zone
 from .foreign import NOTICE, named_conf
 
 USER = "bind"
@@ -47,9 +47,9 @@ class Bind:
             UNIT_FILE: render_unit(config),
         }
 
-    def secrets(self, config: ServerConfig) -> Tuple[str, str]:
+    def secrets(self, config: ServerConfig) -> SecretsFile:
         keys = [key for known in config.keys for key in known.generations]
-        return KEYS_FILE, f"// {NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name))
+        return SecretsFile(KEYS_FILE, f"// {NOTICE}\n" + "".join(render(key) for key in sorted(keys, key=lambda one: one.name)))
 
     def between(self, config: ServerConfig) -> Dict[str, str]:
         """named does not start with a catalog that is not among its zones."""

@@ -23,7 +23,7 @@ from ..keys.key_file import TsigKey
 from ..names import configuration_word
 from ..zones.external_secondaries import ANYWHERE, DNS_PORT, External
 from ..zones.signing_policy import SigningPolicy
-from .base import CONSUME, Catalog, Grant, Peer, ServedZone, ServerConfig, render_zone
+from .base import CONSUME, Catalog, Grant, Peer, SecretsFile, ServedZone, ServerConfig, render_zone
 from .foreign import NOTICE, knot_conf
 
 USER = "knot"
@@ -64,8 +64,8 @@ class Knot:
     def files(self, config: ServerConfig) -> Dict[str, str]:
         return {MAIN_FILE: render_main(config), UNIT_FILE: _UNIT}
 
-    def secrets(self, config: ServerConfig) -> Tuple[str, str]:
-        return KEYS_FILE, render_keys(config)
+    def secrets(self, config: ServerConfig) -> SecretsFile:
+        return SecretsFile(KEYS_FILE, render_keys(config))
 
     def between(self, config: ServerConfig) -> Dict[str, str]:
         return {}

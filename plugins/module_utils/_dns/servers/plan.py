@@ -247,7 +247,7 @@ def secrets_of_both(provider: Provider, config: ServerConfig, before: str) -> st
     """The file with the secrets, with those of ``before`` too whose names the configuration does not have any more."""
     names_now = {name for key in config.keys for name in key.names}
     kept = tuple(key for key in provider.keys_in(before) if key.name not in names_now)
-    return provider.secrets(replace(config, keys=(*config.keys, KnownKey("", "", "", kept))))[1]
+    return provider.secrets(replace(config, keys=(*config.keys, KnownKey("", "", "", kept)))).content
 
 
 def aside(journal: str) -> str:
@@ -353,7 +353,7 @@ def soa_after(zone: ServedZone, seen: RRset, floor: Optional[int] = None) -> RRs
 
 def _secrets_fit(provider: Provider, config: ServerConfig, state: ServerState) -> bool:
     held = state.secrets
-    if held is None or held.content != provider.secrets(config)[1]:
+    if held is None or held.content != provider.secrets(config).content:
         return False
     return (held.mode, held.owner, held.group) == (SECRETS_MODE, "root", provider.group)
 
@@ -378,7 +378,7 @@ def _zone_steps(provider: Provider, config: ServerConfig, state: ServerState) ->
 def _file_steps(provider: Provider, config: ServerConfig, state: ServerState) -> List[ServerStep]:
     steps = []
     if config.missing or not _secrets_fit(provider, config, state):
-        path = provider.secrets(config)[0]
+        path = provider.secrets(config).path
         steps.append(ServerStep("write_keys", path, _shown(state.secrets), _wanted(provider, config)))
     for path, content in provider.files(config).items():
         before = state.config.get(path, "")

@@ -82,7 +82,7 @@ class ServerHost:
 
     def alone(self, config: ServerConfig) -> ContextManager[None]:
         """Wait for other runs on this host, whose files would be mixed with those of this one."""
-        return locked_folder(os.path.dirname(self.provider.secrets(config)[0]))
+        return locked_folder(os.path.dirname(self.provider.secrets(config).path))
 
     def complete(self, config: ServerConfig) -> ServerConfig:
         """The configuration with the generations of its keys that are in the key store. Only reads."""
@@ -97,7 +97,7 @@ class ServerHost:
         if not self.daemon.installed():
             return ServerState(installed=False, serial=int(self.now()))
         unit = self._unit()
-        path, _content = self.provider.secrets(config)
+        path = self.provider.secrets(config).path
         active = unit.get("ActiveState") in ("active", "reloading")
         stamp = (self.store.read(STAMP_FILE) or "").strip()
         changing = active and stamp != digest(self.provider, config)
@@ -212,7 +212,7 @@ class ServerHost:
 
     def _leftovers(self, config: ServerConfig) -> Tuple[str, ...]:
         """Unfinished files of a run that was killed, in folders where nobody else writes such."""
-        paths = [self.provider.secrets(config)[0], *self.provider.files(config), self.provider.zone_file("zone")]
+        paths = [self.provider.secrets(config).path, *self.provider.files(config), self.provider.zone_file("zone")]
         folders = sorted({os.path.dirname(path) for path in paths})
         found = [path for folder in folders for path in sorted(self.find(f"{glob.escape(folder)}/{STAGED}*"))]
         return tuple(path for path in found if _LEFTOVER.fullmatch(os.path.basename(path)))
@@ -268,8 +268,9 @@ class ServerHost:
 
     def _place(self, config: ServerConfig, steps: List[ServerStep]) -> None:
         """Put all new files in place. At every moment in between the server can be started: all keys and zones that a file names are there."""
-        path, content = self.provider.secrets(config)
-        keys = NewFile(path, content, SECRETS_MODE, "root", self.provider.group)
+        secrets = self.provider.secrets(config)
+        path = secrets.path
+        keys = NewFile(path, secrets.content, SECRETS_MODE, "root", self.provider.group)
         both = keys._replace(content=secrets_of_both(self.provider, config, self.store.read(path) or ""))
         files = [NewFile(step.subject, step.after, 0o644) for step in steps if step.action == "configure"]
         if len(files) > 1:
