@@ -97,7 +97,7 @@ class Tree:
             stems = [stem, posixpath.dirname(stem)]
         else:
             first = name.split(".")[0]
-            stems = [posixpath.join(posixpath.dirname(path), first), f"molecule/support/{first}"]
+            stems = [posixpath.join(posixpath.dirname(path), first), f"molecule/support/{first}", f"tests/{first}"]
         for stem in stems:
             for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
                 if candidate in self.paths:

@@ -266,10 +266,10 @@ def test_a_rotation_whose_controller_is_killed_again_and_again_is_finished_and_n
     ns1.check_output(f"cp {OWN} /run/old-own.key; cp {TRANSFER} /run/old-transfer.key")
     files = ((host, OWN), (ns1, OWN), (ns1, TRANSFER), (ns2, TRANSFER))
     before = [generation(*one) for one in files]
-    kill_controller_at("know the next generation", "Serve | Configure", *ROTATE)
+    kill_controller_at("Publish the next generation", "Serve | Configure", *ROTATE)
     assert [generation(*one) for one in files] == before
-    kill_controller_at("sign with the next generation", "Fetch | Open and keep", *ROTATE)
-    kill_controller_at("forget the generation before", "Store | Make the keys", *ROTATE)
+    kill_controller_at("Activate the next generation", "Fetch | Open and keep", *ROTATE)
+    kill_controller_at("Retire the previous generation", "Store | Make the keys", *ROTATE)
     run_well(*ROTATE)
     assert load() == ""
     assert store(host) == ["app1-own.key", "exchange.pem"]

@@ -156,7 +156,7 @@ def test_records_that_the_file_lost_stop_the_run_before_the_switch_and_its_last_
 
 
 def test_a_run_that_is_killed_while_it_publishes_leaves_the_old_servers_in_charge(parent, variables):
-    killed_at("Publish the zone on our servers", variables)
+    killed_at("PLAY [Publish the zone on our servers", variables)
     assert "ns-provider" in delegated(parent)
     text = variables.read_text(encoding="utf-8")
     assert "{record: www, type: A, ttl: 15" in text

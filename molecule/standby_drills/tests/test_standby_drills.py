@@ -56,7 +56,7 @@ def test_a_new_side_that_cannot_start_is_told_with_its_log_and_undone(host, app1
     PAIR.assert_on(host, app1, app2, "app1")
 
 
-@pytest.mark.parametrize("title", ["Stop it on the old side", "Start it on the new side", "new side named in DNS"])
+@pytest.mark.parametrize("title", ["Stop it on the old side", "Start it on the new side", "Point DNS to the new side"])
 def test_a_move_whose_controller_was_killed_is_finished_by_the_next(host, app1, app2, title):
     PAIR.kill_controller_at(title, *SWITCH)
     assert (runs(app1), runs(app2)) != (True, True)
