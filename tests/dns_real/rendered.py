@@ -59,7 +59,7 @@ class Rendered:
 
     def _host(self, name: str, number: int) -> Host:
         place = Attachment("main", "eth0", IPv4Interface(f"192.0.2.{number}/24"), IPv6Interface(f"2001:db8::{number:x}/64"), 1500)
-        return Host(name, f"{name}.example.net", (), (place,), "main", {"dns_server_provider": self.kind})
+        return Host(name, f"{name}.example.net", (), (place,), {"management": "main", "public": "main"}, {"dns_server_provider": self.kind})
 
     def write(self, born: bool = False) -> Path:
         config = self.config()

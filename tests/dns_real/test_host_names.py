@@ -118,7 +118,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 def is_planned(zone: str, owner: str, kind: str, value: str) -> bool:
     place = Attachment("main", "eth0", IPv4Interface("198.18.0.2/24"), None, 1500)
-    primary = Host("ns1", "ns1.example.org", (), (place,), "main")
+    primary = Host("ns1", "ns1.example.org", (), (place,), {"management": "main", "public": "main"})
     record = {"record": owner, "type": kind, "value": [value]}
     zones = {zone: {"primary": "ns1", "hosts": False, "records": [record]}}
     problems = resolve(Fleet("demo", "example.org", {}, {"ns1": primary}, {}, {"dns_zones": zones})).problems
