@@ -225,7 +225,7 @@ def test_guests_that_make_no_sense_are_refused():
     no_sense = [{"name": "../x", "memory": 64}, {"name": "y", "disks": [{"file": "a", "rbd": "b/c"}]}]
     number, sense = modules(no_number, no_sense)
     assert number["failed"] and sense["failed"]
-    assert "guests[0]: '../x' is not a guest's name" in sense["msg"] and "guests[1].memory: is missing" in sense["msg"]
+    assert "guests[0].name: '../x' is not a guest's name" in sense["msg"] and "guests[1].memory: is missing" in sense["msg"]
     assert world() == before
 
 

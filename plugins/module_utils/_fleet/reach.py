@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Hashable, Tuple
 
 from .model import MANAGEMENT, PUBLIC, Fleet, Host
 
@@ -26,3 +26,9 @@ def addresses_between(fleet: Fleet, source: Host, destination: Host) -> Tuple[st
                 return tuple(address for address in there.addresses if usable[":" in address]) or there.addresses
     public = fleet.networks.get(destination.purposes.get(PUBLIC, ""))
     return destination.addresses_for(PUBLIC if public is not None and public.routed else MANAGEMENT)
+
+
+def standpoint(source: Host) -> Hashable:
+    """All of a host that counts for the addresses at which it reaches others: hosts with the same standpoint reach all at the same ones."""
+    places = frozenset((place.network, place.ipv4 is not None, place.ipv6 is not None) for place in source.attachments)
+    return source.purposes.get(MANAGEMENT), source.purposes.get(PUBLIC), places

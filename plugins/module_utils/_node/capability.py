@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Any, Dict, Hashable, List
 
 from .._fleet.model import Fleet, Host, Resolution
-from .._fleet.reach import addresses_between
+from .._fleet.reach import addresses_between, standpoint
 from .._fleet.values import Notes
 from .variables import read_settings
 
@@ -22,13 +22,12 @@ def resolve(fleet: Fleet) -> Resolution:
     """
     notes = Notes()
     named = [(fleet.hosts[name], _names(fleet.hosts[name])) for name in sorted(fleet.hosts)]
-    host_plans = {
-        name: {
-            **read_settings(name, host.variables, notes),
-            "hosts_entries": [{"address": address, "names": names} for other, names in named for address in addresses_between(fleet, host, other)],
-        }
-        for name, host in fleet.hosts.items()
-    }
+    entries: Dict[Hashable, List[Dict[str, Any]]] = {}
+    for host in fleet.hosts.values():
+        if standpoint(host) not in entries:
+            reached = [(address, names) for other, names in named for address in addresses_between(fleet, host, other)]
+            entries[standpoint(host)] = [{"address": address, "names": names} for address, names in reached]
+    host_plans = {name: {**read_settings(name, host.variables, notes), "hosts_entries": entries[standpoint(host)]} for name, host in fleet.hosts.items()}
     return Resolution(host_plans, tuple(notes.problems))
 
 
