@@ -62,7 +62,8 @@ def variable_problems(variables: Mapping[str, Any], controller: Controller) -> L
     notes = Notes()
     for option, value in variables.items():
         place = Place("", f"{PREFIX}{option}", notes, controller.hosts)
-        usable = read(FIELDS.get(option, in_context()), value, place)
+        # ansible-core 2.18 hands a null over as an empty text, which none of the variables may be.
+        usable = read(FIELDS.get(option, in_context()), None if value == "" else value, place)
         if usable is not REFUSED and (not isinstance(usable, Values) or usable.clean):
             _look(option, usable, place, controller)
     wrong = [f"{problem.variable}: {problem.message}. {problem.remedy}." for problem in notes.problems]
