@@ -21,7 +21,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._system.files imp
 
 
 class ActionModule(ActionBase):
-    """Returns a host plan of the plan, or the whole plan, or writes it to files; connects to nothing."""
+    """Returns the plan of the host, or that of the whole fleet, or writes it to files; connects to nothing."""
 
     TRANSFERS_FILES = False
     _requires_connection = False

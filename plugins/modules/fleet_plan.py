@@ -22,7 +22,7 @@ options:
   scope:
     description:
       - With V(host), return RV(host_plan), the part of the plan that concerns the host of the task.
-      - With V(fleet), return RV(plan) with the host_plans of all hosts, and RV(fleet).
+      - With V(fleet), return RV(plan) with the plans of all hosts, and RV(fleet).
       - With V(files), write the plan of all hosts to C(plan.json) and, for people, to C(plan.md) on the controller.
     type: str
     choices: [host, fleet, files]
@@ -125,7 +125,7 @@ host_plan:
       hosts_entries:
         - {address: 192.0.2.11, names: [app1.demo.example.net, app1]}
 plan:
-  description: The host_plans of all hosts by the hosts' inventory names.
+  description: The plans of all hosts by the hosts' inventory names.
   returned: with O(scope=fleet)
   type: dict
   sample:

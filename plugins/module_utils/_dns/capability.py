@@ -122,7 +122,7 @@ def _servers(model: Model) -> List[Host]:
 
 
 def _server(host: Host, model: Model) -> Dict[str, Any]:
-    """A host plan without its zones."""
+    """The part of a server's plan that does not depend on its zones."""
     provider = read_variable(VARIABLES["dns_server_provider"], host.variables, Place(host.name, "dns_server_provider", model.notes), PROVIDERS[0])
     serves = [key for key in model.keys if _is_served(key, host)]
     update = [key.as_known() for key in serves if key.path == "dns_update_key"]

@@ -10,7 +10,8 @@ from collections import Counter
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
 from urllib.parse import urlsplit
 
-from .._fleet.report import Flow, HostPlans, Report, Section, count, section, table
+from .._fleet.model import HostPlans
+from .._fleet.report import Flow, Report, Section, count, section, table
 from .._shared.quoting import visible
 
 MOST_RECORDS = 60

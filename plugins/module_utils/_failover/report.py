@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, Mapping, Tuple
 from urllib.parse import urlsplit
 
-from .._fleet.report import Flow, HostPlans, Report, section
+from .._fleet.model import HostPlans
+from .._fleet.report import Flow, Report, section
 
 
 def report(hosts: HostPlans) -> Report:

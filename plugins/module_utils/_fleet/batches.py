@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set, Tuple
 
-HostPlans = Mapping[str, Mapping[str, Any]]
+from .model import HostPlans
+
 Group = FrozenSet[str]
 
 OTHER_KEYS = "dns_other_keys"

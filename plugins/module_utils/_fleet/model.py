@@ -19,6 +19,10 @@ MANAGEMENT, PUBLIC, STORAGE, CLUSTER = PURPOSES = ("management", "public", "stor
 Gateway = Union[IPv4Address, IPv6Address]
 
 
+HostPlans = Mapping[str, Mapping[str, Any]]
+"""host -> its part of the plan: ``fleet``, ``host``, ``capabilities``, and one dictionary for each capability."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A network all of whose members reach each other.

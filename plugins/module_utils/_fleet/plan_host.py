@@ -52,8 +52,8 @@ def _make_plan(store: PlanStore, variables: Mapping[str, Any]) -> Dict[str, Any]
     known = {place for problem in unrendered for place in ((problem.host, problem.variable), ("", problem.variable))}
     others = [problem for problem in plan.problems if (problem.host, problem.variable) not in known]
     problems = without_consequences([*unrendered, *others], FLEET_WIDE)
-    for host, slice_ in plan.hosts.items():
-        store.write(f"host {host}", slice_)
+    for host, host_plan in plan.hosts.items():
+        store.write(f"host {host}", host_plan)
     summary = {
         "fleet": plan.fleet,
         "hosts": sorted(plan.hosts),

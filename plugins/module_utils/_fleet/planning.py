@@ -27,11 +27,11 @@ from .._node import report as node_report
 from .._node.time_zones import find_misspelt_zones
 from .._node.variables import VARIABLES as NODE
 from .fields import Field
-from .model import MANAGEMENT, Attachment, Fleet, Host, Resolution
+from .model import MANAGEMENT, Attachment, Fleet, Host, HostPlans, Resolution
 from .problems import Problem, without_consequences
 from .read import read_fleet
 from .render import render_markdown
-from .report import HostPlans, Report
+from .report import Report
 from .specs import json_schema
 from .values import Notes
 from .variables import EXCLUSIVE, FLEET_WIDE, OF_ROLES, VARIABLES
@@ -80,7 +80,7 @@ def plan_fleet(
 
     ``time_zones`` are the names that the controller's tz database has, if it has one: they change no plan, but show misspelt names.
 
-    Deterministic, and independent of the order of hosts and groups. There are host_plans or problems, never both: all
+    Deterministic, and independent of the order of hosts and groups. There are plans of hosts or problems, never both: all
     capabilities are asked even when the fleet itself has problems, so that the report is complete.
     """
     fleet, found = read_fleet(hosts, groups)

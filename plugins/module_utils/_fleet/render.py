@@ -66,12 +66,12 @@ _Table = Tuple[Sequence[str], List[Sequence[Any]]]
 def _host_table(hosts: Sequence[Mapping[str, Any]]) -> _Table:
     """Head and rows, with the public addresses if they are others than those of the management on any host."""
     rows: List[Sequence[Any]] = []
-    differ = any(slice_["host"]["purposes"]["public"] != slice_["host"]["management"] for slice_ in hosts)
-    for slice_ in hosts:
-        host = slice_["host"]
+    differ = any(host_plan["host"]["purposes"]["public"] != host_plan["host"]["management"] for host_plan in hosts)
+    for host_plan in hosts:
+        host = host_plan["host"]
         networks = [host["management"], *([host["purposes"]["public"]] if differ else [])]
         addresses = [_addresses(host["networks"][name]) for name in networks]
-        rows.append((host["name"], host["fqdn"], *addresses, ", ".join(slice_["capabilities"])))
+        rows.append((host["name"], host["fqdn"], *addresses, ", ".join(host_plan["capabilities"])))
     return ("host", "full name", "management address", *(["public address"] if differ else []), "roles"), rows
 
 
@@ -82,7 +82,7 @@ def _addresses(place: Mapping[str, Any]) -> str:
 def _address_table(hosts: Sequence[Mapping[str, Any]]) -> _Table:
     """Head and rows, with the gateways if any host has some."""
     rows: List[Sequence[Any]] = []
-    places = [(slice_["host"]["name"], name, place) for slice_ in hosts for name, place in slice_["host"]["networks"].items()]
+    places = [(host_plan["host"]["name"], name, place) for host_plan in hosts for name, place in host_plan["host"]["networks"].items()]
     gateways = [", ".join(place[key] for key in ("ipv4_gateway", "ipv6_gateway") if key in place) for _host, _name, place in places]
     for (host, name, place), gateway in zip(places, gateways):
         rows.append((host, name, place["interface"], place["ipv4"], place["ipv6"], place["mtu"], *([gateway] if any(gateways) else [])))
@@ -95,11 +95,11 @@ def _topology(fleet: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> I
     for name, network in fleet["networks"].items():
         prefixes = "<br/>".join(prefix for prefix in (network["ipv4"], network["ipv6"]) if prefix) or "routed"
         yield f'  {_key("network", name)}(["{name}<br/>{prefixes}"])'
-    for slice_ in hosts:
-        host = slice_["host"]
-        yield f'  {_key("host", host["name"])}["{host["name"]}<br/>{", ".join(slice_["capabilities"])}"]'
-    for slice_ in hosts:
-        host = slice_["host"]
+    for host_plan in hosts:
+        host = host_plan["host"]
+        yield f'  {_key("host", host["name"])}["{host["name"]}<br/>{", ".join(host_plan["capabilities"])}"]'
+    for host_plan in hosts:
+        host = host_plan["host"]
         for name, place in host["networks"].items():
             yield f'  {_key("host", host["name"])} -- "{_quoted(place["interface"])}" --- {_key("network", name)}'
 

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from .._shared.quoting import visible
 
-HostPlans = Mapping[str, Mapping[str, Any]]
 LONGEST_CELL = 100  # characters
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping
 
-from .._fleet.report import Flow, HostPlans, Report, section
+from .._fleet.model import HostPlans
+from .._fleet.report import Flow, Report, section
 
 
 def report(hosts: HostPlans) -> Report:

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from .._fleet.report import Flow, HostPlans, Report
+from .._fleet.model import HostPlans
+from .._fleet.report import Flow, Report
 
 
 def report(hosts: HostPlans) -> Report:

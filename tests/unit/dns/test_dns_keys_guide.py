@@ -29,7 +29,7 @@ def plan() -> Mapping[str, Any]:
 
 
 def test_the_inventory_of_the_guide_gives_each_host_its_keys() -> None:
-    held = {host: {one["name"]: one for one in slice_["dns_keys"]["keys"]} for host, slice_ in plan().items()}
+    held = {host: {one["name"]: one for one in host_plan["dns_keys"]["keys"]} for host, host_plan in plan().items()}
     assert list(held["app1"]) == ["app1-own"]
     assert held["app1"]["app1-own"]["file"] in GUIDE and held["app1"]["app1-own"]["home"] == "ns1"
     assert sorted(held["ns1"]) == ["app1-own", "demo-transfer-ns1", "demo-update"]

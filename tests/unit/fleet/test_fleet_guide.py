@@ -35,7 +35,7 @@ def plan_of(**host_variables: Any) -> Plan:
 def test_the_inventory_of_the_guide_is_accepted() -> None:
     plan = plan_of()
     assert report(plan.problems).count("\n") == 0
-    assert {name: slice_["capabilities"] for name, slice_ in plan.hosts.items()} == {
+    assert {name: host_plan["capabilities"] for name, host_plan in plan.hosts.items()} == {
         "app1": ["node", "dns_keys", "standby"],
         "app2": ["node", "dns_keys", "standby"],
         "ns1": ["node", "dns_keys", "dns_server"],

@@ -60,11 +60,11 @@ class Turn:
 
 
 def read_rotated(plan: Mapping[str, Mapping[str, Any]]) -> List[RotatedKey]:
-    """All keys of a fleet, from the host_plans of its hosts."""
+    """All keys of a fleet, from the plans of its hosts."""
     held: Dict[Tuple[str, str], List[str]] = {}
     entries: Dict[Tuple[str, str], Mapping[str, Any]] = {}
-    for host, slice_ in sorted(plan.items()):
-        for one in (slice_.get("dns_keys") or {}).get("keys", ()):
+    for host, host_plan in sorted(plan.items()):
+        for one in (host_plan.get("dns_keys") or {}).get("keys", ()):
             held.setdefault((one["name"], one["home"]), []).append(host)
             entries[one["name"], one["home"]] = one
     found = []

@@ -25,7 +25,7 @@ def find_primary(plan: Mapping[str, Mapping[str, Any]], given: Any) -> Dict[str,
     """
     served = {
         zone["name"]: {"name": zone["name"], "primary": host, "key_file": server["update_key"]["file"]}
-        for host, server in ((host, slice_["dns_server"]) for host, slice_ in plan.items() if "dns_server" in slice_)
+        for host, server in ((host, host_plan["dns_server"]) for host, host_plan in plan.items() if "dns_server" in host_plan)
         for zone in server["zones"]
         if zone["role"] == "primary"
     }
