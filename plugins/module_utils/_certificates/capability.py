@@ -15,9 +15,10 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from .._dns.keys.key_file import KEY_FOLDER
-from .._fleet.fields import Field, Place, parsed, read_variable
+from .._fleet.fields import Field, parsed, read_variable
 from .._fleet.fields import name as a_name
 from .._fleet.model import Fleet, Resolution
+from .._fleet.places import Place
 from .._fleet.values import Notes
 from .variables import CERTIFICATES, Certificate, Challenge, read_certificates
 

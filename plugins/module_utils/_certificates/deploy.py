@@ -10,7 +10,8 @@ import posixpath
 import re
 from typing import Any, Dict, List, Optional
 
-from .._fleet.fields import Items, Values, choice, items, list_of, name, one_or_list, optional, parsed, port, required, table_of
+from .._fleet.fields import choice, list_of, name, one_or_list, optional, parsed, port, required, table_of
+from .._fleet.places import Items, Values, items
 
 FOLDER = "/etc/smallfleet/acme"
 ACTIONS = ("reload", "restart")

@@ -12,9 +12,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from .._dns import names
 from .._dns.zones.variables import Zone
 from .._dns.zones.variables import read_zones as read_dns_zones
-from .._fleet.fields import Items, Place, Values, choice, either, host, list_of, mapping_of, optional, parsed, read_variable, required, table_of
+from .._fleet.fields import choice, either, host, list_of, mapping_of, optional, parsed, read_variable, required, table_of
 from .._fleet.fields import name as a_name
 from .._fleet.model import PUBLIC, Fleet
+from .._fleet.places import Items, Place, Values
 from .._fleet.values import Notes
 from .deploy import CHECK, DEPLOY, read_check, read_deploy
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from .._fleet.fields import Field, Place, boolean, choice, read_variable
+from .._fleet.fields import Field, boolean, choice, read_variable
 from .._fleet.model import MANAGEMENT, PUBLIC, Fleet, Host, Resolution
+from .._fleet.places import Place
 from .._fleet.reach import addresses_between
 from .._fleet.values import Notes
 from . import names

@@ -14,7 +14,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .._fleet.fields import Place, Values, optional, parsed, read, table_of, whole
+from .._fleet.fields import optional, parsed, read, table_of, whole
+from .._fleet.places import Place, Values
 from .._fleet.values import Notes
 from . import names
 from .host_names import is_host

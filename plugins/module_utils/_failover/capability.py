@@ -13,12 +13,9 @@ from .._dns.facts import Facts, read_facts
 from .._dns.zones.variables import Zone
 from .._fleet.fields import (
     Field,
-    Place,
-    Values,
     duration,
     host,
     in_context,
-    items,
     mapping_of,
     name,
     one_or_list,
@@ -32,6 +29,7 @@ from .._fleet.fields import (
     whole,
 )
 from .._fleet.model import PUBLIC, Fleet, Host, Resolution
+from .._fleet.places import Place, Values, items
 from .._fleet.values import Notes, shown
 from .values import BadUrl, http_url, is_dns_name, is_line
 

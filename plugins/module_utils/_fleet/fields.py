@@ -17,83 +17,15 @@ import difflib
 import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import Any, Callable, Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple, Type
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Set, Tuple, Type
 
-from .values import INTEGER, NUMBER, Notes, integer, kind, number, shown, truth
+from .places import REFUSED, Place, Values, items
+from .values import INTEGER, NUMBER, integer, kind, number, shown, truth
 
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9][a-z0-9-]*)?(=[A-Za-z0-9.+:~-]+)?")
 _PATH = re.compile(r"(/[^\0-\x1f\x7f]+)+|/")
 _TEMPLATE = {"$ref": "#/$defs/template"}
 
-
-class Refused:
-    """The type of REFUSED."""
-
-
-REFUSED = Refused()
-"""What a parser returns for a value that cannot be used, after it noted why."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a value is: the host, or "" for the whole fleet; the variable with the path to the value, such as ``dns_zones.example.net.ttl``.
-
-    ``hosts`` are the inventory names that a field ``host()`` knows.
-    """
-
-    host: str
-    path: str
-    notes: Notes
-    hosts: Collection[str] = ()
-
-    def key(self, name: Any) -> Place:
-        return replace(self, path=f"{self.path}.{name}")
-
-    def index(self, number_: int) -> Place:
-        return replace(self, path=f"{self.path}[{number_}]")
-
-    def refuse(self, message: str, remedy: str) -> Refused:
-        """Note what is wrong here, and what to write instead."""
-        self.notes.add(self.host, self.path, message, remedy)
-        return REFUSED
-
-    def blank(self) -> Refused:
-        """Note that there is no value, in the words of ``find_blanks``, so that both are one problem."""
-        self.notes.add(self.host, self.path, BLANK, BLANK_REMEDY, blank=True)
-        return REFUSED
-
-
-class Values(Dict[str, Any]):
-    """What ``table_of`` gives: all options by name.
-
-    ``written`` are those that are there, ``refused`` those in which anything is wrong, or that are missing; ``clean`` says that nothing
-    is wrong with the table.
-    """
-
-    def __init__(self, values: Mapping[str, Any], place: Place, written: FrozenSet[str], refused: FrozenSet[str], clean: bool) -> None:
-        super().__init__(values)
-        self.place, self.written, self.refused, self.clean = place, written, refused, clean
-
-    def at(self, key: str) -> Place:
-        return self.place.key(key)
-
-
-class Items(Tuple[Any, ...]):
-    """What ``list_of`` gives: the elements that can be used. ``places`` says where each of them is written."""
-
-    places: Tuple[Place, ...]
-
-
-def items(elements: Iterable[Tuple[Any, Place]]) -> Items:
-    """Elements with their places."""
-    pairs = tuple(elements)
-    made = Items(element for element, _place in pairs)
-    made.places = tuple(place for _element, place in pairs)
-    return made
-
-
-BLANK = "has no value"
-BLANK_REMEDY = "Write one ({} or [] for none), or remove the line"
 
 Parse = Callable[[Any, Place], Any]
 """From a value that is not None to a typed one, or REFUSED."""

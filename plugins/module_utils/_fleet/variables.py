@@ -13,7 +13,8 @@ from functools import cache
 from ipaddress import IPv6Address
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence
 
-from .fields import BLANK, BLANK_REMEDY, Field, Place, address, boolean, choice, duration, optional, packages, path, read, table_of, text, unread, whole
+from .fields import Field, address, boolean, choice, duration, optional, packages, path, read, table_of, text, unread, whole
+from .places import BLANK, BLANK_REMEDY, Place
 from .values import Notes, kind
 
 PREFIXES = ("fleet_", "node_", "dns_", "acme_", "network_", "vm_host_", "standby_", "probe_", "lab_")

@@ -10,8 +10,9 @@ from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .._fleet.fields import Place, read_variable
+from .._fleet.fields import read_variable
 from .._fleet.model import Fleet, Host, Network, Resolution
+from .._fleet.places import Place
 from .._fleet.values import Notes, shown
 from . import router
 from .variables import FLEET_DEFAULTS, HOST_DEFAULTS, VARIABLES

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from .._fleet.fields import Place, read_variable
+from .._fleet.fields import read_variable
 from .._fleet.model import Fleet, Host, Resolution
+from .._fleet.places import Place
 from .._fleet.values import Notes
 from .model import Guest, clashes, to_data
 from .read import Around, read_ceph, read_guest

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from .._fleet.fields import REFUSED, Place, read
+from .._fleet.fields import read
+from .._fleet.places import REFUSED, Place
 from .._fleet.specs import argument_spec
 from .._fleet.values import Notes
 from .model import Guest, clashes

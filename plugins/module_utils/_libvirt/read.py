@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
-from .._fleet.fields import Values
+from .._fleet.places import Values
 from .domain import MODES, Disk, Domain, Interface
 from .model import MIB, Ceph, Guest, guest_uuid, mac_address
 from .variables import ABSENT_OPTIONS, FORMATS, LEAST_MEMORY, MODELS

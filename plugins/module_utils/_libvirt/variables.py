@@ -10,7 +10,8 @@ import re
 from dataclasses import replace
 from typing import Any, Mapping
 
-from .._fleet.fields import REFUSED, Field, Option, Place, boolean, choice, list_of, mapping_of, name, optional, required, table_of, whole
+from .._fleet.fields import Field, Option, boolean, choice, list_of, mapping_of, name, optional, required, table_of, whole
+from .._fleet.places import REFUSED, Place
 from .._fleet.values import shown
 from .domain import MODES
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .._fleet.fields import Place, Values, items, read_variable
+from .._fleet.fields import read_variable
 from .._fleet.model import MANAGEMENT, Fleet, Host, Resolution
+from .._fleet.places import Place, Values, items
 from .._fleet.reach import addresses_between
 from .._fleet.values import Notes
 from .across_hosts import find_conflicts

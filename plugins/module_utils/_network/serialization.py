@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
-from .._fleet.fields import REFUSED, Place, read
+from .._fleet.fields import read
+from .._fleet.places import REFUSED, Place
 from .._fleet.values import Notes
 from .._shared.addresses import read_address, read_network
 from .kernel.link_options import BRIDGE, PORT, STP, VLAN_PROTOCOL

@@ -10,8 +10,9 @@ import difflib
 import re
 from typing import Any, Collection, Mapping
 
-from .._fleet.fields import Field, Place, meant
+from .._fleet.fields import Field, meant
 from .._fleet.model import Fleet
+from .._fleet.places import Place
 from .._fleet.values import Notes, shown
 
 AREAS = tuple("Africa America Antarctica Arctic Asia Atlantic Australia Brazil Canada Chile Etc Europe Indian Mexico Pacific US posix right".split())

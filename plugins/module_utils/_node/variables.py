@@ -11,7 +11,8 @@ import binascii
 import re
 from typing import Any, Collection, Dict, Mapping
 
-from .._fleet.fields import Field, Place, list_of, mapping_of, name, packages, read_variable
+from .._fleet.fields import Field, list_of, mapping_of, name, packages, read_variable
+from .._fleet.places import Place
 from .._fleet.values import Notes, kind, shown
 from .time_zones import TIME_ZONE
 

@@ -10,7 +10,8 @@ from typing import Any, List, Mapping, Tuple
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.soa import SOA, Soa, read_soa
 from ansible_collections.smallfleet.infra.plugins.module_utils._dns.zones.records import RECORDS, Table, read_records
-from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import Place, read
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import read
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.places import Place
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.problems import Problem
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
 

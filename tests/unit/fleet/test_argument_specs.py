@@ -12,7 +12,8 @@ from typing import Any, Dict, Iterator, Mapping, Tuple
 import pytest
 import yaml
 
-from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import Place, read
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import read
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.places import Place
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.planning import DECLARED
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.specs import argument_spec
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes

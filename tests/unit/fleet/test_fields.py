@@ -12,9 +12,7 @@ import pytest
 
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet import fields
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields import (
-    REFUSED,
     Field,
-    Place,
     address,
     boolean,
     choice,
@@ -37,6 +35,7 @@ from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.fields imp
     text,
     whole,
 )
+from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.places import REFUSED, Place
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.specs import argument_spec
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.values import Notes
 from ansible_collections.smallfleet.infra.plugins.module_utils._fleet.variables import find_blanks

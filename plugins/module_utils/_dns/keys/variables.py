@@ -10,24 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..._fleet.fields import (
-    Place,
-    Values,
-    boolean,
-    choice,
-    host,
-    in_context,
-    items,
-    list_of,
-    mapping_of,
-    optional,
-    parsed,
-    read,
-    read_variable,
-    required,
-    table_of,
-)
+from ..._fleet.fields import boolean, choice, host, in_context, list_of, mapping_of, optional, parsed, read, read_variable, required, table_of
 from ..._fleet.model import Fleet
+from ..._fleet.places import Place, Values, items
 from ..._fleet.values import Notes, shown
 from .. import names
 from ..values import type_name

@@ -14,25 +14,8 @@ import posixpath
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Dict, Iterator, List, Mapping, Tuple
 
-from ..._fleet.fields import (
-    REFUSED,
-    Field,
-    Option,
-    Place,
-    Values,
-    boolean,
-    choice,
-    fraction,
-    in_context,
-    list_of,
-    name,
-    optional,
-    port,
-    read,
-    table_of,
-    text,
-    whole,
-)
+from ..._fleet.fields import Field, Option, boolean, choice, fraction, in_context, list_of, name, optional, port, read, table_of, text, whole
+from ..._fleet.places import REFUSED, Place, Values
 from ..._fleet.values import Notes, shown
 from .. import names
 from ..values import TTL_MAX

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ..._fleet.fields import Items, Place, Values, boolean, either, in_context, items, list_of, optional, port, table_of
+from ..._fleet.fields import boolean, either, in_context, list_of, optional, port, table_of
 from ..._fleet.fields import name as a_name
 from ..._fleet.networks import unusable
+from ..._fleet.places import Items, Place, Values, items
 from ..._fleet.values import shown
 from ..._shared.addresses import read_network
 from .. import names

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from ..._fleet.fields import Items, Place, Values, in_context, list_of, one_or_list, optional, parsed, required, table_of, whole
+from ..._fleet.fields import in_context, list_of, one_or_list, optional, parsed, required, table_of, whole
+from ..._fleet.places import Items, Place, Values
 from ..._fleet.values import shown as quoted
 from .. import names, values
 from ..host_names import owner_trouble, pointer_trouble, value_trouble

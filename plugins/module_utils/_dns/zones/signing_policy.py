@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
-from ..._fleet.fields import Values, boolean, choice, either, optional, table_of, whole
+from ..._fleet.fields import boolean, choice, either, optional, table_of, whole
+from ..._fleet.places import Values
 from ..._shared.limits import integer
 from ..values import TTL_MAX
 

@@ -9,26 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from ..._fleet.fields import (
-    Field,
-    Items,
-    Place,
-    Values,
-    boolean,
-    choice,
-    host,
-    in_context,
-    items,
-    list_of,
-    mapping_of,
-    optional,
-    parsed,
-    read_variable,
-    required,
-    table_of,
-    whole,
-)
+from ..._fleet.fields import Field, boolean, choice, host, in_context, list_of, mapping_of, optional, parsed, read_variable, required, table_of, whole
 from ..._fleet.model import PUBLIC, PURPOSES, Fleet, Host
+from ..._fleet.places import Items, Place, Values, items
 from ..._fleet.values import Notes, shown
 from .. import names, values
 from ..record_types import known_type

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Iterable, Mapping, Tuple
 
-from ..._fleet.fields import REFUSED, Field, Place, boolean, choice, optional, whole
+from ..._fleet.fields import Field, boolean, choice, optional, whole
 from ..._fleet.fields import Option as Key
+from ..._fleet.places import REFUSED, Place
 
 
 @dataclass(frozen=True)

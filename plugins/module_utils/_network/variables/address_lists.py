@@ -9,7 +9,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Callable, List, Sequence, Tuple
 
-from ..._fleet.fields import Items, Place, list_of
+from ..._fleet.fields import list_of
+from ..._fleet.places import Items, Place
 from ..model import Interface
 from .values import NETWORK, address
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from ..._fleet.fields import Field, Option, Place, Values, boolean, choice, optional, whole
+from ..._fleet.fields import Field, Option, boolean, choice, optional, whole
+from ..._fleet.places import Place, Values
 from ..._fleet.values import shown
 from ..model import DEFAULT_DESTINATIONS, Auto, Family, Interface, Route
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Tuple
 
-from ..._fleet.fields import REFUSED, Field, Option, Place, Values, choice, list_of, optional, required
+from ..._fleet.fields import Field, Option, choice, list_of, optional, required
+from ..._fleet.places import REFUSED, Place, Values
 from ..._fleet.values import shown
 from ..kernel.link_options import ARP, BOND, MII, keys_of
 from .values import LINK, address, settings

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..._fleet.fields import Place, Values, boolean, choice, list_of, optional, required
+from ..._fleet.fields import boolean, choice, list_of, optional, required
+from ..._fleet.places import Place, Values
 from ..kernel.link_options import BRIDGE, PORT, STP, Option, by_kernel, keys_of
 from ..kernel.vlans import canonical, includes
 from ..model import Vlan

@@ -9,7 +9,8 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..._fleet.fields import Field, Option, Place, Values, boolean, choice, list_of, optional, required, whole
+from ..._fleet.fields import Field, Option, boolean, choice, list_of, optional, required, whole
+from ..._fleet.places import Place, Values
 from ..kernel.link_options import VLAN_PROTOCOL
 from ..model import Address, Family, Interface
 from .auto import KEYS4, KEYS6, read_auto

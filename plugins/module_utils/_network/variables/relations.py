@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..._fleet.fields import Place
+from ..._fleet.places import Place
 from ..model import Address, Interface
 from .interfaces import MTU_IPV6, TOO_SMALL
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..._fleet.fields import Field, Option, Place, Values, boolean, choice, list_of, optional, required, whole
+from ..._fleet.fields import Field, Option, boolean, choice, list_of, optional, required, whole
+from ..._fleet.places import Place, Values
 from ..model import MAIN_TABLE, METRIC_IPV6, REJECTING, ROUTE_ATTRIBUTES, Address, Dns, Interface, Route
 from .hops import merged, route_key
 from .interfaces import MTU_IPV6

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, List, Optional, Sequence, Set, Tuple
 
-from ..._fleet.fields import Field, Place, Values, boolean, choice, optional, required, whole
+from ..._fleet.fields import Field, boolean, choice, optional, required, whole
+from ..._fleet.places import Place, Values
 from ..model import REJECTING, Rule
 from .routing import LARGEST, config
 from .values import LINK_OR_LOOPBACK, NETWORK

@@ -11,7 +11,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Mapping, Union
 
-from ..._fleet.fields import BLANK, REFUSED, Field, Option, Place, table_of, whole
+from ..._fleet.fields import Field, Option, table_of, whole
+from ..._fleet.places import BLANK, REFUSED, Place
 from ..._fleet.values import integer, is_domain, kind, shown
 from ..kernel.vlans import LARGEST as VLAN_LARGEST
 
