@@ -26,12 +26,12 @@ options:
     required: true
     choices: [smallfleet.infra.fleet]
   purpose:
-    description: The network in which the hosts are reached, for instance V(public) as long as there is no VPN for the management yet.
+    description: The network in which the hosts are reached, for example V(public) until the VPN for management works.
     type: str
     choices: [management, public]
     default: management
 notes:
-  - What is set by C(-e) does not reach inventory plugins.
+  - Variables set with C(-e) do not reach inventory plugins.
 seealso:
   - module: smallfleet.infra.fleet_plan
 """

@@ -140,8 +140,8 @@ def _challenge(one: Challenge) -> Dict[str, Any]:
 
 def _check_key_names(fleet: Fleet, certificates: List[Certificate], notes: Notes) -> None:
     """A derived key must not be one that the user has written, nor that of another host."""
-    asked = fleet.variables.get("dns_keys")
-    taken: Mapping[Any, Any] = asked if isinstance(asked, Mapping) else {}
+    configured = fleet.variables.get("dns_keys")
+    taken: Mapping[Any, Any] = configured if isinstance(configured, Mapping) else {}
     owners: Dict[str, str] = {}
     for host in sorted({host for certificate in certificates for host in certificate.hosts}):
         name = key_name(host)

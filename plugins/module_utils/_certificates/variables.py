@@ -72,7 +72,7 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Certificate:
-    """One certificate as asked for, as far as it can be used."""
+    """One certificate of the inventory, as far as it can be used."""
 
     name: str
     hosts: Tuple[str, ...]

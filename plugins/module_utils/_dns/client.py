@@ -29,7 +29,7 @@ PREREQUISITE_FAILED = (3, 6, 7, 8)  # RFC 2136 section 3.2.5
 
 
 class DnsFailure(Exception):
-    """An exchange that did not do what was asked.
+    """An exchange that failed, or whose outcome is unknown.
 
     ``reason`` is one word of a fixed list (see the documentation of the modules), ``rcode`` the server's answer when
     there was one, ``sent`` whether an update may have reached the server, ``done`` what earlier messages did.

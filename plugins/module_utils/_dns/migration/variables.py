@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the playbook move_zone: what is wrong with them, before any host is asked.
+"""The variables of the playbook move_zone: what is wrong with them, before any host is contacted.
 
 A move waits for hours between its steps, so that a mistake in a variable that only the last step reads would show up when
 nobody expects it any more.

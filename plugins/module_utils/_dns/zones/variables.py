@@ -72,7 +72,7 @@ ZONES = mapping_of(parsed(_zone_name, names.BadName, "Name the zone, for example
 
 @dataclass(frozen=True)
 class Zone:
-    """One zone as asked for. ``entries`` are its records, read as far as that goes without the zone.
+    """One zone of the inventory. ``entries`` are its records, read as far as that goes without the zone.
 
     ``purpose`` is that of the network whose addresses of hosts it publishes; with one that was written, it has names of its own for hosts
     whose full names are elsewhere.
